@@ -1,0 +1,290 @@
+"""What a run is: its model, its data set, its training and its key (standard library only).
+
+A :class:`RunSpec` is frozen and complete: together with :data:`RECIPE` it determines what the
+training computes, and :attr:`RunSpec.key` is a hash of it.  Fields that equal their default are
+left out of the hash, so a field added later orphans no record.  It follows that **a default in
+this file must never change**; ``tests/test_config.py`` holds keys that would notice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from . import parameters
+from .errors import ParameterError
+
+#: Raised, per model family, when a change alters what its training computes.  The golden runs in
+#: ``tests/training/test_golden.py`` fail when behaviour changes and this number did not.
+RECIPE: Mapping[str, int] = {"MLP": 1, "ResidualMLP": 1}
+
+#: The name under which tables and charts show a family, and its plain or residual twin.
+TWINS: Mapping[str, str] = {"MLP": "ResidualMLP"}
+
+#: The model fields that a family uses; the others must keep their default.
+FAMILY_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "MLP": ("depth", "width", "activation", "dropout_rate"),
+    "ResidualMLP": ("depth", "width", "activation", "dropout_rate"),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as it is declared; training checks the files against it.
+
+    ``image_shape`` is (channels, height, width).  ``mean`` and ``std`` normalise each channel
+    after the bytes were divided by 255.  ``fingerprint`` is the SHA-256 of the lines
+    ``<sha256 of the file>  <file name>``, sorted by name, for the files in ``files``; a built-in
+    data set has no files and its fingerprint is that of its bytes.
+    """
+
+    name: str
+    title: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    train_size: int
+    test_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def files_fingerprint(files: Mapping[str, str]) -> str:
+    """The fingerprint of ``{file name: SHA-256}``."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+_MNIST_FILES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+DATASETS: Mapping[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="mnist",
+            title="MNIST",
+            image_shape=(1, 28, 28),
+            num_classes=10,
+            train_size=60_000,
+            test_size=10_000,
+            mean=(0.1307,),
+            std=(0.3081,),
+            fingerprint=files_fingerprint(_MNIST_FILES),
+            files=_MNIST_FILES,
+        ),
+        Dataset(
+            name="smoke-grey",
+            title="built-in grey patterns",
+            image_shape=(1, 28, 28),
+            num_classes=10,
+            train_size=4_000,
+            test_size=1_000,
+            mean=(0.5,),
+            std=(0.25,),
+            fingerprint="fda735deaa70729053df8afeb67d91da85bca1ba7e5dd1bf588f7dec6dbc6232",
+        ),
+        Dataset(
+            name="smoke-colour",
+            title="built-in colour patterns",
+            image_shape=(3, 32, 32),
+            num_classes=10,
+            train_size=4_000,
+            test_size=1_000,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+            fingerprint="829bfb067b660915a09226fea735815a3cd67b7e2d019f9d5abcdeccd11b0b61",
+        ),
+    )
+}
+
+
+class _Checked:
+    """Checks every field against the declaration of the same name, and converts it."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            if value is None and each.default is None:
+                continue
+            checked = parameters.check_one(each.name, value, type(self).__name__)
+            object.__setattr__(self, each.name, checked)
+
+
+@dataclass(frozen=True)
+class ModelSpec(_Checked):
+    """A model by family and size.
+
+    ``depth`` counts hidden layers: the first maps the image to ``width`` units, each further one
+    maps ``width`` to ``width``.  The output layer comes on top.
+    """
+
+    family: str
+    depth: int
+    width: int | None = None
+    activation: str = "relu"
+    dropout_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        used = FAMILY_FIELDS[self.family]
+        for each in fields(self)[1:]:
+            value = getattr(self, each.name)
+            if each.name not in used and value != each.default:
+                raise ParameterError(
+                    f"{self.family} takes no {each.name} (got {value!r}); "
+                    f"it takes {', '.join(used)}"
+                )
+            if each.name in used and value is None:
+                raise ParameterError(f"{self.family} needs {each.name}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Checked):
+    """How a model is trained.  Every field changes the result, so every field is hashed.
+
+    ``epochs`` is an upper bound where ``patience`` is set: training stops after that many epochs
+    in which ``monitor`` improved by no more than ``minimum_improvement``.  The weights of the best
+    epoch are kept; with ``validation_size`` 0 there is nothing to select on and the last are.
+    ``weight_decay`` is an L2 penalty added to the gradient.  The ``step`` schedule divides the
+    learning rate by ten after one half and again after three quarters of all steps, the course of
+    He et al. (2016), section 4.2.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 0.001
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    precision: str = field(default="float32", metadata={"always hashed": True})
+    augmentation: str = "none"
+    validation_size: int = 5000
+    monitor: str = "validation_accuracy"
+    patience: int | None = None
+    minimum_improvement: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patience is not None and self.validation_size == 0:
+            raise ParameterError(
+                f"TrainingConfig: patience = {self.patience} needs a validation split to watch; "
+                "set validation_size above 0, or patience to none"
+            )
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """Where and how loudly a run takes place.  Nothing here changes its result or its key.
+
+    ``device`` is ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    ``data_dir`` is the data root (default: ``LAB1_DATA``, else ``data/``).  ``progress`` shows
+    bars on standard error.  ``save_weights`` keeps the best weights beside the record in ``runs/``.
+    """
+
+    device: str = "auto"
+    data_dir: str | None = None
+    progress: bool = True
+    save_weights: bool = True
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: what is trained, on what, how, and with which seed."""
+
+    model: ModelSpec
+    dataset: str
+    training: TrainingConfig
+    seed: int
+
+    def __post_init__(self) -> None:
+        parameters.check("dataset", self.dataset, "RunSpec")
+        object.__setattr__(self, "seed", parameters.check("seed", self.seed, "RunSpec"))
+        declared = DATASETS[self.dataset]
+        room = declared.train_size - declared.num_classes
+        if self.training.validation_size > room:
+            raise ParameterError(
+                f"RunSpec: validation_size = {self.training.validation_size} is not allowed for "
+                f"{self.dataset}; allowed: from 0 to {room}"
+            )
+
+    @property
+    def recipe(self) -> int:
+        """The version of what this family's training computes."""
+        return RECIPE[self.model.family]
+
+    def canonical(self) -> dict[str, Any]:
+        """The hashed form: fields at their default left out, the recipe included."""
+        return {
+            "recipe": self.recipe,
+            "model": _without_defaults(self.model),
+            "dataset": self.dataset,
+            "training": _without_defaults(self.training),
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that identify the run."""
+        return hash_key(self.canonical())
+
+    @property
+    def name(self) -> str:
+        """A readable, unique name, fit for a file: ``MLP-d4-mnist-s0.<key>``."""
+        return f"{self.model.family}-d{self.model.depth}-{self.dataset}-s{self.seed}.{self.key}"
+
+    @property
+    def title(self) -> str:
+        """The run in words, for progress bars and messages."""
+        return (
+            f"{self.model.family} depth {self.model.depth}, {DATASETS[self.dataset].title}, "
+            f"learning rate {self.training.learning_rate:g}, seed {self.seed}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields spelled out, for a record."""
+        return {**dataclasses.asdict(self), "recipe": self.recipe}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
+        """The spec that :meth:`to_dict` spelled out.
+
+        Fields that a newer version added are missing in old records and take their default.
+        Raises :class:`ParameterError` for fields that this version does not know.
+        """
+        values = {name: value for name, value in values.items() if name != "recipe"}
+        try:
+            return cls(
+                **{
+                    **values,
+                    "model": ModelSpec(**values["model"]),
+                    "training": TrainingConfig(**values["training"]),
+                }
+            )
+        except (TypeError, KeyError) as error:
+            raise ParameterError(f"not a run specification: {error}") from error
+
+
+def hash_key(canonical: Mapping[str, Any]) -> str:
+    """The key of a canonical form: the first 16 hexadecimal digits of its SHA-256."""
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_defaults(instance: Any) -> dict[str, Any]:
+    return {
+        each.name: getattr(instance, each.name)
+        for each in fields(instance)
+        if getattr(instance, each.name) != each.default or each.metadata.get("always hashed")
+    }

@@ -1,0 +1,27 @@
+"""The errors that a user can cause, and that are therefore shown without a traceback."""
+
+from __future__ import annotations
+
+
+class Lab1Error(Exception):
+    """Base of the errors whose message is written for the user."""
+
+
+class ParameterError(Lab1Error, ValueError):
+    """A parameter is unknown, of the wrong type or out of range."""
+
+
+class DataError(Lab1Error):
+    """A data set is missing, incomplete, or not the one that was declared."""
+
+
+class RecordError(Lab1Error):
+    """A run record is damaged, foreign, or does not belong to its key."""
+
+
+class MissingRunsError(Lab1Error):
+    """Runs are wanted that no record holds, and that cannot be trained here."""
+
+
+class PublishError(Lab1Error):
+    """A chapter failed, or the site could not be built."""

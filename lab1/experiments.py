@@ -1,0 +1,241 @@
+"""From parameters to the runs that a chapter wants, and to their records.
+
+``plan`` names the runs; ``ensure`` reads their records and trains those that are missing.  Only
+then is the training half imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from statistics import median
+from typing import Any
+
+from . import parameters
+from .config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
+from .errors import MissingRunsError, ParameterError
+from .store import Record, Store
+
+_TRAINING_PARAMETERS = tuple(each.name for each in fields(TrainingConfig))
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter's parameters and how they become runs.
+
+    ``required`` parameters must come from the profile or the reader; ``optional`` ones have a
+    default in :mod:`lab1.config` or mean "none".
+    """
+
+    planner: Callable[..., list[RunSpec]]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names that a profile, papermill or the command line may set."""
+        return self.required + self.optional
+
+
+def _mlp_runs(
+    families: Sequence[str],
+    *,
+    dataset: str,
+    depth: Sequence[int],
+    seeds: Sequence[int],
+    width: int,
+    activation: str = "relu",
+    dropout_rate: float = 0.0,
+    sweep_depth: Sequence[int] | None = None,
+    sweep_learning_rates: Sequence[float] | None = None,
+    **training: Any,
+) -> list[RunSpec]:
+    """The grid of families and depths, and the learning-rate sweep, seed by seed.
+
+    The sweep covers those of ``sweep_depth`` that are among ``depth``, so that asking for one
+    depth trains that depth alone.
+    """
+    config = TrainingConfig(**training)
+    swept = [each for each in sweep_depth or () if each in depth]
+    settings = [(layers, config.learning_rate) for layers in depth]
+    settings += [
+        (layers, rate)
+        for layers in swept
+        for rate in sweep_learning_rates or ()
+        if rate != config.learning_rate
+    ]
+    return [
+        RunSpec(
+            ModelSpec(family, layers, width, activation, dropout_rate),
+            dataset,
+            replace(config, learning_rate=rate),
+            seed,
+        )
+        for seed in seeds
+        for layers, rate in settings
+        for family in families
+    ]
+
+
+def _mlp_chapter(*families: str) -> Chapter:
+    return Chapter(
+        planner=partial(_mlp_runs, families),
+        required=("dataset", "depth", "seeds", "width"),
+        optional=(
+            "activation",
+            "dropout_rate",
+            *_TRAINING_PARAMETERS,
+            "sweep_depth",
+            "sweep_learning_rates",
+        ),
+    )
+
+
+CHAPTERS: Mapping[str, Chapter] = {
+    "1_1": _mlp_chapter("MLP"),
+    "1_2": _mlp_chapter("MLP", "ResidualMLP"),
+}
+
+
+def chapter(name: str) -> Chapter:
+    """The chapter of that name; raises :class:`~lab1.errors.ParameterError` for any other."""
+    if name not in CHAPTERS:
+        raise ParameterError(
+            f"chapter {name!r} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
+        )
+    return CHAPTERS[name]
+
+
+def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """The checked values of a chapter's parameters.
+
+    Raises :class:`~lab1.errors.ParameterError` for an unknown name, a wrong type or a value out of
+    range, naming ``where`` it stood (by default, the chapter).
+    """
+    where = where or f"chapter {name}"
+    allowed = chapter(name).parameters
+    for given in values:
+        if given not in allowed:
+            raise parameters.unknown(given, allowed, where)
+    return {given: parameters.check(given, value, where) for given, value in values.items()}
+
+
+def plan(name: str, **values: Any) -> list[RunSpec]:
+    """The runs that a chapter wants, in the order in which they should be trained.
+
+    Raises :class:`~lab1.errors.ParameterError` for a parameter that is missing, unknown, of the
+    wrong type or out of range.
+    """
+    checked = check_parameters(name, values)
+    missing = [each for each in chapter(name).required if each not in checked]
+    if missing:
+        raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
+    return chapter(name).planner(**checked)
+
+
+def missing(specs: Iterable[RunSpec], store: Store) -> list[RunSpec]:
+    """Those of ``specs`` that no record holds, in their order."""
+    return [spec for spec in specs if store.find(spec) is None]
+
+
+def ensure(
+    specs: Sequence[RunSpec], options: RuntimeOptions | None = None, store: Store | None = None
+) -> list[Record]:
+    """The records of ``specs``, in their order; runs that none holds are trained first.
+
+    Raises :class:`~lab1.errors.MissingRunsError` where runs are missing and torch is not
+    installed, or where some of them failed (the others are kept), and
+    :class:`~lab1.errors.RecordError` where a record is damaged.
+    """
+    options = options or RuntimeOptions()
+    store = store or Store()
+    wanted = missing(specs, store)
+    if wanted:
+        _train(wanted, len(specs), options, store)
+    records = [store.find(spec) for spec in specs]
+    return [record for record in records if record is not None]
+
+
+def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, store: Store) -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise MissingRunsError(
+            f"{len(wanted)} of {planned} runs have no record (the first: {wanted[0].title}), and "
+            "torch is not installed to train them. Install the extra 'train': "
+            "pip install -e '.[train]'"
+        )
+    from .training import engine
+
+    engine.check_data(wanted, options)
+    progress = _Progress(wanted, estimate(wanted, store.all()[0]))
+    engine.train_all(wanted, options, store, progress.finished)
+
+
+def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float | None]:
+    """About how many seconds each run takes, judged from the records of its like.
+
+    A run's like has the same family, data set and width; where none has its depth, seconds grow in
+    proportion to the layers.  ``None`` where there is no record to judge from.
+    """
+    return [_estimate_one(spec, records) for spec in specs]
+
+
+def _estimate_one(spec: RunSpec, records: Sequence[Record]) -> float | None:
+    alike = [
+        record
+        for record in records
+        if (record.spec.model.family, record.spec.dataset, record.spec.model.width)
+        == (spec.model.family, spec.dataset, spec.model.width)
+    ]
+    if not alike:
+        return None
+    distance = {id(r): abs(r.spec.model.depth - spec.model.depth) for r in alike}
+    nearest = [r for r in alike if distance[id(r)] == min(distance.values())]
+    per_layer_epoch = median(r.seconds / r.epochs / (r.spec.model.depth + 1) for r in nearest)
+    return per_layer_epoch * (spec.model.depth + 1) * spec.training.epochs
+
+
+class _Progress:
+    """One line per finished run on standard error, with the time left."""
+
+    def __init__(self, specs: Sequence[RunSpec], estimates: Sequence[float | None]) -> None:
+        self._total = len(specs)
+        self._done = 0
+        self._started = time.monotonic()
+        known = [each for each in estimates if each is not None]
+        # Runs of unknown length are taken to be like the known ones.
+        mean = sum(known) / len(known) if known else 1.0
+        self._weights = {
+            spec.key: mean if each is None else each
+            for spec, each in zip(specs, estimates, strict=True)
+        }
+        self._left = sum(self._weights.values())
+        about = f", about {duration(self._left)}" if known else ""
+        self._say(f"training {self._total} missing {'run' if self._total == 1 else 'runs'}{about}")
+
+    def finished(self, record: Record) -> None:
+        """Says what finished and how long the rest will take at the pace so far."""
+        self._done += 1
+        weight = self._weights[record.key]
+        self._left -= weight
+        done = sum(self._weights.values()) - self._left
+        left = (time.monotonic() - self._started) * self._left / done
+        score = f"test accuracy {record.test['accuracy']:.2%}" if record.test else "no test score"
+        self._say(
+            f"[{self._done}/{self._total}] {record.spec.title}: {score}, {record.stopped} after "
+            f"{record.epochs} epochs, {duration(record.seconds)}; {duration(left)} left"
+        )
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``43 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

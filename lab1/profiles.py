@@ -1,0 +1,113 @@
+"""Profiles: the YAML files in ``params/`` that say what each page of the report runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import experiments, paths
+from .config import RunSpec
+from .errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the site: a chapter with one set of parameters.
+
+    ``name`` is the page's file name without ending: the chapter's own, or for a further set of
+    parameters ``<chapter>-<page>``.
+    """
+
+    name: str
+    chapter: str
+    profile: str
+    parameters: Mapping[str, Any]
+
+    def plan(self) -> list[RunSpec]:
+        """The runs that the page shows."""
+        return experiments.plan(self.chapter, **self.parameters)
+
+
+def names() -> list[str]:
+    """The profiles there are."""
+    return sorted(path.stem for path in (paths.project_root() / "params").glob("*.yml"))
+
+
+def pages(profile: str) -> list[Page]:
+    """The pages of a profile, in its order, their parameters checked.
+
+    Raises :class:`~lab1.errors.ParameterError` for a profile that does not exist or that names an
+    unknown chapter or parameter, or a value that is not allowed.
+    """
+    path = _path(profile)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ParameterError(f"{path.name}: not readable as YAML: {error}") from error
+    chapters = content.get("chapters") if isinstance(content, dict) else None
+    if not isinstance(chapters, dict):
+        raise ParameterError(f"{path.name}: needs a mapping 'chapters' from chapter to parameters")
+    result = []
+    for chapter, sets in chapters.items():
+        if not isinstance(chapter, str):
+            raise ParameterError(
+                f"{path.name}: chapter {chapter!r} is not allowed; put its name in quotes, since "
+                'YAML reads 1_1 as the number 11: "1_1"'
+            )
+        for values in sets if isinstance(sets, list) else [sets]:
+            result.append(_page(profile, path, chapter, values))
+    repeated = {page.name for page in result if [p.name for p in result].count(page.name) > 1}
+    if repeated:
+        raise ParameterError(
+            f"{path.name}: several parameter sets make the page {sorted(repeated)[0]}; "
+            "give each further set a 'page' of its own"
+        )
+    return result
+
+
+def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
+    """The chapter's first page in a profile, with some parameters changed.
+
+    Raises :class:`~lab1.errors.ParameterError` as :func:`pages` does.
+    """
+    experiments.chapter(chapter)
+    changed = experiments.check_parameters(chapter, overrides)
+    for each in pages(profile):
+        if each.chapter == chapter:
+            return Page(each.name, chapter, profile, {**each.parameters, **changed})
+    raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
+
+
+def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
+    experiments.chapter(chapter)
+    where = f"{path.name}: chapter {chapter}"
+    if not isinstance(values, dict):
+        raise ParameterError(f"{where}: needs a mapping of parameters, got {values!r}")
+    values = dict(values)
+    suffix = values.pop("page", None)
+    if suffix is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", str(suffix)):
+        raise ParameterError(
+            f"{where}: page = {suffix!r} is not allowed; allowed: small letters, digits, hyphens"
+        )
+    checked = experiments.check_parameters(chapter, values, where)
+    name = chapter if suffix is None else f"{chapter}-{suffix}"
+    made = Page(name, chapter, profile, checked)
+    try:
+        made.plan()  # what only shows in combination, such as a patience without validation
+    except ParameterError as error:
+        raise ParameterError(f"{path.name}: {error}") from error
+    return made
+
+
+def _path(profile: Any) -> Path:
+    known = names()
+    if not isinstance(profile, str) or profile not in known:
+        raise ParameterError(
+            f"profile {profile!r} does not exist; there are {', '.join(known)} (params/*.yml)"
+        )
+    return paths.project_root() / "params" / f"{profile}.yml"

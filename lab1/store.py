@@ -1,0 +1,321 @@
+"""Run records and probes: written whole or not at all, read back checked (standard library only).
+
+A record is one JSON file, named after its run.  Published records lie in ``results/``; one's own
+in ``runs/<run>/record.json``, beside the weights.  Both are read, only ``runs/`` is written,
+except by :meth:`Store.promote`.  A probe is something measured on a trained model afterwards; it
+lies beside the record as ``<run>.<probe>.json`` or ``runs/<run>/<probe>.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import paths
+from .config import DATASETS, RunSpec, hash_key
+from .errors import Lab1Error, ParameterError, RecordError
+
+try:  # POSIX; where there is none, two processes may train the same run, and one record wins.
+    import fcntl
+except ImportError:  # pragma: no cover
+    fcntl = None  # type: ignore[assignment]
+
+SCHEMA = 1
+
+#: The series of :attr:`Record.history`; each holds one value per epoch.
+HISTORY_FIELDS = (
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "learning_rate",
+    "gradient_norm",
+    "seconds",
+    "peak_memory_bytes",
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one finished run did and where it came from.
+
+    ``history`` maps each of :data:`HISTORY_FIELDS` to one value per epoch (``None`` where there
+    was no validation split); accuracies are fractions, ``seconds`` are wall-clock seconds of the
+    epoch, ``gradient_norm`` is the mean over the steps of the global L2 norm.  ``test`` holds
+    ``loss``, ``accuracy``, ``errors`` and ``count``, measured once with the weights of
+    ``best_epoch``; it is empty for a run that ``stopped`` as ``diverged``, whose last
+    losses are ``None``.  ``flops`` is the
+    floating-point operations of one forward pass of one image.  ``origin`` says where the run
+    took place: commit, versions, device, threads, data source and fingerprint, start and end.
+    """
+
+    spec: RunSpec
+    history: Mapping[str, list[float | None]]
+    test: Mapping[str, float]
+    parameters: int
+    flops: int
+    best_epoch: int | None
+    stopped: str
+    seconds: float
+    origin: Mapping[str, Any]
+    recipe: int
+    key: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", self.spec.key)
+
+    @property
+    def epochs(self) -> int:
+        """The epochs that were trained."""
+        return len(self.history["train_loss"])
+
+    @property
+    def name(self) -> str:
+        """The run's readable name, with the key under which the record was made."""
+        return f"{self.spec.name.rsplit('.', 1)[0]}.{self.key}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as it is written, with its checksum."""
+        body: dict[str, Any] = _finite(
+            {"schema": SCHEMA, **asdict(self), "spec": self.spec.to_dict()}
+        )
+        del body["recipe"]  # it is part of the spec as written
+        body["checksum"] = _checksum(body)
+        return body
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Record:
+        """The record that :meth:`to_dict` wrote; raises :class:`RecordError` for anything else."""
+        if not isinstance(body, Mapping) or "schema" not in body or "spec" not in body:
+            raise RecordError("not a run record (it has no schema or no spec)")
+        if body["schema"] != SCHEMA:
+            raise RecordError(f"schema {body['schema']!r}; this version reads {SCHEMA}")
+        body = dict(body)
+        if body.pop("checksum", None) != _checksum(body):
+            raise RecordError("the checksum does not fit the content: damaged or edited by hand")
+        body.pop("schema")
+        written = body.pop("spec")
+        try:
+            record = cls(spec=RunSpec.from_dict(written), recipe=written["recipe"], **body)
+        except (ParameterError, TypeError, KeyError) as error:
+            raise RecordError(f"not a run record of this version: {error}") from error
+        if hash_key({**record.spec.canonical(), "recipe": record.recipe}) != record.key:
+            raise RecordError(f"its key {record.key} is not the key of its spec")
+        return record
+
+
+def _finite(value: Any) -> Any:
+    """The same with ``None`` for NaN and infinity, which JSON does not know (a diverged run)."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all: to a temporary file beside it, then renamed."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Like :func:`write_text`, for bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_record(path: Path) -> Record:
+    """The record in a file; raises :class:`RecordError`, naming the file, where it is none."""
+    try:
+        return Record.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: not readable as a run record: {error}") from error
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+
+
+class Store:
+    """The records in ``results/`` and ``runs/``.
+
+    Two processes may write at once: each file appears whole, and :meth:`claim` keeps them from
+    training the same run.
+    """
+
+    def __init__(self, results: Path | None = None, runs: Path | None = None) -> None:
+        self.results = results or paths.results_dir()
+        self.runs = runs or paths.runs_dir()
+
+    def run_dir(self, spec: RunSpec) -> Path:
+        """The folder in ``runs/`` that belongs to a run."""
+        return self.runs / spec.name
+
+    def find(self, spec: RunSpec) -> Record | None:
+        """The record of a run, published or one's own; ``None`` where there is none.
+
+        Raises :class:`RecordError` where the file is damaged or holds another run.
+        """
+        for path in (self.results / f"{spec.name}.json", self.run_dir(spec) / "record.json"):
+            if path.exists():
+                record = read_record(path)
+                if record.key != spec.key:
+                    raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
+                return record
+        return None
+
+    def path_of(self, spec: RunSpec) -> Path | None:
+        """The file that :meth:`find` reads."""
+        for path in (self.results / f"{spec.name}.json", self.run_dir(spec) / "record.json"):
+            if path.exists():
+                return path
+        return None
+
+    def paths(self) -> Iterator[Path]:
+        """The files of all records, published ones first."""
+        yield from sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
+        yield from sorted(self.runs.glob("*/record.json"))
+
+    def all(self) -> tuple[list[Record], list[RecordError]]:
+        """All readable records, and an error for each file that is none.
+
+        A run that is in both folders counts once, as published.
+        """
+        records: dict[str, Record] = {}
+        problems: list[RecordError] = []
+        for path in self.paths():
+            try:
+                record = read_record(path)
+                expected = path.stem if path.parent == self.results else path.parent.name
+                if record.name != expected:
+                    raise RecordError(f"{path}: holds run {record.name}")
+                records.setdefault(record.key, record)
+            except RecordError as error:
+                problems.append(error)
+        return list(records.values()), problems
+
+    def write(self, record: Record) -> Path:
+        """Writes a record into ``runs/`` and returns its file."""
+        path = self.run_dir(record.spec) / "record.json"
+        write_text(path, _json(record.to_dict()))
+        return path
+
+    @contextmanager
+    def claim(self, spec: RunSpec) -> Iterator[bool]:
+        """Yields whether this process may train the run; no other may until the block ends.
+
+        The claim is a lock that the operating system drops with its owner, so a run whose owner
+        was killed can be claimed again at once.
+        """
+        path = self.run_dir(spec) / "claim"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as stream:
+            if fcntl is None:  # pragma: no cover
+                yield True
+                return
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def promote(self, record: Record) -> Path:
+        """Moves a record and its probes from ``runs/`` to ``results/``; the weights stay.
+
+        Raises :class:`RecordError` where the record was trained from uncommitted sources, or on
+        data with another fingerprint than the declared one: neither could be followed back.
+        """
+        source = self.runs / record.name
+        commit = str(record.origin.get("commit", ""))
+        if not commit or commit == "unknown" or commit.endswith("-dirty"):
+            raise RecordError(
+                f"{source}: trained from commit {commit or 'unknown'!r}; only a run from committed "
+                "sources is published, since others could not be followed back"
+            )
+        if record.origin.get("data_fingerprint") != DATASETS[record.spec.dataset].fingerprint:
+            raise RecordError(f"{source}: trained on data with an undeclared fingerprint")
+        target = self.results / f"{record.name}.json"
+        for path in sorted(source.glob("*.json")):
+            if path.name != "record.json":
+                write_bytes(self.results / f"{record.name}.{path.name}", path.read_bytes())
+        write_bytes(target, (source / "record.json").read_bytes())
+        for path in source.glob("*.json"):
+            path.unlink()
+        return target
+
+    def write_probe(self, spec: RunSpec, probe: str, content: Mapping[str, Any]) -> Path:
+        """Writes what was measured on a trained model: ``content`` must be plain JSON."""
+        _check_probe_name(probe)
+        body: dict[str, Any] = _finite(
+            {"schema": SCHEMA, "key": spec.key, "probe": probe, "content": content}
+        )
+        body["checksum"] = _checksum(body)
+        path = self.run_dir(spec) / f"{probe}.json"
+        write_text(path, _json(body))
+        return path
+
+    def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
+        """What :meth:`write_probe` wrote, from either folder; ``None`` where there is none."""
+        _check_probe_name(probe)
+        for path in (
+            self.results / f"{spec.name}.{probe}.json",
+            self.run_dir(spec) / f"{probe}.json",
+        ):
+            if path.exists():
+                try:
+                    body = json.loads(path.read_text())
+                    checksum = body.pop("checksum")
+                except (OSError, ValueError, KeyError, AttributeError) as error:
+                    raise RecordError(f"{path}: not readable as a probe: {error}") from error
+                if checksum != _checksum(body) or (body["key"], body["probe"]) != (spec.key, probe):
+                    raise RecordError(f"{path}: damaged, or the probe of another run")
+                content: Mapping[str, Any] = body["content"]
+                return content
+        return None
+
+
+def _is_record_name(stem: str) -> bool:
+    """Tells ``<run>.<key>`` from a probe's ``<run>.<key>.<probe>``."""
+    return re.search(r"\.[0-9a-f]{16}\.[a-z][a-z0-9-]*$", stem) is None
+
+
+def _check_probe_name(probe: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", probe) or probe == "record":
+        raise Lab1Error(
+            f"probe name {probe!r} is not allowed; allowed: small letters, digits and hyphens, "
+            "beginning with a letter, and not 'record'"
+        )
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    """Indented JSON whose innermost lists stand on one line each, so that diffs stay readable."""
+    text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False)
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", _one_line, text) + "\n"
+
+
+def _one_line(match: re.Match[str]) -> str:
+    return "[" + re.sub(r",\n\s+", ", ", match.group(1)) + "]"

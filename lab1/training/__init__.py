@@ -1,0 +1,1 @@
+"""The half that trains: torch and torchvision, never pandas or Altair."""

@@ -1,0 +1,133 @@
+"""What happens at the end of an epoch: stopping early, keeping the best weights, a bar."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import RecordError
+from ..store import write_bytes
+
+if TYPE_CHECKING:
+    from .trainer import StreamlinedTrainer
+
+Metrics = Mapping[str, float | None]
+
+
+class Callback:
+    """Derive from this and override what is of interest.
+
+    ``metrics`` hold the epoch's values under the names of
+    :data:`lab1.store.HISTORY_FIELDS`, and those of custom metrics.  A callback stops the training
+    after the current epoch by setting ``trainer.stop_reason``.
+    """
+
+    def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
+        """After the validation of ``epoch`` (counted from 1)."""
+
+    def on_train_end(self, trainer: StreamlinedTrainer) -> None:
+        """After the last epoch, however it came to be the last."""
+
+
+class BestEpoch(Callback):
+    """Keeps the weights of the epoch whose ``monitor`` was best, and may stop the training.
+
+    With ``patience``, training stops after that many epochs in a row that were no better, by more
+    than ``minimum_improvement``, than the best so far.  Without a validation split the last epoch
+    counts as the best.  With ``path``, the best weights are also written there.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        patience: int | None = None,
+        minimum_improvement: float = 0.0,
+        path: Path | None = None,
+    ) -> None:
+        self.monitor = monitor
+        self.patience = patience
+        self.minimum_improvement = minimum_improvement
+        self.path = path
+        self.epoch: int | None = None
+        self.value: float | None = None
+        self.weights: dict[str, Tensor] = {}
+        self._epochs_without = 0
+
+    def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
+        value = metrics[self.monitor]
+        if value is None or self._is_better(value):
+            self.epoch, self.value, self._epochs_without = epoch, value, 0
+            state = trainer.model.state_dict()
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+            if self.path is not None:
+                save_weights(self.path, self.weights)
+            return
+        self._epochs_without += 1
+        if self.patience is not None and self._epochs_without >= self.patience:
+            trainer.stop_reason = "early stopping"
+
+    def on_train_end(self, trainer: StreamlinedTrainer) -> None:
+        if self.weights:
+            trainer.model.load_state_dict(self.weights)
+
+    def _is_better(self, value: float) -> bool:
+        if self.value is None:
+            return True
+        gain = self.value - value if self.monitor.endswith("loss") else value - self.value
+        return gain > self.minimum_improvement
+
+
+class ProgressBar(Callback):
+    """A bar over the epochs on standard error; silent where tqdm is not installed."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._bar: Any = None
+
+    def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return
+        # disable=None: no bar where standard error is not a terminal.
+        self._bar = tqdm(
+            total=trainer.config.epochs, desc=self._title, unit="epoch", leave=False, disable=None
+        )
+
+    def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
+        if self._bar is not None:
+            shown = {
+                name: f"{metrics[name]:.4f}"
+                for name in ("train_loss", "validation_accuracy")
+                if metrics[name] is not None
+            }
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update()
+
+    def on_train_end(self, trainer: StreamlinedTrainer) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes tensors, and nothing but tensors, whole or not at all."""
+    buffer = io.BytesIO()
+    torch.save(dict(weights), buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Reads what :func:`save_weights` wrote, onto the CPU, without executing code from the file."""
+    try:
+        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise RecordError(f"{path}: not readable as weights: {error}") from error
+    return weights

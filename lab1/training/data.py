@@ -1,0 +1,178 @@
+"""Data sets as tensors: read whole, checked against the declared fingerprint, split by class."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import datasets as torchvision_datasets
+
+from .. import paths
+from ..config import DATASETS, Dataset
+from ..errors import DataError, ParameterError
+from . import seeds
+from .smoke_data import smoke_images
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images and labels of one split.
+
+    ``images`` are uint8 of shape (count, channels, height, width); ``labels`` are int64 of shape
+    (count,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise ParameterError(
+                "images must be uint8 of shape (count, channels, height, width), "
+                f"got {self.images.dtype} of shape {tuple(self.images.shape)}"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise ParameterError(
+                f"labels must be int64 of shape ({len(self.images)},), "
+                f"got {self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Tensor) -> ImageSet:
+        """The examples at ``indices``, in that order."""
+        return ImageSet(self.images[indices], self.labels[indices])
+
+    def to(self, device: torch.device) -> ImageSet:
+        """The same on another device."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """A data set as read from ``source``, and the ``fingerprint`` that its files have."""
+
+    declared: Dataset
+    train: ImageSet
+    test: ImageSet
+    source: str
+    fingerprint: str
+
+
+def load(name: str, data_dir: str | None = None) -> LoadedData:
+    """Reads a data set from the data root, downloading it there where it is absent.
+
+    Raises :class:`~lab1.errors.DataError` where files are missing and cannot be downloaded,
+    truncated, or not the declared ones.
+    """
+    declared = DATASETS[name]
+    if not declared.files:
+        return _built_in(declared)
+    return _mnist(declared, paths.data_dir(data_dir))
+
+
+def split(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """Parts the training images into (training, validation), stratified by class.
+
+    Each class gives its share of ``validation_size``, within one image, drawn by the ``split``
+    stream of ``seed``.  ``validation_size`` 0 gives ``(train, None)``: the protocol of He et al.
+    (2016), which trains on everything.  Raises :class:`~lab1.errors.ParameterError` where a class
+    would be left without a training image.
+    """
+    if validation_size == 0:
+        return train, None
+    generator = seeds.generator(seed, "split")
+    classes, counts = torch.unique(train.labels, return_counts=True)
+    held_out = []
+    for label, share in zip(classes, _shares(counts.tolist(), validation_size), strict=True):
+        members = torch.nonzero(train.labels == label).flatten()
+        if share >= len(members):
+            raise ParameterError(
+                f"validation_size = {validation_size} leaves class {int(label)} without training "
+                f"images; allowed: from 0 to {len(train) - len(classes)}, stratified"
+            )
+        held_out.append(members[torch.randperm(len(members), generator=generator)[:share]])
+    is_held_out = torch.zeros(len(train), dtype=torch.bool)
+    is_held_out[torch.cat(held_out)] = True
+    return train.take(~is_held_out), train.take(is_held_out)
+
+
+def _shares(counts: list[int], total: int) -> list[int]:
+    """Shares of ``total`` in proportion to ``counts``: rounded down, the rest to the largest."""
+    everything = sum(counts)
+    shares = [total * count // everything for count in counts]
+    remainders = [total * count % everything for count in counts]
+    by_remainder = sorted(range(len(counts)), key=lambda index: -remainders[index])
+    for index in by_remainder[: total - sum(shares)]:
+        shares[index] += 1
+    return shares
+
+
+def _built_in(declared: Dataset) -> LoadedData:
+    channels, size, _ = declared.image_shape
+    parts = []
+    digest = hashlib.sha256()
+    for count, seed in ((declared.train_size, 1), (declared.test_size, 2)):
+        images, labels = smoke_images(channels, size, count, declared.num_classes, seed)
+        digest.update(images.tobytes())
+        digest.update(labels.astype("<i8").tobytes())
+        parts.append(ImageSet(torch.from_numpy(images), torch.from_numpy(labels)))
+    fingerprint = digest.hexdigest()
+    if fingerprint != declared.fingerprint:
+        raise DataError(
+            f"{declared.name}: generated bytes have fingerprint {fingerprint}, "
+            f"declared is {declared.fingerprint}; this version of NumPy draws other numbers"
+        )
+    return LoadedData(declared, parts[0], parts[1], "built in", fingerprint)
+
+
+def _mnist(declared: Dataset, root: Path) -> LoadedData:
+    folder = root / "MNIST" / "raw"
+    missing = [name for name in declared.files if not (folder / name).exists()]
+    if missing:
+        _download_mnist(root, missing)
+    contents = {name: _checked_bytes(folder / name, declared) for name in declared.files}
+    parts = []
+    for prefix, count in (("train", declared.train_size), ("t10k", declared.test_size)):
+        # Both formats are big-endian counts followed by bytes: 16 bytes of header before the
+        # images, 8 before the labels (yann.lecun.com/exdb/mnist, "file formats").
+        pixels = np.frombuffer(contents[f"{prefix}-images-idx3-ubyte"], np.uint8, offset=16)
+        labels = np.frombuffer(contents[f"{prefix}-labels-idx1-ubyte"], np.uint8, offset=8)
+        images = torch.from_numpy(pixels.reshape(count, *declared.image_shape).copy())
+        parts.append(ImageSet(images, torch.from_numpy(labels.astype(np.int64))))
+    source = "MNIST/raw in the data root"
+    return LoadedData(declared, parts[0], parts[1], source, declared.fingerprint)
+
+
+def _checked_bytes(path: Path, declared: Dataset) -> bytes:
+    expected = declared.files[path.name]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest == expected:
+        return content
+    hint = "it is still gzipped" if content[:2] == b"\x1f\x8b" else f"it has {len(content)} bytes"
+    raise DataError(
+        f"{path}: not the declared file of {declared.title}: expected SHA-256 {expected}, "
+        f"found {digest} ({hint}). Delete it to have it downloaded again, "
+        "or copy the original there"
+    )
+
+
+def _download_mnist(root: Path, missing: list[str]) -> None:
+    try:
+        torchvision_datasets.MNIST(str(root), download=True)
+    except (OSError, RuntimeError, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"MNIST is not in {root / 'MNIST' / 'raw'} (missing: {', '.join(missing)}) and could "
+            f"not be downloaded: {error}. Copy the four files there, or name the folder that holds "
+            "MNIST/raw with LAB1_DATA or data_dir"
+        ) from error

@@ -1,0 +1,72 @@
+"""Which device a run takes place on, and what it is called."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from ..errors import ParameterError
+
+
+def resolve(name: str) -> torch.device:
+    """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    ``auto`` is CUDA where there is one, else MPS, else the CPU.  Raises
+    :class:`~lab1.errors.ParameterError` for a device that this machine lacks.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    present = ["cpu"]
+    present += ["cuda"] if torch.cuda.is_available() else []
+    present += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    present += ["mps"] if torch.backends.mps.is_available() else []
+    if name not in present:
+        raise ParameterError(
+            f"device = {name!r} is not allowed; allowed on this machine: auto, {', '.join(present)}"
+        )
+    return torch.device(name)
+
+
+def describe(device: torch.device) -> dict[str, str | int]:
+    """``kind``, ``name`` and, on the CPU, ``threads``: what a record says of its device."""
+    if device.type == "cuda":
+        return {"kind": "cuda", "name": torch.cuda.get_device_name(device)}
+    return {"kind": device.type, "name": _processor(), "threads": torch.get_num_threads()}
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Lets :func:`peak_memory_bytes` count from here, where the system allows it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory used since the reset: tensors on a GPU, the whole process elsewhere."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # others count in kibibytes
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

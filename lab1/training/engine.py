@@ -1,0 +1,115 @@
+"""Runs a list of specs in this process: each becomes a record as it finishes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from ..config import DATASETS, RunSpec, RuntimeOptions
+from ..errors import MissingRunsError
+from ..store import Record, Store
+from . import data, models, origin
+from .callbacks import Callback, ProgressBar
+from .trainer import StreamlinedTrainer
+
+#: How often to look whether another process has finished the run it claimed.
+_POLL_SECONDS = 1.0
+
+#: Called with the record after each run that finished here.
+OnFinished = Callable[[Record], None]
+
+
+def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None) -> Record:
+    """Trains one run, scores it once on the test set, and returns its record.
+
+    Nothing is written, except the best weights where ``store`` is given and ``options`` ask for
+    them.  Raises :class:`~lab1.errors.DataError` where the data are missing or not the declared
+    ones, before anything is trained.
+    """
+    started = origin.now()
+    loaded = _load(spec.dataset, options.data_dir)
+    train, validation = data.split(loaded.train, spec.training.validation_size, spec.seed)
+    model = models.build(spec.model, loaded.declared, spec.seed)
+    flops = models.count_flops(model, loaded.declared.image_shape)
+    callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
+    keeps_weights = store is not None and options.save_weights
+    trainer = StreamlinedTrainer(
+        model,
+        spec.training,
+        train,
+        validation,
+        seed=spec.seed,
+        device=options.device,
+        mean=loaded.declared.mean,
+        std=loaded.declared.std,
+        callbacks=callbacks,
+        weights_path=store.run_dir(spec) / "weights.pt" if store and keeps_weights else None,
+    )
+    result = trainer.train()
+    diverged = result.stopped == "diverged"
+    where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
+    return Record(
+        spec=spec,
+        history=result.history,
+        test={} if diverged else trainer.evaluate(loaded.test),
+        parameters=models.count_parameters(model),
+        flops=flops,
+        best_epoch=result.best_epoch,
+        stopped=result.stopped,
+        seconds=result.seconds,
+        origin=origin.finished(where, started),
+        recipe=spec.recipe,
+    )
+
+
+def train_all(
+    specs: Sequence[RunSpec],
+    options: RuntimeOptions,
+    store: Store,
+    on_finished: OnFinished = lambda record: None,
+) -> None:
+    """Trains the runs in their order and writes a record for each.
+
+    A run that another process is training is left to it and waited for at the end, so that the
+    same command, started twice, shares the work.  A run that fails does not keep the others from
+    being trained; the failures are raised together as :class:`~lab1.errors.MissingRunsError`.
+    """
+    failures: dict[str, str] = {}
+    waiting = list(specs)
+    while waiting:
+        claimed_elsewhere = []
+        for spec in waiting:
+            with store.claim(spec) as mine:
+                if not mine:
+                    claimed_elsewhere.append(spec)
+                elif store.find(spec) is None:
+                    try:
+                        record = train_run(spec, options, store)
+                    except Exception as error:
+                        if len(specs) == 1:
+                            raise
+                        failures[spec.title] = f"{type(error).__name__}: {error}"
+                        print(f"failed: {spec.title}: {failures[spec.title]}", file=sys.stderr)
+                    else:
+                        store.write(record)
+                        on_finished(record)
+        waiting = claimed_elsewhere
+        if waiting:
+            time.sleep(_POLL_SECONDS)
+    if failures:
+        lines = "\n".join(f"  {title}: {why}" for title, why in failures.items())
+        raise MissingRunsError(f"{len(failures)} of {len(specs)} runs failed:\n{lines}")
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, data_dir: str | None) -> data.LoadedData:
+    return data.load(name, data_dir)
+
+
+def check_data(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
+    """Reads the data sets that ``specs`` need, so that a missing one is told before training."""
+    for name in DATASETS:
+        if any(spec.dataset == name for spec in specs):
+            _load(name, options.data_dir)

@@ -1,0 +1,179 @@
+"""The networks: ``MLP`` and its residual twin ``ResidualMLP``.
+
+``build`` makes a model from its :class:`~lab1.config.ModelSpec`, seeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..config import Dataset, ModelSpec
+from ..errors import ParameterError
+from . import seeds
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "leaky_relu": nn.LeakyReLU,
+}
+
+#: He initialisation knows a gain for these; GELU takes that of ReLU, which it resembles.
+_Gain = Literal["linear", "relu", "leaky_relu", "tanh"]
+_GAINS: dict[str, _Gain] = {
+    "relu": "relu",
+    "gelu": "relu",
+    "tanh": "tanh",
+    "leaky_relu": "leaky_relu",
+}
+
+
+class MLP(nn.Module):
+    """A plain multilayer perceptron.
+
+    Takes images of shape (batch, channels, height, width), or anything that flattens to
+    (batch, ``input_size``), and gives logits of shape (batch, ``num_classes``).  Each of
+    ``hidden_sizes`` is one hidden layer.  With h the pre-activations, the layers compute::
+
+        h_1 = W_1 x + b_1        h_l = W_l act(h_(l-1)) + b_l        logits = W act(h_L) + b
+
+    ``activation_fn`` names one of :data:`ACTIVATIONS`; ``dropout_rate`` is the probability with
+    which each hidden activation is dropped.  The weights are initialised so that the variance of
+    the pre-activations stays the same from layer to layer (He et al. 2015, section 2.2), the
+    biases with zero.  Raises :class:`~lab1.errors.ParameterError` for sizes below 1.
+    """
+
+    def __init__(
+        self,
+        input_size: int = 784,
+        hidden_sizes: Sequence[int] = (128, 128),
+        num_classes: int = 10,
+        activation_fn: str = "relu",
+        dropout_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        sizes = [input_size, *hidden_sizes, num_classes]
+        if not hidden_sizes or min(sizes) < 1:
+            raise ParameterError(
+                f"{type(self).__name__}: sizes {sizes} are not allowed; allowed: at least one "
+                "hidden layer, every size 1 or more"
+            )
+        if activation_fn not in ACTIVATIONS:
+            raise ParameterError(
+                f"{type(self).__name__}: activation_fn = {activation_fn!r} is not allowed; "
+                f"allowed: {', '.join(ACTIVATIONS)}"
+            )
+        if not 0 <= dropout_rate < 1:
+            raise ParameterError(
+                f"{type(self).__name__}: dropout_rate = {dropout_rate} is not allowed; "
+                "allowed: from 0 to below 1"
+            )
+        pairs = pairwise(sizes[:-1])
+        self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
+        self.output = nn.Linear(sizes[-2], num_classes)
+        self.activation = ACTIVATIONS[activation_fn]()
+        self.dropout = nn.Dropout(dropout_rate)
+        gain = _GAINS[activation_fn]
+        for index, layer in enumerate([*self.hidden, self.output]):
+            # The first layer sees the image itself, which no activation has thinned out.
+            nonlinearity: _Gain = gain if index else "linear"
+            nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (batch, num_classes)."""
+        first, *further = self.hidden
+        hidden: Tensor = first(images.flatten(1))
+        for layer in further:
+            hidden = self.connect(hidden, layer(self.dropout(self.activation(hidden))))
+        logits: Tensor = self.output(self.dropout(self.activation(hidden)))
+        return logits
+
+    def connect(self, hidden: Tensor, update: Tensor) -> Tensor:
+        """What the next layer sees: here, only what this layer computed."""
+        return update
+
+
+class ResidualMLP(MLP):
+    """The residual twin of :class:`MLP`: the same layers, and a skip connection around each.
+
+    Every hidden layer after the first adds to what came in, with the activation in front of the
+    weights (He et al. 2016b, "Identity Mappings in Deep Residual Networks", section 3)::
+
+        h_l = h_(l-1) + W_l act(h_(l-1)) + b_l
+
+    so the number of parameters equals the twin's and, with the same seed, so do the initial
+    weights, up to one factor: the layers inside skip connections are scaled by 1 / sqrt(number of
+    skips).  That keeps the variance of a *sum* of branches from growing with depth, as He's
+    initialisation keeps that of a *product* of layers (Zhang et al. 2019, "Fixup
+    Initialization"); each twin thus starts as its kind of network should.
+
+    All of ``hidden_sizes`` must be equal, since a sum needs equal shapes.
+    """
+
+    def __init__(
+        self,
+        input_size: int = 784,
+        hidden_sizes: Sequence[int] = (128, 128),
+        num_classes: int = 10,
+        activation_fn: str = "relu",
+        dropout_rate: float = 0.0,
+    ) -> None:
+        super().__init__(input_size, hidden_sizes, num_classes, activation_fn, dropout_rate)
+        if len(set(hidden_sizes)) > 1:
+            raise ParameterError(
+                f"ResidualMLP: hidden_sizes = {list(hidden_sizes)} are not allowed; allowed: equal "
+                "sizes, since a skip connection adds a layer's input to its output"
+            )
+        skips = len(self.hidden) - 1
+        with torch.no_grad():
+            for layer in list(self.hidden)[1:]:
+                assert isinstance(layer, nn.Linear)
+                layer.weight.mul_(skips**-0.5)
+
+    def connect(self, hidden: Tensor, update: Tensor) -> Tensor:
+        """What the next layer sees: what came in, plus what this layer computed."""
+        return hidden + update
+
+
+MODELS: dict[str, type[MLP]] = {"MLP": MLP, "ResidualMLP": ResidualMLP}
+
+
+def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
+    """The model that ``spec`` describes for the images of ``dataset``, initialised by ``seed``."""
+    assert spec.width is not None  # ModelSpec refuses these families without a width
+    with seeds.global_stream(seed, "initialisation"):
+        return MODELS[spec.family](
+            input_size=prod(dataset.image_shape),
+            hidden_sizes=(spec.width,) * spec.depth,
+            num_classes=dataset.num_classes,
+            activation_fn=spec.activation,
+            dropout_rate=spec.dropout_rate,
+        )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def count_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """Floating-point operations of one forward pass of one image, as torch counts them.
+
+    A multiplication and the addition that follows count as two.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, *image_shape, device=device))
+    model.train(was_training)
+    return int(counter.get_total_flops())

@@ -1,0 +1,42 @@
+"""The optimisers and the courses of the learning rate that a configuration can name."""
+
+from __future__ import annotations
+
+from torch import nn, optim
+from torch.optim import lr_scheduler
+
+from ..config import TrainingConfig
+
+
+def build_optimizer(model: nn.Module, config: TrainingConfig) -> optim.Optimizer:
+    """Adam (Kingma & Ba 2015) or SGD with momentum, in torch's fused implementation."""
+    if config.optimizer == "sgd":
+        return optim.SGD(
+            model.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+    return optim.Adam(
+        model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def build_scheduler(
+    optimizer: optim.Optimizer, config: TrainingConfig, total_steps: int
+) -> lr_scheduler.LRScheduler:
+    """The schedule, to be stepped after every batch; it spans ``total_steps``."""
+    if config.schedule == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
+    if config.schedule == "one-cycle":
+        return lr_scheduler.OneCycleLR(
+            optimizer, max_lr=config.learning_rate, total_steps=total_steps
+        )
+    if config.schedule == "step":
+        milestones = [total_steps // 2, total_steps * 3 // 4]
+        return lr_scheduler.MultiStepLR(optimizer, milestones=milestones, gamma=0.1)
+    return lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)

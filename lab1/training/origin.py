@@ -1,0 +1,73 @@
+"""Where a run came from: commit, versions, device, and when."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+import torchvision
+
+from .. import __version__
+from . import device as devices
+
+
+@cache
+def commit() -> str:
+    """The commit of the sources in use, with ``-dirty`` where ``lab1/`` differs from it.
+
+    ``LAB1_COMMIT`` where it is set (a copy of the sources without ``.git``), else what git says,
+    else ``unknown``.  Asked once per process, since the sources are read once per process.
+    """
+    if os.environ.get("LAB1_COMMIT"):
+        return os.environ["LAB1_COMMIT"]
+    sources = Path(__file__).resolve().parents[1]
+    try:
+        head = _git(sources, "rev-parse", "HEAD")
+        changed = _git(sources, "status", "--porcelain", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}-dirty" if changed else head
+
+
+def describe(device: torch.device, data_source: str, data_fingerprint: str) -> dict[str, Any]:
+    """Everything but the start and the end of a run."""
+    return {
+        "commit": commit(),
+        "versions": {
+            "lab1": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": numpy.__version__,
+        },
+        "device": devices.describe(device),
+        "data_source": data_source,
+        "data_fingerprint": data_fingerprint,
+    }
+
+
+def finished(origin: Mapping[str, Any], started: datetime) -> dict[str, Any]:
+    """``origin`` with ``started`` and ``ended``, in UTC, to the second."""
+    return {
+        **origin,
+        "started": started.isoformat(timespec="seconds"),
+        "ended": now().isoformat(timespec="seconds"),
+    }
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
