@@ -217,6 +217,11 @@ class Store:
                 problems.append(error)
         return list(records.values()), problems
 
+    def is_own(self, record: Record) -> bool:
+        """Whether a record lies in ``runs/`` and has not been published."""
+        published = self.results / f"{record.name}.json"
+        return not published.exists() and (self.runs / record.name / "record.json").exists()
+
     def write(self, record: Record) -> Path:
         """Writes a record into ``runs/`` and returns its file."""
         path = self.run_dir(record.spec) / "record.json"

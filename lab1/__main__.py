@@ -1,0 +1,5 @@
+"""``python -m lab1``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,90 @@
+"""The shared setup of all chapters: check the parameters, get the runs, hand over frames.
+
+A chapter's first cells are its parameters and::
+
+    from lab1.chapter import open_chapter
+
+    chapter = open_chapter("1_1", globals())
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from . import experiments, parameters, profiles
+from .errors import ParameterError
+from .store import Record, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .reporting.tables import Table
+
+#: What IPython itself puts under a leading underscore.
+_IPYTHON_NAME = re.compile(r"__.*__|_|__|___|_i+|_i?\d+|_ih|_oh|_dh|_exit_code")
+
+#: The only types that papermill injects.
+_PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
+
+
+def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
+    """The chapter with the parameters that stand in ``namespace`` (the notebook's globals).
+
+    ``None`` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
+    with a warning; here every plain value in the namespace must be a parameter of the chapter.
+    Raises :class:`~lab1.errors.ParameterError` naming the parameter, what is allowed, and the
+    chapter, before anything is trained or written.
+    """
+    given = {
+        key: value
+        for key, value in namespace.items()
+        if isinstance(value, _PLAIN)
+        and not _IPYTHON_NAME.fullmatch(key)
+        and key not in ("In", "Out")
+    }
+    allowed = ("profile", *experiments.chapter(name).parameters)
+    for key in given:
+        if key not in allowed:
+            raise parameters.unknown(key, allowed, f"chapter {name}")
+    if "profile" not in given:
+        raise ParameterError(f"chapter {name}: its parameters cell names no profile")
+    profile = str(given.pop("profile"))
+    changed = {key: value for key, value in given.items() if value is not None}
+    return OpenChapter(profiles.page(name, profile, changed))
+
+
+class OpenChapter:
+    """A chapter with its parameters; what it wants is read, or trained, when first asked for."""
+
+    def __init__(self, page: profiles.Page) -> None:
+        self.page = page
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The records of the chapter's runs; missing ones are trained."""
+        return experiments.ensure(self.page.plan())
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row per run, see :func:`lab1.reporting.frames.runs`."""
+        from .reporting import frames
+
+        return frames.runs(self.records)
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per run and epoch, see :func:`lab1.reporting.frames.history`."""
+        from .reporting import frames
+
+        return frames.history(self.records)
+
+    def provenance(self) -> Table:
+        """The table of the runs behind the page."""
+        from .reporting.provenance import runs_table
+
+        results = Store().results
+        published = {r.key for r in self.records if (results / f"{r.name}.json").exists()}
+        return runs_table(self.records, published)

@@ -1,0 +1,218 @@
+"""The command line: ``python -m lab1 run|status|promote|verify|table|publish|site``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from . import experiments, profiles
+from .config import RunSpec, RuntimeOptions
+from .errors import Lab1Error, MissingRunsError, ParameterError
+from .store import Record, Store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status; 2 for what the user can mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except Lab1Error as error:
+        print(f"lab1: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lab1: interrupted; the same command continues with what is missing", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
+    specs = page.plan()
+    store = Store()
+    wanted = experiments.missing(specs, store)
+    seconds = [each for each in experiments.estimate(wanted, store.all()[0]) if each is not None]
+    about = f", about {experiments.duration(sum(seconds))}" if seconds else ""
+    print(f"{len(specs)} runs planned, {len(wanted)} missing{about if wanted else ''}")
+    if options.dry_run:
+        for spec in wanted:
+            print(f"  {spec.key}  {spec.title}")
+        return 0
+    experiments.ensure(specs, _runtime(options), store)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    store = Store()
+    records, problems = store.all()
+    planned: dict[str, RunSpec] = {}
+    print(f"{'page':<14}{'planned':>8}{'present':>8}{'missing':>8}{'stale':>8}")
+    for page in profiles.pages(options.profile):
+        specs = page.plan()
+        planned.update({spec.key: spec for spec in specs})
+        present = {record.key for record in records}
+        missing = [spec for spec in specs if spec.key not in present]
+        stale = _stale(specs, records)
+        counts = (len(specs), len(specs) - len(missing), len(missing), len(stale))
+        print(f"{page.name:<14}" + "".join(f"{count:>8}" for count in counts))
+        for record in stale:
+            print(f"  stale: {record.name} (recipe {record.recipe}, now {record.spec.recipe})")
+    others = [r for r in records if r.key not in planned and r.recipe == r.spec.recipe]
+    print(f"{len(others)} further records belong to no page of the profile {options.profile!r}")
+    for problem in problems:
+        print(f"damaged: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _stale(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[Record]:
+    """Records of planned runs that were made under an older recipe."""
+    wanted = set(specs)
+    return [r for r in records if r.spec in wanted and r.recipe != r.spec.recipe]
+
+
+def _promote(options: argparse.Namespace) -> int:
+    store = Store()
+    planned = {s.key for page in profiles.pages(options.profile) for s in page.plan()}
+    records, problems = store.all()
+    own = [record for record in records if store.is_own(record)]
+    chosen = [record for record in own if options.all or record.key in planned]
+    for record in chosen:
+        print(store.promote(record).name)
+    print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
+    for problem in problems:
+        print(f"damaged: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from . import verify
+
+    store = Store()
+    records, problems = store.all()
+    chosen = [record for record in records if record.key.startswith(options.key or "")]
+    if options.key and not chosen:
+        raise ParameterError(f"no record has a key that begins with {options.key!r}")
+    if options.retrain and len(chosen) != 1:
+        raise ParameterError(f"--retrain needs the key of one run; {len(chosen)} match")
+    findings = [str(problem) for problem in problems if not options.key]
+    for record in chosen:
+        findings += verify.check(record)
+    if options.retrain:
+        findings += verify.retrain(chosen[0], _runtime(options), options.tolerance)
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    print(f"{len(chosen)} records verified, {len(findings)} findings")
+    if not verify.has_torch():
+        print("parameter counts were not recomputed: torch is not installed (extra 'train')")
+    return 1 if findings else 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    from .reporting import frames, tables
+
+    store = Store()
+    planned = {s.key: s for page in profiles.pages(options.profile) for s in page.plan()}
+    records = [r for r in map(store.find, planned.values()) if r is not None]
+    if not records:
+        raise MissingRunsError(
+            f"no run of the profile {options.profile!r} has a record yet; train with "
+            "`python -m lab1 run CHAPTER`"
+        )
+    frame = tables.performance(frames.runs(records)).frame
+    if options.format == "csv":
+        print(frame.to_csv(index=False), end="")
+    elif options.format == "json":
+        print(frame.to_json(orient="records", indent=1))
+    else:
+        print(frame.to_string(index=False))
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from . import publish
+
+    publish.publish(options.profile)
+    return 0
+
+
+def _site(options: argparse.Namespace) -> int:
+    from . import site_builder
+
+    return site_builder.build(options.profile, preview=options.preview)
+
+
+def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """``["depth=4"]`` as ``{"depth": "4"}``; the declaration of the parameter parses the text."""
+    values = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise ParameterError(f"-p {pair!r} is not allowed; allowed: -p name=value")
+        values[name] = value
+    return values
+
+
+def _runtime(options: argparse.Namespace) -> RuntimeOptions:
+    return RuntimeOptions(device=options.device, data_dir=options.data_dir)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab1", description="A laboratory on deep residual learning."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help)
+        added.set_defaults(command=function)
+        return added
+
+    def profile(added: argparse.ArgumentParser) -> None:
+        default = os.environ.get("LAB1_PROFILE", "report")
+        added.add_argument(
+            "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {default})"
+        )
+
+    def runtime(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+        added.add_argument("--data-dir", help="folder of the data sets (LAB1_DATA, else data/)")
+
+    run = command("run", _run, "Train what a chapter wants and no record holds.")
+    run.add_argument("chapter", help=", ".join(experiments.CHAPTERS))
+    profile(run)
+    run.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="name=value",
+        help="change a parameter of the profile, as in -p depth=2,4",
+    )  # fmt: skip
+    run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+    runtime(run)
+
+    profile(command("status", _status, "Planned, present, missing and stale runs per page."))
+
+    promote = command("promote", _promote, "Move finished records from runs/ to results/.")
+    profile(promote)
+    promote.add_argument("--all", action="store_true", help="also runs that no page plans")
+
+    verify = command("verify", _verify, "Recompute keys, fingerprints and parameter counts.")
+    verify.add_argument("key", nargs="?", metavar="KEY", help="a run's key, or its beginning")
+    verify.add_argument("--retrain", action="store_true", help="train the run again and compare")
+    verify.add_argument(
+        "--tolerance", type=float, default=0.01,
+        help="largest difference in test accuracy that passes, as a fraction (0.01)",
+    )  # fmt: skip
+    runtime(verify)
+
+    table = command("table", _table, "Print a summary table of the published runs.")
+    table.add_argument("which", choices=["performance"])
+    table.add_argument("--format", choices=["text", "csv", "json"], default="text")
+    profile(table)
+
+    profile(
+        command("publish", _publish, "Execute stale chapters into report/ (Quarto's pre-render).")
+    )
+
+    site = command("site", _site, "Build _site/ with Quarto, or a preview where there is none.")
+    profile(site)
+    site.add_argument("--preview", action="store_true", help="do not look for Quarto")
+    return parser

@@ -1,0 +1,194 @@
+"""Executes the chapters that are stale and prepares them, with their figures, for Quarto.
+
+``publish`` is the site's ``pre-render`` step.  Each page of a profile becomes an executed notebook
+in ``report/``.  jupyter-cache remembers executions by their code cells; the injected parameters
+cell carries a digest of the reporting sources and of the records, so that a change in any of them
+is a miss while a change of prose is a hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+import vl_convert
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.main import JupyterCacheBase
+from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from . import experiments, exports, paths, profiles
+from .errors import Lab1Error, PublishError
+from .profiles import Page
+from .store import Record, Store, write_bytes
+
+#: The profile whose charts are exported to ``figures/``, and that the site shows by default.
+REPORT = "report"
+
+_SITE = Path(__file__).parent / "site"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A page that was prepared, and whether it had to be executed."""
+
+    page: Page
+    path: Path
+    executed: bool
+    figures: frozenset[Path]
+
+
+def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
+    """Prepares all pages of a profile in ``report/`` and returns them.
+
+    Missing runs are trained first.  Raises :class:`~lab1.errors.PublishError` naming the chapters
+    that failed, after the others were prepared; a failed chapter's page is taken away, since it
+    would show old results.
+    """
+    root = root or paths.project_root()
+    report = root / "report"
+    pages = profiles.pages(profile)
+    cache = get_cache(str(root / ".jupyter_cache"))
+    store = Store()
+    done: list[Published] = []
+    records: dict[str, Record] = {}
+    failures: dict[str, str] = {}
+    for page in pages:
+        try:
+            used = experiments.ensure(page.plan(), store=store)
+            done.append(_prepare(page, used, store, cache, root))
+            records.update({record.key: record for record in used})
+        except Lab1Error as error:
+            failures[page.name] = str(error)
+            _say(f"{page.name}: failed")
+    _remove_others(report, {each.path for each in done})
+    if records:
+        _write_front_page(report, list(records.values()))
+    if profile == REPORT and not failures:
+        exports.remove_others(root / "figures", {path for each in done for path in each.figures})
+    if failures:
+        lines = "\n".join(f"{name}: {why}" for name, why in failures.items())
+        raise PublishError(f"{len(failures)} of {len(pages)} pages failed\n{lines}")
+    return done
+
+
+def _prepare(
+    page: Page, records: Sequence[Record], store: Store, cache: JupyterCacheBase, root: Path
+) -> Published:
+    source = load_notebook_node(str(root / "chapters" / f"{page.chapter}.ipynb"))
+    notebook = _parameterized(source, page, records, store)
+    executed = False
+    try:
+        _, notebook = cache.merge_match_into_notebook(notebook)
+        _say(f"{page.name}: unchanged, from the cache")
+    except KeyError:
+        notebook = _execute(notebook, page, root)
+        bundle = CacheBundleIn(notebook, page.name)
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        executed = True
+    figures: set[Path] = set()
+    if page.profile == REPORT:
+        notebook, figures = exports.export_figures(notebook, page.name, root / "figures")
+    path = root / "report" / f"{page.name}.ipynb"
+    _write_if_changed(path, nbformat.writes(notebook).encode())
+    return Published(page, path, executed, frozenset(figures))
+
+
+def _parameterized(
+    source: NotebookNode, page: Page, records: Sequence[Record], store: Store
+) -> NotebookNode:
+    values = {"profile": page.profile, **page.parameters}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    # None means "as the profile has it" in a chapter; a parameter that is none says so in words.
+    plain = {name: "none" if value is None else value for name, value in plain.items()}
+    digests = f"sources {sources_digest()}, records {records_digest(records, store)}"
+    notebook: NotebookNode = parameterize_notebook(
+        source, plain, comment=f"Parameters of this page; {digests}"
+    )
+    notebook.metadata = _metadata()
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
+        cell.metadata.pop("papermill", None)
+    return notebook
+
+
+def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:
+    _say(f"{page.name}: executing")
+    started = time.monotonic()
+    try:
+        result: NotebookNode = papermill.execute_notebook(
+            notebook,
+            None,
+            kernel_name="python3",
+            progress_bar=sys.stderr.isatty(),
+            cwd=str(root / "chapters"),
+        )
+    except papermill.PapermillExecutionError as error:
+        raise PublishError(f"cell {error.exec_count}: {error.ename}: {error.evalue}") from error
+    _say(f"{page.name}: executed in {time.monotonic() - started:.0f} s")
+    result.metadata = _metadata()
+    for cell, original in zip(result.cells, notebook.cells, strict=True):
+        cell.metadata = original.metadata  # without papermill's times of day
+    return result
+
+
+def _metadata() -> NotebookNode:
+    """The same for all notebooks: part of the cache key, and free of times and versions."""
+    kernel = NotebookNode(name="python3", display_name="Python 3", language="python")
+    return NotebookNode(kernelspec=kernel, language_info=NotebookNode(name="python"))
+
+
+def sources_digest() -> str:
+    """A digest of all ``lab1`` sources outside ``training``: what a chapter's outputs depend on."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        if relative.parts[0] != "training":
+            digest.update(f"{relative.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def records_digest(records: Sequence[Record], store: Store) -> str:
+    """A digest of the records that a page reads, and of whether each is published."""
+    digest = hashlib.sha256()
+    for record in records:
+        path = store.path_of(record.spec)
+        assert path is not None  # it has just been read
+        digest.update(f"{record.key} {path.parent == store.results}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _write_front_page(report: Path, records: Sequence[Record]) -> None:
+    from .reporting import headline
+
+    for name, text in headline.fragments(records).items():
+        _write_if_changed(report / f"{name}.md", text.encode())
+    assets = report / "assets"
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    _write_if_changed(assets / "vega.js", bundle.encode())
+    _write_if_changed(assets / "charts.js", (_SITE / "charts.js").read_bytes())
+
+
+def _remove_others(report: Path, kept: set[Path]) -> None:
+    for path in report.glob("*.ipynb"):
+        if path not in kept:
+            path.unlink()
+
+
+def _write_if_changed(path: Path, content: bytes) -> None:
+    """Leaves an equal file alone, so that its time of change tells when it changed."""
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""The half that reads records: pandas and Altair, never torch."""

@@ -1,0 +1,222 @@
+"""The charts: each function takes a frame and gives a :class:`~lab1.reporting.figures.Figure`.
+
+Means are over seeds and carry their 95 % interval where there are three or more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from . import theme, verdicts
+from .figures import Figure
+from .statistics import estimate, summarize
+
+_DEPTH_AXIS = alt.Axis(format="d", tickMinStep=1)
+
+
+def loss_curves(history: pd.DataFrame) -> Figure:
+    """Training and validation loss against epochs, one panel per depth.
+
+    A mean is drawn as far as all seeds were trained, so that it is always over the same runs.
+    """
+    long = (
+        verdicts.base_rate(history)
+        .melt(
+            id_vars=["family", "depth", "learning_rate", "seed", "epoch"],
+            value_vars=["train_loss", "validation_loss"],
+            var_name="split",
+            value_name="loss",
+        )
+        .dropna(subset=["loss"])
+    )
+    long["split"] = long["split"].map({"train_loss": "training", "validation_loss": "validation"})
+    table = summarize(long, ["family", "depth", "split", "epoch"], "loss")
+    everyone = table.groupby(["family", "depth", "split"])["n"].transform("max")
+    table = table[table["n"] == everyone]
+    families = list(table["family"].unique())
+    # On a logarithmic axis an interval may not reach zero.
+    table["low"] = table["low"].clip(lower=table["mean"].min() / 10)
+    pick = alt.selection_point(fields=["split"], bind="legend")
+    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.1))
+    base = alt.Chart().encode(
+        x=alt.X("epoch:Q", title="epoch", axis=_DEPTH_AXIS),
+        color=theme.family_colour(families),
+        detail="split:N",
+    )
+    loss = alt.Y("mean:Q", title="cross-entropy", scale=alt.Scale(type="log"))
+    band = base.mark_area(opacity=0.2).encode(
+        y=alt.Y("low:Q", title="cross-entropy", scale=alt.Scale(type="log")), y2="high:Q"
+    )
+    line = base.mark_line(point=alt.OverlayMarkDef(size=12)).encode(
+        y=loss,
+        strokeDash=alt.StrokeDash(
+            "split:N", scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 4]])
+        ),
+        opacity=shown,
+        tooltip=[
+            alt.Tooltip("family:N", title="model"),
+            alt.Tooltip("depth:O", title="layers"),
+            alt.Tooltip("split:N", title="split"),
+            alt.Tooltip("epoch:Q", title="epoch"),
+            alt.Tooltip("mean:Q", title="mean loss", format=".4f"),
+            alt.Tooltip("half_width:Q", title="± 95 %", format=".4f"),
+            alt.Tooltip("n:Q", title="seeds"),
+        ],
+    )
+    chart = (
+        alt.layer(band, line, data=_rounded(table))
+        .properties(width=210, height=150)
+        .facet(facet=alt.Facet("depth:O", title="hidden layers"), columns=3)
+        .add_params(pick)
+    )
+    training = table[table["split"] == "training"].sort_values("epoch")
+    last = training.drop_duplicates(["family", "depth"], keep="last")
+    ends = [f"{r['family']} {r['depth']}: {r['mean']:.3g}" for r in last.to_dict("records")]
+    return Figure(
+        chart,
+        table,
+        "Training and validation loss by epoch, a panel per depth. Training loss at the end: "
+        + "; ".join(ends)
+        + ".",
+    )
+
+
+def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
+    """Test accuracy against depth, with intervals."""
+    table = _in_percent(summarize(verdicts.base_rate(runs), ["family", "depth"], "test_accuracy"))
+    chart = _with_intervals(
+        table,
+        x=alt.X("depth:Q", title="hidden layers", scale=alt.Scale(type="log", base=2),
+                axis=alt.Axis(values=sorted(table["depth"].unique().tolist()), format="d")),
+        y_title="test accuracy (%)",
+        extra=[alt.Tooltip("depth:Q", title="layers")],
+        line=True,
+    )  # fmt: skip
+    return Figure(chart, table, _alt("Test accuracy by hidden layers", table, "depth", " %"))
+
+
+def time_by_depth(runs: pd.DataFrame) -> Figure:
+    """Wall-clock seconds of a whole training against depth, with intervals."""
+    table = summarize(verdicts.base_rate(runs), ["family", "depth"], "train_seconds")
+    chart = _with_intervals(
+        table,
+        x=alt.X("depth:Q", title="hidden layers"),
+        y_title="training time (s)",
+        extra=[alt.Tooltip("depth:Q", title="layers")],
+        line=True,
+        zero=True,
+    )
+    return Figure(chart, table, _alt("Training time by hidden layers", table, "depth", " s"))
+
+
+def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
+    """Test accuracy against the number of parameters, with intervals."""
+    base = verdicts.base_rate(runs)
+    table = _in_percent(summarize(base, ["family", "depth", "parameters"], "test_accuracy"))
+    chart = _with_intervals(
+        table,
+        x=alt.X("parameters:Q", title="parameters", scale=alt.Scale(type="log", nice=False,
+                padding=20), axis=alt.Axis(format="~s", tickCount=5)),
+        y_title="test accuracy (%)",
+        extra=[
+            alt.Tooltip("depth:Q", title="layers"),
+            alt.Tooltip("parameters:Q", title="parameters", format=","),
+        ],
+    )  # fmt: skip
+    return Figure(chart, table, _alt("Test accuracy by parameters", table, "parameters", " %"))
+
+
+def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
+    """Validation accuracy, on which a rate is chosen, against the rate, a panel per swept depth.
+
+    Where no depth was swept, a sentence that says so.
+    """
+    if not verdicts.swept_depths(runs):
+        return verdicts.NOT_SWEPT
+    swept = runs[runs["depth"].isin(verdicts.swept_depths(runs))]
+    table = _in_percent(
+        summarize(swept, ["family", "depth", "learning_rate"], "validation_accuracy")
+    )
+    chart = _with_intervals(
+        table,
+        x=alt.X("learning_rate:Q", title="learning rate", scale=alt.Scale(type="log"),
+                axis=alt.Axis(values=sorted(table["learning_rate"].unique().tolist()),
+                              format="~g")),
+        y_title="validation accuracy (%)",
+        extra=[
+            alt.Tooltip("depth:O", title="layers"),
+            alt.Tooltip("learning_rate:Q", title="learning rate", format="~g"),
+        ],
+        line=True,
+        facet=alt.Facet("depth:O", title="hidden layers"),
+    )  # fmt: skip
+    return Figure(chart, table, _alt("Validation accuracy by learning rate", table,
+                                     "learning_rate", " %"))  # fmt: skip
+
+
+def _with_intervals(
+    table: pd.DataFrame,
+    *,
+    x: alt.X,
+    y_title: str,
+    extra: list[alt.Tooltip],
+    line: bool = False,
+    zero: bool = False,
+    facet: alt.Facet | None = None,
+) -> Any:
+    """Means as points with a rule for the interval; a family is picked out in the legend."""
+    families = list(table["family"].unique())
+    pick = alt.selection_point(fields=["family"], bind="legend")
+    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
+    y = alt.Y("mean:Q", title=y_title, scale=alt.Scale(zero=zero, padding=8))
+    tooltip = [
+        alt.Tooltip("family:N", title="model"),
+        *extra,
+        alt.Tooltip("mean:Q", title=y_title, format=".2f"),
+        alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
+    interval = base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
+    points = base.mark_point(opacity=1).encode(
+        y=y, shape=theme.family_shape(families), tooltip=tooltip
+    )
+    layers = [interval, points]
+    if line:
+        layers.insert(0, base.mark_line().encode(y=y))
+    chart = alt.layer(*layers, data=_rounded(table))
+    if facet is None:
+        return chart.properties(width=560, height=300).add_params(pick)
+    return chart.properties(width=320, height=230).facet(facet=facet, columns=2).add_params(pick)
+
+
+def _in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    scaled = table.copy()
+    columns = ["mean", "half_width", "low", "high"]
+    scaled[columns] = 100 * scaled[columns].astype(float)
+    return scaled
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Six significant digits: more than a pixel shows, and half the bytes on the page."""
+    rounded = table.copy()
+    for column in rounded.select_dtypes("float"):
+        rounded[column] = [float(f"{value:.6g}") for value in rounded[column]]
+    return rounded
+
+
+def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
+    """A text alternative that gives each family's first and last mean along ``by``."""
+    parts = []
+    for family, own in table.groupby("family", sort=False):
+        ordered = own.sort_values(by)
+        first, last = ordered.iloc[0], ordered.iloc[-1]
+        parts.append(
+            f"{family} from {first['mean']:.2f}{unit} at {first[by]:g} to "
+            f"{last['mean']:.2f}{unit} at {last[by]:g}"
+        )
+    seeds = estimate(table["n"].astype(float)).mean
+    return f"{title}: {'; '.join(parts)}; mean over {seeds:.3g} seeds."

@@ -1,0 +1,65 @@
+"""A chart as the site shows it: interactive where scripts run, an SVG where they do not.
+
+A :class:`Figure` is displayed as raw HTML that holds the finished SVG and the Vega-Lite
+specification; ``lab1/site/charts.js`` replaces the first by a live chart.  Beside the HTML, the
+notebook keeps the parts under :data:`MIME`, from which publishing exports ``figures/``.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from . import theme
+
+#: The notebook output that holds a figure's parts: ``spec``, ``svg``, ``csv`` and ``alt``.
+MIME = "application/vnd.lab1.figure+json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, the ``data`` behind it, and a text alternative that says what it shows."""
+
+    chart: alt.TopLevelMixin
+    data: pd.DataFrame
+    alt: str
+
+    def parts(self) -> dict[str, Any]:
+        """``spec`` (a Vega-Lite object), ``svg``, ``csv`` (texts) and ``alt``."""
+        spec = self.chart.to_dict()
+        spec["config"] = theme.config()
+        spec["description"] = self.alt
+        return {
+            "spec": spec,
+            "svg": vl_convert.vegalite_to_svg(json.dumps(spec)),
+            "csv": self.data.to_csv(index=False, lineterminator="\n"),
+            "alt": self.alt,
+        }
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        parts = self.parts()
+        return {"text/html": render(parts), MIME: parts, "text/plain": self.alt}
+
+
+def render(parts: dict[str, Any], assets: str = "assets", downloads: str = "") -> str:
+    """The HTML of a figure's ``parts``.
+
+    ``assets`` is the folder of ``charts.js`` as seen from the page; ``downloads`` is HTML with
+    links to the figure's files, where it has been exported.
+    """
+    # A script element ends at the first "</", wherever that stands.
+    spec = json.dumps(parts["spec"], separators=(",", ":")).replace("</", "<\\/")
+    return (
+        f'<div class="lab1-chart" role="img" aria-label="{html.escape(parts["alt"])}" '
+        f'data-assets="{html.escape(assets)}">\n'
+        f'<div class="lab1-view">{parts["svg"]}</div>\n'
+        f'<script type="application/json" class="lab1-spec">{spec}</script>\n'
+        f'<script src="{html.escape(assets)}/charts.js" defer></script>\n'
+        f"</div>\n{downloads}"
+    )

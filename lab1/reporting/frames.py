@@ -1,0 +1,89 @@
+"""Records as tables: one row per run, or one row per run and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..config import DATASETS, hash_key
+from ..store import HISTORY_FIELDS, Record
+
+#: What identifies a run in both frames.  ``group`` is shared by the seeds of one configuration.
+IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
+
+
+def group_of(record: Record) -> str:
+    """A hash of everything but the seed: runs are averaged only within one group."""
+    canonical = {**record.spec.canonical(), "recipe": record.recipe}
+    del canonical["seed"]
+    return hash_key(canonical)
+
+
+def runs(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per run.
+
+    Accuracies are fractions; ``train_seconds`` are wall-clock; ``validation_accuracy`` is that of
+    the best epoch, ``train_loss`` that of the last.  The test columns of a diverged run are NaN.
+    """
+    rows = [
+        {
+            **_identity(record),
+            "name": record.name,
+            "dataset_title": DATASETS[record.spec.dataset].title,
+            "parameters": record.parameters,
+            "flops": record.flops,
+            "epochs": record.epochs,
+            "best_epoch": record.best_epoch,
+            "stopped": record.stopped,
+            "train_seconds": record.seconds,
+            "train_loss": record.history["train_loss"][-1],
+            "validation_accuracy": _at_best(record, "validation_accuracy"),
+            "train_accuracy": _at_best(record, "train_accuracy"),
+            "test_accuracy": record.test.get("accuracy"),
+            "test_loss": record.test.get("loss"),
+        }
+        for record in records
+    ]
+    frame = pd.DataFrame(rows)
+    numbers = ["train_loss", "validation_accuracy", "train_accuracy", "test_accuracy", "test_loss"]
+    if rows:
+        frame[numbers] = frame[numbers].astype(float)
+    return frame
+
+
+def history(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per run and epoch (from 1), with the series of :data:`HISTORY_FIELDS`."""
+    rows = [
+        {
+            **_identity(record),
+            "epoch": epoch + 1,
+            **{name: record.history[name][epoch] for name in HISTORY_FIELDS},
+        }
+        for record in records
+        for epoch in range(record.epochs)
+    ]
+    frame = pd.DataFrame(rows)
+    if rows:
+        frame[list(HISTORY_FIELDS)] = frame[list(HISTORY_FIELDS)].astype(float)
+    return frame
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    spec = record.spec
+    values = (
+        record.key,
+        group_of(record),
+        spec.model.family,
+        spec.model.depth,
+        spec.model.width,
+        spec.dataset,
+        spec.training.learning_rate,
+        spec.seed,
+    )
+    return dict(zip(IDENTITY, values, strict=True))
+
+
+def _at_best(record: Record, name: str) -> float | None:
+    return None if record.best_epoch is None else record.history[name][record.best_epoch - 1]

@@ -1,0 +1,29 @@
+"""The fragments that the site's front page includes: the answer in sentences, and one chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..config import DATASETS
+from ..store import Record
+from . import charts, figures, frames, verdicts
+
+
+def fragments(records: Sequence[Record]) -> dict[str, str]:
+    """``answer`` and ``headline``, Markdown, from the records of all pages.
+
+    The chart's scripts are named as seen from the front page.
+    """
+    runs = frames.runs(records)
+    families = [family for family in verdicts.NAMES if (runs["family"] == family).any()]
+    answers = [verdicts.depth_effect(runs, family).text for family in families]
+    titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
+    figure = charts.accuracy_by_depth(runs)
+    markup = figures.render(figure.parts(), assets="report/assets")
+    caption = (
+        f"Test accuracy on {titles} against the number of hidden layers, with and without skip "
+        "connections: mean over the seeds and its 95 % interval. Choose a family in the legend; "
+        "point at a mark for its numbers."
+    )
+    chart = f"::: {{#fig-headline}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
+    return {"answer": "\n\n".join(answers) + "\n", "headline": chart}

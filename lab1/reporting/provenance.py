@@ -1,0 +1,89 @@
+"""Where a number comes from: the runs behind a page, each with its record."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..store import Record
+from .frames import group_of
+from .tables import Table, markup
+
+
+def runs_table(records: Sequence[Record], published: set[str]) -> Table:
+    """One row per configuration, its seeds leading to their records.
+
+    ``published`` holds the keys of the records in ``results/``, which the site carries; others
+    are one's own and are named without a link.  A row's anchor is ``runs-<group>``, where the
+    performance summary leads.
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(group_of(record), []).append(record)
+    frame = pd.DataFrame(
+        [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
+    )
+    cells = []
+    for members in groups.values():
+        first = members[0]
+        seeds = ", ".join(_seed(record, published) for record in members)
+        cells.append(
+            [
+                f"<td>{html.escape(first.spec.model.family)}</td>",
+                f'<td class="number">{first.spec.model.depth}</td>',
+                f'<td class="number">{first.spec.training.learning_rate:g}</td>',
+                f"<td>{seeds}</td>",
+                f"<td>{html.escape(_joined(members, _device))}</td>",
+                f"<td>{html.escape(_joined(members, _versions))}</td>",
+                f"<td>{html.escape(_joined(members, _commit))}</td>",
+            ]
+        )
+    header = [
+        "Model", "Hidden layers", "Learning rate", "Seeds (records)", "Device", "Versions",
+        "Commit",
+    ]  # fmt: skip
+    return Table(frame, markup(header, cells, [f"runs-{group}" for group in groups]))
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {
+        "key": record.key,
+        "family": record.spec.model.family,
+        "depth": record.spec.model.depth,
+        "learning_rate": record.spec.training.learning_rate,
+        "seed": record.spec.seed,
+        "device": _device(record),
+        "versions": _versions(record),
+        "commit": record.origin.get("commit", ""),
+        "data_fingerprint": record.origin.get("data_fingerprint", ""),
+    }
+
+
+def _seed(record: Record, published: set[str]) -> str:
+    seed = record.spec.seed
+    if record.key not in published:
+        return f'<span title="{record.key}">{seed}</span>'
+    return f'<a href="../results/{html.escape(record.name)}.json" title="{record.key}">{seed}</a>'
+
+
+def _joined(members: Sequence[Record], describe: Any) -> str:
+    return " / ".join(sorted({describe(record) for record in members}))
+
+
+def _device(record: Record) -> str:
+    device = record.origin.get("device", {})
+    threads = device.get("threads")
+    suffix = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
+    return f"{device.get('name', 'unknown')}{suffix}"
+
+
+def _versions(record: Record) -> str:
+    versions = record.origin.get("versions", {})
+    return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
+
+
+def _commit(record: Record) -> str:
+    return str(record.origin.get("commit", "unknown"))[:10]

@@ -1,0 +1,114 @@
+"""The tables: as frames to compute with, as CSV to take away, as HTML to read."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from .statistics import estimate
+
+
+@dataclass(frozen=True)
+class Table:
+    """Plain values in ``frame``, and ``markup`` that a page shows."""
+
+    frame: pd.DataFrame
+    markup: str
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def to_csv(self) -> str:
+        """The frame as CSV."""
+        return str(self.frame.to_csv(index=False, lineterminator="\n"))
+
+
+#: The columns of the performance summary; accuracies in percent, times in seconds.
+PERFORMANCE_COLUMNS = [
+    "Model",
+    "Dataset",
+    "Depth",
+    "Learning rate",
+    "Params",
+    "Test accuracy",
+    "95% half-width",
+    "n",
+    "Train time",
+]
+
+
+def performance_frame(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per configuration: :data:`PERFORMANCE_COLUMNS` and its ``group``.
+
+    Diverged runs have no test accuracy and do not count in ``n``.
+    """
+    rows = []
+    order = ["family", "dataset", "depth", "learning_rate", "group"]
+    for labels, part in runs.groupby(order, sort=True):
+        accuracy = estimate(100 * part["test_accuracy"])
+        first = part.iloc[0]
+        rows.append(
+            [
+                labels[0],
+                first["dataset_title"],
+                labels[2],
+                labels[3],
+                first["parameters"],
+                round(accuracy.mean, 3),
+                round(accuracy.half_width, 3),
+                accuracy.n,
+                round(part["train_seconds"].mean(), 1),
+                labels[4],
+            ]
+        )
+    return pd.DataFrame(rows, columns=[*PERFORMANCE_COLUMNS, "group"])
+
+
+def performance(runs: pd.DataFrame) -> Table:
+    """The performance summary; ``n`` leads to the runs behind the row, on the same page."""
+    frame = performance_frame(runs)
+    rows = []
+    for row in frame.to_dict("records"):
+        accuracy = f"{row['Test accuracy']:.2f}"
+        if not math.isnan(row["95% half-width"]):
+            accuracy += f" ± {row['95% half-width']:.2f}"
+        rows.append(
+            [
+                _text(row["Model"]),
+                _text(row["Dataset"]),
+                _number(row["Depth"]),
+                _number(f"{row['Learning rate']:g}"),
+                _number(f"{row['Params']:,}"),
+                _number(accuracy),
+                _number(f'<a href="#runs-{row["group"]}">{row["n"]}</a>'),
+                _number(f"{row['Train time']:.0f}"),
+            ]
+        )
+    header = [
+        "Model", "Dataset", "Hidden layers", "Learning rate", "Parameters",
+        "Test accuracy (%)", "n", "Train time (s)",
+    ]  # fmt: skip
+    return Table(frame.drop(columns="group"), markup(header, rows))
+
+
+def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:
+    """An HTML table from finished cells (``<td>…</td>``), inside a box that scrolls."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+    ids = [f' id="{each}"' for each in row_ids] if row_ids else [""] * len(rows)
+    body = "\n".join(f"<tr{i}>{''.join(row)}</tr>" for i, row in zip(ids, rows, strict=True))
+    return (
+        '<div class="lab1-table" role="group" tabindex="0" aria-label="table, may scroll">'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _text(value: Any) -> str:
+    return f"<td>{html.escape(str(value))}</td>"
+
+
+def _number(value: Any) -> str:
+    return f'<td class="number">{value}</td>'

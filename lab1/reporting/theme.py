@@ -1,0 +1,67 @@
+"""One look for all charts: one colour per model family, legible in light and dark.
+
+Text, axes and grid carry no colour of their own here; ``lab1/site/charts.css`` gives them the
+page's, so that one drawing serves both themes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+#: Okabe and Ito's colours for the colour-blind, those that stand out on white and on black.
+COLOURS = {"MLP": "#d55e00", "ResidualMLP": "#3d8fd1"}
+
+#: Families also differ in the shape of their points, for print and for colour-blind readers.
+SHAPES = {"MLP": "circle", "ResidualMLP": "square"}
+
+_TEXT = "#6b6b6b"
+_LINE = "#8a8a8a"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
+
+def config() -> dict[str, Any]:
+    """The Vega-Lite configuration of every chart."""
+    return {
+        "background": "transparent",
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": _TEXT,
+            "titleColor": _TEXT,
+            "domainColor": _LINE,
+            "tickColor": _LINE,
+            "gridColor": _LINE,
+            "gridOpacity": 0.25,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+        },
+        "legend": {
+            "labelColor": _TEXT,
+            "titleColor": _TEXT,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "orient": "top",
+            "title": None,
+        },
+        "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12},
+        "line": {"strokeWidth": 2},
+        "point": {"size": 60, "filled": True},
+        "rule": {"strokeWidth": 1.5},
+    }
+
+
+def family_colour(families: list[str]) -> alt.Color:
+    """Colour by family, in the order of :data:`COLOURS`; the legend names those present."""
+    domain = [family for family in COLOURS if family in families]
+    scale = alt.Scale(domain=domain, range=[COLOURS[family] for family in domain])
+    return alt.Color("family:N", scale=scale)
+
+
+def family_shape(families: list[str]) -> alt.Shape:
+    """Shape by family, to go with :func:`family_colour`."""
+    domain = [family for family in SHAPES if family in families]
+    scale = alt.Scale(domain=domain, range=[SHAPES[family] for family in domain])
+    return alt.Shape("family:N", scale=scale)

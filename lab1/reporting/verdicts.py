@@ -1,0 +1,273 @@
+"""Sentences that state a result, computed from the records so that they cannot outlive it.
+
+Each function takes the frame of :func:`lab1.reporting.frames.runs` and gives a :class:`Verdict`,
+which a notebook shows as Markdown.  Swap the families' records, and the verdict turns round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..config import TWINS
+from .statistics import FEWEST, Estimate, estimate, paired_difference
+
+#: How prose names a family.
+NAMES = {"MLP": "plain MLP", "ResidualMLP": "residual MLP"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A paragraph in Markdown."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+NOT_SWEPT = Verdict(
+    "None of the depths here was trained with several learning rates, so the question stays open."
+)
+
+
+def points(value: Estimate, signed: bool = False) -> str:
+    """An accuracy, or with ``signed`` a difference, in percent: ``98.21 ± 0.08 %``."""
+    number = f"{100 * value.mean:+.2f}" if signed else f"{100 * value.mean:.2f}"
+    unit = "points" if signed else "%"
+    if math.isnan(value.half_width):
+        return f"{number} {unit}"
+    return f"{number} ± {100 * value.half_width:.2f} {unit}"
+
+
+def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
+    """What depth does to a family: its deepest network against its best shallower one."""
+    own = _of_family(base_rate(runs), family)
+    depths = sorted(own["depth"].unique())
+    if len(depths) < 2:
+        return Verdict(
+            f"There is one depth of the {NAMES[family]} here ({_depths(depths)}), so nothing can "
+            "be said about what depth does."
+        )
+    deepest = int(depths[-1])
+    # Which shallower network is the best is read off the validation split: to choose it by test
+    # accuracy would favour finding a harm.
+    shallower = own[own["depth"] < deepest].groupby("depth")["validation_accuracy"].mean()
+    best = int(str(shallower.idxmax()))
+    against_best = _compare(own, best, deepest)
+    text = (
+        f"The {NAMES[family]} with {deepest} layers reaches {_accuracy(own, deepest)}, against "
+        f"{_accuracy(own, best)} for the shallower one that does best on "
+        f"validation, of {_layers(best)}. The difference, paired by seed, is "
+        f"{_difference(against_best)}: "
+        + _judge(
+            against_best,
+            above="more layers **help**",
+            below="more layers **hurt**",
+            neither=f"between {best} and {deepest} layers depth makes **no measurable difference**",
+        )
+    )
+    if best != depths[0]:
+        against_first = _compare(own, int(depths[0]), deepest)
+        text += (
+            f" Against the shallowest network, of {_layers(int(depths[0]))}, the difference is "
+            f"{_difference(against_first)}."
+        )
+    return Verdict(text)
+
+
+def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
+    """Whether the deepest network fits its own training images better or worse than a shallow one.
+
+    This tells overfitting from degradation: an overfitted network has the lower training loss.
+    """
+    own = _of_family(base_rate(runs), family)
+    depths = sorted(own["depth"].unique())
+    if len(depths) < 2:
+        return Verdict("")
+    first, last = int(depths[0]), int(depths[-1])
+    losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
+    difference = _compare(own, first, last, "train_loss")
+    return Verdict(
+        f"In the last epoch the mean training loss is {losses[1].mean:.3g} with {_layers(last)} "
+        f"and {losses[0].mean:.3g} with {_layers(first)}: "
+        + _judge(
+            difference,
+            above="the deep network fits its own training images **worse**, so a loss of test "
+            "accuracy is not overfitting; it is *degradation*",
+            below="the deep network fits its own training images **better**, so a loss of test "
+            "accuracy would be overfitting",
+            neither="the two fit their training images alike",
+        )
+    )
+
+
+def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
+    """What skip connections change, depth by depth: the residual family against its plain twin."""
+    residual = TWINS[plain]
+    base = base_rate(runs)
+    sentences = []
+    signs: dict[int, int] = {}
+    for depth in sorted(base["depth"].unique()):
+        here = base[base["depth"] == depth]
+        first, second = (here[here["family"] == family] for family in (plain, residual))
+        if first.empty or second.empty:
+            continue
+        difference = paired_difference(first, second, "test_accuracy")
+        signs[int(depth)] = difference.sign
+        judged = _judge(
+            difference,
+            above="the skip connections help",
+            below="the skip connections hurt",
+            neither="no measurable difference",
+        )
+        sentences.append(f"- **{_layers(depth)}:** {_difference(difference)}: {judged}")
+    if not sentences:
+        return Verdict(
+            f"The runs at hand are not of both families, {NAMES[plain]} and {NAMES[residual]}, so "
+            "they cannot be compared."
+        )
+    opening = (
+        f"The test accuracy of the {NAMES[residual]} minus that of the {NAMES[plain]}, paired by "
+        "seed:\n\n"
+    )
+    return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs))
+
+
+def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
+    """Whether a better learning rate rescues the deepest plain network that was swept.
+
+    Each family's learning rate is chosen on validation accuracy.
+    """
+    residual = TWINS[plain]
+    swept = swept_depths(runs)
+    families = [family for family in (plain, residual) if (runs["family"] == family).any()]
+    if not swept:
+        return NOT_SWEPT
+    depth = swept[-1]
+    chosen = {family: at_best_rate(runs, family, depth) for family in families}
+    parts = []
+    for family, best in chosen.items():
+        rates = runs[(runs["family"] == family) & (runs["depth"] == depth)]["learning_rate"]
+        parts.append(
+            f"Of {rates.nunique()} learning rates, validation accuracy chooses "
+            f"{best['learning_rate'].iloc[0]:g} for the {NAMES[family]} with {depth} layers, which "
+            f"then reaches {_points_of(best)} on the test set."
+        )
+    if len(families) == 2:
+        difference = paired_difference(chosen[plain], chosen[residual], "test_accuracy")
+        parts.append(
+            "Each at its best rate, the residual network differs from the plain one by "
+            f"{_difference(difference)}: "
+            + _judge(
+                difference,
+                above="tuning the rate **does not close the gap**",
+                below="tuned, the plain network is **the better one**",
+                neither="tuned, the two show **no measurable difference**",
+            )
+        )
+    elif plain in families:
+        own = _of_family(base_rate(runs), plain)
+        shallowest = int(own["depth"].min())
+        reference = own[own["depth"] == shallowest]
+        difference = paired_difference(reference, chosen[plain], "test_accuracy")
+        parts.append(
+            f"Against the network of {_layers(shallowest)} that is {_difference(difference)}: "
+            + _judge(
+                difference,
+                above="at this rate depth **helps**",
+                below="even at its best rate depth **hurts**",
+                neither="at this rate depth makes **no measurable difference**",
+            )
+        )
+    return Verdict(" ".join(parts))
+
+
+def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs at the learning rate that all depths share, the sweep left out.
+
+    It is the rate used at the most depths, the one with the most runs among equals.
+    """
+    if runs.empty:
+        return runs
+    use = runs.groupby("learning_rate").agg(depths=("depth", "nunique"), count=("seed", "size"))
+    rate = use.sort_values(["depths", "count"]).index[-1]
+    chosen: pd.DataFrame = runs[runs["learning_rate"] == rate]
+    return chosen
+
+
+def swept_depths(runs: pd.DataFrame) -> list[int]:
+    """The depths that were trained with more than one learning rate."""
+    rates = runs.groupby("depth")["learning_rate"].nunique()
+    return [int(depth) for depth in rates[rates > 1].index]
+
+
+def at_best_rate(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
+    """A family's runs of one depth at the learning rate with the best mean validation accuracy."""
+    own = runs[(runs["family"] == family) & (runs["depth"] == depth)]
+    means = own.groupby("learning_rate")["validation_accuracy"].mean()
+    chosen: pd.DataFrame = own[own["learning_rate"] == means.idxmax()]
+    return chosen
+
+
+def _of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
+    own: pd.DataFrame = runs[runs["family"] == family]
+    return own
+
+
+def _compare(own: pd.DataFrame, first: int, second: int, value: str = "test_accuracy") -> Estimate:
+    return paired_difference(own[own["depth"] == first], own[own["depth"] == second], value)
+
+
+def _judge(difference: Estimate, *, above: str, below: str, neither: str) -> str:
+    """The claim that the interval of ``difference`` allows, as the end of a sentence.
+
+    ``above`` is the claim for a difference above zero, ``below`` for one below.
+    """
+    if difference.n < FEWEST:
+        return f"with fewer than {FEWEST} common seeds this carries no claim."
+    claim = {1: above, -1: below, 0: neither}[difference.sign]
+    relation = "contains" if difference.sign == 0 else "excludes"
+    return f"{claim} (the interval {relation} zero)."
+
+
+def _summary_of(signs: dict[int, int]) -> str:
+    better = [depth for depth, sign in signs.items() if sign > 0]
+    worse = [depth for depth, sign in signs.items() if sign < 0]
+    if better and not worse:
+        return f"So the skip connections help at {_depths(better)}, and nowhere do they hurt."
+    if worse and not better:
+        return f"So the skip connections hurt at {_depths(worse)}, and nowhere do they help."
+    if better and worse:
+        return f"So they help at {_depths(better)} and hurt at {_depths(worse)}."
+    return "So at none of these depths do the runs show a difference."
+
+
+def _difference(value: Estimate) -> str:
+    return f"{points(value, signed=True)} (n = {value.n})"
+
+
+def _accuracy(own: pd.DataFrame, depth: int) -> str:
+    return _points_of(own[own["depth"] == depth])
+
+
+def _points_of(part: pd.DataFrame) -> str:
+    value = estimate(part["test_accuracy"])
+    return f"{points(value)} (n = {value.n})"
+
+
+def _layers(depth: int) -> str:
+    return f"{depth} layer" if depth == 1 else f"{depth} layers"
+
+
+def _depths(depths: Iterable[int]) -> str:
+    listed = [str(depth) for depth in depths]
+    if len(listed) == 1:
+        return f"{listed[0]} layers"
+    return f"{', '.join(listed[:-1])} and {listed[-1]} layers"

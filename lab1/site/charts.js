@@ -1,0 +1,63 @@
+// Replaces the drawn SVG of each chart by a live one, when it comes into view.
+// The Vega bundle lies beside this script; no other host is asked.
+(() => {
+  if (window.lab1Charts) return; // each chart names this script; once is enough
+  window.lab1Charts = true;
+
+  let bundle;
+  const load = (assets) => {
+    bundle ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = `${assets}/vega.js`;
+      script.type = "module"; // the bundle declares names that must stay its own
+      script.onload = () => resolve(window.vegaEmbed);
+      script.onerror = () => reject(new Error(`${script.src} could not be loaded`));
+      document.head.append(script);
+    });
+    return bundle;
+  };
+
+  // A specification is drawn for a wide page; on a narrow one, panels stand below each other and
+  // a single chart takes the width there is.
+  const fit = (spec, width) => {
+    const panel = spec.spec?.width;
+    if (panel) {
+      const columns = Math.max(1, Math.min(spec.columns ?? 1, Math.floor(width / (panel + 60))));
+      return { ...spec, columns, spec: { ...spec.spec, width: Math.min(panel, width - 80) } };
+    }
+    return { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } };
+  };
+
+  const draw = async (chart) => {
+    const view = chart.querySelector(".lab1-view");
+    const spec = JSON.parse(chart.querySelector(".lab1-spec").textContent);
+    const embed = await load(chart.dataset.assets);
+    const live = document.createElement("div");
+    live.className = "lab1-view lab1-live";
+    view.before(live); // measured in place; the SVG stays until the live chart stands
+    try {
+      await embed(live, fit(spec, chart.clientWidth), { renderer: "svg", actions: false });
+      view.remove();
+    } catch (error) {
+      live.remove();
+      console.error(error);
+    }
+  };
+
+  const start = () => {
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries) {
+          if (!entry.isIntersecting) continue;
+          observer.unobserve(entry.target);
+          draw(entry.target);
+        }
+      },
+      { rootMargin: "300px" },
+    );
+    document.querySelectorAll(".lab1-chart").forEach((chart) => observer.observe(chart));
+  };
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

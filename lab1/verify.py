@@ -1,0 +1,82 @@
+"""Checks records beyond what reading them checks, and can train one again."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from itertools import zip_longest
+
+from .config import DATASETS, RuntimeOptions
+from .store import HISTORY_FIELDS, Record
+
+#: What a machine's speed and memory decide, and not the training.
+_MACHINE_FIELDS = ("seconds", "peak_memory_bytes")
+
+
+def has_torch() -> bool:
+    """Whether models can be built here."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def check(record: Record) -> list[str]:
+    """What is wrong with a record, in words: its data's fingerprint, its counts, its history.
+
+    Its key and checksum were recomputed when it was read.  The parameter count is recomputed where
+    torch is installed.
+    """
+    findings = []
+    declared = DATASETS[record.spec.dataset]
+    if record.origin.get("data_fingerprint") != declared.fingerprint:
+        findings.append("its data have another fingerprint than the declared one")
+    if {len(record.history[name]) for name in HISTORY_FIELDS} != {record.epochs}:
+        findings.append("its history has series of different lengths")
+    if record.test and record.test["count"] != declared.test_size:
+        findings.append(f"it was tested on {record.test['count']}, not {declared.test_size} images")
+    if record.test and not math.isclose(
+        record.test["accuracy"], 1 - record.test["errors"] / record.test["count"]
+    ):
+        findings.append("its test accuracy does not follow from its errors")
+    if has_torch():
+        from .training import models
+
+        model = models.build(record.spec.model, declared, record.spec.seed)
+        parameters = models.count_parameters(model)
+        if parameters != record.parameters:
+            findings.append(f"it has {record.parameters} parameters, its model {parameters}")
+    return [f"{record.name}: {finding}" for finding in findings]
+
+
+def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[str]:
+    """Trains the run again, says how far it agrees, and returns a finding where it does not.
+
+    On the same device, versions and number of threads the losses repeat exactly; elsewhere they
+    drift apart by rounding, and the test accuracy is held against ``tolerance``.
+    """
+    import torch
+
+    from .training.engine import train_run
+
+    threads = record.origin.get("device", {}).get("threads")
+    if threads:
+        torch.set_num_threads(threads)
+    again = train_run(record.spec, options)
+    if _same_training(record, again):
+        print(f"{record.name}: trained again, and every loss, metric and score is equal")
+        return []
+    if not record.test or not again.test:
+        return [f"{record.name}: {record.stopped}; trained again: {again.stopped}"]
+    before, after = record.test["accuracy"], again.test["accuracy"]
+    words = f"{record.name}: test accuracy {before:.4f}, trained again {after:.4f}"
+    if abs(after - before) <= tolerance:
+        print(f"{words}: within {tolerance:g}")
+        return []
+    return [f"{words}: further apart than {tolerance:g}"]
+
+
+def _same_training(first: Record, second: Record) -> bool:
+    compared = [name for name in HISTORY_FIELDS if name not in _MACHINE_FIELDS]
+    return first.test == second.test and all(
+        a == b
+        for name in compared
+        for a, b in zip_longest(first.history[name], second.history[name])
+    )
