@@ -169,7 +169,7 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
         )
     from .training import engine
 
-    engine.check_data(wanted, options)
+    engine.check(wanted, options)
     progress = _Progress(wanted, estimate(wanted, store.all()[0]))
     engine.train_all(wanted, options, store, progress.finished)
 

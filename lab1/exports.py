@@ -48,6 +48,22 @@ def export_figures(
     return notebook, files
 
 
+def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
+    """Turns HTML outputs into Markdown with a raw HTML block, in a changed copy.
+
+    Both typeset alike, but on seeing an HTML output Quarto adds require.js and jQuery from another
+    host to the page.
+    """
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" in data:
+                data["text/markdown"] = f"```{{=html}}\n{data.pop('text/html')}\n```\n"
+                data.pop(figures.MIME, None)
+    return notebook
+
+
 def remove_others(folder: Path, kept: set[Path]) -> None:
     """Takes away exports of figures that are no longer published."""
     for ending in _ENDINGS:

@@ -97,6 +97,7 @@ def _prepare(
     figures: set[Path] = set()
     if page.profile == REPORT:
         notebook, figures = exports.export_figures(notebook, page.name, root / "figures")
+    notebook = exports.as_raw_blocks(notebook)
     path = root / "report" / f"{page.name}.ipynb"
     _write_if_changed(path, nbformat.writes(notebook).encode())
     return Published(page, path, executed, frozenset(figures))
@@ -173,8 +174,9 @@ def _write_front_page(report: Path, records: Sequence[Record]) -> None:
     for name, text in headline.fragments(records).items():
         _write_if_changed(report / f"{name}.md", text.encode())
     assets = report / "assets"
+    # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    _write_if_changed(assets / "vega.js", bundle.encode())
+    _write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
     _write_if_changed(assets / "charts.js", (_SITE / "charts.js").read_bytes())
 
 

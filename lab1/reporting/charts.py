@@ -89,12 +89,11 @@ def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
     table = _in_percent(summarize(verdicts.base_rate(runs), ["family", "depth"], "test_accuracy"))
     chart = _with_intervals(
         table,
-        x=alt.X("depth:Q", title="hidden layers", scale=alt.Scale(type="log", base=2),
-                axis=alt.Axis(values=sorted(table["depth"].unique().tolist()), format="d")),
+        x=_log_x("depth", "hidden layers", table, format="d", values=True),
         y_title="test accuracy (%)",
         extra=[alt.Tooltip("depth:Q", title="layers")],
         line=True,
-    )  # fmt: skip
+    )
     return Figure(chart, table, _alt("Test accuracy by hidden layers", table, "depth", " %"))
 
 
@@ -118,14 +117,13 @@ def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     table = _in_percent(summarize(base, ["family", "depth", "parameters"], "test_accuracy"))
     chart = _with_intervals(
         table,
-        x=alt.X("parameters:Q", title="parameters", scale=alt.Scale(type="log", nice=False,
-                padding=20), axis=alt.Axis(format="~s", tickCount=5)),
+        x=_log_x("parameters", "parameters", table, format="~s"),
         y_title="test accuracy (%)",
         extra=[
             alt.Tooltip("depth:Q", title="layers"),
             alt.Tooltip("parameters:Q", title="parameters", format=","),
         ],
-    )  # fmt: skip
+    )
     return Figure(chart, table, _alt("Test accuracy by parameters", table, "parameters", " %"))
 
 
@@ -142,9 +140,7 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
     )
     chart = _with_intervals(
         table,
-        x=alt.X("learning_rate:Q", title="learning rate", scale=alt.Scale(type="log"),
-                axis=alt.Axis(values=sorted(table["learning_rate"].unique().tolist()),
-                              format="~g")),
+        x=_log_x("learning_rate", "learning rate", table, format="~g", values=True),
         y_title="validation accuracy (%)",
         extra=[
             alt.Tooltip("depth:O", title="layers"),
@@ -152,9 +148,10 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
         ],
         line=True,
         facet=alt.Facet("depth:O", title="hidden layers"),
-    )  # fmt: skip
-    return Figure(chart, table, _alt("Validation accuracy by learning rate", table,
-                                     "learning_rate", " %"))  # fmt: skip
+    )
+    return Figure(
+        chart, table, _alt("Validation accuracy by learning rate", table, "learning_rate", " %")
+    )
 
 
 def _with_intervals(
@@ -191,6 +188,17 @@ def _with_intervals(
     if facet is None:
         return chart.properties(width=560, height=300).add_params(pick)
     return chart.properties(width=320, height=230).facet(facet=facet, columns=2).add_params(pick)
+
+
+def _log_x(
+    field: str, title: str, table: pd.DataFrame, *, format: str, values: bool = False
+) -> alt.X:
+    """A logarithmic axis; with ``values`` the ticks stand where the data are."""
+    axis = alt.Axis(format=format)
+    if values:
+        axis["values"] = sorted(table[field].unique().tolist())
+    scale = alt.Scale(type="log", nice=False, padding=20)
+    return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
 
 
 def _in_percent(table: pd.DataFrame) -> pd.DataFrame:

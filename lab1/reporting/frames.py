@@ -14,6 +14,10 @@ from ..store import HISTORY_FIELDS, Record
 IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
 
 
+#: The columns of the history's series.
+_SERIES = {name: name for name in HISTORY_FIELDS} | {"learning_rate": "scheduled_learning_rate"}
+
+
 def group_of(record: Record) -> str:
     """A hash of everything but the seed: runs are averaged only within one group."""
     canonical = {**record.spec.canonical(), "recipe": record.recipe}
@@ -54,19 +58,23 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per run and epoch (from 1), with the series of :data:`HISTORY_FIELDS`."""
+    """One row per run and epoch (from 1), with the series of :data:`HISTORY_FIELDS`.
+
+    ``learning_rate`` is the run's, as in :func:`runs`; the one that its schedule had reached in an
+    epoch is ``scheduled_learning_rate``.
+    """
     rows = [
         {
             **_identity(record),
             "epoch": epoch + 1,
-            **{name: record.history[name][epoch] for name in HISTORY_FIELDS},
+            **{column: record.history[name][epoch] for name, column in _SERIES.items()},
         }
         for record in records
         for epoch in range(record.epochs)
     ]
     frame = pd.DataFrame(rows)
     if rows:
-        frame[list(HISTORY_FIELDS)] = frame[list(HISTORY_FIELDS)].astype(float)
+        frame[list(_SERIES.values())] = frame[list(_SERIES.values())].astype(float)
     return frame
 
 

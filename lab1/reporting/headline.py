@@ -17,6 +17,7 @@ def fragments(records: Sequence[Record]) -> dict[str, str]:
     runs = frames.runs(records)
     families = [family for family in verdicts.NAMES if (runs["family"] == family).any()]
     answers = [verdicts.depth_effect(runs, family).text for family in families]
+    answers.append(verdicts.skip_effect_at_deepest(runs).text)
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
     figure = charts.accuracy_by_depth(runs)
     markup = figures.render(figure.parts(), assets="report/assets")

@@ -140,6 +140,29 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs))
 
 
+def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
+    """What skip connections change at the greatest depth that both families have."""
+    residual = TWINS[plain]
+    base = base_rate(runs)
+    by_family = [base[base["family"] == family] for family in (plain, residual)]
+    common = set(by_family[0]["depth"]) & set(by_family[1]["depth"])
+    if not common:
+        return Verdict("")
+    depth = int(max(common))
+    first, second = (own[own["depth"] == depth] for own in by_family)
+    difference = paired_difference(first, second, "test_accuracy")
+    return Verdict(
+        f"With {_layers(depth)}, the {NAMES[residual]} differs from its plain twin by "
+        f"{_difference(difference)}: "
+        + _judge(
+            difference,
+            above="the skip connections **help**",
+            below="the skip connections **hurt**",
+            neither="the skip connections make **no measurable difference**",
+        )
+    )
+
+
 def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     """Whether a better learning rate rescues the deepest plain network that was swept.
 

@@ -9,7 +9,6 @@
     bundle ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = `${assets}/vega.js`;
-      script.type = "module"; // the bundle declares names that must stay its own
       script.onload = () => resolve(window.vegaEmbed);
       script.onerror = () => reject(new Error(`${script.src} could not be loaded`));
       document.head.append(script);

@@ -11,6 +11,7 @@ from ..config import DATASETS, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
 from ..store import Record, Store
 from . import data, models, origin
+from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .trainer import StreamlinedTrainer
 
@@ -108,8 +109,9 @@ def _load(name: str, data_dir: str | None) -> data.LoadedData:
     return data.load(name, data_dir)
 
 
-def check_data(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
-    """Reads the data sets that ``specs`` need, so that a missing one is told before training."""
+def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
+    """Raises now what every run would raise: an absent device, missing or wrong data."""
+    devices.resolve(options.device)
     for name in DATASETS:
         if any(spec.dataset == name for spec in specs):
             _load(name, options.data_dir)

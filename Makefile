@@ -1,0 +1,59 @@
+# Two commands do everything: `make site` builds the report, `make test` runs all tests.
+# Both set up the project's own environment in .venv first; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The pre-render step of Quarto runs `python`: that of this environment.
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help site preview test fast check format clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+site: $(VENV)/.installed-site ## build the report into _site/ from the committed records
+	@python -m lab1 site
+
+preview: $(VENV)/.installed-site ## the same without looking for Quarto
+	@python -m lab1 site --preview
+
+test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
+	python -m pytest --nbval-lax tests chapters
+
+fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in under a minute
+	python -m pytest -q -m "not slow" tests
+
+check: $(VENV)/.installed-all ## style, format and types; chapters must be without outputs
+	ruff check .
+	ruff format --check .
+	mypy
+	nbstripout --keep-id --verify chapters/*.ipynb
+
+format: $(VENV)/.installed-all ## mend what `make check` finds, as far as that can be done
+	ruff check --fix .
+	ruff format .
+	nbstripout --keep-id chapters/*.ipynb
+
+clean: ## remove what was built; records, weights and the environment stay
+	rm -rf _site report .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lab1 needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Enough for the site: no torch. The versions are those of requirements.txt.
+$(VENV)/.installed-site: pyproject.toml requirements.txt | $(BIN)/python
+	@echo "installing what the site needs into $(VENV) (about a minute)"
+	@grep '==' requirements.txt > $(VENV)/constraints.txt
+	@$(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable '.[site]'
+	@touch $@
+
+$(VENV)/.installed-all: pyproject.toml requirements.txt | $(BIN)/python
+	@echo "installing everything into $(VENV) (about two minutes)"
+	@$(PIP) install --quiet --requirement requirements.txt
+	@touch $@ $(VENV)/.installed-site
