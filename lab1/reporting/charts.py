@@ -14,8 +14,6 @@ from . import theme, verdicts
 from .figures import Figure
 from .statistics import estimate, summarize
 
-_DEPTH_AXIS = alt.Axis(format="d", tickMinStep=1)
-
 
 def loss_curves(history: pd.DataFrame) -> Figure:
     """Training and validation loss against epochs, one panel per depth.
@@ -42,16 +40,19 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     pick = alt.selection_point(fields=["split"], bind="legend")
     shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.1))
     base = alt.Chart().encode(
-        x=alt.X("epoch:Q", title="epoch", axis=_DEPTH_AXIS),
+        x=alt.X(
+            "epoch:Q", title="epoch", axis=alt.Axis(values=_ticks(table["epoch"].max()), format="d")
+        ),
         color=theme.family_colour(families),
         detail="split:N",
     )
-    loss = alt.Y("mean:Q", title="cross-entropy", scale=alt.Scale(type="log"))
+    scale = alt.Scale(type="log", nice=False)
+    axis = alt.Axis(tickCount=4, format="~g")
     band = base.mark_area(opacity=0.2).encode(
-        y=alt.Y("low:Q", title="cross-entropy", scale=alt.Scale(type="log")), y2="high:Q"
+        y=alt.Y("low:Q", title="cross-entropy", scale=scale, axis=axis), y2="high:Q"
     )
     line = base.mark_line(point=alt.OverlayMarkDef(size=12)).encode(
-        y=loss,
+        y=alt.Y("mean:Q", title="cross-entropy", scale=scale, axis=axis),
         strokeDash=alt.StrokeDash(
             "split:N", scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 4]])
         ),
@@ -188,6 +189,12 @@ def _with_intervals(
     if facet is None:
         return chart.properties(width=560, height=300).add_params(pick)
     return chart.properties(width=320, height=230).facet(facet=facet, columns=2).add_params(pick)
+
+
+def _ticks(last: int) -> list[int]:
+    """Four or five whole numbers up to ``last``."""
+    step = max(1, round(last / 4))
+    return list(range(step, last + 1, step))
 
 
 def _log_x(

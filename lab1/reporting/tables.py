@@ -41,6 +41,9 @@ PERFORMANCE_COLUMNS = [
 ]
 
 
+_NUMBER = '<td class="number">'
+
+
 def performance_frame(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per configuration: :data:`PERFORMANCE_COLUMNS` and its ``group``.
 
@@ -96,8 +99,13 @@ def performance(runs: pd.DataFrame) -> Table:
 
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:
-    """An HTML table from finished cells (``<td>…</td>``), inside a box that scrolls."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+    """An HTML table from one or more rows of finished cells, inside a box that scrolls."""
+    # A heading stands as its column does, numbers to the right.
+    kinds = [' class="number"' if cell.startswith(_NUMBER) else "" for cell in rows[0]]
+    head = "".join(
+        f'<th scope="col"{kind}>{html.escape(name)}</th>'
+        for name, kind in zip(header, kinds, strict=True)
+    )
     ids = [f' id="{each}"' for each in row_ids] if row_ids else [""] * len(rows)
     body = "\n".join(f"<tr{i}>{''.join(row)}</tr>" for i, row in zip(ids, rows, strict=True))
     return (
@@ -111,4 +119,4 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f'<td class="number">{value}</td>'
+    return f"{_NUMBER}{value}</td>"

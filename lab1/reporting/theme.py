@@ -44,6 +44,7 @@ def config() -> dict[str, Any]:
             "labelFontSize": 12,
             "titleFontSize": 12,
             "orient": "top",
+            "symbolOpacity": 1,
             "title": None,
         },
         "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12},
