@@ -16,7 +16,7 @@ from .store import Record, Store
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status; 2 for what the user can mend."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         return int(options.command(options))
     except Lab1Error as error:
@@ -157,11 +157,12 @@ def _runtime(options: argparse.Namespace) -> RuntimeOptions:
     return RuntimeOptions(device=options.device, data_dir=options.data_dir)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
         prog="python -m lab1", description="A laboratory on deep residual learning."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=help, description=help)
@@ -215,4 +216,4 @@ def _parser() -> argparse.ArgumentParser:
     site = command("site", _site, "Build _site/ with Quarto, or a preview where there is none.")
     profile(site)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
-    return parser
+    return top

@@ -1,0 +1,68 @@
+"""What the README tells a reader to type exists and does what it says."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lab1 import cli, experiments, profiles
+from lab1.parameters import PARAMETERS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Every command in a fenced bash block or in the first code span of a table row."""
+    fenced = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.S)).splitlines()
+    spans = re.findall(r"`((?:make|papermill|python|quarto|pytest|pip) [^`]+)`", README)
+    return [line.split("#")[0].strip() for line in [*fenced, *spans] if line.strip()]
+
+
+def test_there_are_commands_to_check():
+    assert len(commands()) > 15
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    named = {c.split()[-1] for c in commands() if re.search(r"(^|\s)make \w+$", c)}
+    assert named
+    assert named <= targets
+
+
+def test_lab1_commands_parse():
+    lines = [c for c in commands() if c.startswith("python -m lab1")]
+    assert len(lines) > 8
+    for line in lines:
+        options = cli.parser().parse_args(shlex.split(line)[3:])
+        if getattr(options, "chapter", "CHAPTER") != "CHAPTER":
+            experiments.chapter(options.chapter)
+        if hasattr(options, "profile"):
+            assert options.profile in profiles.names()
+
+
+def test_papermill_parameters_are_declared():
+    lines = [c for c in commands() if c.startswith("papermill chapters/")]
+    assert lines
+    for line in lines:
+        words = shlex.split(line)
+        assert (ROOT / words[1]).exists()
+        for flag, name in itertools.pairwise(words):
+            if flag == "-p":
+                assert name in PARAMETERS
+
+
+def test_named_files_exist():
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_library_example_runs_and_learns(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    exec(compile(code, "README.md", "exec"), {})
+    stopped, accuracy = capsys.readouterr().out.rsplit(maxsplit=1)
+    assert stopped == "all epochs"
+    assert float(accuracy) > 0.8
