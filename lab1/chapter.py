@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from .reporting.tables import Table
 
-#: What IPython itself puts under a leading underscore.
-_IPYTHON_NAME = re.compile(r"__.*__|_|__|___|_i+|_i?\d+|_ih|_oh|_dh|_exit_code")
+#: The names that IPython itself sets.
+_IPYTHON_NAME = re.compile(r"In|Out|__.*__|_|__|___|_i+|_i?\d+|_ih|_oh|_dh|_exit_code")
 
 #: The only types that papermill injects.
 _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
@@ -38,20 +38,20 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     Raises :class:`~lab1.errors.ParameterError` naming the parameter, what is allowed, and the
     chapter, before anything is trained or written.
     """
+    allowed = ("profile", *experiments.chapter(name).parameters)
     given = {
         key: value
         for key, value in namespace.items()
-        if isinstance(value, _PLAIN)
-        and not _IPYTHON_NAME.fullmatch(key)
-        and key not in ("In", "Out")
+        if key in allowed or (isinstance(value, _PLAIN) and not _IPYTHON_NAME.fullmatch(key))
     }
-    allowed = ("profile", *experiments.chapter(name).parameters)
     for key in given:
         if key not in allowed:
             raise parameters.unknown(key, allowed, f"chapter {name}")
     if "profile" not in given:
         raise ParameterError(f"chapter {name}: its parameters cell names no profile")
-    profile = str(given.pop("profile"))
+    profile = given.pop("profile")
+    if profile not in profiles.names():
+        raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     changed = {key: value for key, value in given.items() if value is not None}
     return OpenChapter(profiles.page(name, profile, changed))
 

@@ -117,7 +117,10 @@ class _Checked:
             value = getattr(self, each.name)
             if value is None and each.default is None:
                 continue
-            checked = parameters.check_one(each.name, value, type(self).__name__)
+            declared = parameters.PARAMETERS[each.name]
+            # A model has one depth, where a chapter may name several.
+            check = declared.check_one if declared.many else declared.check
+            checked = check(value, type(self).__name__)
             object.__setattr__(self, each.name, checked)
 
 

@@ -134,7 +134,10 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
     missing = [each for each in chapter(name).required if each not in checked]
     if missing:
         raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
-    return chapter(name).planner(**checked)
+    try:
+        return chapter(name).planner(**checked)
+    except ParameterError as error:  # a combination that no single declaration rules out
+        raise ParameterError(f"chapter {name}: {error}") from error
 
 
 def missing(specs: Iterable[RunSpec], store: Store) -> list[RunSpec]:

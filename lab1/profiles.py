@@ -104,10 +104,12 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
     return made
 
 
+def refusal(profile: Any) -> str:
+    """Says that a profile does not exist, and which do."""
+    return f"profile {profile!r} does not exist; there are {', '.join(names())} (params/*.yml)"
+
+
 def _path(profile: Any) -> Path:
-    known = names()
-    if not isinstance(profile, str) or profile not in known:
-        raise ParameterError(
-            f"profile {profile!r} does not exist; there are {', '.join(known)} (params/*.yml)"
-        )
+    if profile not in names():
+        raise ParameterError(refusal(profile))
     return paths.project_root() / "params" / f"{profile}.yml"

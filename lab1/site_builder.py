@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from . import paths, publish
@@ -55,7 +56,8 @@ def find_quarto() -> str | None:
     try:
         subprocess.run(command, check=True, timeout=_PATIENCE_SECONDS, capture_output=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
-        _refusal().write_text(f"{_REQUIREMENT} could not be installed: {error}\n")
+        with suppress(OSError):  # an environment that is not ours to write to is asked again
+            _refusal().write_text(f"{_REQUIREMENT} could not be installed: {error}\n")
         return None
     return shutil.which("quarto", path=_search_path())
 

@@ -225,7 +225,7 @@ class Store:
     def write(self, record: Record) -> Path:
         """Writes a record into ``runs/`` and returns its file."""
         path = self.run_dir(record.spec) / "record.json"
-        write_text(path, _json(record.to_dict()))
+        write_text(path, _json(record.to_dict()) + "\n")
         return path
 
     @contextmanager
@@ -280,7 +280,7 @@ class Store:
         )
         body["checksum"] = _checksum(body)
         path = self.run_dir(spec) / f"{probe}.json"
-        write_text(path, _json(body))
+        write_text(path, _json(body) + "\n")
         return path
 
     def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
@@ -292,13 +292,14 @@ class Store:
         ):
             if path.exists():
                 try:
-                    body = json.loads(path.read_text())
-                    checksum = body.pop("checksum")
-                except (OSError, ValueError, KeyError, AttributeError) as error:
+                    body = dict(json.loads(path.read_text()))
+                    whole = body.pop("checksum") == _checksum(body)
+                    owner = (body["key"], body["probe"])
+                    content: Mapping[str, Any] = body["content"]
+                except (OSError, ValueError, KeyError, TypeError) as error:
                     raise RecordError(f"{path}: not readable as a probe: {error}") from error
-                if checksum != _checksum(body) or (body["key"], body["probe"]) != (spec.key, probe):
+                if not whole or owner != (spec.key, probe):
                     raise RecordError(f"{path}: damaged, or the probe of another run")
-                content: Mapping[str, Any] = body["content"]
                 return content
         return None
 
@@ -316,11 +317,10 @@ def _check_probe_name(probe: str) -> None:
         )
 
 
-def _json(body: Mapping[str, Any]) -> str:
-    """Indented JSON whose innermost lists stand on one line each, so that diffs stay readable."""
-    text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False)
-    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", _one_line, text) + "\n"
-
-
-def _one_line(match: re.Match[str]) -> str:
-    return "[" + re.sub(r",\n\s+", ", ", match.group(1)) + "]"
+def _json(value: Any, indent: str = "") -> str:
+    """JSON with a line per entry and each list on one line, so that diffs stay readable."""
+    if not isinstance(value, Mapping) or not value:
+        return json.dumps(value, allow_nan=False)
+    inner = indent + " "
+    entries = [f"{inner}{json.dumps(k)}: {_json(v, inner)}" for k, v in sorted(value.items())]
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"

@@ -59,7 +59,8 @@ def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[s
     threads = record.origin.get("device", {}).get("threads")
     if threads:
         torch.set_num_threads(threads)
-    again = train_run(record.spec, options)
+    # As it would be read back, since a record knows no NaN.
+    again = Record.from_dict(train_run(record.spec, options).to_dict())
     if _same_training(record, again):
         print(f"{record.name}: trained again, and every loss, metric and score is equal")
         return []

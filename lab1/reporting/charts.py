@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import theme, verdicts
 from .figures import Figure
-from .statistics import estimate, summarize
+from .statistics import summarize
 
 
 def loss_curves(history: pd.DataFrame) -> Figure:
@@ -227,11 +227,15 @@ def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
     """A text alternative that gives each family's first and last mean along ``by``."""
     parts = []
     for family, own in table.groupby("family", sort=False):
-        ordered = own.sort_values(by)
+        ordered = own.dropna(subset=["mean"]).sort_values(by)
+        if ordered.empty:
+            parts.append(f"{family} diverged")
+            continue
         first, last = ordered.iloc[0], ordered.iloc[-1]
         parts.append(
             f"{family} from {first['mean']:.2f}{unit} at {first[by]:g} to "
             f"{last['mean']:.2f}{unit} at {last[by]:g}"
         )
-    seeds = estimate(table["n"].astype(float)).mean
-    return f"{title}: {'; '.join(parts)}; mean over {seeds:.3g} seeds."
+    seeds = table[table["n"] > 0]["n"]
+    counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"
+    return f"{title}: {'; '.join(parts)}; means over {counts} seeds."

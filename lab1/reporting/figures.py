@@ -53,8 +53,8 @@ def render(parts: dict[str, Any], assets: str = "assets", downloads: str = "") -
     ``assets`` is the folder of ``charts.js`` as seen from the page; ``downloads`` is HTML with
     links to the figure's files, where it has been exported.
     """
-    # A script element ends at the first "</", wherever that stands.
-    spec = json.dumps(parts["spec"], separators=(",", ":")).replace("</", "<\\/")
+    # Inside a script element HTML looks for "</" and "<!--", wherever they stand.
+    spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<div class="lab1-chart" role="img" aria-label="{html.escape(parts["alt"])}" '
         f'data-assets="{html.escape(assets)}">\n'

@@ -28,13 +28,16 @@ def group_of(record: Record) -> str:
 def runs(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run.
 
-    Accuracies are fractions; ``train_seconds`` are wall-clock; ``validation_accuracy`` is that of
-    the best epoch, ``train_loss`` that of the last.  The test columns of a diverged run are NaN.
+    ``device`` is the kind of device, ``versions`` the version of torch.  Accuracies are fractions;
+    ``train_seconds`` are wall-clock; ``validation_accuracy`` is that of the best epoch,
+    ``train_loss`` that of the last.  The test columns of a diverged run are NaN.
     """
     rows = [
         {
             **_identity(record),
             "name": record.name,
+            "device": record.origin.get("device", {}).get("kind", "unknown"),
+            "versions": record.origin.get("versions", {}).get("torch", "unknown"),
             "dataset_title": DATASETS[record.spec.dataset].title,
             "parameters": record.parameters,
             "flops": record.flops,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..config import DATASETS
 from ..store import Record
@@ -12,9 +13,12 @@ from . import charts, figures, frames, verdicts
 def fragments(records: Sequence[Record]) -> dict[str, str]:
     """``answer`` and ``headline``, Markdown, from the records of all pages.
 
-    The chart's scripts are named as seen from the front page.
+    They are about the first page's question: records that differ from its first one in more than
+    family, depth, seed and learning rate belong to another and are left out.  The chart's scripts
+    are named as seen from the front page.
     """
-    runs = frames.runs(records)
+    asked = _question(records[0])
+    runs = frames.runs([record for record in records if _question(record) == asked])
     families = [family for family in verdicts.NAMES if (runs["family"] == family).any()]
     answers = [verdicts.depth_effect(runs, family).text for family in families]
     answers.append(verdicts.skip_effect_at_deepest(runs).text)
@@ -28,3 +32,11 @@ def fragments(records: Sequence[Record]) -> dict[str, str]:
     )
     chart = f"::: {{#fig-headline}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
     return {"answer": "\n\n".join(answers) + "\n", "headline": chart}
+
+
+def _question(record: Record) -> dict[str, Any]:
+    """What the runs of one question share."""
+    canonical = record.spec.canonical()
+    for part, name in (("model", "family"), ("model", "depth"), ("training", "learning_rate")):
+        canonical[part].pop(name, None)
+    return {name: canonical[name] for name in ("model", "dataset", "training")}

@@ -56,14 +56,15 @@ def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
 def paired_difference(first: pd.DataFrame, second: pd.DataFrame, value: str) -> Estimate:
     """The mean over the common seeds of ``value`` in ``second`` minus that in ``first``.
 
-    Raises :class:`ValueError` where a seed stands in one of them more than once, since then it is
-    not clear which runs are twins.
+    Runs are twins only where they share the device's kind and the versions too.  Raises
+    :class:`ValueError` where a seed stands in one of them more than once, since then it is not
+    clear which runs are twins.
     """
     columns = []
     for frame in (first, second):
         if frame["seed"].duplicated().any():
             raise ValueError("a seed stands more than once: these runs are not paired by seed")
-        columns.append(frame.set_index("seed")[value].astype(float))
+        columns.append(frame.set_index(["seed", "device", "versions"])[value].astype(float))
     return estimate((columns[1] - columns[0]).dropna())
 
 

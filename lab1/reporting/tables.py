@@ -45,7 +45,7 @@ _NUMBER = '<td class="number">'
 
 
 def performance_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per configuration: :data:`PERFORMANCE_COLUMNS` and its ``group``.
+    """One row per configuration: :data:`PERFORMANCE_COLUMNS` and its ``group``, unrounded.
 
     Diverged runs have no test accuracy and do not count in ``n``.
     """
@@ -61,10 +61,10 @@ def performance_frame(runs: pd.DataFrame) -> pd.DataFrame:
                 labels[2],
                 labels[3],
                 first["parameters"],
-                round(accuracy.mean, 3),
-                round(accuracy.half_width, 3),
+                accuracy.mean,
+                accuracy.half_width,
                 accuracy.n,
-                round(part["train_seconds"].mean(), 1),
+                part["train_seconds"].mean(),
                 labels[4],
             ]
         )
@@ -76,7 +76,7 @@ def performance(runs: pd.DataFrame) -> Table:
     frame = performance_frame(runs)
     rows = []
     for row in frame.to_dict("records"):
-        accuracy = f"{row['Test accuracy']:.2f}"
+        accuracy = f"{row['Test accuracy']:.2f}" if row["n"] else "diverged"
         if not math.isnan(row["95% half-width"]):
             accuracy += f" ± {row['95% half-width']:.2f}"
         rows.append(
@@ -95,7 +95,8 @@ def performance(runs: pd.DataFrame) -> Table:
         "Model", "Dataset", "Hidden layers", "Learning rate", "Parameters",
         "Test accuracy (%)", "n", "Train time (s)",
     ]  # fmt: skip
-    return Table(frame.drop(columns="group"), markup(header, rows))
+    rounded = frame.round({"Test accuracy": 3, "95% half-width": 3, "Train time": 1})
+    return Table(rounded.drop(columns="group"), markup(header, rows))
 
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:

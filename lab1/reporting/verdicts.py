@@ -56,10 +56,13 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
             "be said about what depth does."
         )
     deepest = int(depths[-1])
+    if own[own["depth"] == deepest]["test_accuracy"].isna().all():
+        return Verdict(f"Every run of the {NAMES[family]} with {_layers(deepest)} diverged.")
     # Which shallower network is the best is read off the validation split: to choose it by test
     # accuracy would favour finding a harm.
-    shallower = own[own["depth"] < deepest].groupby("depth")["validation_accuracy"].mean()
-    best = int(str(shallower.idxmax()))
+    shallower = _finished(own[own["depth"] < deepest]).groupby("depth")["validation_accuracy"]
+    means = shallower.mean().dropna()
+    best = int(str(means.idxmax())) if len(means) else int(depths[0])
     against_best = _compare(own, best, deepest)
     text = (
         f"The {NAMES[family]} with {deepest} layers reaches {_accuracy(own, deepest)}, against "
@@ -92,6 +95,8 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     if len(depths) < 2:
         return Verdict("")
     first, last = int(depths[0]), int(depths[-1])
+    if own[own["depth"] == last]["train_loss"].isna().all():
+        return Verdict(f"With {_layers(last)} no training loss was finite in the last epoch.")
     losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
     difference = _compare(own, first, last, "train_loss")
     return Verdict(
@@ -114,6 +119,7 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     base = base_rate(runs)
     sentences = []
     signs: dict[int, int] = {}
+    seeds = 0
     for depth in sorted(base["depth"].unique()):
         here = base[base["depth"] == depth]
         first, second = (here[here["family"] == family] for family in (plain, residual))
@@ -121,6 +127,7 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
             continue
         difference = paired_difference(first, second, "test_accuracy")
         signs[int(depth)] = difference.sign
+        seeds = max(seeds, difference.n)
         judged = _judge(
             difference,
             above="the skip connections help",
@@ -137,7 +144,7 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
         f"The test accuracy of the {NAMES[residual]} minus that of the {NAMES[plain]}, paired by "
         "seed:\n\n"
     )
-    return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs))
+    return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs, seeds))
 
 
 def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
@@ -174,7 +181,14 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     if not swept:
         return NOT_SWEPT
     depth = swept[-1]
+    if runs["validation_accuracy"].isna().all():
+        return Verdict(
+            "These runs had no validation split, so there is nothing to choose a learning rate on."
+        )
     chosen = {family: at_best_rate(runs, family, depth) for family in families}
+    for family, best in chosen.items():
+        if best.empty:
+            return Verdict(f"Every run of the {NAMES[family]} with {_layers(depth)} diverged.")
     parts = []
     for family, best in chosen.items():
         rates = runs[(runs["family"] == family) & (runs["depth"] == depth)]["learning_rate"]
@@ -198,6 +212,8 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     elif plain in families:
         own = _of_family(base_rate(runs), plain)
         shallowest = int(own["depth"].min())
+        if shallowest == depth:
+            return Verdict(" ".join(parts))
         reference = own[own["depth"] == shallowest]
         difference = paired_difference(reference, chosen[plain], "test_accuracy")
         parts.append(
@@ -215,12 +231,11 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
 def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs at the learning rate that all depths share, the sweep left out.
 
-    It is the rate used at the most depths, the one with the most runs among equals.
+    It is the rate used at the most depths; among equals the first, since a plan begins with it.
     """
     if runs.empty:
         return runs
-    use = runs.groupby("learning_rate").agg(depths=("depth", "nunique"), count=("seed", "size"))
-    rate = use.sort_values(["depths", "count"]).index[-1]
+    rate = runs.groupby("learning_rate", sort=False)["depth"].nunique().idxmax()
     chosen: pd.DataFrame = runs[runs["learning_rate"] == rate]
     return chosen
 
@@ -233,10 +248,18 @@ def swept_depths(runs: pd.DataFrame) -> list[int]:
 
 def at_best_rate(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
     """A family's runs of one depth at the learning rate with the best mean validation accuracy."""
-    own = runs[(runs["family"] == family) & (runs["depth"] == depth)]
+    own = _finished(runs[(runs["family"] == family) & (runs["depth"] == depth)])
+    if own.empty:
+        return own
     means = own.groupby("learning_rate")["validation_accuracy"].mean()
     chosen: pd.DataFrame = own[own["learning_rate"] == means.idxmax()]
     return chosen
+
+
+def _finished(runs: pd.DataFrame) -> pd.DataFrame:
+    """Without the runs that diverged, whose last epochs before that prove nothing."""
+    finished: pd.DataFrame = runs[runs["stopped"] != "diverged"]
+    return finished
 
 
 def _of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
@@ -260,7 +283,10 @@ def _judge(difference: Estimate, *, above: str, below: str, neither: str) -> str
     return f"{claim} (the interval {relation} zero)."
 
 
-def _summary_of(signs: dict[int, int]) -> str:
+def _summary_of(signs: dict[int, int], seeds: int) -> str:
+    """The pattern over the depths, in a sentence; nothing where no depth had seeds enough."""
+    if seeds < FEWEST:
+        return ""
     better = [depth for depth, sign in signs.items() if sign > 0]
     worse = [depth for depth, sign in signs.items() if sign < 0]
     if better and not worse:

@@ -77,7 +77,7 @@ def train_all(
     same command, started twice, shares the work.  A run that fails does not keep the others from
     being trained; the failures are raised together as :class:`~lab1.errors.MissingRunsError`.
     """
-    failures: dict[str, str] = {}
+    failures: list[str] = []
     waiting = list(specs)
     while waiting:
         claimed_elsewhere = []
@@ -91,8 +91,8 @@ def train_all(
                     except Exception as error:
                         if len(specs) == 1:
                             raise
-                        failures[spec.title] = f"{type(error).__name__}: {error}"
-                        print(f"failed: {spec.title}: {failures[spec.title]}", file=sys.stderr)
+                        failures.append(f"{spec.title}: {type(error).__name__}: {error}")
+                        print(f"failed: {failures[-1]}", file=sys.stderr)
                     else:
                         store.write(record)
                         on_finished(record)
@@ -100,7 +100,7 @@ def train_all(
         if waiting:
             time.sleep(_POLL_SECONDS)
     if failures:
-        lines = "\n".join(f"  {title}: {why}" for title, why in failures.items())
+        lines = "\n".join(f"  {failure}" for failure in failures)
         raise MissingRunsError(f"{len(failures)} of {len(specs)} runs failed:\n{lines}")
 
 

@@ -33,8 +33,12 @@ def build_scheduler(
     if config.schedule == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
     if config.schedule == "one-cycle":
+        # The momentum stays what the configuration says it is.
         return lr_scheduler.OneCycleLR(
-            optimizer, max_lr=config.learning_rate, total_steps=total_steps
+            optimizer,
+            max_lr=config.learning_rate,
+            total_steps=total_steps,
+            cycle_momentum=False,
         )
     if config.schedule == "step":
         milestones = [total_steps // 2, total_steps * 3 // 4]

@@ -189,6 +189,7 @@ class StreamlinedTrainer:
             "train_accuracy": accuracy,
             "validation_loss": None,
             "validation_accuracy": None,
+            **dict.fromkeys(self.compute_metrics),
             "learning_rate": learning_rate,
             "gradient_norm": gradient_norm,
         }
