@@ -103,7 +103,11 @@ def time_by_depth(runs: pd.DataFrame) -> Figure:
     table = summarize(verdicts.base_rate(runs), ["family", "depth"], "train_seconds")
     chart = _with_intervals(
         table,
-        x=alt.X("depth:Q", title="hidden layers"),
+        x=alt.X(
+            "depth:Q",
+            title="hidden layers",
+            scale=alt.Scale(domain=[0, int(1.05 * table["depth"].max()) + 1], nice=False),
+        ),
         y_title="training time (s)",
         extra=[alt.Tooltip("depth:Q", title="layers")],
         line=True,
@@ -169,7 +173,11 @@ def _with_intervals(
     families = list(table["family"].unique())
     pick = alt.selection_point(fields=["family"], bind="legend")
     shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
-    y = alt.Y("mean:Q", title=y_title, scale=alt.Scale(zero=zero, padding=8))
+    y = alt.Y(
+        "mean:Q",
+        title=y_title,
+        scale=alt.Scale(zero=True) if zero else alt.Scale(zero=False, padding=8),
+    )
     tooltip = [
         alt.Tooltip("family:N", title="model"),
         *extra,
@@ -238,4 +246,4 @@ def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
         )
     seeds = table[table["n"] > 0]["n"]
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"
-    return f"{title}: {'; '.join(parts)}; means over {counts} seeds."
+    return f"{title}: {'; '.join(parts)}; mean over {counts} seeds."

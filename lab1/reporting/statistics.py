@@ -64,7 +64,8 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame, value: str) -> 
     for frame in (first, second):
         if frame["seed"].duplicated().any():
             raise ValueError("a seed stands more than once: these runs are not paired by seed")
-        columns.append(frame.set_index(["seed", "device", "versions"])[value].astype(float))
+        shared = [name for name in ("seed", "device", "versions") if name in frame]
+        columns.append(frame.set_index(shared)[value].astype(float))
     return estimate((columns[1] - columns[0]).dropna())
 
 

@@ -50,6 +50,8 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
     """What depth does to a family: its deepest network against its best shallower one."""
     own = _of_family(base_rate(runs), family)
     depths = sorted(own["depth"].unique())
+    if not depths:
+        return Verdict(f"There is no run of the {NAMES[family]} here.")
     if len(depths) < 2:
         return Verdict(
             f"There is one depth of the {NAMES[family]} here ({_depths(depths)}), so nothing can "
