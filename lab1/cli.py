@@ -22,6 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Lab1Error as error:
         print(f"lab1: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        extra = "train" if str(error.name).startswith("torch") else "site"
+        print(
+            f"lab1: {error.name} is not installed for {sys.executable}. Activate the environment "
+            f"that has it (source .venv/bin/activate), or install the extra: "
+            f"pip install -e '.[{extra}]'",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print("lab1: interrupted; the same command continues with what is missing", file=sys.stderr)
         return 130
