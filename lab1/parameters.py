@@ -103,6 +103,9 @@ class Parameter:
         if self.kind is float:
             return number
         # An integer may arrive as text; 4.0 and "4.0" are refused, since a depth of 4.0 is a slip.
+        # So is "1_6", which Python reads as 16.
+        if isinstance(value, str) and "_" in value:
+            return None
         try:
             return int(value) if isinstance(value, (int, str)) else None
         except ValueError:

@@ -83,17 +83,17 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
 def _prepare(
     page: Page, records: Sequence[Record], store: Store, cache: JupyterCacheBase, root: Path
 ) -> Published:
-    source = load_notebook_node(str(root / "chapters" / f"{page.chapter}.ipynb"))
-    notebook = _parameterized(source, page, records, store)
+    asked = _parameterized(_source(root, page), page, records, store)
     executed = False
     try:
-        _, notebook = cache.merge_match_into_notebook(notebook)
+        cache.match_cache_notebook(asked)
         _say(f"{page.name}: unchanged, from the cache")
     except KeyError:
-        notebook = _execute(notebook, page, root)
-        bundle = CacheBundleIn(notebook, page.name)
+        bundle = CacheBundleIn(_execute(asked, page, root), page.name)
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
         executed = True
+    # Taken from the cache either way, so that the page is the same to the byte.
+    _, notebook = cache.merge_match_into_notebook(asked)
     figures: set[Path] = set()
     if page.profile == REPORT:
         notebook, figures = exports.export_figures(notebook, page.name, root / "figures")
@@ -101,6 +101,15 @@ def _prepare(
     path = root / "report" / f"{page.name}.ipynb"
     _write_if_changed(path, nbformat.writes(notebook).encode())
     return Published(page, path, executed, frozenset(figures))
+
+
+def _source(root: Path, page: Page) -> NotebookNode:
+    path = root / "chapters" / f"{page.chapter}.ipynb"
+    try:
+        source: NotebookNode = load_notebook_node(str(path))
+    except (OSError, ValueError) as error:  # ValueError: not JSON, or not a notebook
+        raise PublishError(f"{path}: not readable as a notebook: {error}") from error
+    return source
 
 
 def _parameterized(
@@ -134,6 +143,8 @@ def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:
         )
     except papermill.PapermillExecutionError as error:
         raise PublishError(f"cell {error.exec_count}: {error.ename}: {error.evalue}") from error
+    except Exception as error:  # a kernel that does not start or dies, of many kinds
+        raise PublishError(f"{type(error).__name__}: {error}") from error
     _say(f"{page.name}: executed in {time.monotonic() - started:.0f} s")
     result.metadata = _metadata()
     for cell, original in zip(result.cells, notebook.cells, strict=True):

@@ -107,7 +107,7 @@ class Record:
         written = body.pop("spec")
         try:
             record = cls(spec=RunSpec.from_dict(written), recipe=written["recipe"], **body)
-        except (ParameterError, TypeError, KeyError) as error:
+        except (ParameterError, TypeError, KeyError, AttributeError) as error:
             raise RecordError(f"not a run record of this version: {error}") from error
         if hash_key({**record.spec.canonical(), "recipe": record.recipe}) != record.key:
             raise RecordError(f"its key {record.key} is not the key of its spec")
@@ -115,8 +115,14 @@ class Record:
 
 
 def _finite(value: Any) -> Any:
-    """The same with ``None`` for NaN and infinity, which JSON does not know (a diverged run)."""
+    """The same with ``None`` for NaN and infinity, which JSON does not know (a diverged run).
+
+    Raises :class:`TypeError` for a name that is no text, which JSON does not know either.
+    """
     if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                raise TypeError(f"the name {name!r} is no text, so it cannot be written as JSON")
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
@@ -218,9 +224,10 @@ class Store:
         return list(records.values()), problems
 
     def is_own(self, record: Record) -> bool:
-        """Whether a record lies in ``runs/`` and has not been published."""
-        published = self.results / f"{record.name}.json"
-        return not published.exists() and (self.runs / record.name / "record.json").exists()
+        """Whether a record, or a probe of it, lies in ``runs/`` and has not been published."""
+        published = (self.results / f"{record.name}.json").exists()
+        own = {path.name for path in (self.runs / record.name).glob("*.json")}
+        return bool(own - {"record.json"} if published else own)
 
     def write(self, record: Record) -> Path:
         """Writes a record into ``runs/`` and returns its file."""
@@ -255,6 +262,7 @@ class Store:
         data with another fingerprint than the declared one: neither could be followed back.
         """
         source = self.runs / record.name
+        target = self.results / f"{record.name}.json"
         commit = str(record.origin.get("commit", ""))
         if not commit or commit == "unknown" or commit.endswith("-dirty"):
             raise RecordError(
@@ -263,12 +271,16 @@ class Store:
             )
         if record.origin.get("data_fingerprint") != DATASETS[record.spec.dataset].fingerprint:
             raise RecordError(f"{source}: trained on data with an undeclared fingerprint")
-        target = self.results / f"{record.name}.json"
-        for path in sorted(source.glob("*.json")):
-            if path.name != "record.json":
-                write_bytes(self.results / f"{record.name}.{path.name}", path.read_bytes())
-        write_bytes(target, (source / "record.json").read_bytes())
-        for path in source.glob("*.json"):
+        moves = {
+            path: self.results / f"{record.name}.{path.name}"
+            for path in sorted(source.glob("*.json"))
+            if path.name != "record.json"
+        }
+        if not target.exists():  # else it was published before, and the probes are what is new
+            moves[source / "record.json"] = target
+        for path, destination in moves.items():
+            write_bytes(destination, path.read_bytes())
+        for path in moves:
             path.unlink()
         return target
 

@@ -1,10 +1,9 @@
 """A small built-in data set: ten classes of patterns, the same bytes on every machine.
 
 Each class is a smooth random pattern; an image is its class's pattern, shifted, in a random
-contrast that may be negative, under noise.  The shifts and the sign are what makes it hard for a
-linear model (see ``tests/training/test_smoke_data.py`` for how hard) and easy for convolutions.
-Only integer arithmetic and NumPy's frozen ``RandomState`` are used, so that no rounding and no
-version of NumPy changes a byte.
+contrast, under noise.  The shifts are what makes it hard for a linear model (for how hard, see
+``tests/training/test_smoke_data.py``) and easy for convolutions.  Only integer arithmetic and
+NumPy's frozen ``RandomState`` are used, so that no rounding and no version of NumPy changes a byte.
 """
 
 from __future__ import annotations

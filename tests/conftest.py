@@ -1,0 +1,176 @@
+"""Fixtures that every test can use; nothing here imports torch.
+
+``make_record`` fabricates valid records, so that the reporting half can be tested without
+training anything.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from math import nan, prod
+from pathlib import Path
+
+import pytest
+
+from lab1 import paths
+from lab1.config import DATASETS, ModelSpec, RunSpec, TrainingConfig
+from lab1.store import Record, Store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_MODEL_FIELDS = {each.name for each in fields(ModelSpec)}
+_TRAINING_FIELDS = {each.name for each in fields(TrainingConfig)}
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path, monkeypatch):
+    """No test reads or writes the runs and data of the checkout, or depends on who runs it."""
+    monkeypatch.setenv("LAB1_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("LAB1_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("LAB1_HOME", raising=False)
+    monkeypatch.delenv("LAB1_COMMIT", raising=False)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store of the test's own."""
+    return Store(tmp_path / "results", tmp_path / "runs")
+
+
+@pytest.fixture
+def laboratory(tmp_path, monkeypatch):
+    """A folder that ``LAB1_HOME`` names, with empty ``params/`` and ``chapters/``."""
+    home = tmp_path / "laboratory"
+    (home / "params").mkdir(parents=True)
+    (home / "chapters").mkdir()
+    monkeypatch.setenv("LAB1_HOME", str(home))
+    assert paths.project_root() == home.resolve()
+    return home
+
+
+def _spec(family="MLP", depth=2, seed=0, dataset="smoke-grey", learning_rate=0.001, **overrides):
+    model = {"family": family, "depth": depth, "width": 16}
+    training = {"epochs": 3, "learning_rate": learning_rate, "validation_size": 500}
+    for name, value in overrides.items():
+        if name not in _MODEL_FIELDS | _TRAINING_FIELDS:
+            raise TypeError(f"no field of a run specification: {name}")
+        (model if name in _MODEL_FIELDS else training)[name] = value
+    return RunSpec(ModelSpec(**model), dataset, TrainingConfig(**training), seed)
+
+
+@pytest.fixture
+def make_spec():
+    """Makes a small :class:`RunSpec`; further arguments are fields of the model or the training."""
+    return _spec
+
+
+@pytest.fixture
+def make_record():
+    """Fabricates a valid :class:`Record`, as if a run had been trained, without torch.
+
+    ``make_record(family, depth, seed, accuracy, dataset, learning_rate, **overrides)``: the
+    overrides are fields of the model (``width``), of the training (``schedule``) or of the record
+    itself (``test``, ``origin``, ``seconds``, ``stopped``).  By default it has a history of three
+    epochs that ends at ``accuracy``, a test score of exactly ``accuracy``, and the origin of a
+    committed run on the declared data.  ``stopped="diverged"`` gives what training then gives: a
+    last epoch of NaN and no test score.
+    """
+    return _record
+
+
+def _record(
+    family="MLP",
+    depth=2,
+    seed=0,
+    accuracy=0.9,
+    dataset="smoke-grey",
+    learning_rate=0.001,
+    **overrides,
+):
+    of_spec = {
+        name: overrides.pop(name)
+        for name in [*overrides]
+        if name in _MODEL_FIELDS | _TRAINING_FIELDS
+    }
+    spec = _spec(family, depth, seed, dataset, learning_rate, **of_spec)
+    declared = DATASETS[dataset]
+    diverged = overrides.get("stopped") == "diverged"
+    validated = spec.training.validation_size > 0
+    inputs, width = prod(declared.image_shape), spec.model.width
+    weights = inputs * width + (depth - 1) * width**2 + width * declared.num_classes
+    history = {
+        "train_loss": [1.5, 0.8, nan if diverged else 0.4],
+        "train_accuracy": [accuracy - 0.2, accuracy - 0.1, accuracy],
+        "validation_loss": [1.4, 0.9, nan if diverged else 0.5] if validated else [None] * 3,
+        "validation_accuracy": (
+            [accuracy - 0.2, accuracy - 0.1, accuracy] if validated else [None] * 3
+        ),
+        "learning_rate": [spec.training.learning_rate] * 3,
+        "gradient_norm": [2.0, 1.0, nan if diverged else 0.5],
+        "seconds": [1.25, 1.0, 1.0],
+        "peak_memory_bytes": [300_000_000] * 3,
+    }
+    errors = round((1 - accuracy) * declared.test_size)
+    score = {"loss": 0.5, "accuracy": accuracy, "errors": errors, "count": declared.test_size}
+    values = {
+        "history": history,
+        "test": {} if diverged else score,
+        "parameters": weights + depth * width + declared.num_classes,
+        "flops": 2 * weights,
+        "best_epoch": 2 if diverged else 3,
+        "stopped": "all epochs",
+        "seconds": 3.25,
+        "origin": {
+            "commit": "0123456789abcdef0123456789abcdef01234567",
+            "versions": {
+                "lab1": "0.1.0",
+                "python": "3.11.0",
+                "torch": "2.11.0",
+                "torchvision": "0.26.0",
+                "numpy": "2.0.0",
+            },
+            "device": {"kind": "cpu", "name": "a processor", "threads": 1},
+            "data_source": "built in" if not declared.files else "MNIST/raw in the data root",
+            "data_fingerprint": declared.fingerprint,
+            "started": "2026-01-01T12:00:00+00:00",
+            "ended": "2026-01-01T12:00:04+00:00",
+        },
+        "recipe": spec.recipe,
+    }
+    return Record(spec=spec, **{**values, **overrides})
+
+
+@pytest.fixture
+def python():
+    """Runs a program in a fresh interpreter: ``python(code, *arguments)`` gives what it printed.
+
+    It fails the test where the program fails.  ``python.start`` gives the process instead.
+    """
+    processes = []
+
+    def start(code, *arguments):
+        paths_ = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths_)},
+        )
+        processes.append(process)
+        return process
+
+    def run(code, *arguments):
+        process = start(code, *arguments)
+        output, complaints = process.communicate(timeout=300)
+        assert process.returncode == 0, complaints
+        return output
+
+    run.start = start
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,130 @@
+import json
+from html.parser import HTMLParser
+
+import altair
+import pandas
+import pytest
+
+from lab1.reporting import theme
+from lab1.reporting.figures import MIME, Figure, render
+
+#: What a text must not do to the page that holds it.
+AWKWARD = [
+    'a "quoted" text',
+    "an <em>element</em> & an &amp;",
+    "</script><script>alert(1)</script>",
+    "<!-- <script>",
+    "it's 'single'",
+    "± 0.5 – naïve",
+]
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, and the text in its scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.scripts, self._open = [], [], False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._open = tag == "script"
+        if self._open:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        self._open = False
+
+    def handle_data(self, data):
+        if self._open:
+            self.scripts[-1] += data
+
+    def one(self, name, **attributes):
+        found = [
+            own for tag, own in self.elements if tag == name and attributes.items() <= own.items()
+        ]
+        assert len(found) == 1
+        return found[0]
+
+
+@pytest.fixture
+def figure():
+    """Makes a figure of two points that says ``text`` wherever a figure can."""
+
+    def make(text="Two points."):
+        data = pandas.DataFrame({"x": [1, 2], "y": [3, 4], "label": [text, "other"]})
+        chart = altair.Chart(data, title=text).mark_point().encode(x="x:Q", y="y:Q", text="label")
+        return Figure(chart, data, text)
+
+    return make
+
+
+def test_the_parts_of_a_figure(figure):
+    parts = figure().parts()
+    assert parts.keys() == {"spec", "svg", "csv", "alt"}
+    assert parts["csv"] == "x,y,label\n1,3,Two points.\n2,4,other\n"
+    assert parts["spec"]["config"] == theme.config()
+    assert parts["spec"]["description"] == parts["alt"] == "Two points."
+    assert parts["svg"].startswith("<svg")
+    json.dumps(parts)  # plain JSON, since a notebook keeps it
+
+
+def test_a_notebook_keeps_html_parts_and_text(figure):
+    made = figure()
+    bundle = made._repr_mimebundle_(include=None, exclude=None)
+    assert bundle.keys() == {"text/html", MIME, "text/plain"}
+    assert bundle[MIME] == made.parts()
+    assert bundle["text/html"] == render(made.parts())
+    assert bundle["text/plain"] == "Two points."
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_the_html_names_the_chart_for_those_who_do_not_see_it(figure, text):
+    page = Page(render(figure(text).parts()))
+    chart = page.one("div", role="img")
+    assert chart["aria-label"] == text
+    assert chart["class"] == "lab1-chart"
+    # Nothing broke out of the attribute: there is no other element than those that render writes.
+    assert [tag for tag, _ in page.elements if tag in ("em", "script")] == ["script"] * 2
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_the_specification_comes_back_out_of_its_script(figure, text):
+    parts = figure(text).parts()
+    page = Page(render(parts))
+    page.one("script", type="application/json")
+    specification, loader = page.scripts
+    assert json.loads(specification) == parts["spec"]
+    assert loader == ""
+
+
+def test_a_comment_in_a_text_does_not_swallow_the_end_of_the_script(figure):
+    """HTML reads ``<!-- <script>`` inside a script as one more script that must be closed."""
+    markup = render(figure("<!-- <script>").parts())
+    specification = markup.split('class="lab1-spec">', 1)[1].split("</script>", 1)[0]
+    assert "<!--" not in specification
+
+
+def test_the_drawing_is_there_without_scripts(figure):
+    parts = figure().parts()
+    assert f'<div class="lab1-view">{parts["svg"]}</div>' in render(parts)
+
+
+def test_the_script_is_named_as_seen_from_the_page(figure):
+    page = Page(render(figure().parts(), assets="report/assets"))
+    assert page.one("div", role="img")["data-assets"] == "report/assets"
+    assert page.one("script", src="report/assets/charts.js").keys() == {"src", "defer"}
+    assert Page(render(figure().parts())).one("script", src="assets/charts.js")
+
+
+def test_downloads_follow_the_chart(figure):
+    markup = render(figure().parts(), downloads='<p><a href="x.csv">CSV</a></p>')
+    assert markup.rstrip().endswith('</div>\n<p><a href="x.csv">CSV</a></p>')
+
+
+def test_nothing_is_asked_of_another_host(figure):
+    for tag, attributes in Page(render(figure().parts())).elements:
+        for name in ("src", "href", "data"):
+            assert "//" not in attributes.get(name, ""), tag

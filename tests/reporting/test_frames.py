@@ -1,0 +1,171 @@
+import math
+
+import pytest
+
+from lab1 import config
+from lab1.reporting import frames
+from lab1.store import HISTORY_FIELDS
+
+
+def test_one_row_per_run_in_the_order_of_the_records(make_record):
+    records = [make_record("ResidualMLP", 8, 1), make_record("MLP", 2, 0)]
+    frame = frames.runs(records)
+    assert [*frame["key"]] == [record.key for record in records]
+    assert [*frame["name"]] == [record.name for record in records]
+
+
+def test_the_columns_of_a_run(make_record):
+    record = make_record("ResidualMLP", 8, 3, 0.912, "mnist", 0.003, width=32)
+    frame = frames.runs([record])
+    assert {"train_loss", "validation_accuracy", "train_accuracy"} < {*frame.columns}
+    assert [*frame.columns[: len(frames.IDENTITY)]] == frames.IDENTITY
+    expected = {
+        "key": record.key,
+        "name": record.name,
+        "group": frames.group_of(record),
+        "family": "ResidualMLP",
+        "depth": 8,
+        "width": 32,
+        "dataset": "mnist",
+        "dataset_title": "MNIST",
+        "learning_rate": 0.003,
+        "seed": 3,
+        "parameters": record.parameters,
+        "flops": record.flops,
+        "epochs": 3,
+        "best_epoch": 3,
+        "stopped": "all epochs",
+        "train_seconds": 3.25,
+        "test_accuracy": 0.912,
+        "test_loss": 0.5,
+    }
+    row = frame.iloc[0]
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_accuracies_are_of_the_best_epoch_and_the_loss_of_the_last(make_record):
+    record = make_record(
+        best_epoch=2,
+        history={
+            **{name: [0.0] * 3 for name in HISTORY_FIELDS},
+            "train_loss": [0.9, 0.6, 0.3],
+            "train_accuracy": [0.1, 0.2, 0.3],
+            "validation_accuracy": [0.4, 0.6, 0.5],
+        },
+    )
+    row = frames.runs([record]).iloc[0]
+    assert row["train_loss"] == 0.3
+    assert row["train_accuracy"] == 0.2
+    assert row["validation_accuracy"] == 0.6
+
+
+def test_a_diverged_run_has_no_test_score(make_record):
+    frame = frames.runs([make_record(seed=0), make_record(seed=1, stopped="diverged")])
+    assert frame["test_accuracy"].dtype == frame["test_loss"].dtype == float
+    row = frame.iloc[1]
+    assert row["stopped"] == "diverged"
+    assert math.isnan(row["test_accuracy"]) and math.isnan(row["test_loss"])
+    assert math.isnan(row["train_loss"])
+    assert not math.isnan(row["validation_accuracy"])
+
+
+def test_a_diverged_run_read_back_from_its_file_is_the_same(make_record, store):
+    """A file holds null where the record in memory holds NaN."""
+    record = make_record(stopped="diverged")
+    store.write(record)
+    read = store.find(record.spec)
+    assert frames.runs([read]).equals(frames.runs([record]))
+    assert frames.history([read]).equals(frames.history([record]))
+
+
+def test_a_run_without_validation_has_no_validation_accuracy(make_record):
+    frame = frames.runs([make_record(validation_size=0, accuracy=0.9)])
+    assert frame["validation_accuracy"].dtype == float
+    assert frame["validation_accuracy"].isna().all()
+    assert [*frame["train_accuracy"]] == [*frame["test_accuracy"]] == [0.9]
+
+
+def test_a_run_that_diverged_at_once_has_no_best_epoch(make_record):
+    frame = frames.runs([make_record(stopped="diverged", best_epoch=None)])
+    assert frame[["validation_accuracy", "train_accuracy"]].isna().all(axis=None)
+
+
+def test_no_records_make_an_empty_frame():
+    assert frames.runs([]).empty
+    assert frames.history([]).empty
+
+
+def test_seeds_of_one_configuration_are_one_group(make_record):
+    assert len({frames.group_of(make_record(seed=seed)) for seed in range(5)}) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"family": "ResidualMLP"},
+        {"depth": 8},
+        {"dataset": "smoke-colour"},
+        {"learning_rate": 0.003},
+        {"width": 32},
+        {"activation": "tanh"},
+        {"dropout_rate": 0.5},
+        {"epochs": 4},
+        {"batch_size": 32},
+        {"optimizer": "sgd"},
+        {"schedule": "cosine"},
+        {"precision": "bf16"},
+        {"augmentation": "crop"},
+        {"validation_size": 400},
+        {"monitor": "validation_loss"},
+        {"patience": 3},
+    ],
+)
+def test_any_other_change_makes_another_group(make_record, change):
+    assert frames.group_of(make_record(**change)) != frames.group_of(make_record())
+
+
+def test_another_recipe_makes_another_group(make_record, monkeypatch):
+    old = make_record()
+    group = frames.group_of(old)
+    monkeypatch.setattr(config, "RECIPE", {**config.RECIPE, "MLP": old.recipe + 1})
+    assert frames.group_of(make_record()) != group
+    # The old record stays in its own group, whatever the sources say by now.
+    assert frames.group_of(old) == group
+
+
+def test_one_row_per_epoch_from_one(make_record):
+    frame = frames.history([make_record(seed=0), make_record(seed=1)])
+    assert [*frame.columns] == [
+        *frames.IDENTITY,
+        "epoch",
+        *("scheduled_learning_rate" if n == "learning_rate" else n for n in HISTORY_FIELDS),
+    ]
+    assert [*frame["epoch"]] == [1, 2, 3, 1, 2, 3]
+    assert [*frame["seed"]] == [0, 0, 0, 1, 1, 1]
+
+
+def test_the_series_stand_beside_their_epoch(make_record):
+    record = make_record(accuracy=0.9)
+    frame = frames.history([record])
+    for name in set(HISTORY_FIELDS) - {"learning_rate"}:
+        assert [*frame[name]] == record.history[name]
+
+
+def test_the_runs_learning_rate_is_not_that_of_an_epoch(make_record):
+    """A schedule lowers the rate; the charts must still find the run by the rate it was given."""
+    record = make_record(learning_rate=0.003)
+    record.history["learning_rate"][:] = [0.003, 0.0015, 0.0001]
+    frame = frames.history([record])
+    assert [*frame["learning_rate"]] == [0.003] * 3
+    assert [*frame["scheduled_learning_rate"]] == [0.003, 0.0015, 0.0001]
+
+
+def test_a_history_without_validation_is_a_frame_of_numbers(make_record):
+    frame = frames.history([make_record(validation_size=0)])
+    assert frame["validation_loss"].dtype == float
+    assert frame[["validation_loss", "validation_accuracy"]].isna().all(axis=None)
+
+
+def test_runs_of_different_length_keep_their_own_epochs(trained):
+    frame = frames.history([trained(seed=0, length=2), trained(seed=1, length=5)])
+    assert frame.groupby("seed")["epoch"].max().to_dict() == {0: 2, 1: 5}

@@ -1,0 +1,85 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from lab1 import chapter as chapters
+from lab1.reporting import frames, tables
+from lab1.reporting.provenance import runs_table
+from lab1.store import Store
+
+
+@pytest.fixture
+def records(experiment):
+    """Two configurations of two and three seeds."""
+    return experiment({("MLP", 2): [0.9, 0.8], ("ResidualMLP", 8): [0.9, 0.8, 0.7]})
+
+
+def links(markup):
+    return re.findall(r'href="([^"]*)"', markup)
+
+
+def test_the_counts_in_the_summary_lead_to_the_rows_of_runs(records):
+    targets = links(tables.performance(frames.runs(records)).markup)
+    anchors = re.findall(r'<tr id="([^"]*)"', runs_table(records, set()).markup)
+    assert sorted(targets) == sorted(f"#{anchor}" for anchor in anchors)
+    assert len(set(anchors)) == 2
+
+
+def test_a_count_leads_to_the_row_of_its_own_configuration(records):
+    summary = tables.performance(frames.runs(records)).markup
+    target = re.search(r'ResidualMLP</td>.*?href="#([^"]*)"', summary)[1]
+    row = re.search(rf'<tr id="{target}">.*?</tr>', runs_table(records, set()).markup)[0]
+    assert "<td>ResidualMLP</td>" in row
+    for record in records:
+        assert (record.key in row) == (record.spec.model.family == "ResidualMLP")
+
+
+def test_published_records_are_linked_and_others_are_named(records):
+    published = {records[0].key, records[3].key}
+    table = runs_table(records, published)
+    assert links(table.markup) == [
+        f"../results/{record.name}.json" for record in records if record.key in published
+    ]
+    for record in records:
+        assert f'title="{record.key}">{record.spec.seed}<' in table.markup
+
+
+def test_a_row_says_where_its_runs_took_place(records):
+    markup = runs_table(records, set()).markup
+    for words in ("a processor, 1 thread", "torch 2.11.0, Python 3.11.0", "0123456789<"):
+        assert markup.count(words) == 2
+
+
+def test_runs_from_several_places_name_them_all(records):
+    origin = {**records[0].origin, "device": {"kind": "cuda", "name": "H100 <80>", "threads": 8}}
+    markup = runs_table([replace(records[0], origin=origin), records[1]], set()).markup
+    assert "H100 &lt;80&gt;, 8 threads / a processor, 1 thread" in markup
+
+
+def test_a_record_of_unknown_origin_is_shown(records):
+    markup = runs_table([replace(records[0], origin={})], set()).markup
+    assert "unknown" in markup
+
+
+def test_the_frame_has_a_row_per_run(records):
+    frame = runs_table(records, set()).frame
+    assert [*frame["key"]] == [record.key for record in records]
+    assert [*frame["group"]] == [frames.group_of(record) for record in records]
+    assert set(frame["data_fingerprint"]) == {records[0].origin["data_fingerprint"]}
+
+
+def test_a_chapter_links_what_lies_in_results(laboratory, make_record):
+    """And no record that only its reader has."""
+    (laboratory / "params" / "mine.yml").write_text(
+        'chapters: {"1_1": {dataset: smoke-grey, depth: [2], seeds: [0, 1], width: 16, epochs: 3,'
+        " validation_size: 500}}\n"
+    )
+    store = Store()
+    published, own = (make_record(seed=seed) for seed in (0, 1))
+    store.write(published)
+    store.promote(published)
+    store.write(own)
+    page = chapters.open_chapter("1_1", {"profile": "mine"})
+    assert [record.key for record in page.records] == [published.key, own.key]
+    assert links(page.provenance().markup) == [f"../results/{published.name}.json"]

@@ -1,0 +1,156 @@
+import math
+
+import pandas as pd
+import pytest
+
+from lab1.reporting.statistics import FEWEST, Estimate, estimate, paired_difference, summarize
+
+# Student's t at 97.5 %, from a printed table: degrees of freedom 2 and 4.
+T_2, T_4 = 4.302653, 2.776445
+
+
+def table(values, seeds=None, name="value"):
+    seeds = range(len(values)) if seeds is None else seeds
+    return pd.DataFrame({"seed": list(seeds), name: values})
+
+
+def test_three_values_by_hand():
+    """1, 2, 3: mean 2, standard deviation 1, so the half-width is t / sqrt(3)."""
+    result = estimate([1, 2, 3])
+    assert result.n == 3
+    assert result.mean == pytest.approx(2)
+    assert result.half_width == pytest.approx(T_2 / math.sqrt(3), rel=1e-6)
+
+
+def test_five_values_by_hand():
+    """2, 4, 4, 4, 6: mean 4, squared deviations 8 over 4 degrees of freedom, so s = sqrt(2)."""
+    result = estimate([2, 4, 4, 4, 6])
+    assert result.n == 5
+    assert result.mean == pytest.approx(4)
+    assert result.half_width == pytest.approx(T_4 * math.sqrt(2) / math.sqrt(5), rel=1e-6)
+    assert (result.low, result.high) == pytest.approx(
+        (4 - result.half_width, 4 + result.half_width)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_seeds_have_a_mean_and_no_interval(count):
+    result = estimate([0.5, 0.7][:count])
+    assert FEWEST == 3
+    assert result.n == count
+    assert result.mean == pytest.approx(0.5 if count == 1 else 0.6)
+    assert math.isnan(result.half_width)
+    assert math.isnan(result.low) and math.isnan(result.high)
+
+
+def test_no_value_has_no_mean():
+    result = estimate([])
+    assert result.n == 0
+    assert math.isnan(result.mean) and math.isnan(result.half_width)
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_missing_values_are_left_out_and_not_counted(missing):
+    assert estimate([1, missing, 2, 3]) == estimate([1, 2, 3])
+    assert estimate([1, missing, 2]).n == 2
+    assert math.isnan(estimate([1, missing, 2]).half_width)
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert estimate([0.5] * 4) == Estimate(0.5, 0.0, 4)
+
+
+@pytest.mark.parametrize(
+    ("mean", "half_width", "sign"),
+    [
+        (1.0, 0.5, 1),
+        (-1.0, 0.5, -1),
+        (1.0, 1.5, 0),
+        (-1.0, 1.5, 0),
+        (1.0, 1.0, 0),  # an interval that ends at zero does not exclude it
+        (-1.0, 1.0, 0),
+        (0.0, 0.0, 0),
+        (1.0, math.nan, 0),
+        (-1.0, math.nan, 0),
+    ],
+)
+def test_the_sign_says_whether_the_interval_excludes_zero(mean, half_width, sign):
+    assert Estimate(mean, half_width, 5).sign == sign
+
+
+def test_a_difference_is_the_second_minus_the_first():
+    result = paired_difference(table([1, 1, 1]), table([2, 3, 4]), "value")
+    assert result.mean == pytest.approx(2)
+    assert result.half_width == pytest.approx(T_2 / math.sqrt(3), rel=1e-6)
+    assert result.n == 3
+
+
+def test_a_difference_is_taken_seed_by_seed():
+    """Seeds that differ widely hide no difference that every pair has."""
+    first, second = table([0.1, 0.5, 0.9]), table([0.911, 0.11, 0.512], seeds=[2, 0, 1])
+    result = paired_difference(first, second, "value")
+    assert result.mean == pytest.approx(0.011)
+    assert result.half_width == pytest.approx(T_2 * 0.001 / math.sqrt(3), rel=1e-6)
+    assert result.sign == 1
+
+
+def test_a_difference_uses_the_common_seeds_alone():
+    first = table([1, 1, 1, 100], seeds=[0, 1, 2, 3])
+    second = table([2, 3, 4, 900], seeds=[0, 1, 2, 7])
+    assert paired_difference(first, second, "value") == paired_difference(
+        table([1, 1, 1]), table([2, 3, 4]), "value"
+    )
+
+
+def test_a_seed_without_a_value_is_no_common_seed():
+    first, second = table([1, 1, None, 1]), table([2, 3, 9, 4])
+    result = paired_difference(first, second, "value")
+    assert (result.n, result.mean) == (3, pytest.approx(2))
+
+
+def test_no_common_seed_gives_no_difference():
+    result = paired_difference(table([1, 1, 1]), table([2, 2, 2], seeds=[3, 4, 5]), "value")
+    assert result.n == 0
+    assert math.isnan(result.mean)
+
+
+@pytest.mark.parametrize("repeated", ["first", "second"])
+def test_repeated_seeds_are_refused(repeated):
+    once, twice = table([1, 2, 3]), table([1, 2, 3], seeds=[0, 1, 1])
+    pair = (twice, once) if repeated == "first" else (once, twice)
+    with pytest.raises(ValueError, match="more than once"):
+        paired_difference(*pair, "value")
+
+
+def test_a_summary_has_a_row_per_group():
+    frame = pd.DataFrame(
+        {
+            "family": ["B", "A", "A", "A", "B"],
+            "depth": [2, 2, 2, 2, 2],
+            "value": [5.0, 1.0, 2.0, 3.0, 7.0],
+        }
+    )
+    result = summarize(frame, ["family", "depth"], "value")
+    assert [*result.columns] == ["family", "depth", "mean", "half_width", "low", "high", "n"]
+    assert [*result["family"]] == ["A", "B"]
+    assert [*result["n"]] == [3, 2]
+    assert [*result["mean"]] == pytest.approx([2, 6])
+    half_width = T_2 / math.sqrt(3)
+    assert result["half_width"][0] == pytest.approx(half_width, rel=1e-6)
+    assert result["low"][0] == pytest.approx(2 - half_width, rel=1e-6)
+    assert result["high"][0] == pytest.approx(2 + half_width, rel=1e-6)
+    # Two seeds: no interval, where a chart or a table would show one.
+    assert result.loc[1, ["half_width", "low", "high"]].isna().all()
+
+
+def test_a_summary_keeps_groups_without_any_value():
+    frame = pd.DataFrame({"depth": [2, 8], "value": [1.0, math.nan]})
+    result = summarize(frame, ["depth"], "value")
+    assert [*result["depth"]] == [2, 8]
+    assert [*result["n"]] == [1, 0]
+
+
+def test_a_summary_of_nothing_has_its_columns():
+    result = summarize(pd.DataFrame({"depth": [], "value": []}), ["depth"], "value")
+    assert [*result.columns] == ["depth", "mean", "half_width", "low", "high", "n"]
+    assert result.empty

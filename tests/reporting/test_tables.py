@@ -1,0 +1,152 @@
+import math
+import re
+
+import pandas
+import pytest
+
+from lab1.reporting import frames, tables
+from lab1.reporting.tables import PERFORMANCE_COLUMNS
+
+HEADER = "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time"
+
+
+@pytest.fixture
+def table(runs):
+    """The performance summary of a small experiment: two depths, one of them at two rates."""
+    return tables.performance(
+        runs(
+            {
+                ("ResidualMLP", 2): [0.9, 0.9, 0.9],
+                ("MLP", 8): [0.70, 0.71, 0.72],
+                ("MLP", 2): [0.812, 0.815, 0.818],
+                ("MLP", 8, 0.003): [0.6, 0.7],
+            }
+        )
+    )
+
+
+def rows(markup):
+    """The cells of each row as text."""
+    body = markup.split("<tbody>", 1)[1]
+    return [
+        [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body)
+    ]
+
+
+def test_the_columns_are_those_promised(table):
+    assert ",".join(PERFORMANCE_COLUMNS) == HEADER
+    assert [*table.frame.columns] == PERFORMANCE_COLUMNS
+    assert table.to_csv().splitlines()[0] == HEADER
+
+
+def test_one_row_per_configuration_in_order(table):
+    identity = ["Model", "Depth", "Learning rate"]
+    assert table.frame[identity].to_numpy().tolist() == [
+        ["MLP", 2, 0.001],
+        ["MLP", 8, 0.001],
+        ["MLP", 8, 0.003],
+        ["ResidualMLP", 2, 0.001],
+    ]
+    assert set(table.frame["Dataset"]) == {"built-in grey patterns"}
+
+
+def test_means_in_percent_with_their_intervals(table):
+    assert [*table.frame["Test accuracy"]] == pytest.approx([81.5, 71.0, 65.0, 90.0])
+    # Values d apart: s = d, times t = 4.303, over sqrt(3); below three seeds there is none.
+    assert [*table.frame["95% half-width"]] == pytest.approx(
+        [0.745, 2.484, math.nan, 0.0], abs=0.001, nan_ok=True
+    )
+    assert [*table.frame["n"]] == [3, 3, 2, 3]
+    assert [*table.frame["Train time"]] == pytest.approx([3.2] * 4, abs=0.06)
+
+
+def test_parameters_are_those_of_the_records(experiment):
+    records = experiment({("MLP", 2): [0.9], ("MLP", 8): [0.9]})
+    frame = tables.performance(frames.runs(records)).frame
+    assert [*frame["Params"]] == [record.parameters for record in records]
+
+
+def test_the_train_time_is_the_mean(trained):
+    records = [trained(seed=seed, seconds=seconds) for seed, seconds in enumerate((10, 20, 60))]
+    assert [*tables.performance(frames.runs(records)).frame["Train time"]] == [30.0]
+
+
+def test_the_csv_leaves_the_interval_of_two_seeds_empty(table):
+    line = table.to_csv().splitlines()[3]
+    assert line.startswith("MLP,built-in grey patterns,8,0.003,")
+    assert line.split(",")[5:8] == ["65.0", "", "2"]
+    assert "\r" not in table.to_csv()
+
+
+def test_a_csv_comes_back_as_it_was(table, tmp_path):
+    (tmp_path / "table.csv").write_text(table.to_csv())
+    read = pandas.read_csv(tmp_path / "table.csv")
+    pandas.testing.assert_frame_equal(read, table.frame, check_dtype=False)
+
+
+def test_the_page_shows_the_interval_where_there_is_one(table):
+    shown = rows(table._repr_html_())
+    assert [row[5] for row in shown] == ["81.50 ± 0.75", "71.00 ± 2.48", "65.00", "90.00 ± 0.00"]
+    assert [row[6] for row in shown] == ["3", "3", "2", "3"]
+    assert shown[0][:4] == ["MLP", "built-in grey patterns", "2", "0.001"]
+    assert re.fullmatch(r"[\d,]+", shown[0][4])
+
+
+def test_diverged_runs_do_not_count(experiment, trained):
+    records = experiment({("MLP", 8): [0.7, 0.8, 0.9]})
+    records.append(trained("MLP", 8, 3, stopped="diverged"))
+    frame = tables.performance(frames.runs(records)).frame
+    assert [*frame["n"]] == [3]
+    assert [*frame["Test accuracy"]] == pytest.approx([80.0])
+
+
+def test_diverged_runs_leave_too_few_for_an_interval(experiment, trained):
+    records = experiment({("MLP", 8): [0.7, 0.8]})
+    records.append(trained("MLP", 8, 2, stopped="diverged"))
+    table = tables.performance(frames.runs(records))
+    assert [*table.frame["n"]] == [2]
+    assert "±" not in table.markup
+
+
+def test_a_configuration_that_always_diverged_is_shown_without_nan(experiment, trained):
+    records = experiment({("MLP", 2): [0.9] * 3})
+    records += [trained("MLP", 8, seed, stopped="diverged") for seed in range(3)]
+    table = tables.performance(frames.runs(records))
+    assert [*table.frame["n"]] == [3, 0]
+    assert "nan" not in table.markup
+
+
+@pytest.mark.parametrize("change", [{"width": 32}, {"epochs": 4}, {"activation": "tanh"}])
+def test_other_configurations_are_not_averaged_in(experiment, change):
+    """They look alike in the table's columns, and must still be rows of their own."""
+    cells = {("MLP", 2): [0.9] * 3}
+    records = experiment(cells) + experiment({("MLP", 2): [0.5] * 3}, **change)
+    frame = tables.performance(frames.runs(records)).frame
+    assert sorted(frame["Test accuracy"]) == pytest.approx([50, 90])
+    assert [*frame["n"]] == [3, 3]
+
+
+def test_data_sets_are_kept_apart(experiment):
+    cells = {("MLP", 2): [0.9] * 3}
+    records = experiment(cells) + experiment(cells, dataset="mnist")
+    frame = tables.performance(frames.runs(records)).frame
+    assert [*frame["Dataset"]] == ["MNIST", "built-in grey patterns"]
+
+
+def test_the_markup_is_a_table_that_says_what_its_columns_are(table):
+    assert table.markup.count('<th scope="col"') == 8
+    assert table.markup.count("<tr>") == 1 + 4
+    assert 'tabindex="0"' in table.markup  # it may scroll, and then by the keyboard too
+    assert "±" in table.markup and "Test accuracy (%)" in table.markup
+
+
+def test_a_header_is_escaped_and_cells_are_not():
+    markup = tables.markup(["a < b"], [["<td>&lt;</td>"]], ['row"1'.replace('"', "")])
+    assert '<th scope="col">a &lt; b</th>' in markup
+    assert '<tr id="row1"><td>&lt;</td></tr>' in markup
+
+
+def test_rows_and_anchors_must_be_as_many():
+    with pytest.raises(ValueError, match="zip"):
+        tables.markup(["a"], [["<td></td>"]], ["one", "two"])

@@ -1,0 +1,549 @@
+"""A claim must follow from the records: other records, another claim."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from lab1.reporting import frames, verdicts
+from lab1.reporting.verdicts import (
+    depth_effect,
+    fit_effect,
+    rescue,
+    skip_effect,
+    skip_effect_at_deepest,
+)
+
+#: Seeds differ by far more than any effect below, as they do in truth: only pairs can show it.
+SEEDS = [0.90, 0.93, 0.96]
+#: What a difference between twins varies by.
+JITTER = [0.001, 0.0, -0.001]
+#: A difference that is there in one seed and not in the others.
+NOISE = [0.03, -0.02, -0.01]
+
+
+def around(shift, jitter=JITTER, seeds=SEEDS):
+    """One accuracy per seed, ``shift`` from that of the seed."""
+    return [seed + shift + each for seed, each in zip(seeds, jitter, strict=True)]
+
+
+def claims(verdict):
+    """The claims in a verdict: what it sets in bold with the interval as its reason."""
+    return re.findall(r"\*\*([^*]+)\*\*[^*]*\(the interval (?:ex|con)", verdict.text)
+
+
+# Depth
+
+
+def test_a_deep_network_that_is_worse_is_hurt_by_depth(runs):
+    verdict = depth_effect(runs({("MLP", 2): SEEDS, ("MLP", 32): around(-0.02)}), "MLP")
+    assert claims(verdict) == ["hurt"]
+    assert "The plain MLP with 32 layers" in verdict.text
+    assert "-2.00 ± 0.25 points (n = 3)" in verdict.text
+    assert "the interval excludes zero" in verdict.text
+
+
+def test_a_deep_network_that_is_better_is_helped_by_depth(runs):
+    verdict = depth_effect(runs({("MLP", 2): SEEDS, ("MLP", 32): around(0.02)}), "MLP")
+    assert claims(verdict) == ["help"]
+    assert "+2.00 ± 0.25 points (n = 3)" in verdict.text
+    assert "the interval excludes zero" in verdict.text
+
+
+def test_the_verdict_on_depth_turns_round_with_the_depths(experiment, swap_depths):
+    records = experiment({("MLP", 2): SEEDS, ("MLP", 32): around(-0.02)})
+    assert claims(depth_effect(frames.runs(records), "MLP")) == ["hurt"]
+    swapped = frames.runs(swap_depths(records, 2, 32))
+    assert claims(depth_effect(swapped, "MLP")) == ["help"]
+
+
+def test_the_verdict_on_depth_is_that_of_the_family(experiment, swap_families):
+    records = experiment(
+        {
+            ("MLP", 2): SEEDS,
+            ("MLP", 32): around(-0.02),
+            ("ResidualMLP", 2): SEEDS,
+            ("ResidualMLP", 32): around(0.02),
+        }
+    )
+    before, after = frames.runs(records), frames.runs(swap_families(records))
+    assert claims(depth_effect(before, "MLP")) == ["hurt"]
+    assert claims(depth_effect(before, "ResidualMLP")) == ["help"]
+    assert claims(depth_effect(after, "MLP")) == ["help"]
+    assert claims(depth_effect(after, "ResidualMLP")) == ["hurt"]
+    assert "residual MLP" in depth_effect(before, "ResidualMLP").text
+
+
+def test_noise_shows_no_effect_of_depth(runs):
+    verdict = depth_effect(runs({("MLP", 2): SEEDS, ("MLP", 32): around(0, NOISE)}), "MLP")
+    assert claims(verdict) == ["no measurable difference"]
+    assert "between 2 and 32 layers" in verdict.text
+    assert "the interval contains zero" in verdict.text
+
+
+def test_two_seeds_carry_no_claim_on_depth(runs):
+    verdict = depth_effect(runs({("MLP", 2): [0.9, 0.9], ("MLP", 32): [0.5, 0.5]}), "MLP")
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "(n = 2)" in verdict.text
+    assert "±" not in verdict.text
+    assert "**" not in verdict.text
+
+
+def test_seeds_that_are_not_common_carry_no_claim(runs):
+    """Five runs each, of which two have the same seed: there is nothing to pair."""
+    frame = runs({("MLP", 2): [0.9] * 5, ("MLP", 32): [0.5] * 5})
+    frame.loc[frame["depth"] == 32, "seed"] += 3
+    verdict = depth_effect(frame, "MLP")
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "**" not in verdict.text
+
+
+def test_one_depth_says_nothing_about_depth(runs):
+    verdict = depth_effect(runs({("MLP", 8): SEEDS}), "MLP")
+    assert "one depth" in verdict.text and "8 layers" in verdict.text
+    assert "**" not in verdict.text and "%" not in verdict.text
+
+
+def test_a_family_without_runs_says_nothing_about_depth(runs):
+    verdict = depth_effect(runs({("MLP", 2): SEEDS, ("MLP", 32): SEEDS}), "ResidualMLP")
+    assert "residual MLP" in verdict.text
+    assert "**" not in verdict.text and "%" not in verdict.text
+
+
+def test_the_best_shallower_depth_is_chosen_on_validation(runs):
+    """Depth 2 has the better test accuracy and depth 8 the better validation accuracy."""
+    verdict = depth_effect(
+        runs(
+            {
+                ("MLP", 2): around(0.03),
+                ("MLP", 8): around(0),
+                ("MLP", 32): around(0.01, [0.0, 0.001, -0.001]),
+            },
+            validation={("MLP", 2): [0.5] * 3, ("MLP", 8): [0.6] * 3, ("MLP", 32): [0.7] * 3},
+        ),
+        "MLP",
+    )
+    # Against depth 2, chosen by its test accuracy, this would be a harm.
+    assert "of 8 layers" in verdict.text
+    assert claims(verdict) == ["help"]
+    # The shallowest is named beside it, so that nothing is hidden.
+    assert "Against the shallowest network, of 2 layers" in verdict.text
+    assert "-2.00 ± " in verdict.text
+
+
+def test_the_deepest_network_is_not_its_own_reference(runs):
+    verdict = depth_effect(
+        runs(
+            {("MLP", 2): SEEDS, ("MLP", 8): around(0.01), ("MLP", 32): around(0.02)},
+            validation={("MLP", 32): [0.99] * 3},
+        ),
+        "MLP",
+    )
+    assert "of 8 layers" in verdict.text
+
+
+def test_the_sweep_is_left_out_of_the_verdict_on_depth(runs):
+    """At another learning rate the deep network would be the better one."""
+    verdict = depth_effect(
+        runs({("MLP", 2): SEEDS, ("MLP", 32): around(-0.02), ("MLP", 32, 0.01): around(0.04)}),
+        "MLP",
+    )
+    assert claims(verdict) == ["hurt"]
+    assert "0.04" not in verdict.text and "n = 3" in verdict.text
+
+
+# The fit of the training images
+
+LOW, HIGH = [0.010, 0.012, 0.014], [0.110, 0.113, 0.116]
+
+
+def fits(shallow, deep, family="MLP"):
+    cells = {(family, 2): SEEDS, (family, 32): SEEDS}
+    return {"accuracies": cells, "train_loss": {(family, 2): shallow, (family, 32): deep}}
+
+
+def test_a_higher_training_loss_is_degradation(runs):
+    verdict = fit_effect(runs(**fits(LOW, HIGH)), "MLP")
+    assert claims(verdict) == []  # the claim goes on after the bold word
+    assert "**worse**" in verdict.text and "*degradation*" in verdict.text
+    assert "0.113 with 32 layers and 0.012 with 2 layers" in verdict.text
+    assert "the interval excludes zero" in verdict.text
+
+
+def test_a_lower_training_loss_is_no_degradation(runs):
+    verdict = fit_effect(runs(**fits(HIGH, LOW)), "MLP")
+    assert "**better**" in verdict.text and "would be overfitting" in verdict.text
+    assert "worse" not in verdict.text and "degradation" not in verdict.text
+    assert "the interval excludes zero" in verdict.text
+
+
+def test_the_verdict_on_the_fit_turns_round_with_the_depths(experiment, swap_depths):
+    records = experiment(**fits(LOW, HIGH))
+    assert "**worse**" in fit_effect(frames.runs(records), "MLP").text
+    assert "**better**" in fit_effect(frames.runs(swap_depths(records, 2, 32)), "MLP").text
+
+
+def test_the_verdict_on_the_fit_is_that_of_the_family(experiment, swap_families):
+    records = experiment(**fits(LOW, HIGH)) + experiment(**fits(HIGH, LOW, "ResidualMLP"))
+    before, after = frames.runs(records), frames.runs(swap_families(records))
+    for family, words in (("MLP", ("worse", "better")), ("ResidualMLP", ("better", "worse"))):
+        assert f"**{words[0]}**" in fit_effect(before, family).text
+        assert f"**{words[1]}**" in fit_effect(after, family).text
+
+
+def test_noise_shows_no_difference_in_the_fit(runs):
+    verdict = fit_effect(runs(**fits([0.01, 0.02, 0.03], [0.03, 0.02, 0.01])), "MLP")
+    assert "alike" in verdict.text
+    assert "the interval contains zero" in verdict.text
+    assert "**" not in verdict.text
+
+
+def test_two_seeds_carry_no_claim_on_the_fit(runs):
+    cells = {("MLP", 2): [0.9, 0.9], ("MLP", 32): [0.9, 0.9]}
+    verdict = fit_effect(
+        runs(cells, train_loss={("MLP", 2): LOW[:2], ("MLP", 32): HIGH[:2]}), "MLP"
+    )
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "±" not in verdict.text and "**" not in verdict.text
+
+
+def test_one_depth_says_nothing_about_the_fit(runs):
+    assert fit_effect(runs({("MLP", 8): SEEDS}), "MLP").text == ""
+
+
+# Skip connections
+
+
+def twins(*shifts, depths=(2, 32)):
+    """Both families at some depths; the residual one by so much better."""
+    cells = {("MLP", depth): SEEDS for depth in depths}
+    return cells | {
+        ("ResidualMLP", depth): values for depth, values in zip(depths, shifts, strict=True)
+    }
+
+
+def test_a_better_residual_network_is_helped_by_its_skips(runs):
+    verdict = skip_effect(runs(twins(around(0, NOISE), around(0.02))))
+    at_2, at_32 = re.findall(r"^- .*$", verdict.text, re.MULTILINE)
+    assert at_2.startswith("- **2 layers:**") and at_32.startswith("- **32 layers:**")
+    assert "no measurable difference (the interval contains zero)" in at_2
+    assert "+2.00 ± 0.25 points (n = 3)" in at_32
+    assert "the skip connections help (the interval excludes zero)" in at_32
+    assert "help at 32 layers, and nowhere do they hurt" in verdict.text
+
+
+def test_the_verdict_on_skips_turns_round_with_the_families(experiment, swap_families):
+    records = experiment(twins(around(0, NOISE), around(0.02)))
+    before = skip_effect(frames.runs(records)).text
+    after = skip_effect(frames.runs(swap_families(records))).text
+    assert "help (the interval excludes zero)" in before and "hurt (" not in before
+    assert "hurt (the interval excludes zero)" in after and "help (" not in after
+    assert "+2.00 ± " in before and "-2.00 ± " in after
+    assert "hurt at 32 layers, and nowhere do they help" in after
+
+
+def test_skips_can_help_at_one_depth_and_hurt_at_another(runs):
+    verdict = skip_effect(runs(twins(around(-0.02), around(0.02), around(0.03), depths=(2, 8, 32))))
+    assert verdict.text.endswith("So they help at 8 and 32 layers and hurt at 2 layers.")
+
+
+def test_noise_shows_no_effect_of_skips(runs):
+    verdict = skip_effect(runs(twins(around(0, NOISE), around(0, NOISE[::-1]))))
+    assert verdict.text.count("no measurable difference (the interval contains zero)") == 2
+    assert verdict.text.endswith("at none of these depths do the runs show a difference.")
+
+
+def test_pairs_show_what_means_would_hide(runs):
+    """The two families overlap widely; every pair has the same sign."""
+    verdict = skip_effect(runs(twins(around(0.005, [0.0, 0.0005, -0.0005]), depths=(8,))))
+    assert "help (the interval excludes zero)" in verdict.text
+
+
+def test_two_seeds_carry_no_claim_on_skips(runs):
+    verdict = skip_effect(runs({("MLP", 8): [0.5, 0.5], ("ResidualMLP", 8): [0.9, 0.9]}))
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "±" not in verdict.text
+    # Nor is it a claim of ours that there is no difference: nobody could have seen one.
+    assert not re.search("help|hurt|show a difference|measurable", verdict.text)
+
+
+@pytest.mark.parametrize("family", ["MLP", "ResidualMLP"])
+def test_one_family_says_nothing_about_skips(runs, family):
+    verdict = skip_effect(runs({(family, 2): SEEDS, (family, 32): SEEDS}))
+    assert "plain MLP and residual MLP" in verdict.text
+    assert not re.search("help|hurt|%", verdict.text)
+
+
+def test_depths_of_one_family_alone_are_left_out(runs):
+    verdict = skip_effect(
+        runs({("MLP", 2): SEEDS, ("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0.02)})
+    )
+    assert "8 layers:" in verdict.text and "2 layers:" not in verdict.text
+
+
+def test_the_sweep_is_left_out_of_the_verdict_on_skips(runs):
+    cells = twins(around(0.02), around(0.02))
+    cells |= {("MLP", 32, 0.01): around(0.05), ("ResidualMLP", 32, 0.01): around(-0.05)}
+    assert "help at 2 and 32 layers, and nowhere do they hurt" in skip_effect(runs(cells)).text
+
+
+# Skip connections at the greatest depth, for the front page
+
+
+def test_the_greatest_common_depth_speaks_for_the_skips(runs):
+    cells = twins(around(-0.02), around(0.02)) | {("MLP", 64): SEEDS}
+    verdict = skip_effect_at_deepest(runs(cells))
+    assert "With 32 layers" in verdict.text
+    assert claims(verdict) == ["help"]
+    assert "+2.00 ± 0.25 points (n = 3)" in verdict.text
+    assert "the interval excludes zero" in verdict.text
+
+
+def test_the_verdict_at_the_greatest_depth_turns_round(experiment, swap_families, swap_depths):
+    records = experiment(twins(around(-0.02), around(0.02)))
+    for swapped in (swap_families(records), swap_depths(records, 2, 32)):
+        verdict = skip_effect_at_deepest(frames.runs(swapped))
+        assert claims(verdict) == ["hurt"]
+        assert "-2.00 ± 0.25 points" in verdict.text
+
+
+def test_noise_shows_no_effect_at_the_greatest_depth(runs):
+    verdict = skip_effect_at_deepest(runs(twins(around(0.02), around(0, NOISE))))
+    assert claims(verdict) == ["no measurable difference"]
+    assert "the interval contains zero" in verdict.text
+
+
+def test_two_seeds_carry_no_claim_at_the_greatest_depth(runs):
+    cells = {("MLP", 8): [0.5, 0.5], ("ResidualMLP", 8): [0.9, 0.9]}
+    verdict = skip_effect_at_deepest(runs(cells))
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "±" not in verdict.text and "**" not in verdict.text
+
+
+def test_families_without_a_common_depth_are_not_compared(runs):
+    for cells in ({("MLP", 2): SEEDS}, {("MLP", 2): SEEDS, ("ResidualMLP", 8): SEEDS}):
+        assert skip_effect_at_deepest(runs(cells)).text == ""
+
+
+# The learning rate
+
+
+def sweep(plain, residual=None, depth=32):
+    """A sweep of one depth over 0.001 and 0.003: a pair of accuracy lists per family."""
+    cells = {("MLP", 2): SEEDS, ("MLP", depth): plain[0], ("MLP", depth, 0.003): plain[1]}
+    if residual:
+        cells |= {
+            ("ResidualMLP", 2): SEEDS,
+            ("ResidualMLP", depth): residual[0],
+            ("ResidualMLP", depth, 0.003): residual[1],
+        }
+    return cells
+
+
+WORST, WORSE, SAME, BETTER = (around(shift) for shift in (-0.04, -0.02, 0.0, 0.02))
+
+
+def test_tuning_does_not_rescue_what_stays_worse(runs):
+    verdict = rescue(runs(sweep((WORST, WORSE), (SAME, WORSE))))
+    assert "Of 2 learning rates, validation accuracy chooses 0.003 for the plain MLP" in (
+        verdict.text
+    )
+    assert "chooses 0.001 for the residual MLP" in verdict.text
+    assert claims(verdict) == ["does not close the gap"]
+    assert "+2.00 ± " in verdict.text and "the interval excludes zero" in verdict.text
+
+
+def test_the_verdict_on_tuning_turns_round_with_the_families(experiment, swap_families):
+    records = experiment(sweep((WORST, WORSE), (SAME, WORSE)))
+    verdict = rescue(frames.runs(swap_families(records)))
+    assert "chooses 0.001 for the plain MLP" in verdict.text
+    assert "chooses 0.003 for the residual MLP" in verdict.text
+    assert claims(verdict) == ["the better one"]
+    assert "-2.00 ± " in verdict.text and "the interval excludes zero" in verdict.text
+
+
+def test_a_tuned_network_can_be_rescued(runs):
+    verdict = rescue(runs(sweep((WORST, around(0, NOISE)), (WORSE, SAME))))
+    assert claims(verdict) == ["no measurable difference"]
+    assert "the interval contains zero" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("tuned", "claim"),
+    [(WORSE, "hurts"), (BETTER, "helps"), (around(0, NOISE), "no measurable difference")],
+)
+def test_a_plain_network_alone_is_held_against_its_shallowest(runs, tuned, claim):
+    verdict = rescue(runs(sweep((WORST, tuned))))
+    assert "network of 2 layers" in verdict.text
+    assert claims(verdict) == [claim]
+    relation = "contains" if "no" in claim else "excludes"
+    assert f"the interval {relation} zero" in verdict.text
+
+
+def test_the_rate_is_chosen_on_validation_and_not_on_the_test_set(runs):
+    """0.003 is the better one on the test set, and 0.001 on the validation split."""
+    cells = sweep((WORSE, BETTER))
+    validation = {("MLP", 32): [0.8] * 3, ("MLP", 32, 0.003): [0.7] * 3}
+    frame = runs(cells, validation=validation)
+    assert set(verdicts.at_best_rate(frame, "MLP", 32)["learning_rate"]) == {0.001}
+    verdict = rescue(frame)
+    assert "chooses 0.001" in verdict.text
+    assert claims(verdict) == ["hurts"]
+
+
+def test_each_family_is_judged_at_its_own_rate(runs):
+    """At either shared rate one of the two would look broken."""
+    verdict = rescue(runs(sweep((SAME, WORST), (WORST, SAME))))
+    assert "chooses 0.001 for the plain" in verdict.text
+    assert "chooses 0.003 for the residual" in verdict.text
+    assert claims(verdict) == ["no measurable difference"]
+
+
+def test_the_deepest_swept_depth_is_judged(runs):
+    cells = sweep((BETTER, BETTER), depth=8) | sweep((WORST, WORSE), depth=32)
+    verdict = rescue(runs(cells))
+    assert "with 32 layers" in verdict.text
+    assert claims(verdict) == ["hurts"]
+
+
+def test_nothing_swept_leaves_the_question_open(runs):
+    assert rescue(runs(twins(SAME, SAME))) is verdicts.NOT_SWEPT
+    assert "**" not in verdicts.NOT_SWEPT.text and "open" in verdicts.NOT_SWEPT.text
+
+
+def test_two_seeds_carry_no_claim_on_tuning(runs):
+    verdict = rescue(runs(sweep(([0.5] * 2, [0.6] * 2), ([0.9] * 2, [0.8] * 2))))
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "±" not in verdict.text and "**" not in verdict.text
+
+
+def test_a_single_depth_that_was_swept_is_not_held_against_itself(runs):
+    """``-p depth 32`` with a sweep of 32 layers: there is no shallower network to compare with."""
+    verdict = rescue(runs({("MLP", 32): WORSE, ("MLP", 32, 0.003): BETTER}))
+    assert "chooses 0.003 for the plain MLP with 32 layers" in verdict.text
+    assert claims(verdict) == []
+    assert "Against the network of 32 layers" not in verdict.text
+
+
+# The shared learning rate
+
+
+def test_the_base_rate_is_the_one_that_all_depths_share(runs):
+    frame = runs(sweep((SAME, SAME)) | {("MLP", 32, 0.0003): SAME})
+    base = verdicts.base_rate(frame)
+    assert set(base["learning_rate"]) == {0.001}
+    assert set(base["depth"]) == {2, 32}
+    assert len(base) == 6
+
+
+def test_the_swept_depths_are_those_with_several_rates(runs):
+    frame = runs(sweep((SAME, SAME), depth=8) | {("MLP", 32): SAME})
+    assert verdicts.swept_depths(frame) == [8]
+
+
+def test_no_runs_have_no_base_rate(runs):
+    assert verdicts.base_rate(frames.runs([])).empty
+
+
+@pytest.mark.parametrize("rates", [[0.001, 0.003], [0.0001, 0.001], [0.0001, 0.001, 0.003]])
+def test_the_base_rate_is_the_profiles_even_where_every_depth_is_swept(trained, rates):
+    """Then all rates are used at as many depths, and only the order of the plan tells."""
+    from lab1.experiments import plan
+
+    specs = plan(
+        "1_2",
+        dataset="smoke-grey",
+        width=16,
+        depth=[8, 32],
+        seeds=[0, 1, 2],
+        learning_rate=0.001,
+        sweep_depth=[8, 32],
+        sweep_learning_rates=rates,
+        validation_size=500,
+    )
+    records = [
+        trained(each.model.family, each.model.depth, each.seed, 0.9, each.training.learning_rate)
+        for each in specs
+    ]
+    assert set(verdicts.base_rate(frames.runs(records))["learning_rate"]) == {0.001}
+
+
+# Runs that diverged, and runs without validation
+
+
+@pytest.fixture
+def diverged(trained):
+    """Three plain runs that diverged."""
+
+    def make(depth=32, learning_rate=0.001):
+        return [
+            trained("MLP", depth, seed, 0.9, learning_rate, validation=0.99, stopped="diverged")
+            for seed in range(3)
+        ]
+
+    return make
+
+
+def test_a_network_that_always_diverged_is_said_to_have_diverged(experiment, diverged):
+    frame = frames.runs(experiment({("MLP", 2): SEEDS}) + diverged())
+    for verdict in (depth_effect(frame, "MLP"), fit_effect(frame, "MLP")):
+        assert "nan" not in verdict.text
+        assert "**" not in verdict.text
+
+
+def test_a_rate_at_which_all_runs_diverged_is_not_chosen(experiment, diverged):
+    """Before it diverged, such a run may have had the best validation accuracy of all."""
+    frame = frames.runs(experiment({("MLP", 2): SEEDS, ("MLP", 32): WORSE}) + diverged(32, 0.01))
+    verdict = rescue(frame)
+    assert "chooses 0.001" in verdict.text
+    assert "nan" not in verdict.text
+
+
+def test_a_diverged_seed_is_no_common_seed(experiment, trained):
+    records = experiment({("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0.02)})
+    records[0] = trained("MLP", 8, 0, stopped="diverged")
+    verdict = skip_effect(frames.runs(records))
+    assert "(n = 2)" in verdict.text and "fewer than 3 common seeds" in verdict.text
+
+
+def test_without_validation_there_are_verdicts_or_reasons(runs):
+    """``-p validation_size 0`` is allowed: nothing to select on, but depths can be compared."""
+    cells = sweep((WORST, WORSE), (SAME, SAME))
+    frame = runs(cells, validation_size=0)
+    for family in ("MLP", "ResidualMLP"):
+        assert "32 layers" in depth_effect(frame, family).text
+    assert "32 layers" in skip_effect(frame).text
+    assert "validation" in rescue(frame).text
+
+
+# Runs of different devices
+
+
+def test_runs_of_different_devices_are_not_taken_for_twins(experiment):
+    """They differ in more than the one thing that is asked about."""
+    gpu = {"kind": "cuda", "name": "a GPU"}
+    records = experiment({("MLP", 8): SEEDS}) + experiment({("ResidualMLP", 8): around(0.02)})
+    records = [
+        replace(r, origin={**r.origin, "device": gpu}) if r.spec.model.family == "MLP" else r
+        for r in records
+    ]
+    verdict = skip_effect(frames.runs(records))
+    assert not re.search("skip connections (help|hurt)", verdict.text)
+
+
+# How it is shown
+
+
+def test_a_verdict_is_shown_as_markdown(runs):
+    verdict = depth_effect(runs({("MLP", 2): SEEDS, ("MLP", 32): SEEDS}), "MLP")
+    assert verdict._repr_markdown_() == verdict.text == str(verdict)
+
+
+def test_accuracies_are_given_in_percent_with_their_n(runs):
+    verdict = depth_effect(
+        runs({("MLP", 1): [0.9, 0.91, 0.92], ("MLP", 2): [0.8, 0.8, 0.8]}), "MLP"
+    )
+    # Three values 1 point apart: s = 1 and t = 4.303, over sqrt(3).
+    assert "91.00 ± 2.48 % (n = 3)" in verdict.text
+    assert "80.00 ± 0.00 % (n = 3)" in verdict.text
+    assert "of 1 layer." in verdict.text

@@ -1,0 +1,507 @@
+"""The chapters as they are shipped: their form, their references, and what they refuse."""
+
+import ast
+import math
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from lab1 import experiments, profiles
+from lab1.chapter import open_chapter
+from lab1.errors import ParameterError
+from lab1.reporting import figures
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = ROOT / "chapters"
+NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
+
+#: What a cell calls to show a chart, and to show a table.
+CHART = re.compile(r"^charts\.\w+\(", re.MULTILINE)
+TABLE = re.compile(r"^(tables\.\w+|chapter\.provenance)\(", re.MULTILINE)
+
+#: Where a section is called so, its numbers are of the method or of the reader's own doing.
+ABOUT_NO_RESULT = re.compile("method|expect|exercises", re.IGNORECASE)
+
+every_chapter = pytest.mark.parametrize("name", NAMES)
+
+
+def read(name):
+    return nbformat.read(CHAPTERS / f"{name}.ipynb", 4)
+
+
+def code(name):
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def prose(name):
+    """All Markdown of a chapter, without what it quotes as code."""
+    text = "\n\n".join(c.source for c in read(name).cells if c.cell_type == "markdown")
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+
+
+def options(cell):
+    """The `#|` options of a cell."""
+    pairs = re.findall(r"^#\| ([\w-]+): (.*)$", cell.source, re.MULTILINE)
+    return {key: value.strip("\"'") for key, value in pairs}
+
+
+def lines(cell):
+    """The lines of a cell that do something."""
+    return [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def parameters_cell(name):
+    (cell,) = (c for c in read(name).cells if "parameters" in c.metadata.get("tags", []))
+    return cell
+
+
+def sections(name):
+    """The text below each heading of the second level."""
+    parts = re.split(r"^## (.*)$", prose(name), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_chapters_are_those_that_can_be_planned():
+    assert set(experiments.CHAPTERS) == set(NAMES)
+
+
+# The form of a notebook
+
+
+@every_chapter
+def test_no_outputs_are_committed(name):
+    for cell in code(name):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+        assert cell.metadata.keys() <= {"tags"}
+
+
+@every_chapter
+def test_a_chapter_is_a_valid_notebook_for_any_python(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    # A version here would change with whoever saved it last.
+    assert notebook.metadata.language_info == {"name": "python"}
+
+
+@every_chapter
+def test_a_chapter_begins_with_its_title_and_description(name):
+    first, *others = read(name).cells
+    assert first.cell_type == "raw"
+    assert re.fullmatch(r'---\ntitle: ".+"\ndescription: ".+\."\n---', first.source)
+    assert all(cell.cell_type != "raw" for cell in others)
+
+
+@every_chapter
+def test_a_chapter_ends_with_its_references(name):
+    last = read(name).cells[-1].source
+    assert last.startswith("## References") and "::: {#refs}" in last
+
+
+# Parameters
+
+
+@every_chapter
+def test_the_parameters_are_those_that_can_be_set(name):
+    """Papermill injects below this cell; what it does not list, no reader can find."""
+    tree = ast.parse(parameters_cell(name).source)
+    assert all(isinstance(statement, ast.Assign) for statement in tree.body)
+    assigned = {s.targets[0].id: ast.literal_eval(s.value) for s in tree.body}
+    assert assigned.keys() == {"profile", *experiments.chapter(name).parameters}
+    assert assigned.pop("profile") == "report"
+    assert set(assigned.values()) == {None}  # the profile's values stand in params/ alone
+
+
+@every_chapter
+def test_the_parameters_come_before_all_other_code(name):
+    assert code(name)[0] == parameters_cell(name)
+
+
+@every_chapter
+def test_a_chapter_opens_itself(name):
+    calls = [line for cell in code(name) for line in lines(cell) if "open_chapter(" in line]
+    assert calls == [f'chapter = open_chapter("{name}", globals())']
+
+
+@every_chapter
+def test_the_choices_named_beside_a_parameter_are_allowed(name):
+    """A comment such as `# adam, sgd` that went out of date would send a reader into a refusal."""
+    from lab1.parameters import PARAMETERS
+
+    for line in parameters_cell(name).source.splitlines():
+        if match := re.match(r"(\w+) = None  # (.*)", line):
+            declared = PARAMETERS[match[1]].choices
+            named = re.findall(r"[a-z][\w-]*", match[2])
+            if declared and declared[0] in named:
+                assert set(declared) <= set(named)
+
+
+# Code
+
+
+@every_chapter
+def test_cells_are_short_and_contain_no_loop(name):
+    own = parameters_cell(name)
+    for cell in code(name):
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, (ast.For, ast.While, ast.FunctionDef, ast.ClassDef))
+        if cell != own:
+            assert len(lines(cell)) <= 12
+
+
+@every_chapter
+def test_the_code_takes_results_from_the_package_alone(name):
+    """Numbers that are typed into code would be shown as if they had been measured."""
+    for cell in code(name)[1:]:
+        tree = ast.parse(cell.source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant):
+                assert not isinstance(node.value, (int, float)), cell.source
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                module = getattr(node, "module", None) or node.names[0].name
+                assert module.split(".")[0] == "lab1"
+                assert not module.startswith("lab1.training")
+
+
+# Figures, tables and references
+
+
+@every_chapter
+def test_every_chart_and_table_has_a_label_and_a_caption(name):
+    charts = tables = 0
+    for cell in code(name):
+        own = options(cell)
+        if CHART.search(cell.source):
+            charts += 1
+            assert own["label"].startswith("fig-") and len(own["fig-cap"]) > 40
+        elif TABLE.search(cell.source):
+            tables += 1
+            assert own["label"].startswith("tbl-") and len(own["tbl-cap"]) > 20
+        else:
+            assert "label" not in own
+    assert charts and tables
+
+
+@every_chapter
+def test_a_cell_shows_one_chart(name):
+    """It has one label and one caption."""
+    for cell in code(name):
+        assert len(CHART.findall(cell.source)) + len(TABLE.findall(cell.source)) <= 1
+
+
+def targets(name):
+    """What can be referred to: labels of cells, and identifiers in the prose."""
+    labels = [own["label"] for own in map(options, code(name)) if "label" in own]
+    return labels + re.findall(r"\{#((?:sec|eq|fig|tbl)-[\w-]+)[ }]", prose(name))
+
+
+@every_chapter
+def test_labels_are_unique(name):
+    found = targets(name)
+    assert len(found) == len(set(found))
+
+
+@every_chapter
+def test_every_cross_reference_has_its_target(name):
+    captions = " ".join(f"{o.get('fig-cap')} {o.get('tbl-cap')}" for o in map(options, code(name)))
+    references = set(re.findall(r"@((?:fig|tbl|eq|sec)-[\w-]+)", prose(name) + captions))
+    assert references
+    assert references <= set(targets(name))
+
+
+@every_chapter
+def test_every_figure_is_mentioned(name):
+    labels = {label for label in targets(name) if label.startswith(("fig-", "tbl-"))}
+    assert labels <= set(re.findall(r"@((?:fig|tbl)-[\w-]+)", prose(name)))
+
+
+@every_chapter
+def test_every_section_of_the_second_level_can_be_referred_to(name):
+    headings = re.findall(r"^##+ (.*)$", prose(name), re.MULTILINE)
+    callouts = re.findall(r":::+ \{\.callout[^}]*\}\n##+ (.*)$", prose(name), re.MULTILINE)
+    for heading in headings:
+        assert heading in callouts or heading == "References" or re.search(r"\{#sec-", heading)
+
+
+@every_chapter
+def test_every_citation_is_in_the_bibliography(name):
+    bibliography = (CHAPTERS / "references.bib").read_text()
+    known = re.findall(r"^@\w+\{([\w-]+),", bibliography, re.MULTILINE)
+    assert len(known) == len(set(known))
+    cited = set(re.findall(r"(?<![\w.])@([a-z]+\d{4}\w*)", prose(name)))
+    assert cited
+    assert cited <= set(known)
+
+
+def test_every_entry_of_the_bibliography_is_cited():
+    known = re.findall(r"^@\w+\{([\w-]+),", (CHAPTERS / "references.bib").read_text(), re.MULTILINE)
+    text = (ROOT / "index.qmd").read_text() + "".join(map(prose, NAMES))
+    assert {key for key in known if f"@{key}" not in text} == set()
+
+
+@every_chapter
+def test_links_lead_to_chapters_that_exist(name):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(name)):
+        assert "://" not in target, "a page must work without any other host"
+        assert target in {f"{each}.ipynb" for each in NAMES}
+
+
+@every_chapter
+def test_nothing_is_loaded_from_elsewhere(name):
+    for cell in read(name).cells:
+        assert not re.search(r"<script|<iframe|<link|https?:", cell.source)
+
+
+# Results
+
+
+@every_chapter
+def test_results_are_said_by_the_records_and_not_by_the_prose(name):
+    """Beyond the method, the expectation and the exercises, prose names no measured number.
+
+    What follows from the task or from arithmetic (100 %, a count of images, a year) is none.
+    """
+    shown = {title: text for title, text in sections(name).items()
+             if not ABOUT_NO_RESULT.search(title)}  # fmt: skip
+    assert any(title.startswith("Results") for title in shown)
+    for title, text in shown.items():
+        for number in re.findall(r"(\d+(?:\.\d+)?)\s*(?:%|percent|points)", text):
+            assert float(number) in (95, 98, 100), f"{title}: {number}"
+        assert not re.search(r"\d\.\d\d", text), title
+        assert not re.search(r"accuracy (?:of|is|was|reaches) \d", text), title
+
+
+@every_chapter
+def test_every_claim_is_a_verdict(name):
+    """Words that only the records may say stand in no prose of the results."""
+    text = "".join(text for title, text in sections(name).items() if title.startswith("Results"))
+    assert not re.search(r"\b(hurts|helps|worse|better than|outperforms|significant)\b", text)
+    assert any("verdicts." in cell.source for cell in code(name))
+
+
+# What opening a chapter refuses
+
+
+BASE = {"profile": "smoke"}
+
+
+@pytest.fixture
+def runs_dir(tmp_path):
+    """Where the runs would be written; nothing may be there after a refusal."""
+    yield tmp_path / "runs"
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "data").exists()
+
+
+@every_chapter
+@pytest.mark.parametrize(
+    ("parameter", "value", "allowed"),
+    [
+        ("depth", "four", "an integer from 1 to 1024"),
+        ("depth", 0, "an integer from 1 to 1024"),
+        ("depth", -1, "an integer from 1 to 1024"),
+        ("depth", 10**9, "an integer from 1 to 1024"),
+        ("depth", 2.5, "an integer from 1 to 1024"),
+        ("depth", [2, "many"], "an integer from 1 to 1024"),
+        ("depth", True, "an integer from 1 to 1024"),
+        ("seeds", [], "one or more"),
+        ("seeds", "", "one or more"),
+        ("seeds", [-1], "an integer from 0"),
+        ("learning_rate", 0, "a number above 0 to 100"),
+        ("learning_rate", math.nan, "a number above 0 to 100"),
+        ("learning_rate", math.inf, "a number above 0 to 100"),
+        ("learning_rate", "fast", "a number above 0 to 100"),
+        ("dropout_rate", 1, "below 1"),
+        ("optimizer", "lion", "adam, sgd"),
+        ("dataset", "imagenet", "mnist"),
+        ("patience", 0, "an integer from 1 to 10000, or none"),
+        ("profile", "nope", "smoke"),
+        ("profile", 3, "smoke"),
+        ("profile", None, "smoke"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused(name, parameter, value, allowed, runs_dir):
+    with pytest.raises(ParameterError) as refusal:
+        open_chapter(name, {**BASE, parameter: value})
+    words = str(refusal.value)
+    assert parameter in words
+    assert allowed in words
+    assert name in words
+
+
+@every_chapter
+@pytest.mark.parametrize("unknown", ["dept", "Depth", "lr", "num_layers", "_depth", "temperature"])
+def test_an_unknown_parameter_is_refused_by_name(name, unknown, runs_dir):
+    """Papermill lets it pass with a warning, and the chapter would answer another question."""
+    with pytest.raises(ParameterError) as refusal:
+        open_chapter(name, {**BASE, unknown: 4})
+    words = str(refusal.value)
+    assert f"chapter {name}: unknown parameter {unknown!r}" in words
+    assert "depth" in words and "learning_rate" in words and "profile" in words
+
+
+@every_chapter
+def test_repeated_seeds_are_refused(name, runs_dir):
+    with pytest.raises(ParameterError, match=f"chapter {name}.*seeds names 1 more than once"):
+        open_chapter(name, {**BASE, "seeds": [0, 1, 1]})
+
+
+@every_chapter
+def test_a_parameter_of_another_type_is_refused_and_not_passed_over(name, runs_dir):
+    """A reader who edits the cell would take the profile's numbers for those of her own."""
+    with pytest.raises(ParameterError, match=f"chapter {name}.*depth"):
+        open_chapter(name, {**BASE, "depth": {2, 4}})
+
+
+@every_chapter
+def test_a_chapter_without_a_profile_is_refused(name, runs_dir):
+    with pytest.raises(ParameterError, match=f"chapter {name}.*profile"):
+        open_chapter(name, {"depth": 4})
+
+
+def test_an_unknown_chapter_is_refused(runs_dir):
+    with pytest.raises(ParameterError, match=r"'9_9' is not allowed; allowed: 1_1, 1_2"):
+        open_chapter("9_9", BASE)
+
+
+# What opening a chapter takes
+
+
+@every_chapter
+def test_none_leaves_the_profile_as_it_is(name, runs_dir):
+    untouched = dict.fromkeys(experiments.chapter(name).parameters)
+    page = open_chapter(name, {**BASE, **untouched}).page
+    assert page == profiles.page(name, "smoke", {})
+
+
+@every_chapter
+def test_parameters_change_the_plan(name, runs_dir):
+    page = open_chapter(name, {**BASE, "depth": "4", "seeds": [5], "learning_rate": "0.01"}).page
+    assert {(s.model.depth, s.seed, s.training.learning_rate) for s in page.plan()} == {
+        (4, 5, 0.01)
+    }
+
+
+@every_chapter
+@pytest.mark.parametrize("word", ["none", "None", "off"])
+def test_the_word_none_switches_a_value_of_the_profile_off(name, word, runs_dir):
+    page = open_chapter(name, {"profile": "report", "patience": word, "sweep_depth": word}).page
+    plan = page.plan()
+    assert {spec.training.patience for spec in plan} == {None}
+    assert len({spec.training.learning_rate for spec in plan}) == 1
+    assert {s.training.patience for s in profiles.page(name, "report", {}).plan()} != {None}
+
+
+#: A notebook's globals after a few cells, in Jupyter, in VS Code and below papermill.
+NOTEBOOK_GLOBALS = {
+    "__name__": "__main__",
+    "__doc__": "Automatically created module for IPython interactive environment",
+    "__package__": None,
+    "__loader__": None,
+    "__spec__": None,
+    "__builtin__": sys,
+    "__builtins__": {"len": len},
+    "__vsc_ipynb_file__": "/home/someone/chapters/1_1.ipynb",
+    "__session__": "chapters/1_1.ipynb",
+    "_ih": ["", "depth = 4"],
+    "_oh": {2: 4},
+    "_dh": ["chapters"],
+    "In": ["", "depth = 4"],
+    "Out": {2: 4},
+    "_": 4,
+    "__": "",
+    "___": "",
+    "_i": "depth = 4",
+    "_ii": "",
+    "_iii": "",
+    "_i1": "depth = 4",
+    "_i12": "",
+    "_2": 4,
+    "_exit_code": 0,
+    "get_ipython": lambda: None,
+    "exit": object(),
+    "quit": object(),
+    "open": open,
+    "open_chapter": open_chapter,
+    "math": math,
+    "Path": Path,
+}
+
+
+@every_chapter
+def test_what_a_notebook_holds_of_itself_is_no_parameter(name, runs_dir):
+    page = open_chapter(name, {**NOTEBOOK_GLOBALS, **BASE, "depth": 4}).page
+    assert page.parameters["depth"] == (4,)
+
+
+LIVE = """
+from IPython.core.interactiveshell import InteractiveShell
+from lab1.chapter import open_chapter
+
+shell = InteractiveShell()
+for line in ("profile = 'smoke'; depth = 4", "depth", "1 + 1", "!true", "import os", "%who_ls"):
+    shell.run_cell(line, store_history=True)
+print("depth:", open_chapter("1_1", shell.user_ns).page.parameters["depth"])
+"""
+
+
+def test_a_live_shell_holds_no_unknown_parameter(python, tmp_path, monkeypatch):
+    """The names above are a list; this asks IPython itself."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    assert python(LIVE).endswith("depth: (4,)\n")
+
+
+# Papermill
+
+
+@pytest.mark.slow
+def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch):
+    """From nothing, without any download, as `papermill chapters/1_1.ipynb -p profile smoke`."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # more only slow networks this small down
+    executed = papermill.execute_notebook(
+        str(CHAPTERS / "1_1.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters={"profile": "smoke", "depth": 2, "seeds": "0,1,2", "epochs": 1},
+        kernel_name="python3",
+        cwd=str(tmp_path),  # lab1 is found from anywhere
+        progress_bar=False,
+    )
+    trained = sorted(path.parent.name for path in (tmp_path / "runs").glob("*/record.json"))
+    assert [name.split(".")[0] for name in trained] == [
+        f"MLP-d2-smoke-grey-s{seed}" for seed in range(3)
+    ]
+    shown = {
+        options(cell)["label"]: cell.outputs[-1].data
+        for cell in executed.cells
+        if cell.cell_type == "code" and "label" in options(cell)
+    }
+    for label in ("fig-loss", "fig-accuracy", "fig-time", "fig-parameters"):
+        assert figures.MIME in shown[label]
+        assert "<svg" in shown[label]["text/html"]
+    # One depth, at one rate: the chapter says so where it would show a sweep.
+    assert "None of the depths" in shown["fig-sweep"]["text/markdown"]
+    assert "built-in grey patterns" in shown["tbl-performance"]["text/html"]
+    # The runs are this reader's own: named, and not linked to a file that nobody else has.
+    runs = shown["tbl-runs"]["text/html"]
+    assert all(name.rsplit(".", 1)[1] in runs for name in trained) and "href" not in runs
+
+
+@pytest.mark.slow
+def test_papermill_stops_at_an_unknown_parameter(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError) as stop:
+        papermill.execute_notebook(
+            str(CHAPTERS / "1_1.ipynb"),
+            str(tmp_path / "out.ipynb"),
+            parameters={"profile": "smoke", "dept": 4},
+            kernel_name="python3",
+            cwd=str(tmp_path),
+            progress_bar=False,
+        )
+    assert stop.value.ename == "ParameterError"
+    assert "chapter 1_1: unknown parameter 'dept'; allowed:" in stop.value.evalue
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,571 @@
+"""Publishing a small laboratory of its own: two chapters, fabricated records, real kernels."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from lab1 import experiments, exports, paths, profiles, publish
+from lab1.errors import MissingRunsError, ParameterError, PublishError
+from lab1.reporting import figures
+from lab1.store import Store, read_record
+
+GRID = {
+    "dataset": "smoke-grey",
+    "depth": [2, 8],
+    "seeds": [0, 1, 2],
+    "width": 16,
+    "epochs": 3,
+    "validation_size": 500,
+}
+PROFILE = {"1_1": GRID, "1_2": GRID}
+
+#: Test accuracies by family and depth, seeds alike.
+ACCURACY = {("MLP", 2): 0.9, ("MLP", 4): 0.8, ("MLP", 8): 0.7}
+ACCURACY |= {("ResidualMLP", depth): 0.95 for depth in (2, 4, 8)}
+
+CELLS = [
+    ("raw", '---\ntitle: "A chapter"\ndescription: "It is small."\n---'),
+    ("markdown", "The question {#sec-question} is old."),
+    ("code", 'profile = "report"\ndepth = None\nseeds = None', "parameters"),
+    (
+        "code",
+        "from lab1.chapter import open_chapter\nfrom lab1.reporting import charts, verdicts\n\n"
+        'chapter = open_chapter("{name}", globals())',
+    ),
+    (
+        "code",
+        '#| label: fig-accuracy\n#| fig-cap: "Accuracy."\n\ncharts.accuracy_by_depth(chapter.runs)',
+    ),
+    ("code", '#| echo: false\n\nverdicts.depth_effect(chapter.runs, "MLP")'),
+    ("markdown", "The end."),
+]
+
+
+def write_profile(home, content, name="report"):
+    (home / "params" / f"{name}.yml").write_text(yaml.safe_dump({"chapters": content}))
+
+
+def write_chapter(home, name):
+    cells = []
+    for index, (kind, source, *tags) in enumerate(CELLS):
+        make = getattr(nbformat.v4, f"new_{kind}_cell")
+        cell = make(source.replace("{name}", name), id=f"own-{index}")
+        if tags:
+            cell.metadata["tags"] = tags
+        cells.append(cell)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, home / "chapters" / f"{name}.ipynb")
+
+
+def edit_cell(home, chapter, old, new):
+    """Replaces a text in a chapter's source."""
+    path = home / "chapters" / f"{chapter}.ipynb"
+    notebook = nbformat.read(path, 4)
+    found = [cell for cell in notebook.cells if old in cell.source]
+    assert len(found) == 1
+    found[0].source = found[0].source.replace(old, new)
+    nbformat.write(notebook, path)
+
+
+def published_page(home, page):
+    return nbformat.read(home / "report" / f"{page}.ipynb", 4)
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def texts(notebook):
+    """All that a page's outputs show."""
+    return "\n".join(
+        output["data"].get("text/markdown", output["data"].get("text/plain", ""))
+        for output in outputs(notebook)
+        if "data" in output
+    )
+
+
+def everything(home):
+    """Every file that publishing writes, by name, as bytes."""
+    return {
+        path.relative_to(home).as_posix(): path.read_bytes()
+        for folder in ("report", "figures")
+        for path in sorted((home / folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def executed(done):
+    return {each.page.name: each.executed for each in done}
+
+
+@pytest.fixture(scope="module")
+def _made(tmp_path_factory):
+    return {"home": tmp_path_factory.mktemp("published") / "home"}
+
+
+@pytest.fixture
+def home(_made, make_record, tmp_path, monkeypatch):
+    """A published laboratory, a copy of one that was published once: executing is what is slow."""
+    master = _made["home"]
+    if not master.exists():
+        building = tmp_path / "building"
+        (building / "params").mkdir(parents=True)
+        (building / "chapters").mkdir()
+        write_profile(building, PROFILE)
+        for name in PROFILE:
+            write_chapter(building, name)
+        monkeypatch.setenv("LAB1_HOME", str(building))
+        store = Store()
+        for (family, depth), accuracy in ACCURACY.items():
+            for seed in range(3):
+                record = make_record(family, depth, seed, accuracy + seed / 1000)
+                store.write(record)
+                store.promote(record)
+        _made["executed"] = executed(publish.publish())
+        building.rename(master)
+    home = tmp_path / "home"
+    shutil.copytree(master, home)
+    monkeypatch.setenv("LAB1_HOME", str(home))
+    assert paths.project_root() == home.resolve()
+    return home
+
+
+def fail(*_):
+    raise PublishError("tried again")
+
+
+@pytest.fixture
+def executions(monkeypatch):
+    """The pages that would be executed; nothing is."""
+    pages = []
+
+    def note(notebook, page, root):
+        pages.append(page.name)
+        return notebook
+
+    monkeypatch.setattr(publish, "_execute", note)
+    return pages
+
+
+# What is published
+
+
+@pytest.mark.slow
+def test_each_page_is_executed_into_the_report(home, _made):
+    assert _made["executed"] == {"1_1": True, "1_2": True}
+    assert {path.name for path in (home / "report").iterdir()} == {
+        "1_1.ipynb",
+        "1_2.ipynb",
+        "answer.md",
+        "headline.md",
+        "assets",
+    }
+    for name in PROFILE:
+        page = published_page(home, name)
+        nbformat.validate(page)
+        assert "more layers **hurt** (the interval excludes zero)" in texts(page)
+        assert not any(output.output_type == "error" for output in outputs(page))
+
+
+@pytest.mark.slow
+def test_a_page_keeps_its_prose_and_its_order(home):
+    page = published_page(home, "1_1")
+    assert page.cells[0].source == CELLS[0][1]
+    assert [cell.source for cell in page.cells if cell.cell_type == "markdown"] == [
+        "The question {#sec-question} is old.",
+        "The end.",
+    ]
+    injected = [c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert len(injected) == 1
+    assert 'profile = "report"' in injected[0].source and "depth = [2, 8]" in injected[0].source
+
+
+@pytest.mark.slow
+def test_a_page_says_nothing_of_when_and_where_it_was_made(home, tmp_path):
+    """Else each build would differ from the last."""
+    for name in PROFILE:
+        page = published_page(home, name)
+        assert page.metadata.keys() == {"kernelspec", "language_info"}
+        for cell in page.cells:
+            assert cell.metadata.keys() <= {"tags"}
+        text = (home / "report" / f"{name}.ipynb").read_text()
+        assert str(tmp_path.parent) not in text and "papermill" not in text.split('"source"')[0]
+
+
+@pytest.mark.slow
+def test_no_output_is_html_that_quarto_would_add_scripts_to(home):
+    for name in PROFILE:
+        page = published_page(home, name)
+        for output in outputs(page):
+            assert "text/html" not in output.get("data", {})
+            assert figures.MIME not in output.get("data", {})
+        assert texts(page).count("```{=html}\n<div class=") == 1
+
+
+@pytest.mark.slow
+def test_the_published_figures_are_exported_and_linked(home):
+    names = {
+        f"{page}-accuracy.{ending}" for page in PROFILE for ending in ("svg", "vl.json", "csv")
+    }
+    assert {path.name for path in (home / "figures").iterdir()} == names
+    for page in PROFILE:
+        shown = texts(published_page(home, page))
+        for name in names:
+            assert (f'href="../figures/{name}"' in shown) == name.startswith(page)
+    assert (home / "figures" / "1_1-accuracy.svg").read_text().startswith("<svg")
+    spec = json.loads((home / "figures" / "1_2-accuracy.vl.json").read_text())
+    assert "ResidualMLP from 95.10 % at 2" in spec["description"]
+    rows = (home / "figures" / "1_1-accuracy.csv").read_text().splitlines()
+    assert rows[0] == "family,depth,mean,half_width,low,high,n"
+    assert rows[1].startswith("MLP,2,90.1") and rows[1].endswith(",3")
+
+
+@pytest.mark.slow
+def test_the_front_page_tells_of_all_pages(home):
+    answer = (home / "report" / "answer.md").read_text()
+    assert "plain MLP with 8 layers" in answer and "residual MLP with 8 layers" in answer
+    assert "#fig-headline" in (home / "report" / "headline.md").read_text()
+    assets = home / "report" / "assets"
+    assert (assets / "charts.js").read_bytes() == (
+        Path(publish.__file__).parent / "site" / "charts.js"
+    ).read_bytes()
+    assert "vegaEmbed" in (assets / "vega.js").read_text()
+
+
+# What is executed again
+
+
+@pytest.mark.slow
+def test_publishing_again_executes_and_changes_nothing(home, executions):
+    before = everything(home)
+    times = {path: path.stat().st_mtime_ns for path in home.rglob("report/**/*")}
+    done = publish.publish()
+    assert executions == []
+    assert executed(done) == {"1_1": False, "1_2": False}
+    assert everything(home) == before
+    # Quarto typesets again what is newer than its page.
+    assert {path: path.stat().st_mtime_ns for path in times if path.is_file()} == {
+        path: time for path, time in times.items() if path.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_executing_again_gives_the_same_bytes(home):
+    before = everything(home)
+    for folder in (".jupyter_cache", "report", "figures"):
+        shutil.rmtree(home / folder)
+    write_profile(home, {"1_1": GRID})  # one page is enough
+    assert executed(publish.publish()) == {"1_1": True}
+    again = everything(home)
+    assert {name for name in before if "1_1" in name} < again.keys()
+    for name in again.keys() - {"report/answer.md", "report/headline.md"}:
+        assert again[name] == before[name]
+
+
+@pytest.mark.slow
+def test_a_change_of_prose_executes_nothing_and_is_shown(home, executions):
+    edit_cell(home, "1_1", "The end.", "The end is near.")
+    publish.publish()
+    assert executions == []
+    page = published_page(home, "1_1")
+    assert page.cells[-1].source == "The end is near."
+    assert "**hurt**" in texts(page)
+
+
+@pytest.mark.slow
+def test_new_prose_between_the_cells_executes_nothing(home, executions):
+    path = home / "chapters" / "1_1.ipynb"
+    source = nbformat.read(path, 4)
+    source.cells.insert(4, nbformat.v4.new_markdown_cell("A new paragraph.", id="new"))
+    nbformat.write(source, path)
+    publish.publish()
+    assert executions == []
+    page = published_page(home, "1_1")
+    nbformat.validate(page)
+    sources = [cell.source for cell in page.cells]
+    place = sources.index("A new paragraph.")
+    assert "open_chapter(" in sources[place - 1] and "fig-accuracy" in sources[place + 1]
+    assert "**hurt**" in texts(page)
+
+
+@pytest.mark.slow
+def test_a_change_of_code_executes_its_page(home, executions):
+    edit_cell(home, "1_1", '"Accuracy."', '"Another caption."')
+    publish.publish()
+    assert executions == ["1_1"]
+
+
+@pytest.mark.slow
+def test_a_changed_parameter_executes_its_page(home, executions):
+    write_profile(home, {"1_1": {**GRID, "seeds": [0, 1]}, "1_2": GRID})
+    publish.publish()
+    assert executions == ["1_1"]
+
+
+@pytest.mark.slow
+def test_a_changed_source_executes_all_pages(home, executions, monkeypatch):
+    monkeypatch.setattr(publish, "sources_digest", lambda: "another")
+    publish.publish()
+    assert executions == ["1_1", "1_2"]
+
+
+@pytest.mark.slow
+def test_a_changed_record_executes_the_pages_that_read_it(home, make_record):
+    """A residual run is read by the second chapter alone, and its figure shows the new number."""
+    record = make_record("ResidualMLP", 8, 0, 0.75)
+    store = Store()
+    store.write(record)
+    store.promote(record)
+    done = publish.publish()
+    assert executed(done) == {"1_1": False, "1_2": True}
+    mean = 100 * (0.75 + 0.951 + 0.952) / 3
+    assert f"{mean:.2f} % at 8" in texts(published_page(home, "1_2"))
+    assert f"{mean:.2f} % at 8" in (home / "figures" / "1_2-accuracy.vl.json").read_text()
+    assert f"{mean:.2f} % at 8" in (home / "report" / "headline.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_record_that_was_promoted_executes_its_pages(home, executions):
+    """The page then links to it."""
+    spec = next(
+        s for s in profiles.page("1_2", "report", {}).plan() if s.model.family == "ResidualMLP"
+    )
+    store = Store()
+    own = store.run_dir(spec) / "record.json"
+    own.parent.mkdir(parents=True)
+    (store.results / f"{spec.name}.json").rename(own)
+    publish.publish()
+    assert executions == ["1_2"]
+
+
+# Pages and profiles
+
+
+@pytest.mark.slow
+def test_a_page_that_left_the_profile_leaves_the_report(home, executions):
+    write_profile(home, {"1_2": GRID})
+    publish.publish()
+    assert executions == []
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+    assert {path.name[:4] for path in (home / "figures").iterdir()} == {"1_2-"}
+
+
+@pytest.mark.slow
+def test_several_parameter_sets_make_several_pages(home):
+    more = {**GRID, "page": "deep", "depth": [4, 8]}
+    write_profile(home, {"1_1": [GRID, more], "1_2": GRID})
+    done = publish.publish()
+    assert executed(done) == {"1_1": False, "1_1-deep": True, "1_2": False}
+    assert "MLP from 80.10 % at 4 to" in texts(published_page(home, "1_1-deep"))
+    assert "MLP from 90.10 % at 2 to" in texts(published_page(home, "1_1"))
+    assert (home / "figures" / "1_1-deep-accuracy.svg").exists()
+
+
+@pytest.mark.slow
+def test_another_profile_leaves_the_published_figures_alone(home):
+    before = {name: data for name, data in everything(home).items() if "figures" in name}
+    write_profile(home, {"1_1": {**GRID, "depth": [4, 8]}}, "mine")
+    done = publish.publish("mine")
+    assert executed(done) == {"1_1": True}
+    assert {name: data for name, data in everything(home).items() if "figures" in name} == before
+    shown = texts(published_page(home, "1_1"))
+    assert 'class="lab1-chart"' in shown and "80.10 % at 4" in shown
+    # Files that say something else must not be offered below the chart.
+    assert "../figures/" not in shown
+    assert not (home / "report" / "1_2.ipynb").exists()
+
+
+def test_an_unknown_profile_is_refused(laboratory):
+    write_profile(laboratory, {"1_1": GRID})
+    with pytest.raises(ParameterError, match=r"'nope' does not exist; there are report"):
+        publish.publish("nope")
+    assert sorted(path.name for path in laboratory.iterdir()) == ["chapters", "params"]
+
+
+# Failures
+
+
+@pytest.mark.slow
+def test_a_failing_chapter_does_not_lose_the_others(home, monkeypatch):
+    edit_cell(home, "1_1", "charts.accuracy_by_depth(", "1 / 0\ncharts.accuracy_by_depth(")
+    edit_cell(home, "1_2", "The end.", "The other end.")
+    with pytest.raises(PublishError, match="1 of 2 pages failed") as failure:
+        publish.publish()
+    assert "1_1: cell " in str(failure.value)
+    assert "ZeroDivisionError: division by zero" in str(failure.value)
+    assert "1_2" not in str(failure.value)
+    # The old page would show old results as if nothing had happened.
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+    assert published_page(home, "1_2").cells[-1].source == "The other end."
+    # A failure takes away no published chart, since it may pass.
+    assert (home / "figures" / "1_1-accuracy.svg").exists()
+    # Nor is it remembered as a result: it is tried again, and the mended chapter is there at once.
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "_execute", fail)
+        with pytest.raises(PublishError, match="1_1: tried again"):
+            publish.publish()
+    edit_cell(home, "1_1", "1 / 0\n", "")
+    assert executed(publish.publish()) == {"1_1": False, "1_2": False}
+
+
+@pytest.mark.slow
+def test_a_kernel_that_dies_does_not_lose_the_other_chapters(home):
+    edit_cell(home, "1_1", "charts.accuracy_by_depth(", "import os; os._exit(1)\ncharts.accuracy_(")
+    with pytest.raises(PublishError, match="1_1"):
+        publish.publish()
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+
+
+@pytest.mark.slow
+def test_a_chapter_without_its_notebook_is_named(home, executions):
+    (home / "chapters" / "1_1.ipynb").unlink()
+    with pytest.raises(PublishError, match="1_1"):
+        publish.publish()
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+
+
+@pytest.mark.slow
+def test_a_damaged_record_fails_the_pages_that_read_it(home, executions):
+    spec = next(
+        s for s in profiles.page("1_2", "report", {}).plan() if s.model.family == "ResidualMLP"
+    )
+    path = Store().results / f"{spec.name}.json"
+    path.write_text(path.read_text().replace('"errors": ', '"errors": 1'))
+    with pytest.raises(PublishError, match=rf"1_2: .*{spec.name}.*checksum"):
+        publish.publish()
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_1.ipynb"]
+
+
+@pytest.mark.slow
+def test_runs_that_cannot_be_had_fail_their_page(home, executions, monkeypatch):
+    def refuse(wanted, *_):
+        raise MissingRunsError(f"no torch for {wanted[0].title}")
+
+    monkeypatch.setattr(experiments, "_train", refuse)
+    write_profile(home, {"1_1": {**GRID, "depth": [2, 16]}, "1_2": GRID})
+    with pytest.raises(PublishError, match="1_1: no torch for MLP depth 16"):
+        publish.publish()
+    assert executions == []
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+
+
+# The parts, without a kernel
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the sources that `sources_digest` reads instead of its own."""
+    copy = tmp_path / "lab1"
+    shutil.copytree(
+        Path(publish.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    before = publish.sources_digest()
+    monkeypatch.setattr(publish, "__file__", str(copy / "publish.py"))
+    assert publish.sources_digest() == before
+    return copy
+
+
+@pytest.mark.parametrize(
+    "name", ["chapter.py", "store.py", "config.py", "reporting/charts.py", "reporting/verdicts.py"]
+)
+def test_a_changed_line_changes_the_digest_of_the_sources(package, name):
+    before = publish.sources_digest()
+    (package / name).write_text((package / name).read_text() + "# changed\n")
+    assert publish.sources_digest() != before
+
+
+def test_a_renamed_or_removed_source_changes_the_digest(package):
+    digests = {publish.sources_digest()}
+    (package / "reporting" / "theme.py").rename(package / "reporting" / "themes.py")
+    digests.add(publish.sources_digest())
+    (package / "reporting" / "themes.py").unlink()
+    digests.add(publish.sources_digest())
+    assert len(digests) == 3
+
+
+def test_training_has_no_part_in_the_digest(package):
+    """What it computes is in the records, and their keys hold its recipe."""
+    before = publish.sources_digest()
+    (package / "training" / "models.py").write_text("")
+    (package / "site" / "charts.css").write_text("")
+    assert publish.sources_digest() == before
+
+
+def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
+    records = [make_record(seed=seed) for seed in range(2)]
+    for record in records:
+        store.write(record)
+    digests = [publish.records_digest(records, store)]
+    assert publish.records_digest(records, store) == digests[0]
+    digests.append(publish.records_digest(records[:1], store))
+    changed = replace(records[1], seconds=9.0)
+    path = store.write(changed)
+    digests.append(publish.records_digest([records[0], changed], store))
+    store.promote(read_record(path))  # the page links to it from now on
+    digests.append(publish.records_digest([records[0], changed], store))
+    assert len(set(digests)) == 4
+
+
+def figure_notebook(source="#| label: fig-one\nx", **parts):
+    parts = {"spec": {"b": 1, "a": 2}, "svg": "<svg/>", "csv": "x\n1\n", "alt": "One."} | parts
+    data = {figures.MIME: parts, "text/html": figures.render(parts), "text/plain": "One."}
+    output = nbformat.v4.new_output("display_data", data)
+    return nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("Prose."),
+            nbformat.v4.new_code_cell(source, outputs=[output]),
+        ]
+    )
+
+
+def test_a_figure_is_exported_in_three_forms(tmp_path):
+    notebook = figure_notebook()
+    changed, files = exports.export_figures(notebook, "page", tmp_path / "figures")
+    assert {path.name: path.read_text() for path in files} == {
+        "page-one.svg": "<svg/>",
+        "page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
+        "page-one.csv": "x\n1\n",
+    }
+    shown = changed.cells[1].outputs[0].data["text/html"]
+    for ending in ("svg", "vl.json", "csv"):
+        assert f'<a href="../figures/page-one.{ending}">' in shown
+    assert "../figures" not in notebook.cells[1].outputs[0].data["text/html"]
+
+
+def test_an_equal_file_is_left_alone(tmp_path):
+    exports.export_figures(figure_notebook(), "page", tmp_path)
+    times = {path: path.stat().st_ino for path in tmp_path.iterdir()}
+    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", tmp_path)
+    changed = {path.name for path in tmp_path.iterdir() if path.stat().st_ino != times[path]}
+    assert changed == {"page-one.csv"}
+
+
+def test_a_figure_without_a_label_is_refused_by_page_and_cell(tmp_path):
+    with pytest.raises(PublishError, match=r"page 1_1: .*label: fig-.*\ncharts.nameless"):
+        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_html_becomes_a_raw_block_and_other_outputs_stay():
+    notebook = figure_notebook()
+    plain = nbformat.v4.new_output("display_data", {"text/markdown": "**bold**"})
+    stream = nbformat.v4.new_output("stream", text="said")
+    notebook.cells[1].outputs += [plain, stream]
+    changed = exports.as_raw_blocks(notebook)
+    first, second, third = changed.cells[1].outputs
+    html = notebook.cells[1].outputs[0].data["text/html"]
+    assert first.data == {"text/markdown": f"```{{=html}}\n{html}\n```\n", "text/plain": "One."}
+    assert second == plain and third == stream
+
+
+def test_only_exports_of_figures_that_are_gone_are_removed(tmp_path):
+    for name in ("old-one.svg", "old-one.vl.json", "old-one.csv", "kept.csv", "README.md"):
+        (tmp_path / name).write_text("")
+    exports.remove_others(tmp_path, {tmp_path / "kept.csv"})
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.csv", "README.md"}

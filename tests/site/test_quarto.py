@@ -1,0 +1,282 @@
+"""The whole site, built by Quarto from a copy of the project, with runs trained for it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("quarto") is None, reason="Quarto is not on the PATH"),
+]
+
+
+def run(*command, cwd, **environment):
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    return run("git", *identity, *arguments, cwd=folder).stdout
+
+
+def copy_project(target):
+    """What a reader would clone, without the published records; a repository of its own."""
+    try:
+        listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except AssertionError:
+        pytest.skip("not a git checkout, so there is no list of the project's files")
+    for name in filter(None, listed.split("\0")):
+        if not name.startswith(("results/", "tests/")) and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    git(target, "init", "--quiet")
+    git(target, "add", "--all")
+    git(target, "commit", "--quiet", "--message", "The project")
+
+
+class Site:
+    """A project that was rendered, and the pages of its site."""
+
+    def __init__(self, home, environment):
+        self.home, self._environment = home, environment
+        self.renders = []
+
+    def command(self, *arguments):
+        return run(*arguments, cwd=self.home, **self._environment)
+
+    def render(self):
+        self.renders.append(self.command("quarto", "render", self.home))
+        return self.renders[-1]
+
+    @property
+    def root(self):
+        return self.home / "_site"
+
+    def pages(self):
+        return sorted(self.root.glob("**/*.html"))
+
+    def text(self, name):
+        return (self.root / name).read_text()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site of the profile `smoke`, rendered once, its runs trained first."""
+    folder = tmp_path_factory.mktemp("quarto")
+    home = folder / "project"
+    home.mkdir()
+    copy_project(home)
+    python = Path(sys.executable).parent
+    built = Site(
+        home,
+        {
+            "LAB1_HOME": str(home),
+            "LAB1_PROFILE": "smoke",
+            "LAB1_RUNS": str(folder / "runs"),
+            "LAB1_DATA": str(folder / "data"),
+            "LAB1_COMMIT": git(home, "rev-parse", "HEAD").strip(),
+            # Networks this small gain nothing from more, and lose much on a busy machine.
+            "OMP_NUM_THREADS": "1",
+            # The copy's sources, in the kernels too.
+            "PYTHONPATH": str(home),
+            "PATH": os.pathsep.join([str(python), os.environ["PATH"]]),
+        },
+    )
+    built.command("python", "-m", "lab1", "run", "1_2", "--device", "cpu")
+    built.render()
+    return built
+
+
+class _Loads(HTMLParser):
+    """What a page loads by itself, and its elements by name."""
+
+    LOADING = frozenset({"script", "link", "img", "iframe", "source", "object", "embed", "video"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.tags, self.links = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        own = dict(attrs)
+        self.tags.append((tag, own))
+        if tag in self.LOADING:
+            self.loads += [own[name] for name in ("src", "href", "data", "srcset") if own.get(name)]
+        elif tag == "a" and own.get("href"):
+            self.links.append(own["href"])
+
+
+REPORT = ["report/1_1.html", "report/1_2.html"]
+
+
+def test_there_is_a_page_for_each_source(site):
+    names = [path.relative_to(site.root).as_posix() for path in site.pages()]
+    assert names == ["index.html", *REPORT]
+
+
+def test_a_page_loads_nothing_from_another_host(site):
+    for page in site.pages():
+        for target in _Loads(page.read_text()).loads:
+            assert not re.match(r"(?:[a-z]+:)?//", target), f"{page.name}: {target}"
+
+
+def test_what_a_page_loads_is_there(site):
+    for page in site.pages():
+        for target in _Loads(page.read_text()).loads:
+            if not target.startswith("data:"):
+                assert (page.parent / target.split("?")[0].split("#")[0]).exists(), target
+
+
+def test_no_style_sheet_loads_anything_from_another_host(site):
+    sheets = [*site.root.glob("**/*.css")]
+    assert sheets
+    for sheet in sheets:
+        text = sheet.read_text()
+        assert not re.search(r"@import\s+(?:url\()?[\"']?(?:https?:)?//", text), sheet
+        assert not re.search(r"url\(\s*[\"']?(?:https?:)?//", text), sheet
+
+
+def test_a_chart_script_asks_for_nothing_but_its_neighbour(site):
+    text = site.text("report/assets/charts.js")
+    assert "//" not in re.sub(r"^\s*//.*|// .*$", "", text, flags=re.MULTILINE)
+    assert (site.root / "report" / "assets" / "vega.js").stat().st_size > 100_000
+
+
+def test_maths_is_mathml(site):
+    for name in REPORT:
+        text = site.text(name)
+        assert "<math" in text
+        assert not re.search("mathjax|katex", text, re.IGNORECASE)
+
+
+def test_neither_jquery_nor_require_is_asked_for(site):
+    for page in site.pages():
+        assert not re.search(r"require(\.min)?\.js|jquery", page.read_text(), re.IGNORECASE)
+
+
+def test_every_reference_is_resolved(site):
+    for page in site.pages():
+        text = page.read_text()
+        assert "quarto-unresolved-ref" not in text and "?@" not in text
+        assert not re.search(r"@(?:fig|tbl|eq|sec)-\w", re.sub(r"<script.*?</script>", "", text,
+                                                              flags=re.DOTALL))  # fmt: skip
+    assert not re.search("unable to resolve|not found", site.renders[0].stderr, re.IGNORECASE)
+
+
+def test_figures_and_tables_are_numbered_and_referred_to(site):
+    for name in REPORT:
+        text = site.text(name)
+        links = _Loads(text).links
+        for label in ("fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs"):
+            assert f'id="{label}"' in text
+            assert f"#{label}" in links
+        assert {"Figure\xa01", "Table\xa01"} <= set(re.findall(r"\w+\xa01\b", unescape(text)))
+
+
+def test_every_citation_is_listed(site):
+    for name in REPORT:
+        text = site.text(name)
+        cited = set(re.findall(r'href="#(ref-[\w-]+)"', text))
+        assert "ref-he2016deep" in cited
+        assert cited <= set(re.findall(r'id="(ref-[\w-]+)"', text))
+        assert "citeproc-not-found" not in text
+
+
+def test_links_inside_the_site_lead_somewhere(site):
+    for page in site.pages():
+        for link in _Loads(page.read_text()).links:
+            if not re.match(r"[a-z]+:|#|$", link):
+                target = page.parent / link.split("#")[0].split("?")[0]
+                target = target / "index.html" if target.is_dir() else target
+                assert target.exists(), f"{page.name}: {link}"
+
+
+def test_the_counts_in_a_table_lead_to_the_runs(site):
+    for name in REPORT:
+        text = site.text(name)
+        targets = set(re.findall(r'href="#(runs-\w+)"', text))
+        assert targets
+        assert targets == set(re.findall(r'id="(runs-\w+)"', text))
+
+
+def test_there_is_a_dark_theme(site):
+    for page in site.pages():
+        sheets = [own for tag, own in _Loads(page.read_text()).tags if tag == "link"]
+        assert any("dark" in own.get("href", "") for own in sheets)
+
+
+def test_the_search_knows_the_chapters(site):
+    found = json.loads(site.text("search.json"))
+    titles = " ".join(f"{each['title']} {each.get('section')}" for each in found)
+    for name in ("1_1", "1_2"):
+        (cell, *_) = nbformat.read(ROOT / "chapters" / f"{name}.ipynb", 4).cells
+        assert re.search(r'title: "(.*)"', cell.source)[1] in titles
+
+
+def test_the_charts_are_on_the_pages(site):
+    for name, count in (("index.html", 1), (REPORT[0], 5), (REPORT[1], 5)):
+        text = site.text(name)
+        assert text.count('class="lab1-chart"') == count
+        assert text.count('<svg xmlns="http://www.w3.org/2000/svg"') >= count
+        for spec in re.findall(r'class="lab1-spec">(.*?)</script>', text):
+            assert json.loads(spec)["$schema"].endswith(".json")
+
+
+def test_the_front_page_answers_from_the_records(site):
+    text = re.sub(r"<[^>]*>", "", site.text("index.html"))
+    assert "The plain MLP with 8 layers reaches" in text
+    assert "The residual MLP with 8 layers reaches" in text
+    assert "{.fragment" not in text and ":::" not in text
+
+
+def test_the_pages_are_of_the_profile(site):
+    """The charts that are published are those of another one, and are not offered here."""
+    for name in REPORT:
+        text = site.text(name)
+        assert "built-in grey patterns" in text
+        assert "../figures/" not in text
+    assert not (site.home / "figures").exists() or not any(
+        path.name.startswith(("1_1", "1_2")) and "smoke" in path.read_text()
+        for path in (site.home / "figures").iterdir()
+    )
+
+
+def test_no_run_was_written_into_the_project(site):
+    assert not (site.home / "runs").exists() and not (site.home / "data").exists()
+
+
+def test_building_leaves_the_repository_clean(site):
+    assert git(site.home, "status", "--porcelain") == ""
+
+
+def test_building_again_executes_no_chapter_and_changes_nothing(site):
+    """What Quarto is given is compared, since it writes attributes in an order of its own."""
+    report = sorted((site.home / "report").rglob("*"))
+    before = {path: path.read_bytes() for path in report if path.is_file()}
+    pages = site.pages()
+    said = site.render().stderr
+    assert said.count("unchanged, from the cache") == 2
+    assert "executing" not in said and "training" not in said
+    assert {path: path.read_bytes() for path in before} == before
+    assert site.pages() == pages
+    assert git(site.home, "status", "--porcelain") == ""

@@ -1,0 +1,586 @@
+"""The command line, in this process, in a laboratory of its own."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from lab1 import config, experiments, profiles, publish, site_builder
+from lab1.cli import main
+from lab1.store import Store, read_record
+
+GRID = {
+    "dataset": "smoke-grey",
+    "depth": [2, 8],
+    "seeds": [0, 1, 2],
+    "width": 16,
+    "epochs": 3,
+    "validation_size": 500,
+}
+HEADER = "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time"
+
+
+@pytest.fixture
+def home(laboratory, monkeypatch):
+    """A laboratory whose profile `report` has both chapters, six and twelve runs."""
+    monkeypatch.delenv("LAB1_PROFILE", raising=False)
+    write_profile(laboratory, {"1_1": GRID, "1_2": GRID})
+    return laboratory
+
+
+def write_profile(home, chapters, name="report"):
+    (home / "params" / f"{name}.yml").write_text(yaml.safe_dump({"chapters": chapters}))
+
+
+@pytest.fixture
+def lab1(capsys):
+    """Runs a command: ``lab1("status", "--profile", "x")`` gives status, output and complaints."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        status = main([*arguments])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys):
+    """The complaint of a command that must end with status 2."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            status = main([*arguments])
+        except SystemExit as stop:  # argparse ends the process by itself
+            status = stop.code
+        printed = capsys.readouterr()
+        assert status == 2
+        assert "Traceback" not in printed.err
+        return printed.err
+
+    return run
+
+
+@pytest.fixture
+def engine():
+    """What trains; the tests that need it are left out where torch is not installed."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)  # more only slow networks this small down
+    from lab1.training import engine
+
+    return engine
+
+
+@pytest.fixture
+def planned(make_record):
+    """Fabricates the record of a planned run: ``planned(family, depth, seed, accuracy)``."""
+
+    def make(family="MLP", depth=2, seed=0, accuracy=0.9, **overrides):
+        return make_record(family, depth, seed, accuracy, **overrides)
+
+    return make
+
+
+def write(*records):
+    store = Store()
+    for record in records:
+        store.write(record)
+    return store
+
+
+def publish_record(record):
+    store = write(record)
+    return store.promote(record)
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+# run
+
+
+def test_a_dry_run_lists_what_is_missing_and_trains_nothing(home, lab1, planned):
+    write(planned(seed=0), planned(seed=1))
+    status, out, _ = lab1("run", "1_1", "--dry-run")
+    first, *listed = out.splitlines()
+    assert status == 0
+    assert first.startswith("6 runs planned, 4 missing, about ")
+    plan = profiles.page("1_1", "report", {}).plan()
+    expected = [s for s in plan if not (s.model.depth == 2 and s.seed in (0, 1))]
+    assert [line.split()[0] for line in listed] == [spec.key for spec in expected]
+    assert "MLP depth 8, built-in grey patterns, learning rate 0.001, seed 0" in out
+    assert len([*Store().runs.glob("*")]) == 2
+
+
+def test_a_dry_run_takes_the_parameters_and_the_profile_given(home, lab1):
+    write_profile(home, {"1_1": {**GRID, "width": 32}}, "wide")
+    status, out, _ = lab1(
+        "run", "1_1", "--dry-run", "--profile", "wide", "-p", "depth=4", "-p", "seeds=7,8"
+    )
+    assert status == 0
+    keys = [line.split()[0] for line in out.splitlines()[1:]]
+    wanted = profiles.page("1_1", "wide", {"depth": 4, "seeds": [7, 8]}).plan()
+    assert keys == [spec.key for spec in wanted]
+    assert {spec.model.width for spec in wanted} == {32}
+
+
+def test_nothing_missing_trains_nothing(home, lab1, planned, engine, monkeypatch):
+    monkeypatch.setattr(engine, "train_run", None)
+    write(*(planned(depth=depth, seed=seed) for depth in (2, 8) for seed in range(3)))
+    status, out, _ = lab1("run", "1_1")
+    assert (status, out) == (0, "6 runs planned, 0 missing\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-p", "depth=0"), ("chapter 1_1", "depth", "an integer from 1 to 1024")),
+        (("-p", "depth=four"), ("chapter 1_1", "depth", "'four'")),
+        (("-p", "depth="), ("chapter 1_1", "depth", "one or more")),
+        (("-p", "depht=4"), ("chapter 1_1", "unknown parameter 'depht'", "depth")),
+        (("-p", "learning_rate=nan"), ("chapter 1_1", "learning_rate", "above 0")),
+        (("-p", "seeds=1,1"), ("chapter 1_1", "seeds", "more than once")),
+        (("-p", "depth"), ("-p 'depth'", "-p name=value")),
+        (("-p", "=4"), ("-p '=4'", "-p name=value")),
+        (("--profile", "nope"), ("'nope'", "report")),
+        (("--device", "tpu"), ("tpu", "auto, cpu")),
+    ],
+)
+def test_what_is_not_allowed_is_told_and_nothing_is_written(home, refused, arguments, words):
+    complaint = refused("run", "1_1", *arguments)
+    for word in words:
+        assert word in complaint
+    assert complaint.startswith("lab1: ")
+    assert not Store().runs.exists() or files(Store().runs) == []
+
+
+def test_an_unknown_chapter_is_told(home, refused):
+    assert "chapter '9_9' is not allowed; allowed: 1_1, 1_2" in refused("run", "9_9")
+
+
+def test_an_unknown_command_is_told(home, refused):
+    assert "publish" in refused("polish")
+
+
+def test_without_a_laboratory_every_command_says_what_is_missing(tmp_path, refused, monkeypatch):
+    monkeypatch.setenv("LAB1_HOME", str(tmp_path))
+    assert "no laboratory found" in refused("status")
+
+
+def test_an_interruption_says_how_to_go_on(home, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "ensure", interrupt)
+    assert main(["run", "1_1"]) == 130
+    assert "the same command continues" in capsys.readouterr().err
+
+
+# status
+
+
+def counts(out, page):
+    (line,) = (line for line in out.splitlines() if line.split()[0] == page)
+    return dict(
+        zip(("planned", "present", "missing", "stale"), map(int, line.split()[1:]), strict=True)
+    )
+
+
+def test_status_counts_the_runs_of_each_page(home, lab1, planned):
+    publish_record(planned("MLP", 2, 0))
+    write(planned("MLP", 2, 1), planned("ResidualMLP", 8, 2), planned("MLP", 32, 0))
+    status, out, err = lab1("status")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0].split() == ["page", "planned", "present", "missing", "stale"]
+    assert counts(out, "1_1") == {"planned": 6, "present": 2, "missing": 4, "stale": 0}
+    assert counts(out, "1_2") == {"planned": 12, "present": 3, "missing": 9, "stale": 0}
+    assert "1 further records belong to no page" in out
+
+
+def test_status_names_records_of_an_older_recipe(home, lab1, planned, monkeypatch):
+    old = planned("MLP", 2, 0)
+    write(old, planned("ResidualMLP", 2, 0))
+    monkeypatch.setattr(config, "RECIPE", {**config.RECIPE, "MLP": old.recipe + 1})
+    status, out, _ = lab1("status")
+    assert status == 0
+    assert counts(out, "1_1") == {"planned": 6, "present": 0, "missing": 6, "stale": 1}
+    assert counts(out, "1_2") == {"planned": 12, "present": 1, "missing": 11, "stale": 1}
+    assert f"stale: {old.name} (recipe {old.recipe}, now {old.recipe + 1})" in out
+    assert "0 further records" in out
+
+
+def test_status_reports_a_damaged_file_and_fails(home, lab1, planned):
+    store = write(planned(seed=0), planned(seed=1))
+    path = store.run_dir(planned(seed=1).spec) / "record.json"
+    path.write_text(path.read_text()[:-20])
+    status, out, err = lab1("status")
+    assert status == 1
+    assert err.startswith("damaged: ") and str(path) in err
+    assert counts(out, "1_1")["present"] == 1
+
+
+def test_the_profile_of_the_environment_is_the_default(home, lab1, monkeypatch):
+    write_profile(home, {"1_1": {**GRID, "seeds": [0]}}, "mine")
+    assert counts(lab1("status")[1], "1_1")["planned"] == 6
+    monkeypatch.setenv("LAB1_PROFILE", "mine")
+    assert counts(lab1("status")[1], "1_1")["planned"] == 2
+    # What is said on the command line comes first.
+    assert counts(lab1("status", "--profile", "report")[1], "1_1")["planned"] == 6
+
+
+# promote
+
+
+def test_promote_moves_the_planned_records(home, lab1, planned):
+    own, other = planned("MLP", 2, 0), planned("MLP", 32, 0)
+    store = write(own, other)
+    (store.run_dir(own.spec) / "weights.pt").write_bytes(b"weights")
+    status, out, _ = lab1("promote")
+    assert status == 0
+    assert out == f"{own.name}.json\n1 records promoted, 1 of one's own left in runs/\n"
+    assert files(store.results) == [f"{own.name}.json"]
+    assert read_record(store.results / f"{own.name}.json") == own
+    assert files(store.run_dir(own.spec)) == ["weights.pt"]
+    assert (store.run_dir(other.spec) / "record.json").exists()
+
+
+def test_promote_all_moves_the_others_too(home, lab1, planned):
+    records = [planned("MLP", 2, 0), planned("MLP", 32, 0)]
+    store = write(*records)
+    status, out, _ = lab1("promote", "--all")
+    assert status == 0 and "2 records promoted, 0 of" in out
+    assert files(store.results) == sorted(f"{record.name}.json" for record in records)
+
+
+def test_promote_again_has_nothing_to_do(home, lab1, planned):
+    write(planned())
+    lab1("promote")
+    assert lab1("promote") == (0, "0 records promoted, 0 of one's own left in runs/\n", "")
+
+
+def test_promote_goes_by_the_profile(home, lab1, planned):
+    write_profile(home, {"1_1": {**GRID, "depth": [32]}}, "deep")
+    store = write(planned("MLP", 2, 0), planned("MLP", 32, 0))
+    lab1("promote", "--profile", "deep")
+    assert files(store.results) == [f"{planned('MLP', 32, 0).name}.json"]
+
+
+@pytest.mark.parametrize("commit", ["0123456789abcdef-dirty", "unknown", ""])
+def test_a_run_from_uncommitted_sources_is_not_promoted(home, refused, planned, commit):
+    record = planned()
+    record = replace(record, origin={**record.origin, "commit": commit})
+    store = write(record)
+    complaint = refused("promote")
+    assert record.name in complaint and "committed" in complaint
+    assert not store.results.exists()
+    assert read_record(store.run_dir(record.spec) / "record.json") == record
+
+
+def test_promote_reports_a_damaged_file_and_moves_the_others(home, lab1, planned):
+    store = write(planned(seed=0), planned(seed=1))
+    (store.run_dir(planned(seed=1).spec) / "record.json").write_text("{}")
+    status, out, err = lab1("promote")
+    assert status == 1
+    assert "1 records promoted" in out and "damaged: " in err
+
+
+# verify
+
+
+@pytest.fixture
+def genuine(planned, engine):
+    """A fabricated record whose parameter count is that of its model."""
+    from lab1.training import models
+
+    def make(*arguments, **keywords):
+        record = planned(*arguments, **keywords)
+        model = models.build(
+            record.spec.model, config.DATASETS[record.spec.dataset], record.spec.seed
+        )
+        return replace(record, parameters=models.count_parameters(model))
+
+    return make
+
+
+def test_verify_finds_nothing_in_genuine_records(home, lab1, genuine):
+    write(genuine("MLP", 2, 0), genuine("ResidualMLP", 8, 1))
+    assert lab1("verify") == (0, "2 records verified, 0 findings\n", "")
+
+
+@pytest.mark.parametrize(
+    ("tampered", "finding"),
+    [
+        (lambda r: {"parameters": r.parameters + 1}, "parameters, its model"),
+        (
+            lambda r: {"origin": {**r.origin, "data_fingerprint": "0" * 64}},
+            "another fingerprint than the declared one",
+        ),
+        (lambda r: {"test": {**r.test, "accuracy": 0.99}}, "does not follow from its errors"),
+        (
+            lambda r: {"test": {**r.test, "count": 100, "errors": 10}},
+            "tested on 100, not 1000 images",
+        ),
+        (
+            lambda r: {"history": {**r.history, "seconds": [1.0]}},
+            "series of different lengths",
+        ),
+    ],
+)
+def test_verify_finds_what_was_tampered_with(home, lab1, genuine, tampered, finding):
+    """Even where the checksum was made to fit, as `write` does."""
+    record = genuine()
+    record = replace(record, **tampered(record))
+    write(record, genuine(seed=1))
+    status, out, err = lab1("verify")
+    assert status == 1
+    assert out == "2 records verified, 1 findings\n"
+    assert err.startswith(record.name) and finding in err
+    # The other record is found in order by itself, this one is not.
+    assert lab1("verify", genuine(seed=1).key)[0] == 0
+    assert lab1("verify", record.key)[0] == 1
+
+
+def test_verify_reports_a_file_that_was_edited(home, lab1, genuine):
+    store = write(genuine())
+    path = store.run_dir(genuine().spec) / "record.json"
+    path.write_text(path.read_text().replace('"accuracy": 0.9', '"accuracy": 0.99'))
+    status, out, err = lab1("verify")
+    assert status == 1
+    assert "checksum" in err and str(path) in err
+    assert out == "0 records verified, 1 findings\n"
+
+
+def test_a_diverged_record_is_in_order(home, lab1, genuine):
+    write(genuine(stopped="diverged"))
+    assert lab1("verify")[0] == 0
+
+
+def test_the_beginning_of_a_key_is_enough(home, lab1, genuine):
+    write(genuine(seed=0), genuine(seed=1))
+    assert lab1("verify", genuine(seed=0).key[:8])[1] == "1 records verified, 0 findings\n"
+
+
+def test_a_key_that_no_record_has_is_told(home, refused, genuine):
+    write(genuine())
+    assert "no record has a key that begins with 'ffff'" in refused("verify", "ffff")
+
+
+@pytest.mark.parametrize("key", [[], [""]])
+def test_retraining_takes_one_record(home, refused, genuine, key):
+    write(genuine(seed=0), genuine(seed=1))
+    assert "--retrain needs the key of one run; 2 match" in refused("verify", "--retrain", *key)
+
+
+@pytest.fixture
+def trained(engine, monkeypatch):
+    """Has `--retrain` find this record, in place of training."""
+
+    def become(record):
+        monkeypatch.setattr(engine, "train_run", lambda spec, options: record)
+
+    return become
+
+
+def test_retraining_compares_within_the_tolerance(home, lab1, genuine, trained):
+    record = genuine(accuracy=0.9)
+    write(record)
+    history = {**record.history, "train_loss": [1.4, 0.7, 0.3]}
+    trained(replace(record, history=history, test={**record.test, "accuracy": 0.895}))
+    status, out, _ = lab1("verify", record.key, "--retrain")
+    assert status == 0
+    assert "test accuracy 0.9000, trained again 0.8950: within 0.01" in out
+    status, _, err = lab1("verify", record.key, "--retrain", "--tolerance", "0.001")
+    assert status == 1
+    assert "trained again 0.8950: further apart than 0.001" in err
+
+
+def test_retraining_does_not_mind_the_machines_pace(home, lab1, genuine, trained):
+    record = genuine()
+    write(record)
+    trained(replace(record, seconds=99.0, history={**record.history, "seconds": [33.0] * 3}))
+    status, out, _ = lab1("verify", record.key, "--retrain")
+    assert status == 0 and "every loss, metric and score is equal" in out
+
+
+def test_a_run_that_diverges_again_is_the_same(home, lab1, genuine, trained):
+    """Its last losses are NaN in memory, and null in the file."""
+    record = genuine(stopped="diverged")
+    write(record)
+    trained(genuine(stopped="diverged"))
+    status, out, err = lab1("verify", record.key, "--retrain")
+    assert (status, err) == (0, "")
+    assert "equal" in out
+
+
+def test_a_run_that_diverges_now_is_a_finding(home, lab1, genuine, trained):
+    record = genuine()
+    write(record)
+    trained(genuine(stopped="diverged"))
+    status, _, err = lab1("verify", record.key, "--retrain")
+    assert status == 1 and "trained again: diverged" in err
+
+
+# table
+
+
+@pytest.fixture
+def published(home, planned):
+    """Twelve published records: the plain network gets worse with depth."""
+    for family, depth, accuracy in (
+        ("MLP", 2, 0.90),
+        ("MLP", 8, 0.70),
+        ("ResidualMLP", 2, 0.92),
+        ("ResidualMLP", 8, 0.95),
+    ):
+        for seed in range(3):
+            publish_record(planned(family, depth, seed, accuracy + seed / 100))
+    return home
+
+
+def test_the_table_as_csv(published, lab1):
+    status, out, err = lab1("table", "performance", "--format", "csv")
+    header, *rows = out.splitlines()
+    assert (status, err, header) == (0, "", HEADER)
+    assert [row.split(",")[:4] for row in rows] == [
+        ["MLP", "built-in grey patterns", "2", "0.001"],
+        ["MLP", "built-in grey patterns", "8", "0.001"],
+        ["ResidualMLP", "built-in grey patterns", "2", "0.001"],
+        ["ResidualMLP", "built-in grey patterns", "8", "0.001"],
+    ]
+    # Values 1 point apart: the mean is the middle one; t = 4.303 over sqrt(3).
+    assert [row.split(",")[5:8] for row in rows] == [
+        [mean, "2.484", "3"] for mean in ("91.0", "71.0", "93.0", "96.0")
+    ]
+
+
+def test_the_table_as_json(published, lab1):
+    status, out, _ = lab1("table", "performance", "--format", "json")
+    rows = json.loads(out)
+    assert status == 0
+    assert [*rows[0]] == HEADER.split(",")
+    assert [(row["Model"], row["Depth"], row["Test accuracy"], row["n"]) for row in rows] == [
+        ("MLP", 2, 91.0, 3),
+        ("MLP", 8, 71.0, 3),
+        ("ResidualMLP", 2, 93.0, 3),
+        ("ResidualMLP", 8, 96.0, 3),
+    ]
+
+
+def test_the_table_as_text(published, lab1):
+    status, out, _ = lab1("table", "performance")
+    assert status == 0
+    assert len(out.splitlines()) == 5
+    for column in HEADER.split(","):
+        assert column in out.splitlines()[0]
+
+
+def test_the_table_has_the_runs_that_there_are(home, lab1, planned):
+    """A first seed is shown as what it is, without an interval."""
+    publish_record(planned(seed=0, accuracy=0.9))
+    write(planned(seed=1, accuracy=0.8), planned("MLP", 32, 0))
+    _, out, _ = lab1("table", "performance", "--format", "csv")
+    assert [row.split(",")[5:8] for row in out.splitlines()[1:]] == [["85.0", "", "2"]]
+    _, out, _ = lab1("table", "performance", "--format", "json")
+    assert json.loads(out)[0]["95% half-width"] is None
+
+
+def test_a_table_of_nothing_says_how_to_train(home, refused):
+    assert "`python -m lab1 run CHAPTER`" in refused("table", "performance")
+
+
+def test_a_table_over_a_damaged_record_names_it(published, refused, planned):
+    path = Store().results / f"{planned().name}.json"
+    path.write_text("{}")
+    assert str(path) in refused("table", "performance")
+
+
+# publish and site
+
+
+@pytest.mark.parametrize(("arguments", "profile"), [((), "report"), (("--profile", "x"), "x")])
+def test_publish_hands_on_the_profile(home, lab1, monkeypatch, arguments, profile):
+    published = []
+    monkeypatch.setattr(publish, "publish", published.append)
+    assert lab1("publish", *arguments)[0] == 0
+    assert published == [profile]
+
+
+def test_site_hands_on_what_it_was_told_and_the_status(home, lab1, monkeypatch):
+    calls = []
+
+    def build(profile, preview):
+        calls.append((profile, preview))
+        return 3
+
+    monkeypatch.setattr(site_builder, "build", build)
+    monkeypatch.setenv("LAB1_PROFILE", "smoke")
+    assert lab1("site")[0] == 3
+    assert lab1("site", "--preview", "--profile", "quick")[0] == 3
+    assert calls == [("smoke", False), ("quick", True)]
+
+
+# Real trainings
+
+
+@pytest.fixture(scope="module")
+def _once():
+    return {}
+
+
+@pytest.fixture
+def tiny(home, lab1, engine, monkeypatch, tmp_path_factory, _once):
+    """A laboratory of two tiny runs, trained once for this file."""
+    write_profile(home, {"1_1": {**GRID, "depth": [1], "seeds": [0, 1], "epochs": 1}}, "tiny")
+    monkeypatch.setenv("LAB1_PROFILE", "tiny")
+    monkeypatch.setenv("LAB1_COMMIT", "0123456789abcdef")
+    if not _once:
+        runs = tmp_path_factory.mktemp("trained")
+        monkeypatch.setenv("LAB1_RUNS", str(runs))
+        _once["said"] = lab1("run", "1_1", "--device", "cpu")
+        _once["runs"] = runs
+    monkeypatch.setenv("LAB1_RUNS", str(_once["runs"]))
+    return _once["said"]
+
+
+@pytest.mark.slow
+def test_run_trains_what_is_missing(tiny, lab1):
+    status, out, err = tiny
+    assert status == 0
+    assert out.startswith("2 runs planned, 2 missing")
+    assert "training 2 missing runs" in err and "[2/2] MLP depth 1" in err
+    records, problems = Store().all()
+    assert problems == []
+    assert [(r.spec.seed, r.epochs, r.test["count"]) for r in records] == [
+        (0, 1, 1000),
+        (1, 1, 1000),
+    ]
+    assert lab1("run", "1_1")[1] == "2 runs planned, 0 missing\n"
+
+
+@pytest.mark.slow
+def test_a_trained_run_is_verified_and_trained_again_to_the_same(tiny, lab1):
+    first = Store().all()[0][0]
+    status, out, err = lab1("verify", first.key, "--retrain", "--device", "cpu")
+    assert (status, err) == (0, "")
+    assert "every loss, metric and score is equal" in out
+    assert "1 records verified, 0 findings" in out
+
+
+@pytest.mark.slow
+def test_training_again_finds_a_number_that_was_never_measured(tiny, lab1, tmp_path, monkeypatch):
+    """Consistent in itself, with a checksum that fits: only training again can tell."""
+    first = Store().all()[0][0]
+    errors = 10
+    monkeypatch.setenv("LAB1_RUNS", str(tmp_path / "forged"))
+    forged = replace(
+        first, test={**first.test, "errors": errors, "accuracy": 1 - errors / first.test["count"]}
+    )
+    write(forged)
+    assert lab1("verify")[0] == 0
+    status, _, err = lab1("verify", first.key, "--retrain", "--device", "cpu")
+    assert status == 1
+    assert "test accuracy 0.9900, trained again" in err and "further apart than 0.01" in err

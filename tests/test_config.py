@@ -1,0 +1,364 @@
+import dataclasses
+import json
+import re
+from dataclasses import fields, replace
+
+import pytest
+
+from lab1 import config, parameters
+from lab1.config import (
+    DATASETS,
+    FAMILY_FIELDS,
+    RECIPE,
+    TWINS,
+    ModelSpec,
+    RunSpec,
+    RuntimeOptions,
+    TrainingConfig,
+    files_fingerprint,
+)
+from lab1.errors import ParameterError
+
+#: Every default that the keys rely on.  A field at its default is left out of the hash, so each
+#: record that left a field out means the value that stands here.
+DEFAULTS = {
+    ModelSpec: {"width": None, "activation": "relu", "dropout_rate": 0.0},
+    TrainingConfig: {
+        "epochs": 20,
+        "batch_size": 128,
+        "learning_rate": 0.001,
+        "optimizer": "adam",
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "precision": "float32",
+        "augmentation": "none",
+        "validation_size": 5000,
+        "monitor": "validation_accuracy",
+        "patience": None,
+        "minimum_improvement": 0.0,
+    },
+}
+
+# Keys as they were when the first records were written, under recipe 1.  If one of these changes,
+# every record in results/ is orphaned: the site finds none of its runs and wants to train them all
+# again.  So never pin a new value here.  A new field needs a default under which these keys stay;
+# a change of what a training computes raises RECIPE, which these tests hold at 1.
+GOLDEN_KEYS = {
+    "3cd51fd33c95469f": lambda: RunSpec(
+        ModelSpec("MLP", 4, 128), "mnist", TrainingConfig(**DEFAULTS[TrainingConfig]), 0
+    ),
+    "82ad370abe56590b": lambda: RunSpec(
+        ModelSpec("ResidualMLP", 4, 128, "relu", 0.0), "mnist", TrainingConfig(), 0
+    ),
+    "d232f211892aa423": lambda: RunSpec(
+        ModelSpec("MLP", 4, 128), "mnist", TrainingConfig(precision="bf16"), 0
+    ),
+    "be07f24d24845b6d": lambda: RunSpec(
+        ModelSpec("MLP", 32, 128),
+        "mnist",
+        TrainingConfig(learning_rate=0.0003, schedule="cosine", patience=10),
+        4,
+    ),
+    "a8d205ebbcf6fbe6": lambda: RunSpec(
+        ModelSpec("ResidualMLP", 8, 64, "gelu", 0.1),
+        "smoke-grey",
+        TrainingConfig(
+            epochs=7,
+            batch_size=32,
+            learning_rate=0.1,
+            optimizer="sgd",
+            momentum=0.8,
+            weight_decay=0.0001,
+            schedule="one-cycle",
+            precision="bf16",
+            augmentation="crop-flip",
+            validation_size=400,
+            monitor="validation_loss",
+            patience=3,
+            minimum_improvement=0.001,
+        ),
+        2**31 - 1,
+    ),
+    "866847c234632b7d": lambda: RunSpec(
+        ModelSpec("MLP", 1, 1), "smoke-colour", TrainingConfig(validation_size=0), 1
+    ),
+}
+
+SPEC = RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0)
+
+
+#: A value other than SPEC's for every field.
+CHANGES = [
+    ("model", "family", "ResidualMLP"),
+    ("model", "depth", 5),
+    ("model", "width", 17),
+    ("model", "activation", "tanh"),
+    ("model", "dropout_rate", 0.1),
+    ("training", "epochs", 21),
+    ("training", "batch_size", 64),
+    ("training", "learning_rate", 0.01),
+    ("training", "optimizer", "sgd"),
+    ("training", "momentum", 0.5),
+    ("training", "weight_decay", 0.1),
+    ("training", "schedule", "cosine"),
+    ("training", "precision", "bf16"),
+    ("training", "augmentation", "crop"),
+    ("training", "validation_size", 501),
+    ("training", "monitor", "validation_loss"),
+    ("training", "patience", 3),
+    ("training", "minimum_improvement", 0.1),
+    (None, "dataset", "smoke-colour"),
+    (None, "seed", 1),
+]
+
+
+@pytest.fixture
+def first_recipe(monkeypatch):
+    monkeypatch.setattr(config, "RECIPE", dict.fromkeys(RECIPE, 1))
+
+
+@pytest.mark.parametrize("key", GOLDEN_KEYS)
+def test_keys_are_those_of_the_records_there_are(key, first_recipe):
+    assert GOLDEN_KEYS[key]().key == key
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_no_default_changes(kind):
+    """A changed default gives the same key another meaning, which no key would notice."""
+    found = {
+        each.name: each.default for each in fields(kind) if each.default is not dataclasses.MISSING
+    }
+    assert {name: found[name] for name in DEFAULTS[kind]} == DEFAULTS[kind]
+    assert not set(found) - set(DEFAULTS[kind]), "pin the default of the new field here"
+
+
+def test_fields_at_their_default_are_left_out_of_the_hash_but_precision():
+    assert SPEC.canonical() == {
+        "recipe": RECIPE["MLP"],
+        "model": {"family": "MLP", "depth": 4, "width": 16},
+        "dataset": "smoke-grey",
+        "training": {"precision": "float32", "validation_size": 500},
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_a_required_field_is_hashed_whatever_its_value(depth):
+    spec = replace(SPEC, model=replace(SPEC.model, depth=depth))
+    assert spec.canonical()["model"]["depth"] == depth
+
+
+@pytest.mark.parametrize(("part", "field", "value"), CHANGES)
+def test_every_field_changes_the_key(part, field, value):
+    if part is None:
+        changed = replace(SPEC, **{field: value})
+    else:
+        changed = replace(SPEC, **{part: replace(getattr(SPEC, part), **{field: value})})
+    assert changed.key != SPEC.key
+    assert changed != SPEC
+
+
+def test_every_field_of_a_spec_is_tried_above():
+    tried = {field for _, field, _ in CHANGES}
+    assert tried == {
+        each.name for kind in (ModelSpec, TrainingConfig, RunSpec) for each in fields(kind)
+    } - {"model", "training"}
+
+
+def test_a_recipe_change_changes_the_keys_of_its_family_alone(monkeypatch):
+    twin = replace(SPEC, model=replace(SPEC.model, family="ResidualMLP"))
+    before = SPEC.key, twin.key
+    monkeypatch.setattr(config, "RECIPE", {**RECIPE, "MLP": RECIPE["MLP"] + 1})
+    # The key is cached, so equal specs are made anew.
+    assert replace(SPEC).key != before[0]
+    assert replace(twin).key == before[1]
+    assert replace(SPEC).recipe == RECIPE["MLP"] + 1
+
+
+def test_runtime_options_are_no_part_of_a_run():
+    described = json.dumps([SPEC.to_dict(), SPEC.canonical()])
+    for option in fields(RuntimeOptions):
+        assert f'"{option.name}"' not in described
+
+
+def test_the_recipe_names_a_positive_integer_for_every_family():
+    assert set(RECIPE) == set(parameters.PARAMETERS["family"].choices) == set(FAMILY_FIELDS)
+    assert all(type(recipe) is int and recipe >= 1 for recipe in RECIPE.values())
+    assert set(TWINS) | set(TWINS.values()) <= set(RECIPE)
+
+
+def test_an_integer_and_the_equal_number_give_one_key():
+    one, other = (
+        replace(SPEC, training=replace(SPEC.training, learning_rate=rate)) for rate in (1, 1.0)
+    )
+    assert one.key == other.key
+    assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
+
+
+def test_texts_give_the_key_of_the_values_they_spell():
+    spelt = RunSpec(
+        ModelSpec("MLP", "4", "16"), "smoke-grey", TrainingConfig(validation_size="500"), "0"
+    )
+    assert spelt == SPEC
+    assert spelt.key == SPEC.key
+
+
+def test_the_word_none_means_no_patience():
+    assert TrainingConfig(patience="none") == TrainingConfig(patience=None)
+
+
+def test_a_key_is_sixteen_hexadecimal_digits_and_ends_the_name():
+    assert re.fullmatch("[0-9a-f]{16}", SPEC.key)
+    assert SPEC.name == f"MLP-d4-smoke-grey-s0.{SPEC.key}"
+
+
+def test_the_title_tells_the_run_in_words():
+    assert SPEC.title == "MLP depth 4, built-in grey patterns, learning rate 0.001, seed 0"
+
+
+@pytest.mark.parametrize("make", GOLDEN_KEYS.values(), ids=GOLDEN_KEYS)
+def test_a_spec_survives_being_written_out(make):
+    spec = make()
+    written = json.loads(json.dumps(spec.to_dict(), allow_nan=False))
+    assert RunSpec.from_dict(written) == spec
+    assert RunSpec.from_dict(written).key == spec.key
+
+
+def test_everything_is_spelled_out_in_a_record():
+    written = SPEC.to_dict()
+    assert set(written) == {"model", "dataset", "training", "seed", "recipe"}
+    assert set(written["training"]) == {each.name for each in fields(TrainingConfig)}
+    assert set(written["model"]) == {each.name for each in fields(ModelSpec)}
+    assert written["recipe"] == SPEC.recipe
+
+
+def test_fields_that_an_old_record_lacks_take_their_default():
+    written = SPEC.to_dict()
+    del written["training"]["minimum_improvement"]
+    del written["training"]["augmentation"]
+    del written["model"]["dropout_rate"]
+    assert RunSpec.from_dict(written) == SPEC
+
+
+@pytest.mark.parametrize("part", ["model", "training", None])
+def test_fields_of_a_newer_version_are_refused(part):
+    written = SPEC.to_dict()
+    (written if part is None else written[part])["invented"] = 1
+    with pytest.raises(ParameterError, match=r"not a run specification.*invented"):
+        RunSpec.from_dict(written)
+
+
+@pytest.mark.parametrize("name", ["model", "training", "dataset", "seed"])
+def test_a_spec_that_lacks_a_part_is_refused(name):
+    written = SPEC.to_dict()
+    del written[name]
+    with pytest.raises(ParameterError, match=f"not a run specification.*{name}"):
+        RunSpec.from_dict(written)
+
+
+def test_from_dict_leaves_what_it_was_given_as_it_was():
+    written = SPEC.to_dict()
+    before = json.dumps(written)
+    RunSpec.from_dict(written)
+    assert json.dumps(written) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ModelSpec("CNN", 4, 16), r"ModelSpec: family = 'CNN'.*MLP, ResidualMLP"),
+        (lambda: ModelSpec("MLP", 0, 16), "ModelSpec: depth = 0 .*an integer from 1 to 1024"),
+        (lambda: ModelSpec("MLP", 2.0, 16), "ModelSpec: depth = 2.0"),
+        (lambda: ModelSpec("MLP", True, 16), "ModelSpec: depth = True"),
+        (lambda: ModelSpec("MLP", (4,), 16), r"ModelSpec: depth = \(4,\)"),
+        (lambda: ModelSpec("MLP", 4, 0), "ModelSpec: width = 0"),
+        (lambda: ModelSpec("MLP", 4), "MLP needs width"),
+        (lambda: ModelSpec("MLP", 4, 16, "swish"), "ModelSpec: activation = 'swish'.*gelu"),
+        (lambda: ModelSpec("MLP", 4, 16, dropout_rate=1), "dropout_rate = 1 .*from 0 below 1"),
+        (lambda: TrainingConfig(epochs=0), "TrainingConfig: epochs = 0"),
+        (lambda: TrainingConfig(epochs=None), "TrainingConfig: epochs = None"),
+        (lambda: TrainingConfig(batch_size=-1), "TrainingConfig: batch_size = -1"),
+        (lambda: TrainingConfig(learning_rate=0), "TrainingConfig: learning_rate = 0"),
+        (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate = nan"),
+        (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate = inf"),
+        (lambda: TrainingConfig(optimizer="lion"), "optimizer = 'lion'.*adam, sgd"),
+        (lambda: TrainingConfig(momentum=1), "momentum = 1"),
+        (lambda: TrainingConfig(weight_decay=-1), "weight_decay = -1"),
+        (lambda: TrainingConfig(schedule="linear"), "schedule = 'linear'.*one-cycle"),
+        (lambda: TrainingConfig(precision="float16"), "precision = 'float16'.*float32, bf16"),
+        (lambda: TrainingConfig(augmentation="flip"), "augmentation = 'flip'.*crop-flip"),
+        (lambda: TrainingConfig(validation_size=-1), "validation_size = -1"),
+        (lambda: TrainingConfig(monitor="test_loss"), "monitor = 'test_loss'"),
+        (lambda: TrainingConfig(patience=0), "patience = 0.*or none"),
+        (lambda: TrainingConfig(minimum_improvement=-1), "minimum_improvement = -1"),
+        (lambda: replace(SPEC, dataset="imagenet"), "RunSpec: dataset = 'imagenet'.*mnist"),
+        (lambda: replace(SPEC, seed=-1), "RunSpec: seed = -1 .*from 0 to 2147483647"),
+        (lambda: replace(SPEC, seed=0.0), "RunSpec: seed = 0.0"),
+    ],
+)
+def test_wrong_values_are_refused_where_they_are_set(make, message):
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
+def test_a_family_refuses_the_fields_it_does_not_use(monkeypatch):
+    monkeypatch.setattr(config, "FAMILY_FIELDS", {**FAMILY_FIELDS, "MLP": ("depth", "width")})
+    assert ModelSpec("MLP", 4, 16).dropout_rate == 0.0
+    with pytest.raises(
+        ParameterError, match=r"MLP takes no dropout_rate \(got 0.5\).*depth, width"
+    ):
+        ModelSpec("MLP", 4, 16, dropout_rate=0.5)
+
+
+def test_patience_without_a_validation_split_is_refused():
+    with pytest.raises(ParameterError, match=r"patience = 3 needs a validation split.*none"):
+        TrainingConfig(patience=3, validation_size=0)
+    assert TrainingConfig(validation_size=0).patience is None
+    assert TrainingConfig(patience=3, validation_size=1).patience == 3
+
+
+@pytest.mark.parametrize(
+    ("dataset", "room"), [("mnist", 59_990), ("smoke-grey", 3_990), ("smoke-colour", 3_990)]
+)
+def test_a_validation_split_leaves_an_image_of_each_class(dataset, room):
+    RunSpec(SPEC.model, dataset, TrainingConfig(validation_size=room), 0)
+    with pytest.raises(ParameterError) as caught:
+        RunSpec(SPEC.model, dataset, TrainingConfig(validation_size=room + 1), 0)
+    assert str(caught.value) == (
+        f"RunSpec: validation_size = {room + 1} is not allowed for {dataset}; "
+        f"allowed: from 0 to {room}"
+    )
+
+
+def test_specs_cannot_be_changed_after_their_key_was_taken():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPEC.seed = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPEC.training.epochs = 1
+
+
+def test_data_sets_are_declared_whole():
+    assert set(DATASETS) == set(parameters.PARAMETERS["dataset"].choices)
+    for name, declared in DATASETS.items():
+        assert declared.name == name
+        assert len(declared.mean) == len(declared.std) == declared.image_shape[0]
+        assert re.fullmatch("[0-9a-f]{64}", declared.fingerprint)
+        if declared.files:
+            assert declared.fingerprint == files_fingerprint(declared.files)
+
+
+def test_a_fingerprint_is_the_hash_of_sha256sums_output():
+    """Checked by hand: printf 'aa  a\\nbb  b\\n' | sha256sum."""
+    expected = "b862e08ce447fbc39d7546008cf8c0f7ea41b449df79d6e395abad7626f0d1b2"
+    assert files_fingerprint({"b": "bb", "a": "aa"}) == expected
+
+
+def test_a_key_is_computed_without_torch_and_numpy(python):
+    code = """
+import sys
+from lab1.config import ModelSpec, RunSpec, TrainingConfig
+print(RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0).key)
+print(*sorted({name.split(".")[0] for name in sys.modules} & {"torch", "numpy", "yaml"}))
+"""
+    assert python(code).splitlines() == [SPEC.key, ""]

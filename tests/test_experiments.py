@@ -1,0 +1,343 @@
+import importlib.util
+import sys
+
+import pytest
+
+from lab1 import experiments
+from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
+from lab1.errors import MissingRunsError, ParameterError, RecordError
+from lab1.experiments import CHAPTERS, duration, ensure, estimate, plan
+
+BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
+GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
+SWEEP = {"sweep_depth": [8], "sweep_learning_rates": [0.001, 0.003]}
+
+
+def short(specs):
+    return [
+        (each.seed, each.model.depth, each.training.learning_rate, each.model.family)
+        for each in specs
+    ]
+
+
+# Planning
+
+
+def test_the_plan_goes_seed_by_seed():
+    """So an interrupted plan has whole comparisons: everything under the seeds that it reached."""
+    assert short(plan("1_2", **GRID)) == [
+        (0, 2, 0.001, "MLP"),
+        (0, 2, 0.001, "ResidualMLP"),
+        (0, 8, 0.001, "MLP"),
+        (0, 8, 0.001, "ResidualMLP"),
+        (1, 2, 0.001, "MLP"),
+        (1, 2, 0.001, "ResidualMLP"),
+        (1, 8, 0.001, "MLP"),
+        (1, 8, 0.001, "ResidualMLP"),
+    ]
+
+
+def test_the_first_chapter_trains_the_plain_network_alone():
+    specs = plan("1_1", **GRID)
+    assert short(specs) == [(seed, depth, 0.001, "MLP") for seed in (0, 1) for depth in (2, 8)]
+    # The chapters share those runs, so each is trained once.
+    assert {each.key for each in specs} < {each.key for each in plan("1_2", **GRID)}
+
+
+def test_a_plan_passes_every_parameter_on():
+    training = {
+        "epochs": 7,
+        "batch_size": 32,
+        "learning_rate": 0.1,
+        "optimizer": "sgd",
+        "momentum": 0.8,
+        "weight_decay": 0.0001,
+        "schedule": "one-cycle",
+        "precision": "bf16",
+        "augmentation": "crop",
+        "validation_size": 400,
+        "monitor": "validation_loss",
+        "patience": 3,
+        "minimum_improvement": 0.001,
+    }
+    (spec,) = plan(
+        "1_1",
+        dataset="smoke-grey",
+        depth=3,
+        seeds=5,
+        width=12,
+        activation="gelu",
+        dropout_rate=0.1,
+        **training,
+    )
+    assert spec == RunSpec(
+        ModelSpec("MLP", 3, 12, "gelu", 0.1), "smoke-grey", TrainingConfig(**training), 5
+    )
+
+
+def test_the_sweep_leaves_out_the_base_rate():
+    assert short(plan("1_1", **GRID, **SWEEP)) == [
+        (0, 2, 0.001, "MLP"),
+        (0, 8, 0.001, "MLP"),
+        (0, 8, 0.003, "MLP"),
+        (1, 2, 0.001, "MLP"),
+        (1, 8, 0.001, "MLP"),
+        (1, 8, 0.003, "MLP"),
+    ]
+
+
+def test_no_run_is_planned_twice():
+    rates = [0.001, 0.002, 0.003]
+    specs = plan("1_2", **GRID, sweep_depth=[2, 8], sweep_learning_rates=rates, learning_rate=0.002)
+    assert len(specs) == len({each.key for each in specs}) == 2 * 2 * 2 * 3
+
+
+def test_asking_for_one_depth_drops_the_sweep_of_the_others():
+    values = {**GRID, **SWEEP, "depth": "4", "seeds": [0]}
+    assert short(plan("1_1", **values)) == [(0, 4, 0.001, "MLP")]
+    assert short(plan("1_1", **{**values, "depth": "8"})) == [
+        (0, 8, 0.001, "MLP"),
+        (0, 8, 0.003, "MLP"),
+    ]
+
+
+@pytest.mark.parametrize("sweep", [{"sweep_depth": [8]}, {"sweep_learning_rates": [0.1]}, {}])
+def test_half_a_sweep_is_none(sweep):
+    assert len(plan("1_1", **GRID, **sweep)) == 4
+    assert len(plan("1_1", **GRID, **dict.fromkeys(sweep))) == 4
+
+
+def test_texts_plan_what_the_values_do():
+    texts = {"dataset": "smoke-grey", "width": "16", "validation_size": "500"}
+    assert plan("1_1", **texts, depth="2,8", seeds="[0, 1]", patience="none") == plan("1_1", **GRID)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"depth": 0}, ("depth = 0", "from 1 to 1024")),
+        ({"depth": [2, "four"]}, ("depth = 'four'", "an integer")),
+        ({"seeds": []}, ("seeds = []", "an integer")),
+        ({"seeds": [0, 0]}, ("seeds names 0 more than once",)),
+        ({"learning_rate": float("nan")}, ("learning_rate = nan", "a number above 0")),
+        ({"dataset": "imagenet"}, ("dataset = 'imagenet'", "mnist")),
+        ({"epochs": True}, ("epochs = True", "an integer")),
+        ({"epoch": 3}, ("unknown parameter 'epoch'", "epochs")),
+        ({"seed": 3}, ("unknown parameter 'seed'", "seeds")),
+        ({"family": "MLP"}, ("unknown parameter 'family'",)),
+        ({"device": "cpu"}, ("unknown parameter 'device'",)),
+        # Each is in range by itself; together they are not.
+        ({"patience": 3, "validation_size": 0}, ("patience = 3", "validation_size")),
+        ({"validation_size": 3991}, ("validation_size = 3991", "from 0 to 3990")),
+    ],
+)
+def test_what_is_not_allowed_is_refused_by_chapter(chapter, change, words):
+    with pytest.raises(ParameterError) as caught:
+        plan(chapter, **{**GRID, **change})
+    message = str(caught.value)
+    for each in (f"chapter {chapter}", *words):
+        assert each in message
+
+
+@pytest.mark.parametrize("left_out", ["dataset", "depth", "seeds", "width"])
+def test_a_required_parameter_is_asked_for(left_out):
+    values = {name: value for name, value in GRID.items() if name != left_out}
+    with pytest.raises(ParameterError, match=f"chapter 1_1: needs a value for {left_out}$"):
+        plan("1_1", **values)
+
+
+def test_all_missing_parameters_are_named_at_once():
+    with pytest.raises(ParameterError, match="needs a value for depth, seeds"):
+        plan("1_1", **BASE)
+
+
+def test_an_unknown_chapter_is_told_the_known_ones():
+    for ask in (plan, lambda name: experiments.check_parameters(name, {}), experiments.chapter):
+        with pytest.raises(ParameterError, match=r"chapter '9_9' is not allowed; .*1_1, 1_2"):
+            ask("9_9")
+
+
+def test_parameters_are_checked_without_being_complete():
+    assert experiments.check_parameters("1_1", {"depth": "4"}) == {"depth": (4,)}
+    with pytest.raises(ParameterError, match=r"^report\.yml: depth = 0"):
+        experiments.check_parameters("1_1", {"depth": 0}, "report.yml")
+
+
+# Getting the runs
+
+
+@pytest.fixture
+def trained(monkeypatch, make_record):
+    """Stands in for the training half; lists what was asked of it, a list per call."""
+    calls = []
+
+    class Engine:
+        @staticmethod
+        def check(specs, options):
+            calls.append(("check", [each.key for each in specs], options))
+
+        @staticmethod
+        def train_all(specs, options, store, on_finished):
+            calls.append(("train", [each.key for each in specs], options))
+            for spec in specs:
+                record = make_record(
+                    spec.model.family,
+                    spec.model.depth,
+                    spec.seed,
+                    learning_rate=spec.training.learning_rate,
+                    epochs=spec.training.epochs,
+                )
+                assert record.key == spec.key
+                store.write(record)
+                on_finished(record)
+
+    # In place of the real ones, which need torch: the package and its engine.
+    monkeypatch.setitem(sys.modules, "lab1.training", type("training", (), {"engine": Engine}))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: object() if name == "torch" else find_spec(name, *rest),
+    )
+    return calls
+
+
+def test_only_what_is_missing_is_trained(trained, store, make_record, make_spec):
+    specs = [make_spec(seed=seed) for seed in range(4)]
+    for seed in (0, 2):
+        store.write(make_record(seed=seed, accuracy=0.5))
+    options = RuntimeOptions(device="cpu")
+    records = ensure(specs, options, store)
+    wanted = [specs[1].key, specs[3].key]
+    assert trained == [("check", wanted, options), ("train", wanted, options)]
+    assert [each.key for each in records] == [each.key for each in specs]
+    assert [each.test["accuracy"] for each in records] == [0.5, 0.9, 0.5, 0.9]
+
+
+def test_nothing_is_trained_where_nothing_is_missing(trained, store, make_record):
+    records = [make_record(seed=seed) for seed in (1, 0)]
+    for record in records:
+        store.write(record)
+    assert ensure([each.spec for each in records], store=store) == records
+    assert trained == []
+
+
+def test_a_published_record_is_not_trained_again(trained, store, make_record):
+    record = make_record()
+    store.write(record)
+    store.promote(record)
+    assert ensure([record.spec], store=store) == [record]
+    assert trained == []
+
+
+def test_the_records_come_in_the_order_of_the_specs(trained, store):
+    specs = plan("1_2", **GRID, epochs=3)[::-1]
+    assert [each.spec for each in ensure(specs, store=store)] == specs
+
+
+def test_a_second_time_nothing_is_missing(trained, store):
+    specs = plan("1_1", **GRID, epochs=3)
+    first = ensure(specs, store=store)
+    assert experiments.missing(specs, store) == []
+    assert ensure(specs, store=store) == first
+    assert [what for what, *_ in trained] == ["check", "train"]
+
+
+def test_without_a_store_ones_own_folders_are_used(trained, laboratory, tmp_path, make_spec):
+    (record,) = ensure([make_spec()])
+    assert (tmp_path / "runs" / record.name / "record.json").exists()
+
+
+def test_missing_names_the_runs_without_record_in_their_order(store, make_record, make_spec):
+    store.write(make_record(seed=1))
+    specs = [make_spec(seed=seed) for seed in (2, 1, 0)]
+    assert experiments.missing(specs, store) == [specs[0], specs[2]]
+
+
+def test_a_damaged_record_stops_everything(trained, store, make_record):
+    path = store.write(make_record())
+    path.write_text(path.read_text()[:99])
+    with pytest.raises(RecordError, match=r"record\.json"):
+        ensure([make_record().spec, make_record(seed=1).spec], store=store)
+    assert trained == []
+
+
+def test_without_torch_missing_runs_are_refused_with_the_remedy(
+    store, make_record, make_spec, monkeypatch
+):
+    store.write(make_record(seed=0))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    specs = [make_spec(seed=seed) for seed in range(3)]
+    with pytest.raises(MissingRunsError) as caught:
+        ensure(specs, store=store)
+    message = str(caught.value)
+    assert "2 of 3 runs have no record" in message
+    assert specs[1].title in message
+    assert "pip install -e '.[train]'" in message
+    # What is there is served all the same.
+    assert ensure(specs[:1], store=store) == [make_record(seed=0)]
+
+
+def test_progress_says_how_many_runs_and_what_came_of_each(trained, store, make_spec, capsys):
+    ensure([make_spec(seed=seed) for seed in range(2)], store=store)
+    printed, said = capsys.readouterr()
+    assert printed == ""  # a chapter's output is no place for progress
+    first, *lines = said.splitlines()
+    assert first == "training 2 missing runs"
+    assert [line[:5] for line in lines] == ["[1/2]", "[2/2]"]
+    assert make_spec().title in lines[0]
+    assert "90.00%" in lines[0]
+    assert lines[1].endswith("; 0 s left")
+
+
+def test_progress_tells_a_diverged_run(store, make_record, capsys):
+    record = make_record(stopped="diverged")
+    experiments._Progress([record.spec], [None]).finished(record)
+    assert "no test score, diverged after 3 epochs" in capsys.readouterr().err
+
+
+def test_progress_tells_the_whole_time_from_records_alike(store, make_record, make_spec, capsys):
+    specs = [make_spec(seed=1), make_spec(depth=5)]
+    experiments._Progress(specs, estimate(specs, [make_record(seconds=20.0)]))
+    assert capsys.readouterr().err == "training 2 missing runs, about 60 s\n"
+
+
+# Estimates
+
+
+def test_a_run_is_estimated_by_its_like(make_record, make_spec):
+    records = [
+        make_record(seed=0, seconds=3.0),
+        make_record(seed=1, seconds=5.0),
+        make_record(seed=2, seconds=100.0),  # the median does not mind
+        make_record(depth=32, seconds=77.0),
+        make_record("ResidualMLP", seconds=1.0),
+        make_record(dataset="smoke-colour", seconds=1.0),
+        make_record(width=17, seconds=1.0),
+    ]
+    assert estimate([make_spec()], records) == [pytest.approx(5.0)]
+    # Twice the epochs; and from the nearest depth, 33 layers instead of 3.
+    assert estimate([make_spec(epochs=6)], records) == [pytest.approx(10.0)]
+    assert estimate([make_spec(depth=4)], records) == [pytest.approx(5.0 * 5 / 3)]
+    assert estimate([make_spec(depth=31)], records) == [pytest.approx(77.0 * 32 / 33)]
+
+
+def test_a_run_that_stopped_early_counts_by_its_epochs(make_record, make_spec):
+    """The record has 3 epochs of the 30 it might have had."""
+    record = make_record(epochs=30, seconds=3.0)
+    assert estimate([make_spec(epochs=30)], [record]) == [pytest.approx(30.0)]
+
+
+def test_without_a_like_there_is_no_estimate(make_record, make_spec):
+    assert estimate([make_spec(), make_spec("ResidualMLP")], [make_record()])[1] is None
+    assert estimate([make_spec()], []) == [None]
+    assert estimate([], [make_record()]) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (43.4, "43 s"), (89, "89 s"), (720, "12 min"), (5399, "90 min"), (12600, "3.5 h")],
+)
+def test_a_duration_reads_well(seconds, words):
+    assert duration(seconds) == words

@@ -1,0 +1,224 @@
+import math
+
+import pytest
+
+from lab1 import parameters
+from lab1.errors import Lab1Error, ParameterError
+from lab1.parameters import PARAMETERS, Parameter
+
+
+@pytest.mark.parametrize("value", [0, -1, "four", 10**9, 2.0, True, "2.0", "", None, 10**400])
+def test_a_depth_that_is_no_number_of_layers_is_refused(value):
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("depth", value, "chapter 1_1")
+    message = str(caught.value)
+    if value != "":  # an empty text is an empty list, and shown as one
+        assert repr(value) in message
+    assert message.startswith("chapter 1_1: depth = ")
+    assert "an integer from 1 to 1024" in message
+
+
+@pytest.mark.parametrize("value", [[0], [4, -1], ["four"], [2, 10**9], [2.0], [True], "2, four"])
+def test_one_bad_depth_in_a_list_is_refused_by_its_value(value):
+    bad = value[-1] if isinstance(value, list) else "four"
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("depth", value)
+    assert str(caught.value).startswith(f"depth = {bad!r} is not allowed")
+
+
+@pytest.mark.parametrize("value", [[], (), "", "[]"])
+def test_no_seed_at_all_is_refused(value):
+    with pytest.raises(ParameterError, match=r"report\.yml: seeds = \[\] is not allowed"):
+        parameters.check("seeds", value, "report.yml")
+
+
+@pytest.mark.parametrize("value", [[1, 0, 1], "1,0,1", "1, 1", ["1", 1]])
+def test_a_repeated_seed_is_refused(value):
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("seeds", value, "chapter 1_2")
+    message = str(caught.value)
+    assert message.startswith("chapter 1_2: seeds names 1 more than once")
+    assert "an integer from 0 to 2147483647, without repeats" in message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, 0.0, -0.001, math.nan, math.inf, -math.inf, "nan", "inf", "1e400", "fast", 101, True, None],
+)
+def test_a_learning_rate_that_is_no_positive_number_is_refused(value):
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("learning_rate", value, "chapter 1_1")
+    assert str(caught.value) == (
+        f"chapter 1_1: learning_rate = {value!r} is not allowed; allowed: a number above 0 to 100"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("width", 0),
+        ("dropout_rate", 1),
+        ("dropout_rate", -0.1),
+        ("momentum", 1.0),
+        ("weight_decay", -1),
+        ("validation_size", -1),
+        ("validation_size", 5000.0),
+        ("patience", 0),
+        ("patience", "never"),
+        ("minimum_improvement", -0.1),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("seed", [0]),
+        ("optimizer", "adamw"),
+        ("optimizer", "Adam"),
+        ("optimizer", 1),
+        ("schedule", ""),
+        ("precision", "float16"),
+        ("augmentation", "flip"),
+        ("augmentation", None),
+        ("activation", "relu "),
+        ("dataset", "cifar"),
+        ("family", "mlp"),
+        ("monitor", "test_accuracy"),
+        ("device", ""),
+        ("data_dir", 3),
+    ],
+)
+def test_other_values_out_of_range_are_refused(name, value):
+    with pytest.raises(ParameterError) as caught:
+        parameters.check(name, value, "here")
+    assert str(caught.value) == (
+        f"here: {name} = {value!r} is not allowed; allowed: {PARAMETERS[name].allowed}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("depth", 4, (4,)),
+        ("depth", "4", (4,)),
+        ("depth", 1, (1,)),
+        ("depth", 1024, (1024,)),
+        ("depth", "[2, 4]", (2, 4)),
+        ("depth", "(8,)", (8,)),
+        ("seeds", "0,1,2", (0, 1, 2)),
+        ("seeds", "[0, 1]", (0, 1)),
+        ("seeds", [2, "0", 1], (2, 0, 1)),
+        ("seeds", range(3), (0, 1, 2)),
+        ("seed", "7", 7),
+        ("learning_rate", "1e-3", 0.001),
+        ("learning_rate", 100, 100.0),
+        ("learning_rate", 1, 1.0),
+        ("dropout_rate", 0, 0.0),
+        ("patience", "none", None),
+        ("patience", "None", None),
+        ("patience", None, None),
+        ("patience", "5", 5),
+        ("augmentation", "none", "none"),
+        ("sweep_depth", "none", None),
+        ("sweep_depth", "16, 32", (16, 32)),
+        ("sweep_learning_rates", "0.1,1e-2", (0.1, 0.01)),
+        ("schedule", "one-cycle", "one-cycle"),
+        ("data_dir", None, None),
+        ("data_dir", "/data", "/data"),
+    ],
+)
+def test_what_is_allowed_comes_back_in_its_declared_type(name, given, expected):
+    found = parameters.check(name, given)
+    assert found == expected
+    assert type(found) is type(expected)
+    if isinstance(found, tuple):
+        assert [type(each) for each in found] == [type(each) for each in expected]
+
+
+def test_none_is_refused_where_it_is_not_declared():
+    with pytest.raises(ParameterError, match="depth = 'none' is not allowed"):
+        parameters.check("depth", "none")
+    with pytest.raises(ParameterError, match="epochs = None is not allowed"):
+        parameters.check("epochs", None)
+
+
+def test_one_element_is_checked_as_one():
+    assert parameters.check_one("depth", "4") == 4
+    with pytest.raises(ParameterError, match=r"ModelSpec: depth = \[4\] is not allowed"):
+        parameters.check_one("depth", [4], "ModelSpec")
+
+
+def test_an_unknown_parameter_is_told_the_known_ones():
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("lerning_rate", 0.1, "chapter 1_1")
+    message = str(caught.value)
+    assert message.startswith("chapter 1_1: unknown parameter 'lerning_rate'; allowed: ")
+    assert message.split("allowed: ")[1].split(", ") == sorted(PARAMETERS)
+
+
+def test_without_a_place_the_message_begins_with_the_name():
+    with pytest.raises(ParameterError, match=r"^epochs = 0 is not allowed"):
+        parameters.check("epochs", 0)
+    with pytest.raises(ParameterError, match=r"^unknown parameter 'x'"):
+        parameters.check("x", 0)
+
+
+def test_a_refusal_is_shown_without_traceback_and_is_a_value_error():
+    assert issubclass(ParameterError, Lab1Error)
+    assert issubclass(ParameterError, ValueError)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_declaration_says_what_it_means_and_what_is_allowed(name):
+    declared = PARAMETERS[name]
+    assert declared.name == name
+    assert declared.meaning.strip()
+    assert any(word in declared.allowed for word in ("an integer", "a number", "a text", "one of"))
+    for choice in declared.choices:
+        assert choice in declared.allowed
+    assert declared.allowed.endswith(", or none") == declared.optional
+    assert declared.allowed.startswith("one or more, each ") == declared.many
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("depth", "one or more, each an integer from 1 to 1024"),
+        ("validation_size", "an integer from 0 to 1000000"),
+        ("dropout_rate", "a number from 0 below 1"),
+        ("learning_rate", "a number above 0 to 100"),
+        ("precision", "one of float32, bf16"),
+        ("patience", "an integer from 1 to 10000, or none"),
+        ("device", "a text"),
+    ],
+)
+def test_what_is_allowed_reads_well(name, words):
+    assert PARAMETERS[name].allowed == words
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_declared_bounds_are_kept(name):
+    """The bounds in words and the bounds that are checked are the same."""
+    declared = PARAMETERS[name]
+    step = 1 if declared.kind is int else 1e-6
+    for bound, outside in ((declared.minimum, -step), (declared.maximum, step)):
+        if bound is None:
+            continue
+        inside = declared.kind(bound)
+        assert declared.check_one(inside) == inside
+        with pytest.raises(ParameterError):
+            declared.check_one(inside + outside)
+    for bound in (declared.above, declared.below):
+        if bound is not None:
+            with pytest.raises(ParameterError):
+                declared.check_one(declared.kind(bound))
+
+
+def test_a_choice_that_is_the_word_none_is_not_taken_for_no_value():
+    parameter = Parameter("mixing", str, "", choices=("none", "some"), optional=True)
+    assert parameter.check("none") == "none"
+    assert parameter.check("off") is None
+
+
+@pytest.mark.parametrize("value", [math.inf, "inf", math.nan])
+def test_what_is_not_finite_is_refused_where_nothing_bounds_it(value):
+    with pytest.raises(ParameterError, match=r"x = .* is not allowed; allowed: a number$"):
+        Parameter("x", float, "").check(value)

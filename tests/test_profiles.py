@@ -1,0 +1,274 @@
+from pathlib import Path
+
+import pytest
+
+from lab1 import experiments, paths, profiles
+from lab1.config import DATASETS
+from lab1.errors import Lab1Error, ParameterError
+
+GRID = {"dataset": "smoke-grey", "depth": [2], "seeds": [0], "width": 16, "validation_size": 500}
+SHIPPED = sorted(
+    path.stem for path in (Path(__file__).resolve().parents[1] / "params").glob("*.yml")
+)
+
+
+@pytest.fixture
+def profile(laboratory):
+    """Writes a profile into the home-made laboratory."""
+
+    def write(text, name="mine"):
+        (laboratory / "params" / f"{name}.yml").write_text(text)
+        return name
+
+    return write
+
+
+CHAPTER = """
+chapters:
+  "1_1":
+    dataset: smoke-grey
+    depth: [2, 8]
+    seeds: [0, 1]
+    width: 16
+    validation_size: 500
+    sweep_depth: [8]
+    sweep_learning_rates: [0.01]
+"""
+
+
+# The profiles that are shipped
+
+
+def test_the_profiles_of_the_project_are_there():
+    assert profiles.names() == SHIPPED
+    assert {"report", "quick", "smoke"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_profile_loads_and_plans(name):
+    for page in profiles.pages(name):
+        assert page.profile == name
+        specs = page.plan()
+        assert len({each.key for each in specs}) == len(specs) > 0
+
+
+@pytest.mark.parametrize("name", ["report", "quick", "smoke"])
+def test_every_chapter_can_be_had_in_every_length(name):
+    assert {page.chapter for page in profiles.pages(name)} == set(experiments.CHAPTERS)
+
+
+def test_what_is_published_has_three_seeds_at_least():
+    for page in profiles.pages("report"):
+        assert len(page.parameters["seeds"]) >= 3
+
+
+def test_the_smoke_profile_needs_no_download():
+    for page in profiles.pages("smoke"):
+        assert not DATASETS[page.parameters["dataset"]].files
+
+
+def test_the_first_chapters_runs_serve_the_second():
+    first, second = (profiles.page(chapter, "report", {}) for chapter in ("1_1", "1_2"))
+    assert {each.key for each in first.plan()} < {each.key for each in second.plan()}
+
+
+# Home-made profiles
+
+
+def test_a_profile_gives_checked_parameters(profile):
+    (page,) = profiles.pages(profile(CHAPTER))
+    assert (page.name, page.chapter, page.profile) == ("1_1", "1_1", "mine")
+    assert page.parameters["depth"] == (2, 8)
+    assert len(page.plan()) == 6
+
+
+def test_only_yml_files_are_profiles(profile, laboratory):
+    profile(CHAPTER, "b")
+    profile(CHAPTER, "a")
+    (laboratory / "params" / "notes.txt").write_text("")
+    assert profiles.names() == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["fast", "mine.yml", "../params/mine", "", None, 1])
+def test_an_unknown_profile_is_told_those_that_exist(profile, name):
+    profile(CHAPTER, "other")
+    profile(CHAPTER)
+    with pytest.raises(ParameterError) as caught:
+        profiles.pages(name)
+    assert str(caught.value) == (
+        f"profile {name!r} does not exist; there are mine, other (params/*.yml)"
+    )
+
+
+def test_an_unquoted_chapter_is_explained(profile):
+    """YAML reads 1_1 as the number 11."""
+    with pytest.raises(ParameterError, match=r"mine\.yml: chapter 11 .*quotes.*\"1_1\""):
+        profiles.pages(profile(CHAPTER.replace('"1_1"', "1_1")))
+
+
+@pytest.mark.parametrize(
+    "text", ["chapters: [", "\tchapters:", "chapters: {a: b: c}", "chapters: !!python/object:x {}"]
+)
+def test_bad_yaml_is_told_with_its_file(profile, text):
+    with pytest.raises(ParameterError, match=r"^mine\.yml: not readable as YAML"):
+        profiles.pages(profile(text))
+
+
+@pytest.mark.parametrize("text", ["", "chapters:", "chapters: []", "- chapters", "3", "pages: {}"])
+def test_a_profile_without_chapters_is_told(profile, text):
+    with pytest.raises(ParameterError, match=r"^mine\.yml: needs a mapping 'chapters'"):
+        profiles.pages(profile(text))
+
+
+@pytest.mark.parametrize("values", ["", "3", "text", "[3]", "[[]]"])
+def test_a_chapter_without_parameters_is_told(profile, values):
+    with pytest.raises(ParameterError, match=r"^mine\.yml: chapter 1_1: needs a mapping"):
+        profiles.pages(profile(f'chapters:\n  "1_1": {values}\n'))
+
+
+def test_an_unknown_chapter_is_told_the_known_ones(profile):
+    with pytest.raises(ParameterError, match=r"chapter '7_7' is not allowed; allowed: 1_1, 1_2"):
+        profiles.pages(profile(CHAPTER.replace("1_1", "7_7")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("depth: [2, 8]", "depth: [0]", r"chapter 1_1: depth = 0 is not allowed.*from 1 to 1024"),
+        ("depth: [2, 8]", "depth: [2.0]", r"chapter 1_1: depth = 2\.0 is not allowed"),
+        ("seeds: [0, 1]", "seeds: []", r"chapter 1_1: seeds = \[\] is not allowed"),
+        ("seeds: [0, 1]", "seeds: [1, 1]", r"chapter 1_1: seeds names 1 more than once"),
+        ("smoke-grey", "imagenet", r"chapter 1_1: dataset = 'imagenet' is not allowed.*mnist"),
+        ("width: 16", "widht: 16", r"chapter 1_1: unknown parameter 'widht'.*width"),
+        ("width: 16\n", "\n", r"chapter 1_1: needs a value for width"),
+        ("width: 16", "width: yes", r"chapter 1_1: width = True is not allowed"),
+        ("width: 16", "width:", r"chapter 1_1: width = None is not allowed"),
+        ("width: 16", "width: 16\n    device: cpu", r"chapter 1_1: unknown parameter 'device'"),
+        (
+            "size: 500",
+            "size: 0\n    patience: 2",
+            r"chapter 1_1: .*patience = 2 needs a validation",
+        ),
+        ("size: 500", "size: 3991", r"chapter 1_1: .*validation_size = 3991 .*from 0 to 3990"),
+    ],
+)
+def test_a_bad_parameter_is_told_with_file_and_chapter(profile, old, new, words):
+    assert old in CHAPTER
+    with pytest.raises(ParameterError, match=rf"^mine\.yml: {words}"):
+        profiles.pages(profile(CHAPTER.replace(old, new)))
+
+
+@pytest.mark.parametrize("written", ["0.001", "1e-3", "1.0e-3", '"0.001"'])
+def test_a_rate_may_be_written_as_people_write_it(profile, written):
+    """YAML reads 1e-3, without a point, as a text."""
+    (page,) = profiles.pages(profile(f"{CHAPTER}    learning_rate: {written}\n"))
+    assert page.parameters["learning_rate"] == 0.001
+
+
+@pytest.mark.parametrize("written", ["none", "null", "~", ""])
+def test_no_patience_may_be_written_as_people_write_it(profile, written):
+    (page,) = profiles.pages(profile(f"{CHAPTER}    patience: {written}\n"))
+    assert page.parameters["patience"] is None
+
+
+# Several parameter sets
+
+SETS = """
+chapters:
+  "1_1":
+    - &base
+      dataset: smoke-grey
+      depth: 2
+      seeds: 0
+      width: 16
+      validation_size: 500
+    - <<: *base
+      width: 32
+      page: wide
+    - <<: *base
+      page: 2
+      activation: tanh
+"""
+
+
+def test_each_parameter_set_of_a_chapter_becomes_a_page(profile):
+    pages = profiles.pages(profile(SETS))
+    assert [page.name for page in pages] == ["1_1", "1_1-wide", "1_1-2"]
+    assert [page.chapter for page in pages] == ["1_1"] * 3
+    assert [page.plan()[0].model.width for page in pages] == [16, 32, 16]
+    assert all("page" not in page.parameters for page in pages)
+
+
+@pytest.mark.parametrize("clash", ["", "page: 2"])
+def test_two_pages_of_one_name_clash(profile, clash):
+    text = SETS.replace("page: wide", clash)
+    with pytest.raises(ParameterError, match=r"^mine\.yml: several parameter sets make the page 1"):
+        profiles.pages(profile(text))
+
+
+@pytest.mark.parametrize("name", ["Wide", "a b", "-a", "a/b", "'../a'", "yes", "''", "a_b"])
+def test_a_page_name_that_makes_no_file_name_is_refused(profile, name):
+    with pytest.raises(ParameterError, match=r"^mine\.yml: chapter 1_1: page = .* is not allowed"):
+        profiles.pages(profile(SETS.replace("page: wide", f"page: {name}")))
+
+
+# One page, changed
+
+
+def test_a_page_takes_overrides(profile):
+    page = profiles.page("1_1", profile(CHAPTER), {"depth": "4", "learning_rate": "0.1"})
+    (one, other) = page.plan()
+    assert (one.model.depth, one.training.learning_rate, one.seed) == (4, 0.1, 0)
+    assert (other.model.depth, other.seed) == (4, 1)
+    assert page.name == "1_1"
+    # The profile's own page stays as it was.
+    assert profiles.page("1_1", "mine", {}).parameters["depth"] == (2, 8)
+
+
+def test_a_page_is_the_chapters_first(profile):
+    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == 16
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"depth": "0"}, "chapter 1_1: depth = '0' is not allowed"),
+        ({"deep": "4"}, "chapter 1_1: unknown parameter 'deep'"),
+        ({"page": "wide"}, "chapter 1_1: unknown parameter 'page'"),
+    ],
+)
+def test_a_bad_override_is_refused_by_chapter(profile, overrides, words):
+    with pytest.raises(ParameterError, match=words):
+        profiles.page("1_1", profile(CHAPTER), overrides)
+
+
+def test_a_chapter_that_the_profile_lacks_is_told(profile):
+    with pytest.raises(ParameterError, match=r"'mine' has no chapter 1_2; see params/mine\.yml"):
+        profiles.page("1_2", profile(CHAPTER), {})
+    with pytest.raises(ParameterError, match="chapter '3_3' is not allowed"):
+        profiles.page("3_3", "mine", {})
+
+
+# Where a laboratory is
+
+
+def test_the_laboratory_is_found_from_the_sources():
+    root = paths.project_root()
+    assert (root / "params" / "smoke.yml").is_file()
+    assert paths.results_dir() == root / "results"
+
+
+def test_a_home_that_is_no_laboratory_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB1_HOME", str(tmp_path / "nowhere"))
+    with pytest.raises(Lab1Error, match=r"nowhere.*params/ and chapters/.*LAB1_HOME"):
+        profiles.names()
+
+
+def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
+    assert paths.runs_dir() == tmp_path / "runs"
+    assert paths.data_dir() == tmp_path / "data"
+    assert paths.data_dir("elsewhere").name == "elsewhere"
+    monkeypatch.delenv("LAB1_RUNS")
+    monkeypatch.setenv("LAB1_DATA", "")
+    assert paths.runs_dir() == laboratory / "runs"
+    assert paths.data_dir() == laboratory / "data"

@@ -1,0 +1,593 @@
+import json
+import math
+import os
+import re
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab1 import config, paths
+from lab1.config import DATASETS, RECIPE
+from lab1.errors import Lab1Error, RecordError
+from lab1.store import HISTORY_FIELDS, Store, _checksum, read_record, write_text
+
+
+def strictly(text):
+    """Parses JSON as the standard has it: without NaN and Infinity."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def files_below(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def publish(store, record, name=None):
+    """Puts a record into ``results/`` as ``promote`` would."""
+    path = store.results / f"{name or record.name}.json"
+    write_text(path, json.dumps(record.to_dict()))
+    return path
+
+
+# Writing and reading back
+
+
+def test_a_record_survives_being_written(store, make_record):
+    record = make_record(accuracy=0.1 + 0.2)  # a number whose text needs all its digits
+    path = store.write(record)
+    assert path == store.runs / record.name / "record.json"
+    assert store.path_of(record.spec) == path
+    assert store.find(record.spec) == record
+    assert read_record(path) == record
+
+
+def test_a_record_that_nobody_wrote_is_not_found(store, make_spec):
+    assert store.find(make_spec()) is None
+    assert store.path_of(make_spec()) is None
+    assert store.all() == ([], [])
+
+
+def test_a_fabricated_record_is_like_a_trained_one(make_record):
+    record = make_record()
+    assert set(record.history) == set(HISTORY_FIELDS)
+    assert {len(series) for series in record.history.values()} == {3} == {record.epochs}
+    assert record.key == record.spec.key
+    assert record.name == record.spec.name
+
+
+def test_the_file_is_plain_json_whose_series_stand_on_one_line(store, make_record):
+    text = store.write(make_record()).read_text()
+    body = strictly(text)
+    assert body["schema"] == 1
+    assert body["spec"]["recipe"] == RECIPE["MLP"]
+    assert text.endswith("}\n")
+    assert '"train_loss": [1.5, 0.8, 0.4]' in text
+
+
+def test_a_record_can_be_read_by_others_than_its_owner(store, make_record):
+    assert store.write(make_record()).stat().st_mode & 0o777 == 0o644
+
+
+def test_what_diverged_is_written_as_null_and_reads_back(store, make_record):
+    record = make_record(stopped="diverged")
+    assert math.isnan(record.history["train_loss"][-1])
+    body = strictly(store.write(record).read_text())
+    assert body["history"]["train_loss"] == [1.5, 0.8, None]
+    found = store.find(record.spec)
+    assert found.history["train_loss"] == [1.5, 0.8, None]
+    assert (found.stopped, found.test) == ("diverged", {})
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_no_infinity_reaches_a_file(store, make_record, value):
+    record = make_record(origin={"nested": [{"deep": (value, 1.0)}]})
+    body = strictly(store.write(record).read_text())
+    assert body["origin"] == {"nested": [{"deep": [None, 1.0]}]}
+
+
+@pytest.mark.parametrize(
+    "text", ["a [ b ] c", "[ 1,\n 2 ]", '[ "quoted", {x} ]', "ends in [ ", "é"]
+)
+def test_text_in_a_record_comes_back_as_it_was(store, make_record, text):
+    record = make_record(origin={"name": text, "names": [text, text]})
+    store.write(record)
+    assert store.find(record.spec) == record
+
+
+def test_the_checksum_is_of_the_content_not_of_its_layout(store, make_record):
+    record = make_record()
+    path = store.write(record)
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    assert store.find(record.spec) == record
+
+
+# Whole or not at all
+
+
+def fail(*_arguments, **_keywords):
+    raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("broken", ["replace", "fsync"])
+def test_a_record_is_written_whole_or_not_at_all(store, make_record, monkeypatch, broken):
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Path, "replace") if broken == "replace" else (os, "fsync")), fail)
+        with pytest.raises(OSError, match="disk is full"):
+            store.write(make_record())
+    assert files_below(store.runs) == {}
+    assert store.find(make_record().spec) is None
+
+
+@pytest.mark.parametrize("broken", ["replace", "fsync"])
+def test_a_failed_write_leaves_the_old_record(store, make_record, monkeypatch, broken):
+    old = make_record(accuracy=0.8)
+    store.write(old)
+    before = files_below(store.runs)
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Path, "replace") if broken == "replace" else (os, "fsync")), fail)
+        with pytest.raises(OSError, match="disk is full"):
+            store.write(make_record(accuracy=0.9))
+    assert files_below(store.runs) == before
+    assert store.find(old.spec) == old
+
+
+def test_an_interrupted_write_leaves_nothing(store, make_record, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(make_record())
+    assert files_below(store.runs) == {}
+
+
+# Damage
+
+
+def damaged(path, pattern=""):
+    return pytest.raises(RecordError, match=f"^{re.escape(str(path))}: .*{pattern}")
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -2])
+def test_a_truncated_record_is_told(store, make_record, length):
+    path = store.write(make_record())
+    path.write_text(path.read_text()[:length])
+    with damaged(path, "not readable as a run record"):
+        store.find(make_record().spec)
+
+
+def test_a_record_that_is_no_text_is_told(store, make_record):
+    path = store.write(make_record())
+    path.write_bytes(b"\xff\xfe\x00garbage")
+    with damaged(path, "not readable as a run record"):
+        store.find(make_record().spec)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"accuracy": 0.9', '"accuracy": 0.95'),
+        ('"seed": 0', '"seed": 1'),
+        ('"best_epoch": 3', '"best_epoch": 2'),
+        ('"best_epoch": 3', '"best_epoch": NaN'),
+        ('"commit": "0', '"commit": "1'),
+        ("0.8, 0.4", "0.8, 0.3"),
+        ('"checksum": "', '"checksum": "0'),
+        ('"checksum"', '"check"'),
+    ],
+)
+def test_an_edited_record_is_told(store, make_record, old, new):
+    path = store.write(make_record(accuracy=0.9))
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with damaged(path):
+        store.find(make_record().spec)
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", "null", '"text"', "3", '{"schema": 1}', '{"schema": 1, "spec": null}']
+)
+def test_foreign_json_is_told(store, make_record, text):
+    path = store.write(make_record())
+    path.write_text(text)
+    with damaged(path):
+        store.find(make_record().spec)
+
+
+def rewritten(path, change):
+    """Changes a record and gives it the right checksum, as another version of lab1 might."""
+    body = json.loads(path.read_text())
+    del body["checksum"]
+    change(body)
+    path.write_text(json.dumps({**body, "checksum": _checksum(body)}))
+
+
+def test_a_record_of_another_schema_is_told(store, make_record):
+    path = store.write(make_record())
+    rewritten(path, lambda body: body.update(schema=2))
+    with damaged(path, "schema 2; this version reads 1"):
+        store.find(make_record().spec)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.update(invented=1),
+        lambda body: body.pop("history"),
+        lambda body: body["spec"]["model"].update(invented=1),
+        lambda body: body["spec"]["model"].update(family="Transformer"),
+        lambda body: body["spec"].pop("recipe"),
+        lambda body: body["spec"].pop("seed"),
+        lambda body: body["spec"]["training"].update(epochs=0),
+    ],
+)
+def test_a_record_of_another_version_is_told(store, make_record, change):
+    path = store.write(make_record())
+    rewritten(path, change)
+    with damaged(path, "not a run record of this version"):
+        store.find(make_record().spec)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.update(key="0" * 16),
+        lambda body: body["spec"].update(seed=1),
+        lambda body: body["spec"].update(recipe=99),
+    ],
+)
+def test_a_record_whose_key_is_not_that_of_its_spec_is_told(store, make_record, change):
+    path = store.write(make_record())
+    rewritten(path, change)
+    with damaged(path, "is not the key of its spec"):
+        store.find(make_record().spec)
+
+
+def test_a_record_under_the_name_of_another_run_is_told(store, make_record):
+    one, other = make_record(seed=0), make_record(seed=1)
+    own = store.write(one)
+    own.write_text(json.dumps(other.to_dict()))
+    with damaged(own, f"holds run {other.key}, not {one.key}"):
+        store.find(one.spec)
+    published = publish(store, other, name=one.name)
+    with damaged(published, f"holds run {other.key}, not {one.key}"):
+        store.find(one.spec)
+
+
+def test_a_record_keeps_the_key_under_which_it_was_made(store, make_record, make_spec, monkeypatch):
+    """After RECIPE is raised old records stay readable, and are no answer to the new question."""
+    record = make_record()
+    store.write(record)
+    monkeypatch.setattr(config, "RECIPE", {**RECIPE, "MLP": RECIPE["MLP"] + 1})
+    assert store.find(make_spec()) is None
+    (found,), problems = store.all()
+    assert problems == []
+    assert (found.key, found.name, found.recipe) == (record.key, record.name, RECIPE["MLP"])
+
+
+# Two folders
+
+
+def test_a_published_record_comes_before_ones_own(store, make_record):
+    own, published = make_record(accuracy=0.8), make_record(accuracy=0.9)
+    store.write(own)
+    path = publish(store, published)
+    assert store.find(own.spec) == published
+    assert store.path_of(own.spec) == path
+    assert store.all() == ([published], [])
+
+
+def test_all_lists_the_records_of_both_folders(store, make_record):
+    published = [make_record(seed=seed) for seed in (0, 1)]
+    own = [make_record("ResidualMLP", seed=seed) for seed in (0, 1)]
+    for record in published:
+        publish(store, record)
+    for record in own:
+        store.write(record)
+    records, problems = store.all()
+    assert problems == []
+    assert {each.key for each in records[:2]} == {each.key for each in published}
+    assert {each.key for each in records[2:]} == {each.key for each in own}
+
+
+def test_all_reports_what_it_cannot_read_and_goes_on(store, make_record):
+    good = make_record(seed=3)
+    publish(store, good)
+    truncated = store.write(make_record(seed=0))
+    truncated.write_text(truncated.read_text()[:50])
+    edited = store.write(make_record(seed=1))
+    edited.write_text(edited.read_text().replace("0.9", "0.99"))
+    misnamed = publish(store, make_record(seed=2), name="results-of-mine")
+    records, problems = store.all()
+    assert records == [good]
+    assert len(problems) == 3
+    for path, problem in zip((misnamed, *sorted((truncated, edited))), problems, strict=True):
+        assert str(problem).startswith(f"{path}: ")
+
+
+def test_probes_are_not_taken_for_records(store, make_record):
+    record = make_record()
+    store.write(record)
+    store.write_probe(record.spec, "confusion", {"counts": [1]})
+    store.promote(record)
+    store.write(record)
+    store.write_probe(record.spec, "response", {"norms": [1]})
+    assert store.all() == ([record], [])
+
+
+def test_a_run_is_ones_own_until_it_is_published(store, make_record):
+    record = make_record()
+    assert not store.is_own(record)
+    store.write(record)
+    assert store.is_own(record)
+    store.promote(record)
+    assert not store.is_own(record)
+    store.write(record)  # trained again all the same
+    assert not store.is_own(record)
+
+
+def test_every_published_record_can_be_read_and_followed_back(tmp_path):
+    records, problems = Store(paths.results_dir(), tmp_path / "none").all()
+    assert problems == []
+    for record in records:
+        assert re.fullmatch("[0-9a-f]{40}", record.origin["commit"]), record.name
+        fingerprint = DATASETS[record.spec.dataset].fingerprint
+        assert record.origin["data_fingerprint"] == fingerprint, record.name
+
+
+def test_a_store_without_arguments_reads_the_projects_folders(tmp_path, laboratory):
+    store = Store()
+    assert store.results == laboratory / "results" == paths.results_dir()
+    assert store.runs == tmp_path / "runs"
+
+
+# Several processes
+
+WRITE_MANY_TIMES = """
+import json, sys, time
+from pathlib import Path
+from lab1.config import RunSpec
+from lab1.store import Record, Store
+store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
+record = Record.from_dict(json.loads(sys.argv[3]))
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    store.write(record)
+    assert store.find(record.spec) == record
+"""
+
+
+def test_eight_processes_that_write_one_record_leave_one_valid_file(store, make_record, python):
+    record = make_record()
+    text = json.dumps(record.to_dict())
+    processes = [python.start(WRITE_MANY_TIMES, store.results, store.runs, text) for _ in range(8)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, complaints = process.communicate(timeout=120)
+        assert process.returncode == 0, complaints
+    assert list(files_below(store.runs)) == [f"{record.name}/record.json"]
+    assert store.find(record.spec) == record
+
+
+CLAIM = """
+import json, sys
+from pathlib import Path
+from lab1.config import RunSpec
+from lab1.store import Store
+store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
+with store.claim(RunSpec.from_dict(json.loads(sys.argv[3]))) as mine:
+    print(mine, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def claimed(store, spec):
+    with store.claim(spec) as mine:
+        return mine
+
+
+def test_a_claim_excludes_other_processes_until_its_owner_is_killed(store, make_spec, python):
+    arguments = (store.results, store.runs, json.dumps(make_spec().to_dict()))
+    owner = python.start(CLAIM, *arguments)
+    assert owner.stdout.readline() == "True\n"
+    assert not claimed(store, make_spec())
+    assert claimed(store, make_spec(seed=1))
+    assert python.start(CLAIM, *arguments).stdout.readline() == "False\n"
+    owner.send_signal(signal.SIGKILL)
+    owner.wait(timeout=60)
+    assert claimed(store, make_spec())
+
+
+def test_a_claim_ends_with_its_block_however_it_ends(store, make_spec):
+    with store.claim(make_spec()) as mine:
+        assert mine
+        assert not claimed(store, make_spec())
+    assert claimed(store, make_spec())
+    with pytest.raises(ZeroDivisionError), store.claim(make_spec()):
+        raise ZeroDivisionError
+    assert claimed(store, make_spec())
+
+
+def test_a_claim_is_no_record(store, make_spec):
+    assert claimed(store, make_spec())
+    assert store.find(make_spec()) is None
+    assert store.all() == ([], [])
+
+
+# Publishing
+
+
+def with_everything(store, record):
+    """A run as training leaves it: record, probes and weights."""
+    store.write(record)
+    store.write_probe(record.spec, "confusion", {"counts": [[9, 1], [0, 10]]})
+    store.write_probe(record.spec, "response", {"norms": [1.0, 0.5]})
+    (store.run_dir(record.spec) / "weights.pt").write_bytes(b"weights")
+
+
+def test_promote_moves_the_record_and_its_probes_but_not_the_weights(store, make_record):
+    record = make_record()
+    with_everything(store, record)
+    before = files_below(store.runs)
+    target = store.promote(record)
+    assert target == store.results / f"{record.name}.json"
+    assert files_below(store.runs) == {f"{record.name}/weights.pt": b"weights"}
+    assert files_below(store.results) == {
+        f"{record.name}.json": before[f"{record.name}/record.json"],
+        f"{record.name}.confusion.json": before[f"{record.name}/confusion.json"],
+        f"{record.name}.response.json": before[f"{record.name}/response.json"],
+    }
+    assert store.find(record.spec) == record
+    assert store.find_probe(record.spec, "confusion") == {"counts": [[9, 1], [0, 10]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"commit": "unknown"}, "trained from commit 'unknown'"),
+        ({"commit": ""}, "trained from commit 'unknown'"),
+        ({"commit": "0123456-dirty"}, "trained from commit '0123456-dirty'"),
+        ({"data_fingerprint": "0" * 64}, "undeclared fingerprint"),
+        ({"data_fingerprint": None}, "undeclared fingerprint"),
+    ],
+)
+def test_promote_refuses_what_could_not_be_followed_back(store, make_record, change, reason):
+    record = make_record()
+    record = replace(record, origin={**record.origin, **change})
+    with_everything(store, record)
+    before = files_below(store.runs)
+    with pytest.raises(RecordError, match=reason) as caught:
+        store.promote(record)
+    assert str(store.run_dir(record.spec)) in str(caught.value)
+    assert files_below(store.runs) == before
+    assert not store.results.exists() or files_below(store.results) == {}
+
+
+def test_promote_refuses_an_origin_without_commit_and_fingerprint(store, make_record):
+    record = make_record(origin={})
+    with_everything(store, record)
+    with pytest.raises(RecordError, match="trained from commit"):
+        store.promote(record)
+
+
+def test_a_promotion_that_fails_loses_nothing(store, make_record, monkeypatch):
+    record = make_record()
+    with_everything(store, record)
+    before = files_below(store.runs)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(OSError, match="disk is full"):
+            store.promote(record)
+    assert files_below(store.runs) == before
+    assert files_below(store.results) == {}
+    store.promote(record)
+    assert store.find(record.spec) == record
+
+
+# Probes
+
+
+def test_a_probe_survives_being_written(store, make_spec):
+    content = {"counts": [[1, 2], [3, 4]], "norm": 0.1 + 0.2, "nested": {"label": "a", "no": None}}
+    path = store.write_probe(make_spec(), "confusion-matrix", content)
+    assert path == store.runs / make_spec().name / "confusion-matrix.json"
+    assert store.find_probe(make_spec(), "confusion-matrix") == content
+    assert store.find_probe(make_spec(), "response") is None
+    assert store.find_probe(make_spec(seed=1), "confusion-matrix") is None
+    strictly(path.read_text())
+
+
+def test_a_published_probe_comes_before_ones_own(store, make_record):
+    record = make_record()
+    store.write(record)
+    store.write_probe(record.spec, "response", {"from": "results"})
+    store.promote(record)
+    store.write_probe(record.spec, "response", {"from": "runs"})
+    assert store.find_probe(record.spec, "response") == {"from": "results"}
+
+
+def test_a_probe_writes_null_for_what_json_does_not_know(store, make_spec):
+    path = store.write_probe(make_spec(), "response", {"norms": [1.0, math.nan, math.inf]})
+    strictly(path.read_text())
+    assert store.find_probe(make_spec(), "response") == {"norms": [1.0, None, None]}
+
+
+@pytest.mark.parametrize("text", ["a [ b ] c", "[ 1,\n 2 ]"])
+def test_text_in_a_probe_comes_back_as_it_was(store, make_spec, text):
+    store.write_probe(make_spec(), "words", {"text": text})
+    assert store.find_probe(make_spec(), "words") == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "content", [{1: "a number for a name"}, {"deep": {None: 1}}, {"set": {1}}, {"path": Path()}]
+)
+def test_a_probe_that_is_no_plain_json_is_refused_when_it_is_written(store, make_spec, content):
+    """And not when it is read, with the model that it was measured on long gone."""
+    with pytest.raises((TypeError, Lab1Error)):
+        store.write_probe(make_spec(), "response", content)
+    assert store.find_probe(make_spec(), "response") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:40],
+        lambda text: "",
+        lambda text: "{}",
+        lambda text: "[]",
+        lambda text: '["checksum"]',
+        lambda text: "null",
+        lambda text: text.replace("0.25", "0.5"),
+        lambda text: text.replace("0.25", "NaN"),
+        lambda text: text.replace('"checksum": "', '"checksum": "0'),
+    ],
+)
+def test_a_damaged_probe_is_told(store, make_spec, damage):
+    path = store.write_probe(make_spec(), "response", {"norm": 0.25})
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(RecordError, match=re.escape(str(path))):
+        store.find_probe(make_spec(), "response")
+
+
+def test_the_probe_of_another_run_or_name_is_told(store, make_spec):
+    foreign = store.write_probe(make_spec(seed=1), "response", {"norm": 0.25})
+    own = store.write_probe(make_spec(seed=0), "response", {"norm": 0.5})
+    own.write_bytes(foreign.read_bytes())
+    with pytest.raises(RecordError, match="the probe of another run"):
+        store.find_probe(make_spec(seed=0), "response")
+    renamed = foreign.with_name("confusion.json")
+    renamed.write_bytes(foreign.read_bytes())
+    with pytest.raises(RecordError, match=re.escape(str(renamed))):
+        store.find_probe(make_spec(seed=1), "confusion")
+
+
+@pytest.mark.parametrize(
+    "name", ["record", "", "Response", "1st", "a b", "../escape", "a/b", "a.b", "-a", "a\n"]
+)
+def test_a_probe_name_that_makes_no_file_name_is_refused(store, make_spec, name):
+    with pytest.raises(Lab1Error, match="is not allowed; allowed: small letters"):
+        store.write_probe(make_spec(), name, {})
+    with pytest.raises(Lab1Error, match="is not allowed; allowed: small letters"):
+        store.find_probe(make_spec(), name)
+    assert not store.runs.exists()
+
+
+def test_a_record_takes_the_key_of_its_spec_unless_told(make_record):
+    record = make_record()
+    assert replace(record, key="").key == record.spec.key
+    assert replace(record, key="0" * 16).key == "0" * 16

@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from lab1.parameters import PARAMETERS
+from lab1.training.augmentation import AUGMENTATIONS, Normalize, random_crop, random_flip
+
+SHAPE = (64, 3, 7, 5)  # higher than wide, so that rows taken for columns show
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(1, 256, SHAPE, generator=generator).to(torch.uint8)
+
+
+def generator(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+def windows(image, padding):
+    """Every crop of one image, by its offset, taken slowly."""
+    channels, height, width = image.shape
+    padded = torch.zeros(channels, height + 2 * padding, width + 2 * padding, dtype=torch.uint8)
+    padded[:, padding : padding + height, padding : padding + width] = image
+    return {
+        (row, column): padded[:, row : row + height, column : column + width]
+        for row in range(2 * padding + 1)
+        for column in range(2 * padding + 1)
+    }
+
+
+@pytest.mark.parametrize("padding", [1, 4])
+def test_a_crop_is_a_window_of_the_padded_image(images, padding):
+    """Image by image, the slow way, without knowing what was drawn."""
+    found = set()
+    for image, crop in zip(images, random_crop(images, generator(), padding), strict=True):
+        (offset,) = [  # one, and no more
+            offset
+            for offset, window in windows(image, padding).items()
+            if torch.equal(window, crop)
+        ]
+        found.add(offset)
+    # Sixty-four draws reach every row and every column.
+    assert {row for row, _ in found} == set(range(2 * padding + 1))
+    assert {column for _, column in found} == set(range(2 * padding + 1))
+    # Rows and columns are drawn apart.
+    assert len({row - column for row, column in found}) > 2 * padding
+
+
+def test_crops_follow_the_generator(images):
+    offsets = torch.randint(9, (2, len(images)), generator=generator())
+    for image, crop, row, column in zip(
+        images, random_crop(images, generator()), *offsets.tolist(), strict=True
+    ):
+        assert torch.equal(crop, windows(image, 4)[row, column])
+
+
+def test_a_flip_mirrors_left_to_right_or_not_at_all(images):
+    flipped = random_flip(images, generator())
+    mirrored = 0
+    for before, after in zip(images, flipped, strict=True):
+        as_it_was = torch.equal(after, before)
+        reversed_rows = torch.stack([before[:, :, column] for column in (4, 3, 2, 1, 0)], 2)
+        assert as_it_was or torch.equal(after, reversed_rows)
+        mirrored += not as_it_was
+    assert 16 < mirrored < 48  # half of 64, four standard deviations each way
+
+
+def test_crop_flip_does_both(images):
+    both = AUGMENTATIONS["crop-flip"](images, generator())
+    drawn = generator()
+    assert torch.equal(both, random_flip(random_crop(images, drawn), drawn))
+    assert not torch.equal(both, random_crop(images, generator()))
+
+
+@pytest.mark.parametrize("name", [name for name, function in AUGMENTATIONS.items() if function])
+def test_augmentation_draws_from_its_generator_alone(images, name):
+    before, copy = torch.get_rng_state(), images.clone()
+    first = AUGMENTATIONS[name](images, generator(1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(images, copy)
+    assert first.dtype == torch.uint8
+    assert first.shape == images.shape
+    torch.rand(5)
+    assert torch.equal(AUGMENTATIONS[name](images, generator(1)), first)
+    assert not torch.equal(AUGMENTATIONS[name](images, generator(2)), first)
+    moved = generator(1)
+    AUGMENTATIONS[name](images, moved)
+    assert not torch.equal(AUGMENTATIONS[name](images, moved), first)
+
+
+def test_every_augmentation_that_can_be_named_exists():
+    assert set(AUGMENTATIONS) == set(PARAMETERS["augmentation"].choices)
+    assert AUGMENTATIONS["none"] is None
+
+
+def test_normalize_is_the_formula(images):
+    mean, std = (0.1, 0.4, 0.7), (0.2, 0.3, 0.5)
+    inputs = Normalize(mean, std, torch.device("cpu"))(images)
+    assert inputs.dtype == torch.float32
+    assert inputs.shape == images.shape
+    for channel in range(3):
+        expected = (images[:, channel].double() / 255 - mean[channel]) / std[channel]
+        torch.testing.assert_close(inputs[:, channel].double(), expected, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,309 @@
+import gzip
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from lab1 import config
+from lab1.config import DATASETS, files_fingerprint
+from lab1.errors import DataError, ParameterError
+from lab1.training import data
+from lab1.training.data import ImageSet, split
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Where the real files may lie.  Read here, before the tests are kept away from all of these.
+PLACES = [
+    Path(os.environ.get("LAB1_DATA") or ROOT / "data"),
+    ROOT / "data",
+    ROOT.parent / "shared" / "data",
+]
+REAL = next((place for place in PLACES if (place / "MNIST" / "raw").is_dir()), None)
+
+
+# Reading MNIST's format, from a tiny data set in it
+
+#: Higher than wide, and no value twice: rows taken for columns or images for one another show.
+TRAIN = np.arange(24, dtype=np.uint8).reshape(4, 1, 3, 2) + 200
+TEST = np.arange(12, dtype=np.uint8).reshape(2, 1, 3, 2)
+CONTENTS = {
+    "train-images-idx3-ubyte": b"\0\0\x08\x03"
+    + b"\0\0\0\x04\0\0\0\x03\0\0\0\x02"
+    + TRAIN.tobytes(),
+    "train-labels-idx1-ubyte": b"\0\0\x08\x01" + b"\0\0\0\x04" + bytes([1, 0, 2, 1]),
+    "t10k-images-idx3-ubyte": b"\0\0\x08\x03" + b"\0\0\0\x02\0\0\0\x03\0\0\0\x02" + TEST.tobytes(),
+    "t10k-labels-idx1-ubyte": b"\0\0\x08\x01" + b"\0\0\0\x02" + bytes([2, 0]),
+}
+FILES = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Declares, under the name ``mnist``, a data set of four and two images."""
+    declared = replace(
+        DATASETS["mnist"],
+        image_shape=(1, 3, 2),
+        train_size=4,
+        test_size=2,
+        files=FILES,
+        fingerprint=files_fingerprint(FILES),
+    )
+    monkeypatch.setitem(config.DATASETS, "mnist", declared)
+    return declared
+
+
+def write(root, contents=CONTENTS):
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_images_and_labels_are_read_as_they_lie_in_the_files(tiny, tmp_path):
+    write(tmp_path)
+    loaded = data.load("mnist", str(tmp_path))
+    assert torch.equal(loaded.train.images, torch.from_numpy(TRAIN))
+    assert torch.equal(loaded.test.images, torch.from_numpy(TEST))
+    assert loaded.train.labels.tolist() == [1, 0, 2, 1]
+    assert loaded.test.labels.tolist() == [2, 0]
+    assert loaded.declared is tiny
+    assert loaded.fingerprint == tiny.fingerprint
+    assert str(tmp_path) not in loaded.source  # a record is published, a home folder is not
+
+
+def test_the_data_root_is_the_environments_unless_given(tiny, tmp_path):
+    write(tmp_path / "data")
+    assert len(data.load("mnist").train) == 4
+
+
+def test_what_was_read_can_be_changed_without_harm(tiny, tmp_path):
+    write(tmp_path)
+    data.load("mnist", str(tmp_path)).train.images.zero_()
+    assert data.load("mnist", str(tmp_path)).train.images.any()
+
+
+def test_missing_files_without_network_are_told_with_the_remedy(tiny, tmp_path):
+    folder = write(tmp_path)
+    for name in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        (folder / name).unlink()
+    with pytest.raises(DataError) as caught:
+        data.load("mnist", str(tmp_path))
+    message = str(caught.value)
+    assert str(folder) in message
+    assert "missing: train-images-idx3-ubyte, t10k-labels-idx1-ubyte" in message
+    assert "Error downloading" in message
+    assert "Copy the four files there" in message
+    assert "LAB1_DATA" in message
+
+
+@pytest.mark.parametrize("error", [OSError("no route to host"), gzip.BadGzipFile("not gzip")])
+def test_every_way_that_a_download_fails_is_told(tiny, tmp_path, monkeypatch, error):
+    def fail(*_arguments, **_keywords):
+        raise error
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", fail)
+    with pytest.raises(DataError, match=f"could not be downloaded: {error}"):
+        data.load("mnist", str(tmp_path / "nowhere"))
+
+
+def test_missing_files_are_downloaded_into_the_data_root(tiny, tmp_path, monkeypatch):
+    asked = []
+
+    def download(root, download):
+        asked.append((root, download))
+        write(Path(root))
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", download)
+    for _ in range(2):
+        assert len(data.load("mnist", str(tmp_path)).train) == 4
+    assert asked == [(str(tmp_path), True)]
+
+
+def test_a_download_of_something_else_is_not_taken(tiny, tmp_path, monkeypatch):
+    changed = {**CONTENTS, "train-labels-idx1-ubyte": b"something else"}
+    monkeypatch.setattr(
+        torchvision.datasets, "MNIST", lambda root, download: write(Path(root), changed)
+    )
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: not the declared file"):
+        data.load("mnist", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.parametrize(
+    ("damage", "hint"),
+    [
+        (lambda content: content[:-1], "it has {length} bytes"),
+        (lambda content: b"", "it has 0 bytes"),
+        (gzip.compress, "it is still gzipped"),
+        (lambda content: content[:-1] + b"\xff", "it has {length} bytes"),
+    ],
+    ids=["truncated", "empty", "gzipped", "wrong"],
+)
+def test_a_file_that_is_not_the_declared_one_is_told(tiny, tmp_path, name, damage, hint):
+    content = damage(CONTENTS[name])
+    folder = write(tmp_path, {**CONTENTS, name: content})
+    with pytest.raises(DataError) as caught:
+        data.load("mnist", str(tmp_path))
+    message = str(caught.value)
+    assert message.startswith(f"{folder / name}: not the declared file of MNIST")
+    assert f"expected SHA-256 {FILES[name]}, found {hashlib.sha256(content).hexdigest()}" in message
+    assert hint.format(length=len(content)) in message
+    assert "Delete it" in message
+
+
+def test_files_under_each_others_names_are_told(tiny, tmp_path):
+    swapped = {
+        **CONTENTS,
+        "train-labels-idx1-ubyte": CONTENTS["t10k-labels-idx1-ubyte"],
+        "t10k-labels-idx1-ubyte": CONTENTS["train-labels-idx1-ubyte"],
+    }
+    write(tmp_path, swapped)
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: not the declared file"):
+        data.load("mnist", str(tmp_path))
+
+
+def test_a_file_that_cannot_be_read_is_told(tiny, tmp_path):
+    folder = write(tmp_path)
+    (folder / "train-labels-idx1-ubyte").unlink()
+    (folder / "train-labels-idx1-ubyte").mkdir()
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: cannot be read"):
+        data.load("mnist", str(tmp_path))
+
+
+@pytest.mark.skipif(REAL is None, reason=f"MNIST is in none of {', '.join(map(str, PLACES))}")
+def test_the_real_mnist_is_as_declared():
+    loaded = data.load("mnist", str(REAL))
+    declared = DATASETS["mnist"]
+    assert loaded.fingerprint == declared.fingerprint
+    assert loaded.train.images.shape == (60_000, 1, 28, 28)
+    assert loaded.test.images.shape == (10_000, 1, 28, 28)
+    assert torch.bincount(loaded.train.labels).tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
+    ]  # fmt: skip
+    assert loaded.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert loaded.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    # The first inked row of the first image, a five that begins at its upper right.
+    assert loaded.train.images[0, 0, 5, 12:24].tolist() == [
+        3, 18, 18, 18, 126, 136, 175, 26, 166, 255, 247, 127,
+    ]  # fmt: skip
+    pixels = loaded.train.images.float() / 255
+    assert float(pixels.mean()) == pytest.approx(declared.mean[0], abs=1e-4)
+    assert float(pixels.std()) == pytest.approx(declared.std[0], abs=1e-4)
+
+
+# Sets of images
+
+
+def test_images_and_labels_must_fit():
+    images, labels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
+    assert len(ImageSet(images, labels)) == 3
+    with pytest.raises(ParameterError, match=r"images must be uint8.*got torch\.float32"):
+        ImageSet(images.float(), labels)
+    with pytest.raises(ParameterError, match=r"images must be uint8.*shape \(3, 2, 2\)"):
+        ImageSet(images[:, 0], labels)
+    with pytest.raises(ParameterError, match=r"labels must be int64 of shape \(3,\).*int32"):
+        ImageSet(images, labels.int())
+    with pytest.raises(ParameterError, match=r"labels must be int64 of shape \(3,\).*\(2,\)"):
+        ImageSet(images, labels[:2])
+
+
+def test_take_keeps_images_and_labels_together():
+    numbered = made([0, 1, 2, 1])
+    taken = numbered.take(torch.tensor([3, 0]))
+    assert numbers(taken) == [3, 0]
+    assert taken.labels.tolist() == [1, 0]
+
+
+# Splitting
+
+
+def made(labels):
+    """A set of one-pixel images that are numbered in their two channels."""
+    count = torch.arange(len(labels))
+    images = torch.stack([count // 256, count % 256], 1).to(torch.uint8)
+    return ImageSet(images[:, :, None, None], torch.as_tensor(labels, dtype=torch.int64))
+
+
+def numbers(images):
+    high, low = images.images.flatten(1).T.int()
+    return (256 * high + low).tolist()
+
+
+@pytest.mark.parametrize("size", [1, 7, 30, 99, 500, 899, 990])
+def test_a_split_is_disjoint_and_complete(size):
+    whole = made(torch.arange(1000) % 10)
+    train, validation = split(whole, size, seed=0)
+    assert len(validation) == size
+    assert sorted(numbers(train) + numbers(validation)) == list(range(1000))
+    for part in (train, validation):
+        # Still in their order, and with their own labels.
+        assert numbers(part) == sorted(numbers(part))
+        assert part.labels.tolist() == [number % 10 for number in numbers(part)]
+
+
+@pytest.mark.parametrize("counts", [[100] * 10, [5, 50, 500], [1000, 3, 300, 7], [2, 2]])
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_every_class_gives_its_share_within_one(counts, share):
+    whole = made(torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)))
+    size = max(1, int(share * len(whole)))
+    _, validation = split(whole, size, seed=3)
+    assert len(validation) == size
+    given = torch.bincount(validation.labels, minlength=len(counts)).tolist()
+    for count, held_out in zip(counts, given, strict=True):
+        assert abs(held_out - size * count / len(whole)) < 1
+
+
+def test_classes_need_not_be_numbered_from_zero():
+    _, validation = split(made([7, 3] * 20), 10, seed=0)
+    assert validation.labels.sort().values.tolist() == [3] * 5 + [7] * 5
+
+
+def test_the_seed_alone_decides_on_the_split():
+    whole = made(torch.arange(1000) % 10)
+    before = torch.get_rng_state()
+    first = numbers(split(whole, 100, seed=0)[1])
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    assert numbers(split(whole, 100, seed=0)[1]) == first
+    other = numbers(split(whole, 100, seed=1)[1])
+    assert other != first
+    # By chance a tenth would be in both.
+    assert len(set(first) & set(other)) < 30
+
+
+def test_the_split_is_drawn_class_by_class():
+    """Else a seed would hold out the same places of every class, as when each began anew."""
+    _, validation = split(made(torch.arange(1000) % 10), 100, seed=0)
+    places = [
+        tuple(number // 10 for number in numbers(validation) if number % 10 == label)
+        for label in range(10)
+    ]
+    assert len(set(places)) == 10
+
+
+def test_size_zero_holds_out_nothing():
+    whole = made([0, 1] * 5)
+    train, validation = split(whole, 0, seed=0)
+    assert validation is None
+    assert numbers(train) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("counts", "size", "emptied"),
+    [([5, 5], 9, 0), ([5, 5], 10, 0), ([95, 1], 95, 1), ([9, 1], 20, 0)],
+)
+def test_a_class_left_without_training_images_is_refused(counts, size, emptied):
+    whole = made(torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)))
+    with pytest.raises(ParameterError, match=rf"validation_size = {size} leaves class {emptied} "):
+        split(whole, size, seed=0)
+
+
+def test_one_image_of_each_class_is_enough_to_train_on():
+    train, _ = split(made([0, 1] * 5), 8, seed=0)
+    assert sorted(train.labels.tolist()) == [0, 1]

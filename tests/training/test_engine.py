@@ -1,0 +1,502 @@
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import torch
+
+from lab1 import __version__, experiments
+from lab1.config import DATASETS, RuntimeOptions
+from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
+from lab1.store import HISTORY_FIELDS
+from lab1.training import data, engine, models, origin
+from lab1.training.callbacks import load_weights
+from lab1.training.engine import train_all, train_run
+from lab1.training.trainer import StreamlinedTrainer
+
+OPTIONS = RuntimeOptions(device="cpu", progress=False)
+
+
+@pytest.fixture
+def tiny(make_spec):
+    """Makes the spec of a run that takes a fraction of a second."""
+
+    def make(**keywords):
+        defaults = {"width": 8, "epochs": 2, "batch_size": 64, "validation_size": 3700}
+        return make_spec(**{**defaults, **keywords})
+
+    return make
+
+
+@pytest.fixture
+def fake_runs(monkeypatch, make_record):
+    """Stands in for training; lists the seeds that were trained, and fails for those told to."""
+
+    class Runs(list):
+        failing = ()
+
+    runs = Runs()
+
+    def train(spec, options, store=None):
+        runs.append(spec.seed)
+        if spec.seed in runs.failing:
+            raise ZeroDivisionError(f"seed {spec.seed} is unlucky")
+        return replace(make_record(seed=spec.seed), spec=spec, key=spec.key)
+
+    monkeypatch.setattr(engine, "train_run", train)
+    return runs
+
+
+# One run
+
+
+@pytest.mark.parametrize("family", models.MODELS)
+def test_a_run_becomes_a_record(tiny, store, family):
+    spec = tiny(family=family, depth=3)
+    record = train_run(spec, OPTIONS, store)
+    assert record.spec == spec
+    assert (record.key, record.recipe) == (spec.key, spec.recipe)
+    assert (record.epochs, record.stopped) == (2, "all epochs")
+    assert record.best_epoch in (1, 2)
+    assert set(record.history) == set(HISTORY_FIELDS)
+    assert {len(series) for series in record.history.values()} == {2}
+    multiplications = 784 * 8 + 2 * 8 * 8 + 8 * 10
+    assert record.parameters == multiplications + 3 * 8 + 10
+    assert record.flops == 2 * multiplications
+    assert record.seconds >= sum(record.history["seconds"]) > 0
+    assert record.test["count"] == 1000
+    assert record.test["accuracy"] == (1000 - record.test["errors"]) / 1000
+    assert record.test["loss"] > 0
+
+
+def test_a_run_says_where_it_came_from(tiny, store, monkeypatch):
+    monkeypatch.setenv("LAB1_COMMIT", "0123abcd")
+    origin.commit.cache_clear()
+    try:
+        before = datetime.now(UTC) - timedelta(seconds=1)
+        came_from = train_run(tiny(), OPTIONS, store).origin
+        after = datetime.now(UTC)
+    finally:
+        origin.commit.cache_clear()
+    assert came_from["commit"] == "0123abcd"
+    assert set(came_from["versions"]) == {"lab1", "python", "torch", "torchvision", "numpy"}
+    assert came_from["versions"]["lab1"] == __version__
+    assert came_from["versions"]["torch"] == torch.__version__
+    assert came_from["device"]["kind"] == "cpu"
+    assert came_from["device"]["threads"] == torch.get_num_threads()
+    assert came_from["data_source"] == "built in"
+    assert came_from["data_fingerprint"] == DATASETS["smoke-grey"].fingerprint
+    started, ended = (datetime.fromisoformat(came_from[name]) for name in ("started", "ended"))
+    assert before <= started <= ended <= after
+    assert started.utcoffset() == timedelta(0)
+    json.dumps(came_from)
+
+
+def test_a_record_survives_its_way_through_the_store(tiny, store):
+    train_all([tiny()], OPTIONS, store, finished := Finished())
+    assert [store.find(tiny())] == finished.records
+
+
+class Finished:
+    """Takes the records of finished runs."""
+
+    def __init__(self):
+        self.records = []
+
+    def __call__(self, record):
+        self.records.append(record)
+
+
+def test_the_test_set_is_scored_once_at_the_end(tiny, monkeypatch):
+    """By the weights of the best epoch, and not before they are chosen."""
+    order = []
+    evaluate, train = StreamlinedTrainer.evaluate, StreamlinedTrainer.train
+
+    def counting(self, dataset=None):
+        scores = evaluate(self, dataset)
+        order.append(scores["count"])
+        return scores
+
+    def training(self):
+        result = train(self)
+        order.append("trained")
+        return result
+
+    monkeypatch.setattr(StreamlinedTrainer, "evaluate", counting)
+    monkeypatch.setattr(StreamlinedTrainer, "train", training)
+    train_run(tiny(epochs=3), OPTIONS)
+    assert order == [3700, 3700, 3700, "trained", 1000]
+
+
+def test_the_score_is_that_of_the_kept_weights(tiny, store, smoke_grey):
+    spec = tiny(epochs=4, learning_rate=0.05)  # high enough for the last epoch not to be the best
+    record = train_run(spec, OPTIONS, store)
+    accuracies = record.history["validation_accuracy"]
+    assert record.best_epoch == 1 + accuracies.index(max(accuracies))
+    weights = load_weights(store.run_dir(spec) / "weights.pt")
+    model = models.build(spec.model, smoke_grey.declared, seed=99)
+    model.load_state_dict(weights)
+    inputs = (smoke_grey.test.images / 255 - 0.5) / 0.25
+    with torch.no_grad():
+        errors = int((model(inputs).argmax(1) != smoke_grey.test.labels).sum())
+    assert record.test["errors"] == errors
+
+
+def test_a_run_repeats_itself(tiny, store):
+    first, second = (train_run(tiny(dropout_rate=0.2), OPTIONS, store) for _ in range(2))
+    assert first.test == second.test
+    for name in set(HISTORY_FIELDS) - {"seconds", "peak_memory_bytes"}:
+        assert first.history[name] == second.history[name]
+
+
+def test_without_validation_everything_is_trained_on(tiny, monkeypatch):
+    sizes = []
+    made = StreamlinedTrainer.__init__
+
+    def watching(self, model, config, train, validation, **keywords):
+        sizes.append((len(train), validation))
+        made(self, model, config, train, validation, **keywords)
+
+    monkeypatch.setattr(StreamlinedTrainer, "__init__", watching)
+    record = train_run(tiny(validation_size=0, epochs=1), OPTIONS)
+    assert sizes == [(4000, None)]
+    assert record.history["validation_accuracy"] == [None]
+    assert record.best_epoch == 1
+
+
+def test_a_run_hands_on_what_its_spec_says(tiny, monkeypatch, smoke_grey):
+    """The split, the start and the order by the spec's seed, the normalisation as declared."""
+    given = []
+    made = StreamlinedTrainer.__init__
+
+    def watching(self, model, config, train, validation, **keywords):
+        start = [weight.detach().clone() for weight in model.parameters()]
+        given.append((config, start, train, validation, keywords))
+        made(self, model, config, train, validation, **keywords)
+
+    monkeypatch.setattr(StreamlinedTrainer, "__init__", watching)
+    spec = tiny(epochs=1, seed=3)
+    train_run(spec, OPTIONS)
+    ((config, start, train, validation, keywords),) = given
+    assert config == spec.training
+    expected = models.build(spec.model, smoke_grey.declared, seed=3).parameters()
+    assert all(map(torch.equal, start, expected))
+    parts = data.split(smoke_grey.train, 3700, seed=3)
+    for part, expected in zip((train, validation), parts, strict=True):
+        assert torch.equal(part.images, expected.images)
+        assert torch.equal(part.labels, expected.labels)
+    assert (keywords["seed"], keywords["device"]) == (3, "cpu")
+    assert (keywords["mean"], keywords["std"]) == ((0.5,), (0.25,))
+
+
+def test_a_diverged_run_has_no_test_score(tiny, store):
+    spec = tiny(depth=16, width=32, optimizer="sgd", learning_rate=100)
+    train_all([spec], OPTIONS, store)
+    record = store.find(spec)
+    assert (record.stopped, record.test) == ("diverged", {})
+    assert record.history["train_loss"][-1] is None or record.history["gradient_norm"][-1] is None
+    assert record.epochs <= 2
+
+
+def files(store):
+    return sorted(path.name for path in store.runs.rglob("*") if path.is_file())
+
+
+def test_weights_are_kept_only_where_they_are_asked_for(tiny, store, tmp_path):
+    train_run(tiny(epochs=1), OPTIONS)
+    train_run(tiny(epochs=1), replace(OPTIONS, save_weights=False), store)
+    assert files(store) == []
+    assert not (tmp_path / "runs").exists()
+    train_run(tiny(epochs=1), OPTIONS, store)
+    assert files(store) == ["weights.pt"]
+
+
+def test_progress_does_not_change_the_result(tiny):
+    records = [
+        train_run(tiny(epochs=1), replace(OPTIONS, progress=progress)) for progress in (True, False)
+    ]
+    assert records[0].test == records[1].test
+
+
+# Several runs
+
+
+def test_runs_are_trained_in_their_order_and_each_is_told_as_it_is_written(
+    fake_runs, store, make_spec
+):
+    specs = [make_spec(seed=seed) for seed in (3, 1, 2)]
+    written = []
+
+    def finished(record):
+        assert store.find(record.spec) == record
+        written.append(record.spec.seed)
+
+    train_all(specs, OPTIONS, store, finished)
+    assert fake_runs == written == [3, 1, 2]
+
+
+def test_what_has_a_record_is_not_trained_again(fake_runs, store, make_spec, make_record):
+    store.write(make_record(seed=1))
+    finished = Finished()
+    train_all([make_spec(seed=seed) for seed in range(3)], OPTIONS, store, finished)
+    assert fake_runs == [0, 2]
+    assert len(finished.records) == 2
+
+
+def test_an_interrupted_list_goes_on_with_what_is_missing(tiny, store):
+    """With the real training half: Ctrl-C after the second run."""
+    specs = [tiny(seed=seed, epochs=1) for seed in range(4)]
+    finished = Finished()
+
+    def interrupt(record):
+        finished(record)
+        if len(finished.records) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_all(specs, OPTIONS, store, interrupt)
+    assert experiments.missing(specs, store) == specs[2:]
+    train_all(specs, OPTIONS, store, finished)
+    assert [record.spec.seed for record in finished.records] == [0, 1, 2, 3]
+    assert experiments.missing(specs, store) == []
+
+
+def test_an_interrupted_run_leaves_no_record_and_can_be_claimed(tiny, store, monkeypatch):
+    with monkeypatch.context() as patch:
+
+        def interrupt(self):
+            raise KeyboardInterrupt
+
+        patch.setattr(StreamlinedTrainer, "_train_epoch", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train_all([tiny(), tiny(seed=1)], OPTIONS, store)
+    assert experiments.missing([tiny(), tiny(seed=1)], store) == [tiny(), tiny(seed=1)]
+    with store.claim(tiny()) as mine:
+        assert mine
+
+
+def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
+    fake_runs, store, make_spec, capsys
+):
+    fake_runs.failing = (1, 3)
+    specs = [make_spec(seed=seed) for seed in range(5)]
+    with pytest.raises(MissingRunsError) as caught:
+        train_all(specs, OPTIONS, store)
+    assert fake_runs == [0, 1, 2, 3, 4]
+    assert experiments.missing(specs, store) == [specs[1], specs[3]]
+    message = str(caught.value)
+    assert message.startswith("2 of 5 runs failed:\n")
+    for seed in (1, 3):
+        assert f"{specs[seed].title}: ZeroDivisionError: seed {seed} is unlucky" in message
+    # Said at once too, since the others may take hours.
+    assert f"failed: {specs[1].title}: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_every_failed_run_is_counted(fake_runs, store, make_spec):
+    """Also where two runs differ in something that their title does not say."""
+    fake_runs.failing = (0,)
+    with pytest.raises(MissingRunsError, match="2 of 3 runs failed"):
+        train_all([make_spec(width=8), make_spec(width=9), make_spec(seed=1)], OPTIONS, store)
+
+
+def test_a_single_run_that_fails_shows_its_own_error(fake_runs, store, make_spec):
+    fake_runs.failing = (0,)
+    with pytest.raises(ZeroDivisionError, match="seed 0 is unlucky"):
+        train_all([make_spec()], OPTIONS, store)
+
+
+def test_a_failed_run_is_tried_again_the_next_time(fake_runs, store, make_spec):
+    fake_runs.failing = (1,)
+    specs = [make_spec(seed=seed) for seed in range(2)]
+    with pytest.raises(MissingRunsError):
+        train_all(specs, OPTIONS, store)
+    fake_runs.failing = ()
+    train_all(specs, OPTIONS, store)
+    assert fake_runs == [0, 1, 1]
+
+
+def test_a_damaged_record_is_not_trained_over(fake_runs, store, make_spec, make_record):
+    path = store.write(make_record())
+    path.write_text("damaged")
+    with pytest.raises(RecordError, match=re.escape(str(path))):
+        train_all([make_spec()], OPTIONS, store)
+    assert path.read_text() == "damaged"
+    assert fake_runs == []
+
+
+def test_nothing_to_train_is_nothing_to_do(fake_runs, store):
+    train_all([], OPTIONS, store)
+    assert fake_runs == []
+
+
+# Several processes
+
+
+def test_a_run_that_another_process_trains_is_left_to_it_and_waited_for(
+    fake_runs, store, make_spec, make_record, monkeypatch
+):
+    specs = [make_spec(seed=seed) for seed in range(3)]
+    elsewhere = store.claim(specs[0])
+    assert elsewhere.__enter__()
+    naps = []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        if len(naps) == 2:  # the other process finishes
+            store.write(make_record(seed=0))
+            elsewhere.__exit__(None, None, None)
+
+    monkeypatch.setattr(engine.time, "sleep", sleep)
+    finished = Finished()
+    train_all(specs, OPTIONS, store, finished)
+    assert fake_runs == [1, 2]
+    assert len(naps) == 2
+    assert [record.spec.seed for record in finished.records] == [1, 2]
+    assert experiments.missing(specs, store) == []
+
+
+def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_spec, monkeypatch):
+    elsewhere = store.claim(make_spec())
+    assert elsewhere.__enter__()
+    monkeypatch.setattr(engine.time, "sleep", lambda seconds: elsewhere.__exit__(None, None, None))
+    train_all([make_spec()], OPTIONS, store)
+    assert fake_runs == [0]
+
+
+SHARE = """
+import json, sys
+from pathlib import Path
+from lab1.config import RunSpec, RuntimeOptions
+from lab1.store import Store
+from lab1.training import engine
+store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
+specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
+options = RuntimeOptions(device="cpu", progress=False)
+engine.check(specs, options)
+engine._POLL_SECONDS = 0.02
+print("ready", flush=True)
+sys.stdin.readline()
+engine.train_all(specs, options, store, lambda record: print(record.key, flush=True))
+assert all(store.find(spec) for spec in specs)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_grid_and_train_no_run_twice(tiny, store, python, monkeypatch):
+    specs = [tiny(seed=seed) for seed in range(6)]
+    text = json.dumps([spec.to_dict() for spec in specs])
+    other = python.start(SHARE, store.results, store.runs, text)
+    assert other.stdout.readline() == "ready\n", other.stderr.read()
+    engine.check(specs, OPTIONS)
+    monkeypatch.setattr(engine, "_POLL_SECONDS", 0.02)
+    ours, theirs = [], []
+
+    def finished(record):
+        ours.append(record.key)
+        if not theirs:  # wait for the other's first run, so that neither does all the work
+            theirs.append(other.stdout.readline().strip())
+
+    other.stdin.write("go\n")
+    other.stdin.flush()
+    train_all(specs, OPTIONS, store, finished)
+    assert all(store.find(spec) for spec in specs)
+    theirs += other.stdout.read().split()
+    assert other.wait(timeout=300) == 0, other.stderr.read()
+    assert sorted(ours + theirs) == sorted(spec.key for spec in specs)
+
+
+# What is told before
+
+
+def test_missing_data_are_told_before_anything_is_trained(fake_runs, store, make_spec):
+    """As what they are, and not once per run."""
+    specs = [make_spec(seed=0), make_spec(seed=0, dataset="mnist")]
+    with pytest.raises(DataError, match="MNIST is not in "):
+        experiments.ensure(specs, OPTIONS, store)
+    assert fake_runs == []
+
+
+def test_the_data_folder_is_the_one_of_the_options(fake_runs, make_spec, tmp_path):
+    options = replace(OPTIONS, data_dir=str(tmp_path / "elsewhere"))
+    with pytest.raises(DataError, match="elsewhere"):
+        engine.check([make_spec(dataset="mnist")], options)
+
+
+def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, make_spec):
+    specs = [make_spec(seed=seed) for seed in range(2)]
+    with pytest.raises(ParameterError, match="device = 'cuda:99' is not allowed"):
+        experiments.ensure(specs, replace(OPTIONS, device="cuda:99"), store)
+    assert fake_runs == []
+
+
+def test_missing_runs_are_trained_and_served(tiny, store):
+    """The whole road, once: from specs to records, with the real training half."""
+    specs = [tiny(family=family, epochs=1) for family in models.MODELS]
+    records = experiments.ensure(specs, OPTIONS, store)
+    assert [record.spec for record in records] == specs
+    assert experiments.ensure(specs, OPTIONS, store) == records
+
+
+# The commit
+
+
+@pytest.fixture
+def asked_anew():
+    origin.commit.cache_clear()
+    yield
+    origin.commit.cache_clear()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_commit_says_whether_the_sources_differ(asked_anew, monkeypatch, tmp_path):
+    # In a git hook these would turn the commands below on the repository of the hook.
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+    def git(*arguments):
+        name = ("-c", "user.name=a", "-c", "user.email=a@b")
+        done = subprocess.run(
+            ["git", "-C", tmp_path, *name, *arguments], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit():
+        origin.commit.cache_clear()
+        return origin.commit()
+
+    source = tmp_path / "lab1" / "training" / "origin.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("")
+    monkeypatch.setattr(origin, "__file__", str(source))
+    git("init", "--quiet")
+    git("add", "lab1")
+    git("commit", "--quiet", "--message", "first")
+    head = git("rev-parse", "HEAD")
+    assert re.fullmatch("[0-9a-f]{40}", head)
+    assert commit() == head
+    # Prose may change between runs, sources may not.
+    (tmp_path / "README.md").write_text("")
+    assert commit() == head
+    (source.parent / "new.py").write_text("")
+    assert commit() == f"{head}-dirty"
+    (source.parent / "new.py").unlink()
+    source.write_text("changed")
+    assert commit() == f"{head}-dirty"
+
+
+def test_sources_without_git_come_from_an_unknown_commit(asked_anew, monkeypatch):
+    def missing(*_arguments):
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(origin, "_git", missing)
+    assert origin.commit() == "unknown"
+
+
+def test_the_checkout_itself_has_a_commit(asked_anew):
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", origin.commit())

@@ -1,0 +1,298 @@
+from math import prod
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from lab1.config import DATASETS, RECIPE, ModelSpec
+from lab1.errors import ParameterError
+from lab1.parameters import PARAMETERS
+from lab1.training.models import (
+    ACTIVATIONS,
+    MLP,
+    MODELS,
+    ResidualMLP,
+    build,
+    count_flops,
+    count_parameters,
+)
+
+KINDS = [MLP, ResidualMLP]
+GREY = DATASETS["smoke-grey"]
+
+
+def made(kind, *arguments, seed=0, **keywords):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return kind(*arguments, **keywords)
+
+
+def inputs(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+# What the models compute
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (784,), (4, 14, 14)])
+def test_images_become_logits(kind, shape):
+    logits = made(kind)(inputs(5, *shape))
+    assert logits.shape == (5, 10)
+    assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_plain_network_is_the_formula(activation, depth):
+    """h_1 = W_1 x + b_1, h_l = W_l act(h_(l-1)) + b_l, logits = W act(h_L) + b."""
+    model = randomised(made(MLP, 12, (6,) * depth, 3, activation))
+    act = getattr(nn.functional, activation)
+    x = inputs(4, 3, 2, 2)
+    hidden = x.reshape(4, 12) @ model.hidden[0].weight.T + model.hidden[0].bias
+    for layer in list(model.hidden)[1:]:
+        hidden = act(hidden) @ layer.weight.T + layer.bias
+    expected = act(hidden) @ model.output.weight.T + model.output.bias
+    torch.testing.assert_close(model(x), expected)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_residual_network_is_the_formula(activation, depth):
+    """h_l = h_(l-1) + W_l act(h_(l-1)) + b_l; all else as in the plain network."""
+    model = randomised(made(ResidualMLP, 12, (6,) * depth, 3, activation))
+    act = getattr(nn.functional, activation)
+    x = inputs(4, 3, 2, 2)
+    hidden = x.reshape(4, 12) @ model.hidden[0].weight.T + model.hidden[0].bias
+    for layer in list(model.hidden)[1:]:
+        hidden = hidden + act(hidden) @ layer.weight.T + layer.bias
+    expected = act(hidden) @ model.output.weight.T + model.output.bias
+    torch.testing.assert_close(model(x), expected)
+
+
+def randomised(model):
+    """Biases are zero at first, which would hide that one is left out."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def test_the_skip_is_all_that_tells_the_twins_apart(monkeypatch):
+    plain, residual = (made(kind, 12, (6,) * 4, 3) for kind in KINDS)
+    residual.load_state_dict(plain.state_dict())
+    x = inputs(5, 12)
+    assert not torch.allclose(residual(x), plain(x))
+    monkeypatch.setattr(ResidualMLP, "connect", MLP.connect)
+    assert torch.equal(residual(x), plain(x))
+
+
+def test_with_zero_weights_inside_the_residual_network_passes_everything_on():
+    """As if it had one hidden layer; the plain network passes nothing on."""
+    plain, residual = (made(kind, 12, (6,) * 4, 3) for kind in KINDS)
+    for model in (plain, residual):
+        for layer in list(model.hidden)[1:]:
+            nn.init.zeros_(layer.weight)
+    x = inputs(5, 12)
+    shallow = residual.output(residual.activation(residual.hidden[0](x)))
+    assert torch.equal(residual(x), shallow)
+    assert torch.equal(plain(x), torch.zeros(5, 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_are_right(kind, activation):
+    model = randomised(made(kind, 4, (3, 3, 3), 2, activation)).double()
+    names = [name for name, _ in model.named_parameters()]
+    x = inputs(2, 1, 2, 2, dtype=torch.float64).requires_grad_()
+
+    def logits(x, *parameters):
+        return functional_call(model, dict(zip(names, parameters, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(logits, (x, *model.parameters()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_is_in_front_of_every_layer_but_the_first(kind):
+    model = made(kind, 12, (6,) * 4, 3, dropout_rate=0.5)
+    assert model.dropout.p == 0.5
+    model.dropout = nn.Identity()
+    seen = []
+    model.dropout.register_forward_hook(lambda module, given, output: seen.append(given))
+    model(inputs(5, 12))
+    assert len(seen) == 4
+    assert all((activated >= 0).all() for (activated,) in seen)  # behind the ReLU
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_drops_in_training_alone(kind):
+    model = made(kind, 12, (6,) * 4, 3, dropout_rate=0.5)
+    x = inputs(5, 12)
+    model.train()
+    with torch.random.fork_rng():
+        assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_known_network_has_its_known_size(kind):
+    assert count_parameters(made(kind)) == 784 * 128 + 128 + 128 * 128 + 128 + 128 * 10 + 10
+    assert count_parameters(made(kind)) == 118_282
+
+
+@pytest.mark.parametrize("depth", [1, 2, 8, 32])
+@pytest.mark.parametrize("width", [1, 16])
+@pytest.mark.parametrize("dataset", ["mnist", "smoke-colour"])
+def test_twins_have_equal_sizes_by_the_formula(depth, width, dataset):
+    declared = DATASETS[dataset]
+    pixels = prod(declared.image_shape)
+    multiplications = pixels * width + (depth - 1) * width**2 + width * 10
+    for family in ("MLP", "ResidualMLP"):
+        model = build(ModelSpec(family, depth, width), declared, 0)
+        assert count_parameters(model) == multiplications + depth * width + 10
+        assert count_flops(model, declared.image_shape) == 2 * multiplications
+
+
+def test_frozen_parameters_are_not_counted():
+    model = made(MLP, 4, (3,), 2)
+    model.hidden[0].weight.requires_grad_(False)
+    assert count_parameters(model) == 3 + 3 * 2 + 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_counting_operations_leaves_the_model_as_it_was(training):
+    model = made(MLP, 12, (6,), 3, dropout_rate=0.5).train(training)
+    before = torch.get_rng_state()
+    count_flops(model, (3, 2, 2))
+    assert model.training is training
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# Initial weights
+
+
+def test_twins_start_from_equal_weights_up_to_the_stated_factor():
+    plain, residual = (build(ModelSpec(f, 5, 16), GREY, 3) for f in ("MLP", "ResidualMLP"))
+    for name, weight in plain.named_parameters():
+        inner = name.startswith("hidden") and not name.startswith("hidden.0")
+        factor = 4**-0.5 if inner and name.endswith("weight") else 1
+        assert torch.equal(residual.get_parameter(name), weight * factor), name
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_the_seed_alone_decides_on_the_initial_weights(family):
+    spec = ModelSpec(family, 3, 16)
+    before = torch.get_rng_state()
+    first = build(spec, GREY, 0)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    again, other = build(spec, GREY, 0), build(spec, GREY, 1)
+    for name, weight in first.named_parameters():
+        assert torch.equal(again.get_parameter(name), weight)
+        if name.endswith("bias"):
+            assert not weight.any()
+        else:
+            assert not torch.equal(other.get_parameter(name), weight)
+
+
+def preactivation_variances(model, x):
+    variances = []
+    first, *further = model.hidden
+    hidden = first(x)
+    for layer in further:
+        variances.append(hidden.var())
+        hidden = model.connect(hidden, layer(model.activation(hidden)))
+    return torch.stack([*variances, hidden.var()])
+
+
+@pytest.mark.parametrize(("kind", "growth"), [(MLP, 1.0), (ResidualMLP, 2.7)])
+def test_the_signal_neither_dies_nor_explodes_on_its_way_through_32_layers(kind, growth):
+    """The two initialisations are there for this, so that no net is beaten by its start alone.
+
+    He's keeps the variance of a product of layers, up to chance: in the mean over seeds.  The sum
+    of 31 branches, each scaled by 1 / sqrt(31), grows by (1 + 1/31)^31, which is 2.7; unscaled it
+    would by 2^31, and without He's gain the plain network's would shrink by as much.
+    """
+    x = inputs(64, 100)
+    with torch.no_grad():
+        ratios = [
+            variances / variances[0]
+            for variances in (
+                preactivation_variances(made(kind, 100, (256,) * 32, 10, seed=seed), x)
+                for seed in range(4)
+            )
+        ]
+        first = preactivation_variances(made(kind, 100, (256,) * 2, 10), x)[0]
+    typical = torch.stack(ratios).log().mean(0).exp()
+    assert growth / 2 < typical[-1] < growth * 2
+    assert typical.min() > 1 / 2
+    assert typical.max() < growth * 2
+    # The first layer keeps the variance of the image, which no activation has thinned out.
+    assert first == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gain_is_that_of_the_activation(activation):
+    gains = {"relu": 2**0.5, "gelu": 2**0.5, "tanh": 5 / 3, "leaky_relu": (2 / 1.0001) ** 0.5}
+    model = made(MLP, 400, (400, 400), 400, activation)
+    first, second = model.hidden
+    for layer, gain in ((first, 1), (second, gains[activation]), (model.output, gains[activation])):
+        assert float(layer.weight.detach().std()) == pytest.approx(gain / 20, rel=0.02)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "sizes", [(784, (), 10), (784, (128, 0), 10), (0, (128,), 10), (784, (128,), 0), (-1, (8,), 2)]
+)
+def test_wrong_sizes_are_refused(kind, sizes):
+    with pytest.raises(ParameterError, match=f"{kind.__name__}: sizes .* are not allowed"):
+        kind(*sizes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_activation_is_refused(kind):
+    with pytest.raises(ParameterError) as caught:
+        kind(activation_fn="swish")
+    assert str(caught.value) == (
+        f"{kind.__name__}: activation_fn = 'swish' is not allowed; "
+        "allowed: relu, gelu, tanh, leaky_relu"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
+def test_a_dropout_rate_that_is_no_probability_is_refused(kind, rate):
+    with pytest.raises(ParameterError, match=f"{kind.__name__}: dropout_rate = {rate} is not"):
+        kind(dropout_rate=rate)
+
+
+def test_unequal_sizes_have_no_skip_connection():
+    with pytest.raises(ParameterError, match=r"ResidualMLP: hidden_sizes = \[128, 64\] are not"):
+        ResidualMLP(hidden_sizes=(128, 64))
+    assert MLP(hidden_sizes=(128, 64))(inputs(2, 784)).shape == (2, 10)
+
+
+def test_every_family_and_activation_that_can_be_named_exists():
+    assert set(MODELS) == set(RECIPE) == set(PARAMETERS["family"].choices)
+    assert set(ACTIVATIONS) == set(PARAMETERS["activation"].choices)
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_build_passes_the_spec_on(family):
+    model = build(ModelSpec(family, 3, 16, "tanh", 0.25), DATASETS["smoke-colour"], 0)
+    assert type(model) is MODELS[family]
+    assert [layer.in_features for layer in model.hidden] == [3072, 16, 16]
+    assert [layer.out_features for layer in model.hidden] == [16, 16, 16]
+    assert (model.output.in_features, model.output.out_features) == (16, 10)
+    assert isinstance(model.activation, nn.Tanh)
+    assert model.dropout.p == 0.25

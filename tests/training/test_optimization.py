@@ -1,0 +1,138 @@
+from math import cos, pi
+
+import pytest
+import torch
+from torch import nn
+
+from lab1.config import TrainingConfig
+from lab1.parameters import PARAMETERS
+from lab1.training.optimization import build_optimizer, build_scheduler
+
+STEPS = 200
+
+
+def course(schedule, steps=STEPS, **keywords):
+    """The learning rate of each step."""
+    config = TrainingConfig(schedule=schedule, learning_rate=0.4, **keywords)
+    optimizer = build_optimizer(nn.Linear(1, 1), config)
+    scheduler = build_scheduler(optimizer, config, steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
+def test_constant(optimizer):
+    assert course("constant", optimizer=optimizer) == [0.4] * STEPS
+
+
+@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
+def test_cosine(optimizer):
+    expected = [0.4 * (1 + cos(pi * step / STEPS)) / 2 for step in range(STEPS)]
+    assert course("cosine", optimizer=optimizer) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
+def test_step(optimizer):
+    """A tenth after one half of the steps, a hundredth after three quarters."""
+    expected = [0.4] * 100 + [0.04] * 50 + [0.004] * 50
+    assert course("step", optimizer=optimizer) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
+def test_one_cycle(optimizer):
+    """From 1/25 of the highest rate up to it in 30 % of the steps, then down to nearly zero.
+
+    Both ways along half a cosine (Smith & Topin 2018, in torch's version).
+    """
+
+    def between(start, end, share):
+        return end + (start - end) * (1 + cos(pi * share)) / 2
+
+    peak = 0.3 * STEPS - 1
+    expected = [
+        between(0.016, 0.4, step / peak)
+        if step <= peak
+        else between(0.4, 0.016 / 1e4, (step - peak) / (STEPS - 1 - peak))
+        for step in range(STEPS)
+    ]
+    rates = course("one-cycle", optimizer=optimizer)
+    assert rates == pytest.approx(expected, rel=1e-9)
+    assert max(rates) == rates[59] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("schedule", PARAMETERS["schedule"].choices)
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_every_schedule_spans_the_shortest_training(schedule, steps):
+    """Below the highest rate at all times, and without complaint up to the last step."""
+    rates = course(schedule, steps)
+    assert len(rates) == steps
+    assert all(0 < rate <= 0.4 for rate in rates)
+
+
+@pytest.mark.parametrize("schedule", PARAMETERS["schedule"].choices)
+@pytest.mark.parametrize(
+    ("optimizer", "name", "value"), [("sgd", "momentum", 0.5), ("adam", "betas", (0.9, 0.999))]
+)
+def test_a_schedule_changes_the_learning_rate_and_nothing_else(schedule, optimizer, name, value):
+    """The configuration names a momentum; a schedule that set another would make it a lie."""
+    config = TrainingConfig(schedule=schedule, optimizer=optimizer, momentum=0.5)
+    built = build_optimizer(nn.Linear(1, 1), config)
+    scheduler = build_scheduler(built, config, STEPS)
+    for _ in range(STEPS):
+        assert built.param_groups[0][name] == value
+        built.step()
+        scheduler.step()
+
+
+def one_step(config, steps=1):
+    """A weight of 2 whose gradient is always 3, after some steps."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 2.0)
+    optimizer = build_optimizer(model, config)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (3 * model.weight).sum().backward()
+        optimizer.step()
+    return model.weight.item()
+
+
+def test_sgd_is_the_formula():
+    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, momentum=0.0)
+    assert one_step(config) == pytest.approx(2 - 0.1 * 3)
+
+
+def test_sgd_keeps_its_momentum():
+    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, momentum=0.5)
+    assert one_step(config, 2) == pytest.approx(2 - 0.1 * 3 - 0.1 * (0.5 * 3 + 3))
+
+
+def test_weight_decay_is_added_to_the_gradient():
+    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, momentum=0.0, weight_decay=0.5)
+    assert one_step(config) == pytest.approx(2 - 0.1 * (3 + 0.5 * 2))
+
+
+def test_adams_first_step_has_the_length_of_the_learning_rate():
+    assert one_step(TrainingConfig(optimizer="adam", learning_rate=0.1)) == pytest.approx(1.9)
+
+
+def test_adam_too_adds_weight_decay_to_the_gradient():
+    """Not decoupled, as in AdamW: a decay that cancels the gradient leaves nothing to do."""
+    config = TrainingConfig(optimizer="adam", learning_rate=0.1, weight_decay=3.0)
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 2.0)
+    optimizer = build_optimizer(model, config)
+    (-6 * model.weight).sum().backward()
+    optimizer.step()
+    assert model.weight.item() == 2.0
+
+
+def test_all_parameters_are_trained():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    for optimizer in PARAMETERS["optimizer"].choices:
+        built = build_optimizer(model, TrainingConfig(optimizer=optimizer))
+        assert sum(len(group["params"]) for group in built.param_groups) == 4
+    assert isinstance(build_optimizer(model, TrainingConfig()), torch.optim.Adam)

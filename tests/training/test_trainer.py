@@ -1,0 +1,715 @@
+import math
+import pickle
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from lab1.config import TrainingConfig
+from lab1.errors import ParameterError, RecordError
+from lab1.store import HISTORY_FIELDS
+from lab1.training import device as devices
+from lab1.training import seeds, trainer
+from lab1.training.augmentation import Normalize, random_crop
+from lab1.training.callbacks import Callback, ProgressBar, load_weights, save_weights
+from lab1.training.models import MLP, ResidualMLP
+from lab1.training.trainer import StreamlinedTrainer
+
+#: Series that say how long and how much it took; all others repeat.
+MEASURED = {"seconds", "peak_memory_bytes"}
+
+
+def configured(**keywords):
+    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "validation_size": 30}
+    return TrainingConfig(**{**defaults, **keywords})
+
+
+@pytest.fixture
+def make_trainer(toy, small_mlp):
+    """Makes a trainer of a small MLP on the toy set; ``config`` and all else may be given."""
+
+    def make(config=None, model=None, kind=StreamlinedTrainer, train=None, validation=..., **more):
+        more.setdefault("device", "cpu")
+        return kind(
+            small_mlp() if model is None else model,
+            config or configured(),
+            toy(60, seed=1) if train is None else train,
+            toy(30, seed=2) if validation is ... else validation,
+            **more,
+        )
+
+    return make
+
+
+def weights_of(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def repeating(history):
+    return {name: series for name, series in history.items() if name not in MEASURED}
+
+
+# Learning
+
+
+@pytest.mark.parametrize("kind", [MLP, ResidualMLP])
+def test_it_learns_what_a_line_can_tell_apart(make_trainer, small_mlp, toy, kind):
+    made = make_trainer(configured(epochs=15), small_mlp(kind=kind))
+    assert made.evaluate()["accuracy"] < 0.7
+    result = made.train()
+    assert made.evaluate(toy(300, seed=9))["accuracy"] > 0.95
+    assert result.history["train_loss"][-1] < 0.3 * result.history["train_loss"][0]
+    assert result.stopped == "all epochs"
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("more", [{}, {"augmentation": "crop-flip"}, {"precision": "bf16"}])
+def test_a_training_repeats_bit_by_bit(make_trainer, small_mlp, optimizer, more):
+    def trained(seed=0):
+        torch.rand(7)  # what was drawn before must not matter
+        config = configured(optimizer=optimizer, **more)
+        made = make_trainer(config, small_mlp(dropout_rate=0.3), seed=seed)
+        return repeating(made.train().history), weights_of(made.model)
+
+    (history, weights), (history_again, weights_again) = trained(), trained()
+    assert history == history_again
+    assert same_weights(weights, weights_again)
+    history_of_another, weights_of_another = trained(seed=1)
+    assert history != history_of_another
+    assert not same_weights(weights, weights_of_another)
+
+
+def test_dropout_follows_the_seed(make_trainer, small_mlp):
+    """With one batch per epoch and no augmentation, only dropout is left to chance."""
+
+    def losses(seed, dropout_rate):
+        made = make_trainer(
+            configured(batch_size=60), small_mlp(dropout_rate=dropout_rate), seed=seed
+        )
+        return made.train().history["train_loss"]
+
+    assert losses(0, 0.5) == losses(0, 0.5)
+    assert losses(0, 0.5) != pytest.approx(losses(1, 0.5))
+    assert losses(0, 0) == pytest.approx(losses(1, 0))
+
+
+def test_training_leaves_the_global_generator_alone(make_trainer, small_mlp):
+    before = torch.get_rng_state()
+    make_trainer(model=small_mlp(dropout_rate=0.5)).train()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Recording(StreamlinedTrainer):
+    """Keeps what every training batch consisted of."""
+
+    def compute_loss(self, logits, labels, inputs):
+        self.__dict__.setdefault("batches", []).append((inputs.clone(), labels.clone()))
+        return super().compute_loss(logits, labels, inputs)
+
+
+def test_twins_see_the_same_batches_though_one_draws_more_at_first(make_trainer, small_mlp):
+    class Greedy(MLP):
+        def __init__(self, *arguments, **keywords):
+            torch.rand(1000)
+            super().__init__(*arguments, **keywords)
+
+    seen = []
+    for kind in (MLP, ResidualMLP, Greedy):
+        made = make_trainer(model=small_mlp(kind=kind), kind=Recording, seed=4)
+        made.train()
+        seen.append(made.batches)
+    assert len(seen[0]) == 3 * 4
+    for other in seen[1:]:
+        for (inputs, labels), (inputs_too, labels_too) in zip(seen[0], other, strict=True):
+            assert torch.equal(inputs, inputs_too)
+            assert torch.equal(labels, labels_too)
+
+
+def test_each_epoch_shows_every_image_once_in_an_order_of_its_own(make_trainer, toy):
+    train = toy(60, seed=1)
+    made = make_trainer(kind=Recording, train=train, mean=[0.0], std=[1 / 255], seed=4)
+    made.train()
+    epochs = [made.batches[start : start + 4] for start in (0, 4, 8)]
+    assert [len(labels) for _, labels in epochs[0]] == [16, 16, 16, 12]
+    orders = []
+    whole = train.images.float().flatten(1)
+    for batches in epochs:
+        images = torch.cat([inputs for inputs, _ in batches]).flatten(1)
+        orders.append(torch.cdist(images, whole).argmin(1).tolist())
+        assert torch.equal(train.labels[orders[-1]], torch.cat([labels for _, labels in batches]))
+        assert sorted(orders[-1]) == list(range(60))
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+# What the numbers are
+
+
+def by_hand(made, images, labels):
+    """Loss and gradient norm of the model as it is, on normalised images."""
+    loss = nn.functional.cross_entropy(made.model(made.normalize(images)), labels)
+    gradients = torch.autograd.grad(loss, [*made.model.parameters()])
+    return loss.item(), math.sqrt(sum(float(each.square().sum()) for each in gradients))
+
+
+def test_the_gradient_norm_of_one_step_is_the_one_by_hand(make_trainer, toy):
+    train = toy(60, seed=1)
+    made = make_trainer(configured(epochs=1, batch_size=60), train=train)
+    loss, norm = by_hand(made, train.images, train.labels)
+    history = made.train().history
+    assert history["gradient_norm"] == [pytest.approx(norm, rel=1e-5)]
+    assert history["train_loss"] == [pytest.approx(loss, rel=1e-5)]
+
+
+def test_losses_are_means_over_images_and_gradient_norms_over_steps(make_trainer, toy):
+    """At a vanishing learning rate the model stays what it is; the last batch is a small one."""
+    train = toy(50, seed=1)
+    made = make_trainer(configured(epochs=1, learning_rate=1e-12), train=train, seed=2)
+    loss, _ = by_hand(made, train.images, train.labels)
+    order = torch.randperm(50, generator=seeds.generator(2, "order"))
+    norms = [by_hand(made, train.images[part], train.labels[part])[1] for part in order.split(16)]
+    correct = int((made.predict(train.images).argmax(1) == train.labels).sum())
+    history = made.train().history
+    assert len(norms) == 4
+    assert history["train_loss"] == [pytest.approx(loss, rel=1e-5)]
+    assert history["gradient_norm"] == [pytest.approx(sum(norms) / 4, rel=1e-5)]
+    assert history["train_accuracy"] == [correct / 50]
+
+
+def test_the_history_has_every_field_once_per_epoch(make_trainer):
+    config = configured(epochs=4, schedule="cosine")
+    made = make_trainer(config)
+    result = made.train()
+    assert list(result.history) == list(HISTORY_FIELDS)
+    for name, series in result.history.items():
+        assert len(series) == 4, name
+        assert all(type(value) in (int, float) for value in series), name
+    # The rate of the last of each epoch's four steps.
+    expected = [0.01 * (1 + math.cos(math.pi * step / 16)) / 2 for step in (3, 7, 11, 15)]
+    assert result.history["learning_rate"] == pytest.approx(expected)
+    assert all(0 <= value <= 1 for value in result.history["train_accuracy"])
+    assert all(value > 0 for value in result.history["seconds"])
+    assert all(value > 1_000_000 for value in result.history["peak_memory_bytes"])
+    assert result.seconds >= sum(result.history["seconds"])
+
+
+def test_scores_are_those_by_hand(make_trainer, toy):
+    made = make_trainer()
+    made.train()
+    images = toy(45, seed=3)
+    with torch.no_grad():
+        logits = made.model(made.normalize(images.images))
+    log_probabilities = logits.double().log_softmax(1)[torch.arange(45), images.labels]
+    errors = int((logits.argmax(1) != images.labels).sum())
+    assert made.evaluate(images) == {
+        "loss": pytest.approx(-float(log_probabilities.mean()), rel=1e-5),
+        "accuracy": (45 - errors) / 45,
+        "errors": errors,
+        "count": 45,
+    }
+
+
+def test_without_a_dataset_the_validation_split_is_scored(make_trainer, toy):
+    made = make_trainer()
+    history = made.train().history
+    assert made.evaluate() == made.evaluate(toy(30, seed=2))
+    assert made.evaluate()["loss"] == history["validation_loss"][made.best.epoch - 1]
+
+
+def test_there_must_be_something_to_score(make_trainer, toy):
+    with pytest.raises(ParameterError, match="no validation split; name a dataset"):
+        make_trainer(validation=None).evaluate()
+    with pytest.raises(ParameterError, match="no validation split; name a dataset"):
+        make_trainer().evaluate(toy(0))
+
+
+def test_predictions_are_logits_on_the_cpu(make_trainer, toy):
+    made = make_trainer()
+    images = toy(25, seed=3).images
+    logits = made.predict(images)
+    assert logits.shape == (25, 3)
+    assert (logits.dtype, logits.device.type) == (torch.float32, "cpu")
+    assert not logits.requires_grad
+    torch.testing.assert_close(logits, made.model(made.normalize(images)).detach())
+
+
+@pytest.mark.parametrize("size", [1, 7, 45, 10_000])
+def test_scores_do_not_depend_on_the_evaluation_batch(make_trainer, toy, monkeypatch, size):
+    made, images = make_trainer(), toy(45, seed=3)
+    expected, logits = made.evaluate(images), made.predict(images.images)
+    monkeypatch.setattr(trainer, "_EVALUATION_BATCH", size)
+    assert made.evaluate(images) == {**expected, "loss": pytest.approx(expected["loss"], rel=1e-5)}
+    torch.testing.assert_close(made.predict(images.images), logits)
+
+
+def test_scoring_switches_dropout_off_and_training_switches_it_on(make_trainer, small_mlp, toy):
+    made = make_trainer(model=small_mlp(dropout_rate=0.5))
+    images = toy(30, seed=3)
+    made.model.train()
+    assert made.evaluate(images) == made.evaluate(images)
+    modes = []
+    made.model.dropout.register_forward_hook(lambda module, *_: modes.append(module.training))
+    made.train()
+    # Per epoch: two dropouts in each of four training batches, then in one evaluation.
+    assert modes == ([True] * 8 + [False] * 2) * 3
+
+
+# Inputs
+
+
+def test_images_are_normalised_as_told_or_by_the_training_split(make_trainer, toy):
+    train = toy(60, seed=1)
+    told = make_trainer(kind=Recording, train=train, mean=[0.2], std=[0.5])
+    told.train()
+    expected = Normalize((0.2,), (0.5,), torch.device("cpu"))(train.images)
+    torch.testing.assert_close(told.normalize(train.images), expected)
+    untold = make_trainer(train=train).normalize(train.images)
+    assert float(untold.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(untold.std()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_constant_image_set_is_normalised_without_dividing_by_zero(make_trainer, toy):
+    train = toy(60, seed=1)
+    train.images.fill_(7)
+    assert make_trainer(train=train).normalize(train.images).isfinite().all()
+
+
+class Watching(nn.Module):
+    """Keeps what the model saw while it was evaluated."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.evaluated = []
+
+    def forward(self, images):
+        if not self.training:
+            self.evaluated.append(images.clone())
+        return self.model(images)
+
+
+def test_training_images_are_augmented_and_others_never(make_trainer, small_mlp, toy):
+    train, validation = toy(60, seed=1), toy(30, seed=2)
+    config = configured(epochs=1, augmentation="crop")
+    made = make_trainer(
+        config, Watching(small_mlp()), Recording, train=train, validation=validation, seed=3
+    )
+    made.train()
+    order = torch.randperm(60, generator=seeds.generator(3, "order")).split(16)
+    augmentation = seeds.generator(3, "augmentation")
+    for indices, (inputs, labels) in zip(order, made.batches, strict=True):
+        expected = made.normalize(random_crop(train.images[indices], augmentation))
+        assert torch.equal(inputs, expected)
+        assert torch.equal(labels, train.labels[indices])
+    (evaluated,) = made.model.evaluated
+    assert torch.equal(evaluated, made.normalize(validation.images))
+    made.predict(train.images)
+    assert torch.equal(made.model.evaluated[-1], made.normalize(train.images))
+
+
+def test_the_training_images_themselves_stay_as_they_are(make_trainer, toy):
+    train = toy(60, seed=1)
+    make_trainer(configured(augmentation="crop-flip"), train=train).train()
+    assert torch.equal(train.images, toy(60, seed=1).images)
+
+
+def test_augmentation_leaves_the_order_of_the_batches_alone(make_trainer):
+    labels = []
+    for augmentation in ("none", "crop-flip"):
+        made = make_trainer(configured(augmentation=augmentation), kind=Recording)
+        made.train()
+        labels.append(torch.cat([each for _, each in made.batches]).tolist())
+    assert labels[0] == labels[1]
+
+
+# Precision
+
+
+def test_bf16_computes_in_bf16_and_stays_near_float32(make_trainer, small_mlp):
+    histories, dtypes = {}, {}
+    for precision in ("float32", "bf16"):
+        model = small_mlp()
+        seen = dtypes[precision] = set()
+        model.hidden[1].register_forward_hook(lambda m, g, out, seen=seen: seen.add(out.dtype))
+        made = make_trainer(configured(precision=precision), model, Recording)
+        histories[precision] = made.train().history
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+        assert made.predict(made.eval_dataset.images).dtype == torch.float32
+    assert dtypes == {"float32": {torch.float32}, "bf16": {torch.bfloat16}}
+    for name in ("train_loss", "validation_loss", "gradient_norm"):
+        # bfloat16 keeps 8 bits: 0.4 % per operation.
+        assert histories["bf16"][name] == pytest.approx(histories["float32"][name], rel=0.05)
+        assert histories["bf16"][name] != histories["float32"][name]
+
+
+def test_the_loss_is_computed_in_float32(make_trainer):
+    seen = set()
+
+    class Peeking(StreamlinedTrainer):
+        def compute_loss(self, logits, labels, inputs):
+            seen.add((logits.dtype, inputs.dtype, labels.dtype))
+            return super().compute_loss(logits, labels, inputs)
+
+    make_trainer(configured(precision="bf16"), kind=Peeking).train()
+    assert seen == {(torch.float32, torch.float32, torch.int64)}
+
+
+def test_a_gpu_without_bf16_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    with pytest.raises(ParameterError, match=r"precision = 'bf16' is not allowed.*float32"):
+        trainer._check_precision("bf16", torch.device("cuda"))
+    trainer._check_precision("float32", torch.device("cuda"))
+    trainer._check_precision("bf16", torch.device("cpu"))
+
+
+# The best epoch
+
+
+class Scripted(StreamlinedTrainer):
+    """Validates by script, and keeps the weights that each epoch ended with."""
+
+    accuracies = ()
+    losses = ()
+
+    def evaluate(self, dataset=None):
+        epoch = len(self.__dict__.setdefault("snapshots", []))
+        self.snapshots.append(weights_of(self.model))
+        script = self.accuracies or self.losses
+        value = script[epoch]
+        return {"accuracy": value, "loss": value, "errors": 0, "count": 1}
+
+
+def scripted(**scripts):
+    return type("Scripted", (Scripted,), scripts)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "script", "best"),
+    [
+        ("validation_accuracy", {"accuracies": [0.5, 0.9, 0.7, 0.8]}, 2),
+        ("validation_accuracy", {"accuracies": [0.5, 0.6, 0.7, 0.8]}, 4),
+        ("validation_accuracy", {"accuracies": [0.9, 0.6, 0.7, 0.8]}, 1),
+        ("validation_accuracy", {"accuracies": [0.5, 0.9, 0.9, 0.8]}, 2),  # the first of equals
+        ("validation_loss", {"losses": [0.5, 0.9, 0.3, 0.8]}, 3),
+        ("validation_loss", {"losses": [0.5, 0.4, 0.4, 0.4]}, 2),
+    ],
+)
+def test_the_weights_of_the_best_epoch_are_restored(make_trainer, monitor, script, best):
+    made = make_trainer(configured(epochs=4, monitor=monitor), kind=scripted(**script))
+    result = made.train()
+    assert (result.best_epoch, result.stopped) == (best, "all epochs")
+    assert not same_weights(made.snapshots[0], made.snapshots[-1])
+    assert same_weights(weights_of(made.model), made.snapshots[best - 1])
+
+
+@pytest.mark.parametrize(
+    ("patience", "minimum_improvement", "accuracies", "epochs", "best"),
+    [
+        (1, 0.0, [0.5, 0.6, 0.6, 0.9], 3, 2),
+        (2, 0.0, [0.5, 0.6, 0.6, 0.5, 0.9], 4, 2),
+        (2, 0.0, [0.5, 0.4, 0.6, 0.5, 0.7, 0.5, 0.6, 0.9], 7, 5),  # a gain starts the count anew
+        (2, 0.05, [0.5, 0.54, 0.56, 0.58, 0.6, 0.9], 5, 3),  # gains count against the best
+        (3, 0.1, [0.5, 0.55, 0.59, 0.6, 0.9], 4, 1),  # just as much is not more
+        (2, 0.0, [0.5, 0.6, 0.7, 0.8, 0.9], 5, 5),
+        (None, 0.0, [0.9, 0.1, 0.1, 0.1, 0.1], 5, 1),
+    ],
+)
+def test_training_stops_after_exactly_patience_epochs_without_improvement(
+    make_trainer, patience, minimum_improvement, accuracies, epochs, best
+):
+    config = configured(
+        epochs=len(accuracies), patience=patience, minimum_improvement=minimum_improvement
+    )
+    made = make_trainer(config, kind=scripted(accuracies=accuracies))
+    result = made.train()
+    assert len(result.history["train_loss"]) == epochs
+    assert result.best_epoch == best
+    assert result.stopped == ("early stopping" if epochs < len(accuracies) else "all epochs")
+    assert same_weights(weights_of(made.model), made.snapshots[best - 1])
+
+
+def test_patience_watches_the_loss_where_it_is_monitored(make_trainer):
+    config = configured(epochs=6, monitor="validation_loss", patience=2)
+    made = make_trainer(config, kind=scripted(losses=[0.5, 0.4, 0.6, 0.5, 0.1, 0.1]))
+    result = made.train()
+    assert (result.best_epoch, len(result.history["train_loss"])) == (2, 4)
+
+
+def test_without_validation_the_last_epoch_is_the_best(make_trainer):
+    last = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, trainer, epoch, metrics):
+            last.append(weights_of(trainer.model))
+
+    made = make_trainer(configured(validation_size=0), validation=None, callbacks=[Keep()])
+    result = made.train()
+    assert (result.best_epoch, result.stopped) == (3, "all epochs")
+    assert same_weights(weights_of(made.model), last[-1])
+    assert result.history["validation_loss"] == [None] * 3
+    assert result.history["validation_accuracy"] == [None] * 3
+    assert all(math.isfinite(value) for value in result.history["train_loss"])
+
+
+def test_patience_needs_something_to_watch(make_trainer):
+    with pytest.raises(ParameterError, match="patience = 2 needs an eval_dataset to watch"):
+        make_trainer(configured(patience=2), validation=None)
+
+
+def test_an_empty_training_set_is_refused(make_trainer, toy):
+    with pytest.raises(ParameterError, match="train_dataset is empty"):
+        make_trainer(train=toy(0))
+
+
+# Divergence
+
+
+def test_too_high_a_learning_rate_ends_the_run_with_its_history(make_trainer, small_mlp):
+    config = configured(epochs=20, learning_rate=100, optimizer="sgd")
+    made = make_trainer(config, small_mlp(hidden_sizes=(32,) * 8))
+    result = made.train()
+    epochs = len(result.history["train_loss"])
+    assert result.stopped == "diverged"
+    assert epochs < 20
+    assert {len(series) for series in result.history.values()} == {epochs}
+    watched = ("train_loss", "gradient_norm", "validation_loss")
+    assert not all(math.isfinite(result.history[name][-1]) for name in watched)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_run_that_diverges_keeps_its_best_epoch(make_trainer, value):
+    class Exploding(StreamlinedTrainer):
+        steps = 0
+
+        def compute_loss(self, logits, labels, inputs):
+            self.steps += 1
+            loss = super().compute_loss(logits, labels, inputs)
+            return loss * value if self.steps > 8 else loss
+
+    kept = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, trainer, epoch, metrics):
+            kept.append((epoch, weights_of(trainer.model)))
+
+    made = make_trainer(configured(epochs=5), kind=Exploding, callbacks=[Keep()])
+    result = made.train()
+    assert result.stopped == "diverged"
+    assert [epoch for epoch, _ in kept] == [1, 2]  # the third was not worth to be looked at
+    assert len(result.history["train_loss"]) == 3
+    assert not math.isfinite(result.history["train_loss"][-1])
+    assert result.best_epoch in (1, 2)
+    assert same_weights(weights_of(made.model), kept[result.best_epoch - 1][1])
+
+
+def test_a_run_that_diverges_at_once_has_no_best_epoch(make_trainer, tmp_path):
+    class Exploding(StreamlinedTrainer):
+        def compute_loss(self, logits, labels, inputs):
+            return super().compute_loss(logits, labels, inputs) * math.inf
+
+    path = tmp_path / "weights.pt"
+    result = make_trainer(kind=Exploding, weights_path=path).train()
+    assert (result.stopped, result.best_epoch) == ("diverged", None)
+    assert {len(series) for series in result.history.values()} == {1}
+    assert not path.exists()
+
+
+# Extensions
+
+
+def test_the_loss_can_be_another(make_trainer):
+    class Doubled(StreamlinedTrainer):
+        def compute_loss(self, logits, labels, inputs):
+            assert inputs.shape[1:] == (1, 6, 6)
+            return 2 * super().compute_loss(logits, labels, inputs)
+
+    config = configured(epochs=1, learning_rate=1e-12)
+    losses = [
+        make_trainer(config, kind=kind).train().history for kind in (StreamlinedTrainer, Doubled)
+    ]
+    assert losses[1]["train_loss"] == pytest.approx([2 * losses[0]["train_loss"][0]])
+    # What is compared between losses stays the cross-entropy.
+    assert losses[1]["validation_loss"] == pytest.approx(losses[0]["validation_loss"])
+
+
+def top2(logits, labels):
+    return (logits.topk(2).indices == labels[:, None]).any(1).float().mean()
+
+
+def test_custom_metrics_are_scored_on_the_whole_validation_split(make_trainer):
+    shapes = []
+
+    def count(logits, labels):
+        shapes.append((tuple(logits.shape), tuple(labels.shape)))
+        return len(labels)
+
+    made = make_trainer(compute_metrics={"top2": top2, "count_of_images": count})
+    result = made.train()
+    assert set(shapes) == {((30, 3), (30,))}
+    assert result.history["count_of_images"] == [30.0] * 3
+    assert len(result.history["top2"]) == 3
+    for accuracy, top in zip(
+        result.history["validation_accuracy"], result.history["top2"], strict=True
+    ):
+        assert accuracy <= top <= 1
+    assert made.evaluate()["top2"] == result.history["top2"][result.best_epoch - 1]
+
+
+def test_custom_metrics_have_a_value_per_epoch_without_validation_too(make_trainer):
+    made = make_trainer(validation=None, compute_metrics={"top2": top2})
+    assert made.train().history["top2"] == [None] * 3
+
+
+class Telling(Callback):
+    def __init__(self):
+        self.told = []
+
+    def on_train_begin(self, trainer):
+        self.told.append("begin")
+
+    def on_epoch_end(self, trainer, epoch, metrics):
+        self.told.append((epoch, dict(metrics)))
+
+    def on_train_end(self, trainer):
+        self.told.append("end")
+
+
+def test_callbacks_are_told_what_the_history_says(make_trainer):
+    telling = Telling()
+    made = make_trainer(callbacks=[telling, Callback()], compute_metrics={"top2": top2})
+    history = made.train().history
+    begin, *epochs, end = telling.told
+    assert (begin, end) == ("begin", "end")
+    assert [epoch for epoch, _ in epochs] == [1, 2, 3]
+    assert [metrics for _, metrics in epochs] == [
+        {name: series[index] for name, series in history.items()} for index in range(3)
+    ]
+
+
+def test_a_callback_can_stop_the_training_for_a_reason(make_trainer):
+    class Enough(Callback):
+        def on_epoch_end(self, trainer, epoch, metrics):
+            if epoch == 2:
+                trainer.stop_reason = "enough"
+
+    telling = Telling()
+    result = make_trainer(configured(epochs=5), callbacks=[Enough(), telling]).train()
+    assert result.stopped == "enough"
+    assert len(result.history["train_loss"]) == 2
+    assert telling.told[-1] == "end"
+
+
+def test_callbacks_are_told_the_end_of_a_diverged_run_too(make_trainer):
+    class Exploding(StreamlinedTrainer):
+        def compute_loss(self, logits, labels, inputs):
+            return super().compute_loss(logits, labels, inputs) * math.nan
+
+    telling = Telling()
+    make_trainer(kind=Exploding, callbacks=[telling]).train()
+    assert telling.told == ["begin", "end"]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_progress_is_silent_where_nobody_looks(make_trainer, capfd, monkeypatch, installed):
+    if not installed:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    for validation in ({}, {"validation": None}):
+        make_trainer(callbacks=[ProgressBar("a run")], **validation).train()
+    assert capfd.readouterr() == ("", "")
+
+
+# Weights on disk
+
+
+def test_the_best_weights_are_written_as_tensors_and_nothing_else(make_trainer, tmp_path):
+    path = tmp_path / "deep" / "weights.pt"
+    config = configured(epochs=4)
+    made = make_trainer(config, kind=scripted(accuracies=[0.5, 0.9, 0.7, 0.8]), weights_path=path)
+    made.train()
+    written = torch.load(path, weights_only=True)
+    assert all(type(each) is torch.Tensor for each in written.values())
+    assert same_weights(written, made.snapshots[1])
+    assert same_weights(load_weights(path), made.snapshots[1])
+    assert [each.name for each in path.parent.iterdir()] == ["weights.pt"]
+
+
+def test_weights_are_loaded_into_an_equal_model(make_trainer, small_mlp, toy, tmp_path):
+    path = tmp_path / "weights.pt"
+    made = make_trainer(weights_path=path)
+    made.train()
+    other = make_trainer(model=small_mlp(seed=5))
+    other.model.load_state_dict(load_weights(path))
+    images = toy(30, seed=8).images
+    assert torch.equal(other.predict(images), made.predict(images))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-100], lambda content: b"", lambda content: b"no weights"]
+)
+def test_damaged_weights_are_told(tmp_path, damage):
+    path = tmp_path / "weights.pt"
+    save_weights(path, {"weight": torch.ones(100)})
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(RecordError, match=r"weights\.pt: not readable as weights"):
+        load_weights(path)
+
+
+def test_missing_weights_are_told(tmp_path):
+    with pytest.raises(RecordError, match=r"weights\.pt: not readable as weights"):
+        load_weights(tmp_path / "weights.pt")
+
+
+class Trap:
+    sprung = False
+
+    def __reduce__(self):
+        return (setattr, (Trap, "sprung", True))
+
+
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, protocol=2))]
+)
+def test_code_in_a_weights_file_is_not_executed(tmp_path, save):
+    path = tmp_path / "weights.pt"
+    save({"weight": Trap()}, path)
+    with pytest.raises(RecordError):
+        load_weights(path)
+    assert not Trap.sprung
+
+
+# Devices
+
+
+def test_a_device_that_is_not_there_is_refused(make_trainer):
+    for name in ("cuda:99", "tpu", ""):
+        with pytest.raises(ParameterError) as caught:
+            make_trainer(device=name)
+        message = str(caught.value)
+        assert message.startswith(
+            f"device = {name!r} is not allowed; allowed on this machine: auto"
+        )
+        assert ", cpu" in message
+
+
+def test_auto_takes_the_best_device_there_is(monkeypatch):
+    for cuda, mps, expected in (
+        (True, True, "cuda"),
+        (True, False, "cuda"),
+        (False, True, "mps"),
+        (False, False, "cpu"),
+    ):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        assert devices.resolve("auto").type == expected
+        assert devices.resolve("cpu").type == "cpu"
+
+
+def test_a_record_can_say_which_cpu_it_was():
+    described = devices.describe(torch.device("cpu"))
+    assert described["kind"] == "cpu"
+    assert described["name"]
+    assert described["threads"] == torch.get_num_threads()
