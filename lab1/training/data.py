@@ -94,8 +94,8 @@ def split(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, I
         members = torch.nonzero(train.labels == label).flatten()
         if share >= len(members):
             raise ParameterError(
-                f"validation_size = {validation_size} leaves class {int(label)} without an image to "
-                f"train on, of its {len(members)}; take a smaller one"
+                f"validation_size = {validation_size} leaves class {int(label)} without an image "
+                f"to train on, of its {len(members)}; take a smaller one"
             )
         held_out.append(members[torch.randperm(len(members), generator=generator)[:share]])
     is_held_out = torch.zeros(len(train), dtype=torch.bool)
