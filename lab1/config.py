@@ -26,6 +26,9 @@ RECIPE: Mapping[str, int] = {"MLP": 1, "ResidualMLP": 1}
 #: The name under which tables and charts show a family, and its plain or residual twin.
 TWINS: Mapping[str, str] = {"MLP": "ResidualMLP"}
 
+#: The families whose layers are too small to be worth sharing among threads.
+SINGLE_THREADED = ("MLP", "ResidualMLP")
+
 #: The model fields that a family uses; the others must keep their default.
 FAMILY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "MLP": ("depth", "width", "activation", "dropout_rate"),
@@ -193,12 +196,15 @@ class RuntimeOptions:
 
     ``device`` is ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     ``data_dir`` is the data root (default: ``LAB1_DATA``, else ``data/``).  ``progress`` shows
-    bars on standard error.  ``save_weights`` keeps the best weights beside the record in ``runs/``.
+    bars on standard error.  ``threads`` is how many a training on the CPU uses: by default one for
+    a multilayer perceptron, whose products are too small to share, and torch's choice for others.
+    ``save_weights`` keeps the best weights beside the record in ``runs/``.
     """
 
     device: str = "auto"
     data_dir: str | None = None
     progress: bool = True
+    threads: int | None = None
     save_weights: bool = True
 
 

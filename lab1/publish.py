@@ -127,6 +127,8 @@ def _parameterized(
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
         cell.metadata.pop("papermill", None)
+        if not cell.metadata.get("tags"):  # Quarto writes an empty list in a random order
+            cell.metadata.pop("tags", None)
     return notebook
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from dataclasses import replace
 from itertools import zip_longest
 
 from .config import DATASETS, RuntimeOptions
@@ -52,15 +53,11 @@ def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[s
     On the same device, versions and number of threads the losses repeat exactly; elsewhere they
     drift apart by rounding, and the test accuracy is held against ``tolerance``.
     """
-    import torch
-
     from .training.engine import train_run
 
     threads = record.origin.get("device", {}).get("threads")
-    if threads:
-        torch.set_num_threads(threads)
     # As it would be read back, since a record knows no NaN.
-    again = Record.from_dict(train_run(record.spec, options).to_dict())
+    again = Record.from_dict(train_run(record.spec, replace(options, threads=threads)).to_dict())
     if _same_training(record, again):
         print(f"{record.name}: trained again, and every loss, metric and score is equal")
         return []

@@ -523,6 +523,18 @@ def test_site_hands_on_what_it_was_told_and_the_status(home, lab1, monkeypatch):
     assert calls == [("smoke", False), ("quick", True)]
 
 
+@pytest.mark.parametrize(
+    ("module", "extra"), [("papermill", "site"), ("torch", "train"), ("torchvision", "train")]
+)
+def test_a_missing_package_is_told_with_its_extra(home, refused, monkeypatch, module, extra):
+    def fail(profile):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(publish, "publish", fail)
+    complaint = refused("publish")
+    assert f"{module} is not installed" in complaint and f"'.[{extra}]'" in complaint
+
+
 # Real trainings
 
 

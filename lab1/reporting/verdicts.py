@@ -97,8 +97,9 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     if len(depths) < 2:
         return Verdict("")
     first, last = int(depths[0]), int(depths[-1])
-    if own[own["depth"] == last]["train_loss"].isna().all():
-        return Verdict(f"With {_layers(last)} no training loss was finite in the last epoch.")
+    for depth in (first, last):
+        if own[own["depth"] == depth]["train_loss"].isna().all():
+            return Verdict(f"With {_layers(depth)} no training loss was finite in the last epoch.")
     losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
     difference = _compare(own, first, last, "train_loss")
     return Verdict(
@@ -301,6 +302,8 @@ def _summary_of(signs: dict[int, int], seeds: int) -> str:
 
 
 def _difference(value: Estimate) -> str:
+    if value.n == 0:
+        return "unknown, since of no pair both runs finished"
     return f"{points(value, signed=True)} (n = {value.n})"
 
 
@@ -310,7 +313,7 @@ def _accuracy(own: pd.DataFrame, depth: int) -> str:
 
 def _points_of(part: pd.DataFrame) -> str:
     value = estimate(part["test_accuracy"])
-    return f"{points(value)} (n = {value.n})"
+    return f"{points(value)} (n = {value.n})" if value.n else "no test score, since all diverged"
 
 
 def _layers(depth: int) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
-from ..config import DATASETS, RunSpec, RuntimeOptions
+import torch
+
+from ..config import DATASETS, SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
 from ..store import Record, Store
 from . import data, models, origin
@@ -29,6 +32,11 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
     them.  Raises :class:`~lab1.errors.DataError` where the data are missing or not the declared
     ones, before anything is trained.
     """
+    with _threads(spec, options):
+        return _train_run(spec, options, store)
+
+
+def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> Record:
     started = origin.now()
     loaded = _load(spec.dataset, options.data_dir)
     train, validation = data.split(loaded.train, spec.training.validation_size, spec.seed)
@@ -63,6 +71,20 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
         origin=origin.finished(where, started),
         recipe=spec.recipe,
     )
+
+
+@contextmanager
+def _threads(spec: RunSpec, options: RuntimeOptions) -> Iterator[None]:
+    """Torch uses the run's number of threads inside the block."""
+    before = torch.get_num_threads()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    elif spec.model.family in SINGLE_THREADED:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train_all(

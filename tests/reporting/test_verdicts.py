@@ -473,26 +473,54 @@ def test_the_base_rate_is_the_profiles_even_where_every_depth_is_swept(trained, 
 
 @pytest.fixture
 def diverged(trained):
-    """Three plain runs that diverged."""
+    """Three runs that diverged, after an epoch with the best validation accuracy of all."""
 
-    def make(depth=32, learning_rate=0.001):
+    def make(depth=32, learning_rate=0.001, family="MLP"):
         return [
-            trained("MLP", depth, seed, 0.9, learning_rate, validation=0.99, stopped="diverged")
+            trained(family, depth, seed, 0.9, learning_rate, validation=0.99, stopped="diverged")
             for seed in range(3)
         ]
 
     return make
 
 
-def test_a_network_that_always_diverged_is_said_to_have_diverged(experiment, diverged):
-    frame = frames.runs(experiment({("MLP", 2): SEEDS}) + diverged())
+#: A place at which every run diverged, and the runs that did not.
+DIVERGED = {
+    "deepest": ((32, 0.001, "MLP"), {("MLP", 2): SEEDS}),
+    "shallowest": ((2, 0.001, "MLP"), {("MLP", 32): SEEDS}),
+    "one of three": ((8, 0.001, "MLP"), {("MLP", 2): SEEDS, ("MLP", 32): SEEDS}),
+    "a twin": ((32, 0.001, "MLP"), {("MLP", 2): SEEDS, ("ResidualMLP", 32): SEEDS}),
+    "a rate": ((32, 0.01, "MLP"), {("MLP", 2): SEEDS, ("MLP", 32): SEEDS}),
+    "both rates": (
+        (32, 0.001, "MLP"),
+        {("MLP", 2): SEEDS, ("ResidualMLP", 32): SEEDS, ("ResidualMLP", 32, 0.01): SEEDS},
+    ),
+    "the reference": (
+        (2, 0.001, "MLP"),
+        {("MLP", 32): SEEDS, ("MLP", 32, 0.01): SEEDS},
+    ),
+}
+
+
+@pytest.mark.parametrize("where", DIVERGED)
+def test_where_all_runs_diverged_no_number_is_made_up(experiment, diverged, where):
+    place, others = DIVERGED[where]
+    records = diverged(*place) + experiment(others)
+    # As in a plan, where the rate that all depths share comes before those of the sweep.
+    frame = frames.runs(sorted(records, key=lambda each: each.spec.training.learning_rate))
+    verdicts_here = [depth_effect(frame, "MLP"), fit_effect(frame, "MLP"), rescue(frame)]
+    verdicts_here += [skip_effect(frame), skip_effect_at_deepest(frame)]
+    assert [each.text for each in verdicts_here if "nan" in each.text] == []
+
+
+def test_a_network_that_always_diverged_carries_no_claim(experiment, diverged):
+    frame = frames.runs(experiment({("MLP", 2): SEEDS}) + diverged(32))
     for verdict in (depth_effect(frame, "MLP"), fit_effect(frame, "MLP")):
-        assert "nan" not in verdict.text
+        assert "32 layers" in verdict.text
         assert "**" not in verdict.text
 
 
 def test_a_rate_at_which_all_runs_diverged_is_not_chosen(experiment, diverged):
-    """Before it diverged, such a run may have had the best validation accuracy of all."""
     frame = frames.runs(experiment({("MLP", 2): SEEDS, ("MLP", 32): WORSE}) + diverged(32, 0.01))
     verdict = rescue(frame)
     assert "chooses 0.001" in verdict.text
