@@ -21,10 +21,21 @@ from .errors import ParameterError
 
 #: Raised, per model family, when a change alters what its training computes.  The golden runs in
 #: ``tests/training/test_golden.py`` fail when behaviour changes and this number did not.
-RECIPE: Mapping[str, int] = {"MLP": 1, "ResidualMLP": 1}
+RECIPE: Mapping[str, int] = {
+    "MLP": 1,
+    "ResidualMLP": 1,
+    "SimpleCNN": 1,
+    "ResidualCNN": 1,
+    "PlainNet": 1,
+    "ResNet": 1,
+}
 
-#: The name under which tables and charts show a family, and its plain or residual twin.
-TWINS: Mapping[str, str] = {"MLP": "ResidualMLP"}
+#: The residual family that a plain one is compared with.
+TWINS: Mapping[str, str] = {
+    "MLP": "ResidualMLP",
+    "SimpleCNN": "ResidualCNN",
+    "PlainNet": "ResNet",
+}
 
 #: The families whose layers are too small to be worth sharing among threads.
 SINGLE_THREADED = ("MLP", "ResidualMLP")
@@ -33,7 +44,14 @@ SINGLE_THREADED = ("MLP", "ResidualMLP")
 FAMILY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "MLP": ("depth", "width", "activation", "dropout_rate"),
     "ResidualMLP": ("depth", "width", "activation", "dropout_rate"),
+    "SimpleCNN": ("depth", "channels"),
+    "ResidualCNN": ("depth", "channels", "blocks_per_stage"),
+    "PlainNet": ("depth",),
+    "ResNet": ("depth",),
 }
+
+#: Those of them that have no default.
+_REQUIRED_FIELDS = ("width", "channels")
 
 
 @dataclass(frozen=True)
@@ -131,8 +149,10 @@ class _Checked:
 class ModelSpec(_Checked):
     """A model by family and size.
 
-    ``depth`` counts hidden layers: the first maps the image to ``width`` units, each further one
-    maps ``width`` to ``width``.  The output layer comes on top.
+    ``depth`` counts, in ``MLP`` and ``ResidualMLP``, hidden layers of ``width`` units, the output
+    layer on top; in ``SimpleCNN`` and ``ResidualCNN``, stages, the first ``channels`` wide; in
+    ``PlainNet`` and ``ResNet``, layers with weights, 6n + 2 (He et al. 2016, section 4.2).
+    ``blocks_per_stage`` holds one number per stage, or is ``None`` for the family's own rule.
     """
 
     family: str
@@ -140,10 +160,16 @@ class ModelSpec(_Checked):
     width: int | None = None
     activation: str = "relu"
     dropout_rate: float = 0.0
+    channels: int | None = None
+    blocks_per_stage: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         used = FAMILY_FIELDS[self.family]
+        _check_depth(self.family, self.depth)
+        if self.blocks_per_stage is not None:
+            object.__setattr__(self, "blocks_per_stage", tuple(self.blocks_per_stage))
+            _check_blocks(self.blocks_per_stage, self.depth)
         for each in fields(self)[1:]:
             value = getattr(self, each.name)
             if each.name not in used and value != each.default:
@@ -151,8 +177,26 @@ class ModelSpec(_Checked):
                     f"{self.family} takes no {each.name} (got {value!r}); "
                     f"it takes {', '.join(used)}"
                 )
-            if each.name in used and value is None:
+            if each.name in used and each.name in _REQUIRED_FIELDS and value is None:
                 raise ParameterError(f"{self.family} needs {each.name}")
+
+
+def _check_depth(family: str, depth: int) -> None:
+    if family in ("PlainNet", "ResNet") and (depth < 8 or depth % 6 != 2):
+        allowed = "6n + 2 from 8 on, such as 20, 32, 44, 56, 110"
+    elif family in ("SimpleCNN", "ResidualCNN") and depth > 5:
+        allowed = "from 1 to 5 stages, each of which halves the image"
+    else:
+        return
+    raise ParameterError(f"{family}: depth = {depth} is not allowed; allowed: {allowed}")
+
+
+def _check_blocks(blocks: tuple[int, ...], depth: int) -> None:
+    if len(blocks) != depth or not all(type(each) is int and each >= 1 for each in blocks):
+        raise ParameterError(
+            f"blocks_per_stage = {list(blocks)} is not allowed; allowed: {depth} numbers, one for "
+            "each stage, each 1 or more"
+        )
 
 
 @dataclass(frozen=True)

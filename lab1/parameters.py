@@ -150,7 +150,13 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "dataset", str, "the data set", choices=("mnist", "smoke-grey", "smoke-colour")
     ),
     # The model.
-    Parameter("family", str, "the model family", choices=("MLP", "ResidualMLP")),
+    Parameter(
+        "family",
+        str,
+        "the model family",
+        choices=("MLP", "ResidualMLP", "SimpleCNN", "ResidualCNN", "PlainNet", "ResNet"),
+    ),
+    Parameter("channels", int, "feature maps of the first stage", minimum=1, maximum=4096),
     Parameter("width", int, "units in each hidden layer", minimum=1, maximum=16384),
     Parameter(
         "activation", str, "activation function", choices=("relu", "gelu", "tanh", "leaky_relu")

@@ -10,11 +10,18 @@ from typing import Any
 
 import altair as alt
 
+from ..config import TWINS
+
 #: Okabe and Ito's colours for the colour-blind, those that stand out on white and on black.
-COLOURS = {"MLP": "#d55e00", "ResidualMLP": "#3d8fd1"}
+_PLAIN, _RESIDUAL = "#d55e00", "#3d8fd1"
+COLOURS = {
+    plain_or_residual: colour
+    for plain, residual in TWINS.items()
+    for plain_or_residual, colour in ((plain, _PLAIN), (residual, _RESIDUAL))
+}
 
 #: Families also differ in the shape of their points, for print and for colour-blind readers.
-SHAPES = {"MLP": "circle", "ResidualMLP": "square"}
+SHAPES = {family: "circle" if colour == _PLAIN else "square" for family, colour in COLOURS.items()}
 
 _TEXT = "#6b6b6b"
 _LINE = "#8a8a8a"

@@ -16,7 +16,14 @@ from ..config import TWINS
 from .statistics import FEWEST, Estimate, estimate, paired_difference
 
 #: How prose names a family.
-NAMES = {"MLP": "plain MLP", "ResidualMLP": "residual MLP"}
+NAMES = {
+    "MLP": "plain MLP",
+    "ResidualMLP": "residual MLP",
+    "SimpleCNN": "plain CNN",
+    "ResidualCNN": "residual CNN",
+    "PlainNet": "plain net",
+    "ResNet": "ResNet",
+}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""The networks: ``MLP`` and its residual twin ``ResidualMLP``.
-
-``build`` makes a model from its :class:`~lab1.config.ModelSpec`, seeded.
-"""
+"""``MLP`` and its residual twin, and how a specification of any family becomes a model."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from torch import Tensor, nn
 from ..config import Dataset, ModelSpec
 from ..errors import ParameterError
 from . import seeds
+from .cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -142,20 +140,27 @@ class ResidualMLP(MLP):
         return hidden + update
 
 
-MODELS: dict[str, type[MLP]] = {"MLP": MLP, "ResidualMLP": ResidualMLP}
-
-
 def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     """The model that ``spec`` describes for the images of ``dataset``, initialised by ``seed``."""
-    assert spec.width is not None  # ModelSpec refuses these families without a width
     with seeds.global_stream(seed, "initialisation"):
-        return MODELS[spec.family](
-            input_size=prod(dataset.image_shape),
-            hidden_sizes=(spec.width,) * spec.depth,
-            num_classes=dataset.num_classes,
-            activation_fn=spec.activation,
-            dropout_rate=spec.dropout_rate,
-        )
+        if spec.width is not None:
+            multilayer = MLP if spec.family == "MLP" else ResidualMLP
+            return multilayer(
+                input_size=prod(dataset.image_shape),
+                hidden_sizes=(spec.width,) * spec.depth,
+                num_classes=dataset.num_classes,
+                activation_fn=spec.activation,
+                dropout_rate=spec.dropout_rate,
+            )
+        shape = {"num_classes": dataset.num_classes, "in_channels": dataset.image_shape[0]}
+        if spec.channels is not None:
+            if spec.family == "SimpleCNN":
+                return SimpleCNN(spec.channels, spec.depth, **shape)
+            return ResidualCNN(
+                spec.channels, spec.depth, **shape, blocks_per_stage=spec.blocks_per_stage
+            )
+        by_depth = PlainNet if spec.family == "PlainNet" else ResNet
+        return by_depth(spec.depth, **shape)
 
 
 def count_parameters(model: nn.Module) -> int:
