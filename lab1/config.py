@@ -89,6 +89,20 @@ _MNIST_FILES = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
+# torchvision knows the originals by their MD5.
+_CIFAR10_FILES = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+
+# Mean and standard deviation of the training pixels, channel by channel.
+_CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
+_CIFAR10_STD = (0.2470, 0.2435, 0.2616)
+
 DATASETS: Mapping[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
@@ -103,6 +117,29 @@ DATASETS: Mapping[str, Dataset] = {
             std=(0.3081,),
             fingerprint=files_fingerprint(_MNIST_FILES),
             files=_MNIST_FILES,
+        ),
+        Dataset(
+            name="cifar10",
+            title="CIFAR-10",
+            image_shape=(3, 32, 32),
+            num_classes=10,
+            train_size=50_000,
+            test_size=10_000,
+            mean=_CIFAR10_MEAN,
+            std=_CIFAR10_STD,
+            fingerprint=files_fingerprint(_CIFAR10_FILES),
+            files=_CIFAR10_FILES,
+        ),
+        Dataset(
+            name="cifar10-jpeg",
+            title="CIFAR-10 (JPEG copy)",
+            image_shape=(3, 32, 32),
+            num_classes=10,
+            train_size=50_000,
+            test_size=10_000,
+            mean=_CIFAR10_MEAN,
+            std=_CIFAR10_STD,
+            fingerprint="f10d4c9e536a564f17fa5e8d68ba087d1235e60cd1f21700e11ff43f0647bbb0",
         ),
         Dataset(
             name="smoke-grey",

@@ -147,7 +147,10 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
     ),
     Parameter("seeds", int, "one run per seed", minimum=0, maximum=2**31 - 1, many=True),
     Parameter(
-        "dataset", str, "the data set", choices=("mnist", "smoke-grey", "smoke-colour")
+        "dataset",
+        str,
+        "the data set",
+        choices=("mnist", "cifar10", "cifar10-jpeg", "smoke-grey", "smoke-colour"),
     ),
     # The model.
     Parameter(

@@ -4,65 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torchvision import datasets as torchvision_datasets
 
 from .. import paths
 from ..config import DATASETS, Dataset
 from ..errors import DataError, ParameterError
 from . import seeds
+from .cifar10 import load_cifar10
+from .image_folder import load_folder
+from .images import ImageSet, LoadedData
 from .smoke_data import smoke_images
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Images and labels of one split.
-
-    ``images`` are uint8 of shape (count, channels, height, width); ``labels`` are int64 of shape
-    (count,).
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise ParameterError(
-                "images must be uint8 of shape (count, channels, height, width), "
-                f"got {self.images.dtype} of shape {tuple(self.images.shape)}"
-            )
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            raise ParameterError(
-                f"labels must be int64 of shape ({len(self.images)},), "
-                f"got {self.labels.dtype} of shape {tuple(self.labels.shape)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: Tensor) -> ImageSet:
-        """The examples at ``indices``, in that order."""
-        return ImageSet(self.images[indices], self.labels[indices])
-
-    def to(self, device: torch.device) -> ImageSet:
-        """The same on another device."""
-        return ImageSet(self.images.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True)
-class LoadedData:
-    """A data set as read from ``source``, and the ``fingerprint`` that its files have."""
-
-    declared: Dataset
-    train: ImageSet
-    test: ImageSet
-    source: str
-    fingerprint: str
 
 
 def load(name: str, data_dir: str | None = None) -> LoadedData:
@@ -72,9 +27,14 @@ def load(name: str, data_dir: str | None = None) -> LoadedData:
     truncated, or not the declared ones.
     """
     declared = DATASETS[name]
-    if not declared.files:
+    if name.startswith("smoke"):
         return _built_in(declared)
-    return _mnist(declared, paths.data_dir(data_dir))
+    root = paths.data_dir(data_dir)
+    if name == "mnist":
+        return _mnist(declared, root)
+    if name == "cifar10":
+        return load_cifar10(declared, root)
+    return load_folder(declared, root / "cifar10")
 
 
 def split(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:

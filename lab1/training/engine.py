@@ -16,6 +16,7 @@ from ..store import Record, Store
 from . import data, models, origin
 from . import device as devices
 from .callbacks import Callback, ProgressBar
+from .images import LoadedData
 from .trainer import StreamlinedTrainer
 
 #: How often to look whether another process has finished the run it claimed.
@@ -127,7 +128,7 @@ def train_all(
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, data_dir: str | None) -> data.LoadedData:
+def _load(name: str, data_dir: str | None) -> LoadedData:
     return data.load(name, data_dir)
 
 

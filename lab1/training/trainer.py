@@ -19,7 +19,7 @@ from . import device as devices
 from . import seeds
 from .augmentation import AUGMENTATIONS, Normalize
 from .callbacks import BestEpoch, Callback
-from .data import ImageSet
+from .images import ImageSet
 from .optimization import build_optimizer, build_scheduler
 
 #: A custom metric: (logits, labels) of the whole validation split to a number.
