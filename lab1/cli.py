@@ -31,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    except KeyboardInterrupt:
-        print("lab1: interrupted; the same command continues with what is missing", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        words = str(interrupt) or "interrupted; the same command continues with what is missing"
+        print(f"lab1: {words}", file=sys.stderr)
+        return getattr(interrupt, "exit_status", 130)
 
 
 def _run(options: argparse.Namespace) -> int:

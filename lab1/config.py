@@ -280,6 +280,8 @@ class RuntimeOptions:
     bars on standard error.  ``threads`` is how many a training on the CPU uses: by default one for
     a multilayer perceptron, whose products are too small to share, and torch's choice for others.
     ``save_weights`` keeps the best weights beside the record in ``runs/``.
+    ``checkpoint_seconds`` is the time between two checkpoints, and so the most work that a killed
+    run loses.
     """
 
     device: str = "auto"
@@ -287,6 +289,7 @@ class RuntimeOptions:
     progress: bool = True
     threads: int | None = None
     save_weights: bool = True
+    checkpoint_seconds: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ class RecordError(Lab1Error):
     """A run record is damaged, foreign, or does not belong to its key."""
 
 
+class CheckpointError(Lab1Error):
+    """A checkpoint is damaged, belongs to another run, or cannot be written."""
+
+
 class MissingRunsError(Lab1Error):
     """Runs are wanted that no record holds, and that cannot be trained here."""
 

@@ -78,6 +78,21 @@ class BestEpoch(Callback):
         if self.weights:
             trainer.model.load_state_dict(self.weights)
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {
+            "epoch": self.epoch,
+            "value": self.value,
+            "epochs_without": self._epochs_without,
+            "weights": self.weights,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes up what :meth:`state` gave."""
+        self.epoch, self.value = state["epoch"], state["value"]
+        self._epochs_without = state["epochs_without"]
+        self.weights = dict(state["weights"])
+
     def _is_better(self, value: float) -> bool:
         if self.value is None:
             return True

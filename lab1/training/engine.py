@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -16,6 +17,7 @@ from ..store import Record, Store
 from . import data, models, origin
 from . import device as devices
 from .callbacks import Callback, ProgressBar
+from .checkpoint import Checkpointer
 from .images import LoadedData
 from .trainer import StreamlinedTrainer
 
@@ -29,9 +31,10 @@ OnFinished = Callable[[Record], None]
 def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None) -> Record:
     """Trains one run, scores it once on the test set, and returns its record.
 
-    Nothing is written, except the best weights where ``store`` is given and ``options`` ask for
-    them.  Raises :class:`~lab1.errors.DataError` where the data are missing or not the declared
-    ones, before anything is trained.
+    With a ``store``, the best weights (where ``options`` ask for them) and a checkpoint are written
+    to the run's folder, and a run that was interrupted continues from its checkpoint.  Raises
+    :class:`~lab1.errors.DataError` where the data are missing or not the declared ones, before
+    anything is trained.
     """
     with _threads(spec, options):
         return _train_run(spec, options, store)
@@ -44,7 +47,7 @@ def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> R
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
     callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
-    keeps_weights = store is not None and options.save_weights
+    folder = None if store is None else store.run_dir(spec)
     trainer = StreamlinedTrainer(
         model,
         spec.training,
@@ -55,7 +58,8 @@ def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> R
         mean=loaded.declared.mean,
         std=loaded.declared.std,
         callbacks=callbacks,
-        weights_path=store.run_dir(spec) / "weights.pt" if store and keeps_weights else None,
+        weights_path=folder / "weights.pt" if folder and options.save_weights else None,
+        checkpointer=_checkpointer(folder, spec, options) if folder else None,
     )
     result = trainer.train()
     diverged = result.stopped == "diverged"
@@ -118,6 +122,7 @@ def train_all(
                         print(f"failed: {failures[-1]}", file=sys.stderr)
                     else:
                         store.write(record)
+                        _checkpointer(store.run_dir(spec), spec, options).remove()
                         on_finished(record)
         waiting = claimed_elsewhere
         if waiting:
@@ -125,6 +130,10 @@ def train_all(
     if failures:
         lines = "\n".join(f"  {failure}" for failure in failures)
         raise MissingRunsError(f"{len(failures)} of {len(specs)} runs failed:\n{lines}")
+
+
+def _checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:
+    return Checkpointer(folder / "checkpoint.pt", spec.key, options.checkpoint_seconds)
 
 
 @lru_cache(maxsize=2)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,13 @@ from ..config import TrainingConfig
 from ..errors import ParameterError
 from ..store import HISTORY_FIELDS
 from . import device as devices
-from . import seeds
+from . import interruption, seeds
 from .augmentation import AUGMENTATIONS, Normalize
 from .callbacks import BestEpoch, Callback
+from .checkpoint import Checkpointer
 from .images import ImageSet
 from .optimization import build_optimizer, build_scheduler
+from .progress import Clock, Progress
 
 #: A custom metric: (logits, labels) of the whole validation split to a number.
 Metric = Callable[[Tensor, Tensor], float]
@@ -53,6 +55,8 @@ class StreamlinedTrainer:
     be ``None``.  ``mean`` and ``std`` normalise each channel after division by 255; by default
     they are taken from the training images.  ``compute_metrics`` adds metrics to the validation;
     ``callbacks`` run after each epoch; ``weights_path`` is where the best weights are written.
+    With a ``checkpointer``, ``train`` saves its state now and then and continues from it, in the
+    middle of an epoch too, with the same result as if it had never stopped.
     Training images are augmented as ``config.augmentation`` says, others never.
 
     With the same seed, data, versions and number of threads, a training on the CPU repeats bit by
@@ -80,6 +84,7 @@ class StreamlinedTrainer:
         compute_metrics: Mapping[str, Metric] | None = None,
         callbacks: Sequence[Callback] = (),
         weights_path: Path | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         if len(train_dataset) == 0:
             raise ParameterError("StreamlinedTrainer: train_dataset is empty; it needs an image")
@@ -108,7 +113,11 @@ class StreamlinedTrainer:
         self.optimizer = build_optimizer(self.model, config)
         steps_per_epoch = math.ceil(len(train_dataset) / config.batch_size)
         self.scheduler = build_scheduler(self.optimizer, config, config.epochs * steps_per_epoch)
+        self.checkpointer = checkpointer
+        self._progress = Progress([*HISTORY_FIELDS, *self.compute_metrics], self.device)
         self._order = seeds.generator(seed, "order")
+        #: The state from which the current epoch's order was, or will be, drawn.
+        self._order_state = self._order.get_state()
         self._augmentation = seeds.generator(seed, "augmentation")
 
     def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
@@ -122,32 +131,26 @@ class StreamlinedTrainer:
     def train(self) -> TrainingResult:
         """Trains until all epochs are done, early stopping or divergence.
 
-        Afterwards the model has the weights of the best epoch.
+        Afterwards the model has the weights of the best epoch.  Raises
+        :class:`~lab1.training.interruption.TrainingInterrupted` after Ctrl-C or SIGTERM, once the
+        state is saved (where there is a checkpointer), and
+        :class:`~lab1.errors.CheckpointError` where a checkpoint is damaged or cannot be written.
         """
-        history: dict[str, list[float | None]] = {
-            name: [] for name in (*HISTORY_FIELDS, *self.compute_metrics)
-        }
         devices.reset_peak_memory(self.device)
-        started = time.perf_counter()
-        self.stop_reason = None
-        with seeds.global_stream(self.seed, "dropout"):
+        progress = self._progress
+        with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
+            self._restore()
+            clock = Clock(progress.seconds)
             self._notify("on_train_begin")
-            for epoch in range(1, self.config.epochs + 1):
-                metrics = self._run_epoch()
-                for name, value in metrics.items():
-                    history[name].append(value)
-                if not _is_finite(metrics):
-                    self.stop_reason = "diverged"
-                    break
-                self._notify("on_epoch_end", epoch, metrics)
-                if self.stop_reason is not None:
-                    break
+            while self.stop_reason is None and progress.epoch <= self.config.epochs:
+                self._train_epoch(clock)
+                self._end_epoch(clock)
             self._notify("on_train_end")
         return TrainingResult(
-            history=history,
+            history=progress.history,
             best_epoch=self.best.epoch,
             stopped=self.stop_reason or "all epochs",
-            seconds=time.perf_counter() - started,
+            seconds=clock.seconds(),
         )
 
     def evaluate(self, dataset: ImageSet | None = None) -> dict[str, float]:
@@ -181,39 +184,12 @@ class StreamlinedTrainer:
         """
         return self._logits(images.to(self.device)).cpu()
 
-    def _run_epoch(self) -> dict[str, float | None]:
-        started = time.perf_counter()
-        loss, accuracy, gradient_norm, learning_rate = self._train_epoch()
-        metrics: dict[str, float | None] = {
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "validation_loss": None,
-            "validation_accuracy": None,
-            **dict.fromkeys(self.compute_metrics),
-            "learning_rate": learning_rate,
-            "gradient_norm": gradient_norm,
-        }
-        if self.eval_dataset is not None:
-            scores = self.evaluate()
-            metrics["validation_loss"] = scores["loss"]
-            metrics["validation_accuracy"] = scores["accuracy"]
-            metrics.update({name: scores[name] for name in self.compute_metrics})
-        metrics["seconds"] = time.perf_counter() - started
-        metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
-        return metrics
-
-    def _train_epoch(self) -> tuple[float, float, float, float]:
-        """One pass: mean loss and accuracy over the images as they were trained on, mean gradient
-        norm over the steps, and the learning rate of the last step."""
+    def _train_epoch(self, clock: Clock) -> None:
+        """Trains what is left of the current epoch."""
+        progress = self._progress
         self.model.train()
         parameters = [each for each in self.model.parameters() if each.requires_grad]
-        # Sums stay on the device: reading them after each step would make it wait for the host.
-        loss_sum = torch.zeros((), device=self.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        norm_sum = torch.zeros((), device=self.device)
-        steps = 0
-        learning_rate = math.nan
-        for inputs, labels in self._training_batches():
+        for inputs, labels in self._training_batches(skip=progress.steps):
             with self._autocast():
                 logits = self.model(inputs)
             logits = logits.float()
@@ -221,24 +197,93 @@ class StreamlinedTrainer:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             gradients = [each.grad for each in parameters if each.grad is not None]
-            norm_sum += nn.utils.get_total_norm(gradients)
-            learning_rate = self.optimizer.param_groups[0]["lr"]
+            # Sums stay on the device: reading them at each step would make it wait for the host.
+            progress.norm_sum += nn.utils.get_total_norm(gradients)
+            progress.learning_rate = self.optimizer.param_groups[0]["lr"]
             self.optimizer.step()
             self.scheduler.step()
-            loss_sum += loss.detach() * len(labels)
-            correct += (logits.argmax(1) == labels).sum()
-            steps += 1
-        count = len(self.train_dataset)
-        return float(loss_sum) / count, int(correct) / count, float(norm_sum) / steps, learning_rate
+            progress.loss_sum += loss.detach() * len(labels)
+            progress.correct += (logits.argmax(1) == labels).sum()
+            progress.steps += 1
+            self._save_if_due(clock)
 
-    def _training_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _end_epoch(self, clock: Clock) -> None:
+        """Validates, enters the epoch into the history, and lets the callbacks have their say."""
+        progress = self._progress
+        metrics: dict[str, float | None] = {
+            **progress.means(len(self.train_dataset)),
+            "validation_loss": None,
+            "validation_accuracy": None,
+            **dict.fromkeys(self.compute_metrics),
+        }
+        if self.eval_dataset is not None:
+            scores = self.evaluate()
+            metrics["validation_loss"] = scores["loss"]
+            metrics["validation_accuracy"] = scores["accuracy"]
+            metrics.update({name: scores[name] for name in self.compute_metrics})
+        metrics["seconds"] = clock.lap(progress)
+        metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
+        epoch = progress.epoch
+        progress.finish_epoch(metrics)
+        self._order_state = self._order.get_state()
+        if _is_finite(metrics):
+            self._notify("on_epoch_end", epoch, metrics)
+        else:
+            self.stop_reason = "diverged"
+        self._save_if_due(clock)
+
+    def _training_batches(self, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of an epoch after the first ``skip``, whose augmentation is drawn already."""
         order = torch.randperm(len(self.train_dataset), generator=self._order).to(self.device)
-        for indices in order.split(self.config.batch_size):
+        for indices in order.split(self.config.batch_size)[skip:]:
             batch = self.train_dataset.take(indices)
             images = batch.images
             if self.augment is not None:
                 images = self.augment(images, self._augmentation)
             yield self.normalize(images), batch.labels
+
+    def _save_if_due(self, clock: Clock) -> None:
+        signal_number = interruption.pending()
+        if self.checkpointer is not None and (signal_number or self.checkpointer.is_due()):
+            self._progress.seconds = clock.seconds()
+            self.checkpointer.save(self._state())
+        if signal_number is not None:
+            raise interruption.TrainingInterrupted(
+                signal_number, f"epoch {self._progress.epoch}, step {self._progress.steps}"
+            )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "progress": self._progress.state(),
+            "best": self.best.state(),
+            "stop_reason": self.stop_reason,
+            # The order is drawn anew when the epoch is taken up again.
+            "order": self._order_state,
+            "augmentation": self._augmentation.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+
+    def _restore(self) -> None:
+        """Takes up the saved state, where there is one."""
+        state = self.checkpointer.load() if self.checkpointer is not None else None
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self._progress.restore(state["progress"], self.device)
+        self.best.restore(state["best"])
+        self.stop_reason = state["stop_reason"]
+        self._order.set_state(state["order"])
+        self._order_state = state["order"]
+        self._augmentation.set_state(state["augmentation"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"]:
+            torch.cuda.set_rng_state_all(state["cuda"])
 
     @torch.inference_mode()
     def _logits(self, images: Tensor) -> Tensor:

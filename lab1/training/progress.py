@@ -1,0 +1,84 @@
+"""How far a training has come: the history, and the sums of the epoch under way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Progress:
+    """``epoch`` counts from 1, ``steps`` the batches of it that are done.
+
+    The sums are over those batches, on the device.  ``seconds`` is the time trained up to the last
+    checkpoint, ``epoch_began`` the value it had when the epoch began.
+    """
+
+    _SUMS = ("loss_sum", "correct", "norm_sum")
+    _NUMBERS = ("epoch", "steps", "learning_rate", "seconds", "epoch_began")
+
+    def __init__(self, series: Sequence[str], device: torch.device) -> None:
+        self.history: dict[str, list[float | None]] = {name: [] for name in series}
+        self.epoch = 1
+        self.steps = 0
+        self.learning_rate = math.nan
+        self.seconds = 0.0
+        self.epoch_began = 0.0
+        self.loss_sum: Tensor = torch.zeros((), device=device)
+        self.correct: Tensor = torch.zeros((), dtype=torch.int64, device=device)
+        self.norm_sum: Tensor = torch.zeros((), device=device)
+
+    def means(self, count: int) -> dict[str, float | None]:
+        """Loss and accuracy over ``count`` images as they were trained on, the mean gradient norm
+        over the steps, and the learning rate of the last step."""
+        return {
+            "train_loss": float(self.loss_sum) / count,
+            "train_accuracy": int(self.correct) / count,
+            "learning_rate": self.learning_rate,
+            "gradient_norm": float(self.norm_sum) / self.steps,
+        }
+
+    def finish_epoch(self, metrics: Mapping[str, float | None]) -> None:
+        """Enters an epoch into the history and begins the next."""
+        for name, value in metrics.items():
+            self.history[name].append(value)
+        self.epoch += 1
+        self.steps = 0
+        for name in self._SUMS:
+            getattr(self, name).zero_()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {name: getattr(self, name) for name in (*self._SUMS, *self._NUMBERS, "history")}
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Takes up what :meth:`state` gave."""
+        for name in self._SUMS:
+            setattr(self, name, state[name].to(device))
+        for name in self._NUMBERS:
+            setattr(self, name, state[name])
+        # In place: who holds the history sees the restored one.
+        self.history.update(state["history"])
+
+
+class Clock:
+    """Seconds of training, over all sittings, by a clock that nobody can set back."""
+
+    def __init__(self, before: float) -> None:
+        self._before = before
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds since the training first began, without the time between sittings."""
+        return self._before + time.monotonic() - self._started
+
+    def lap(self, progress: Progress) -> float:
+        """Seconds of the epoch that ends now; the next one begins."""
+        now = self.seconds()
+        lap = now - progress.epoch_began
+        progress.epoch_began = now
+        return lap
