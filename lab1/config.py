@@ -175,7 +175,9 @@ class _Checked:
             value = getattr(self, each.name)
             if value is None and each.default is None:
                 continue
-            declared = parameters.PARAMETERS[each.name]
+            declared = parameters.PARAMETERS.get(each.name)
+            if declared is None:  # checked by the class itself
+                continue
             # A model has one depth, where a chapter may name several.
             check = declared.check_one if declared.many else declared.check
             checked = check(value, type(self).__name__)
@@ -204,9 +206,6 @@ class ModelSpec(_Checked):
         super().__post_init__()
         used = FAMILY_FIELDS[self.family]
         _check_depth(self.family, self.depth)
-        if self.blocks_per_stage is not None:
-            object.__setattr__(self, "blocks_per_stage", tuple(self.blocks_per_stage))
-            _check_blocks(self.blocks_per_stage, self.depth)
         for each in fields(self)[1:]:
             value = getattr(self, each.name)
             if each.name not in used and value != each.default:
@@ -216,6 +215,9 @@ class ModelSpec(_Checked):
                 )
             if each.name in used and each.name in _REQUIRED_FIELDS and value is None:
                 raise ParameterError(f"{self.family} needs {each.name}")
+        if self.blocks_per_stage is not None:
+            checked = _checked_blocks(self.blocks_per_stage, self.depth)
+            object.__setattr__(self, "blocks_per_stage", checked)
 
 
 def _check_depth(family: str, depth: int) -> None:
@@ -228,12 +230,15 @@ def _check_depth(family: str, depth: int) -> None:
     raise ParameterError(f"{family}: depth = {depth} is not allowed; allowed: {allowed}")
 
 
-def _check_blocks(blocks: tuple[int, ...], depth: int) -> None:
-    if len(blocks) != depth or not all(type(each) is int and each >= 1 for each in blocks):
+def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
+    listed = tuple(blocks) if isinstance(blocks, (list, tuple)) else ()
+    if len(listed) != depth or not all(type(each) is int and each >= 1 for each in listed):
+        shown = list(blocks) if isinstance(blocks, (list, tuple)) else blocks
         raise ParameterError(
-            f"blocks_per_stage = {list(blocks)} is not allowed; allowed: {depth} numbers, one for "
+            f"blocks_per_stage = {shown!r} is not allowed; allowed: {depth} numbers, one for "
             "each stage, each 1 or more"
         )
+    return listed
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab1 import paths
-from lab1.config import DATASETS, ModelSpec, RunSpec, TrainingConfig
+from lab1.config import DATASETS, FAMILY_FIELDS, ModelSpec, RunSpec, TrainingConfig
 from lab1.store import Record, Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +50,8 @@ def laboratory(tmp_path, monkeypatch):
 
 
 def _spec(family="MLP", depth=2, seed=0, dataset="smoke-grey", learning_rate=0.001, **overrides):
-    model = {"family": family, "depth": depth, "width": 16}
+    model = {"family": family, "depth": depth}
+    model |= {name: 16 for name in ("width", "channels") if name in FAMILY_FIELDS[family]}
     training = {"epochs": 3, "learning_rate": learning_rate, "validation_size": 500}
     for name, value in overrides.items():
         if name not in _MODEL_FIELDS | _TRAINING_FIELDS:

@@ -22,7 +22,13 @@ from lab1.errors import ParameterError
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each
 #: record that left a field out means the value that stands here.
 DEFAULTS = {
-    ModelSpec: {"width": None, "activation": "relu", "dropout_rate": 0.0},
+    ModelSpec: {
+        "width": None,
+        "activation": "relu",
+        "dropout_rate": 0.0,
+        "channels": None,
+        "blocks_per_stage": None,
+    },
     TrainingConfig: {
         "epochs": 20,
         "batch_size": 128,
@@ -112,6 +118,15 @@ CHANGES = [
     (None, "seed", 1),
 ]
 
+#: The same for the fields that SPEC's family does not take, from a base of another family.
+CNN = replace(SPEC, model=ModelSpec("ResidualCNN", 2, channels=4))
+CNN_CHANGES = [
+    ("family", "SimpleCNN"),
+    ("depth", 3),
+    ("channels", 5),
+    ("blocks_per_stage", (1, 2)),
+]
+
 
 @pytest.fixture
 def first_recipe(monkeypatch):
@@ -159,8 +174,39 @@ def test_every_field_changes_the_key(part, field, value):
     assert changed != SPEC
 
 
+@pytest.mark.parametrize(("field", "value"), CNN_CHANGES)
+def test_every_field_of_a_convolutional_model_changes_the_key(field, value):
+    changed = replace(CNN, model=replace(CNN.model, **{field: value}))
+    assert changed.key != CNN.key
+    assert changed != CNN
+
+
+@pytest.mark.parametrize(
+    ("model", "written"),
+    [
+        (
+            lambda: ModelSpec("ResidualCNN", 2, channels=4),
+            {"family": "ResidualCNN", "depth": 2, "channels": 4},
+        ),
+        (
+            lambda: ModelSpec("ResidualCNN", 2, channels=4, blocks_per_stage=(1, 2)),
+            {"family": "ResidualCNN", "depth": 2, "channels": 4, "blocks_per_stage": [1, 2]},
+        ),
+        (lambda: ModelSpec("PlainNet", 20), {"family": "PlainNet", "depth": 20}),
+    ],
+    ids=["default blocks", "blocks", "by depth alone"],
+)
+def test_a_convolutional_model_is_hashed_and_survives_being_written_out(model, written):
+    spec = replace(SPEC, model=model())
+    assert json.loads(json.dumps(spec.canonical()["model"])) == written
+    again = RunSpec.from_dict(json.loads(json.dumps(spec.to_dict(), allow_nan=False)))
+    assert again == spec
+    assert again.key == spec.key
+    assert hash(again) == hash(spec)
+
+
 def test_every_field_of_a_spec_is_tried_above():
-    tried = {field for _, field, _ in CHANGES}
+    tried = {field for _, field, _ in CHANGES} | {field for field, _ in CNN_CHANGES}
     assert tried == {
         each.name for kind in (ModelSpec, TrainingConfig, RunSpec) for each in fields(kind)
     } - {"model", "training"}
@@ -309,6 +355,79 @@ def test_a_family_refuses_the_fields_it_does_not_use(monkeypatch):
         ParameterError, match=r"MLP takes no dropout_rate \(got 0.5\).*depth, width"
     ):
         ModelSpec("MLP", 4, 16, dropout_rate=0.5)
+
+
+#: A valid model of each family.
+VALID = {
+    "MLP": {"depth": 2, "width": 16, "activation": "tanh", "dropout_rate": 0.5},
+    "ResidualMLP": {"depth": 2, "width": 16, "activation": "tanh", "dropout_rate": 0.5},
+    "SimpleCNN": {"depth": 2, "channels": 4},
+    "ResidualCNN": {"depth": 2, "channels": 4, "blocks_per_stage": (1, 2)},
+    "PlainNet": {"depth": 20},
+    "ResNet": {"depth": 20},
+}
+
+
+@pytest.mark.parametrize("family", RECIPE)
+def test_a_family_takes_the_fields_it_uses_and_no_other(family):
+    assert set(VALID[family]) == set(FAMILY_FIELDS[family])
+    taken = ModelSpec(family, **VALID[family])
+    assert {name: getattr(taken, name) for name in VALID[family]} == VALID[family]
+    for name, value in {**VALID["MLP"], **VALID["ResidualCNN"]}.items():
+        if name not in VALID[family]:
+            with pytest.raises(ParameterError) as caught:
+                ModelSpec(family, **{**VALID[family], name: value})
+            assert str(caught.value) == (
+                f"{family} takes no {name} (got {value!r}); "
+                f"it takes {', '.join(FAMILY_FIELDS[family])}"
+            )
+
+
+@pytest.mark.parametrize("family", RECIPE)
+def test_a_family_needs_its_width_or_its_channels(family):
+    needed = {"width", "channels"} & set(FAMILY_FIELDS[family])
+    assert len(needed) == (0 if family in ("PlainNet", "ResNet") else 1)
+    for name in needed:
+        fields_ = {field: value for field, value in VALID[family].items() if field != name}
+        with pytest.raises(ParameterError, match=f"^{family} needs {name}$"):
+            ModelSpec(family, **fields_)
+
+
+@pytest.mark.parametrize("family", ["PlainNet", "ResNet"])
+def test_he_s_networks_have_6n_plus_2_layers(family):
+    taken = []
+    for depth in range(1, 60):
+        try:
+            taken.append(ModelSpec(family, depth).depth)
+        except ParameterError as refusal:
+            assert str(refusal) == (
+                f"{family}: depth = {depth} is not allowed; allowed: 6n + 2 from 8 on, such as "
+                "20, 32, 44, 56, 110"
+            )
+    assert taken == [8, 14, 20, 26, 32, 38, 44, 50, 56]
+
+
+@pytest.mark.parametrize("family", ["SimpleCNN", "ResidualCNN"])
+def test_convolutional_networks_have_five_stages_at_most(family):
+    """A sixth would halve an image of 32 pixels to nothing."""
+    assert [ModelSpec(family, depth, channels=4).depth for depth in range(1, 6)] == [1, 2, 3, 4, 5]
+    with pytest.raises(ParameterError, match=f"{family}: depth = 6 is not allowed; .*from 1 to 5"):
+        ModelSpec(family, 6, channels=4)
+
+
+@pytest.mark.parametrize("blocks", [(), (1,), (1, 2, 3), (1, 0), (1, -1), (1, 2.0), (1, True)])
+def test_blocks_that_are_not_one_positive_integer_per_stage_are_refused(blocks):
+    with pytest.raises(ParameterError) as caught:
+        ModelSpec("ResidualCNN", 2, channels=4, blocks_per_stage=blocks)
+    assert str(caught.value) == (
+        f"blocks_per_stage = {list(blocks)} is not allowed; allowed: 2 numbers, one for each "
+        "stage, each 1 or more"
+    )
+
+
+def test_stages_may_have_equally_many_blocks():
+    spec = ModelSpec("ResidualCNN", 3, channels=4, blocks_per_stage=[2, 2, 1])
+    assert spec.blocks_per_stage == (2, 2, 1)
 
 
 def test_patience_without_a_validation_split_is_refused():

@@ -75,10 +75,13 @@ class Checkpointer:
         if words[2].decode() != hashlib.sha256(payload).hexdigest():
             raise self._refusal("its checksum does not fit its content: truncated or damaged")
         # The step schedule keeps its milestones in a Counter.
-        with torch.serialization.safe_globals([Counter]):
-            state: dict[str, Any] = torch.load(
-                io.BytesIO(payload), map_location="cpu", weights_only=True
-            )
+        try:
+            with torch.serialization.safe_globals([Counter]):
+                state: dict[str, Any] = torch.load(
+                    io.BytesIO(payload), map_location="cpu", weights_only=True
+                )
+        except Exception as error:  # torch raises many kinds
+            raise self._refusal(f"it is not readable: {error}") from error
         return state
 
     def remove(self) -> None:

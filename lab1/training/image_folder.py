@@ -112,6 +112,8 @@ def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
     try:
         content = path.read_bytes()
         image = Image.open(io.BytesIO(content)).convert("RGB" if channels == 3 else "L")
+        if image.size != (width, height):
+            raise ValueError(f"it has {image.size[0]} x {image.size[1]}")
         pixels = np.asarray(image).reshape(height, width, channels)
     except (OSError, ValueError) as error:
         raise DataError(

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..config import Dataset, ModelSpec
+from ..config import FAMILY_FIELDS, Dataset, ModelSpec
 from ..errors import ParameterError
 from . import seeds
 from .cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN
@@ -140,27 +140,32 @@ class ResidualMLP(MLP):
         return hidden + update
 
 
+MODELS: dict[str, type[nn.Module]] = {
+    "MLP": MLP,
+    "ResidualMLP": ResidualMLP,
+    "SimpleCNN": SimpleCNN,
+    "ResidualCNN": ResidualCNN,
+    "PlainNet": PlainNet,
+    "ResNet": ResNet,
+}
+
+
 def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     """The model that ``spec`` describes for the images of ``dataset``, initialised by ``seed``."""
     with seeds.global_stream(seed, "initialisation"):
         if spec.width is not None:
-            multilayer = MLP if spec.family == "MLP" else ResidualMLP
-            return multilayer(
+            return MODELS[spec.family](
                 input_size=prod(dataset.image_shape),
                 hidden_sizes=(spec.width,) * spec.depth,
                 num_classes=dataset.num_classes,
                 activation_fn=spec.activation,
                 dropout_rate=spec.dropout_rate,
             )
-        shape = {"num_classes": dataset.num_classes, "in_channels": dataset.image_shape[0]}
-        if spec.channels is not None:
-            if spec.family == "SimpleCNN":
-                return SimpleCNN(spec.channels, spec.depth, **shape)
-            return ResidualCNN(
-                spec.channels, spec.depth, **shape, blocks_per_stage=spec.blocks_per_stage
-            )
-        by_depth = PlainNet if spec.family == "PlainNet" else ResNet
-        return by_depth(spec.depth, **shape)
+        return MODELS[spec.family](
+            num_classes=dataset.num_classes,
+            in_channels=dataset.image_shape[0],
+            **{name: getattr(spec, name) for name in FAMILY_FIELDS[spec.family]},
+        )
 
 
 def count_parameters(model: nn.Module) -> int:

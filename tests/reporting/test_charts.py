@@ -5,6 +5,7 @@ import re
 import altair
 import pytest
 
+from lab1.config import RECIPE, TWINS
 from lab1.reporting import charts, frames, theme, verdicts
 from lab1.reporting.figures import Figure
 
@@ -99,12 +100,15 @@ def test_the_themes_configuration_is_valid():
 @every_chart
 def test_every_family_has_its_colour(name, drawn):
     _, parts = drawn(name)
+    colours, shapes = (
+        {family: each[family] for family in FAMILIES} for each in (theme.COLOURS, theme.SHAPES)
+    )
     found = scales(parts["spec"], "color")
     assert found
     for scale in found:
-        assert dict(zip(scale["domain"], scale["range"], strict=True)) == theme.COLOURS
+        assert dict(zip(scale["domain"], scale["range"], strict=True)) == colours
     for scale in scales(parts["spec"], "shape"):
-        assert dict(zip(scale["domain"], scale["range"], strict=True)) == theme.SHAPES
+        assert dict(zip(scale["domain"], scale["range"], strict=True)) == shapes
     for family in FAMILIES:
         assert theme.COLOURS[family] in parts["svg"]
         assert f">{family}<" in parts["svg"]  # in the legend
@@ -121,7 +125,11 @@ def test_a_family_keeps_its_colour_when_alone(name, family, both):
 
 def test_the_colours_and_shapes_are_told_apart():
     assert theme.COLOURS.keys() == theme.SHAPES.keys() == verdicts.NAMES.keys()
-    assert len(set(theme.COLOURS.values())) == len(set(theme.SHAPES.values())) == len(FAMILIES)
+    for look in (theme.COLOURS, theme.SHAPES):
+        plain, residual = ({look[family] for family in kind} for kind in (TWINS, TWINS.values()))
+        assert len(plain) == len(residual) == 1
+        assert plain != residual
+    assert theme.COLOURS.keys() == set(RECIPE)
 
 
 @every_chart

@@ -128,6 +128,10 @@ def test_a_chapter_opens_itself(name):
     assert calls == [f'chapter = open_chapter("{name}", globals())']
 
 
+#: The data sets that chapters 1.1 and 1.2 name beside their parameter.
+DATASETS_OF_MLP = {"mnist", "smoke-grey", "smoke-colour"}
+
+
 @every_chapter
 def test_the_choices_named_beside_a_parameter_are_allowed(name):
     """A comment such as `# adam, sgd` that went out of date would send a reader into a refusal."""
@@ -137,7 +141,10 @@ def test_the_choices_named_beside_a_parameter_are_allowed(name):
         if match := re.match(r"(\w+) = None  # (.*)", line):
             declared = PARAMETERS[match[1]].choices
             named = re.findall(r"[a-z][\w-]*", match[2])
-            if declared and declared[0] in named:
+            if match[1] == "dataset":  # a chapter names those that suit its models
+                assert set(declared) >= DATASETS_OF_MLP
+                assert set(named) - {"or", "the", "built-in"} == DATASETS_OF_MLP
+            elif declared and declared[0] in named:
                 assert set(declared) <= set(named)
 
 

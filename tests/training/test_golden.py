@@ -29,11 +29,30 @@ COURSES = {
     },
 }
 
+# By family: a small model, a data set, and what differs in both courses.  A convolution costs more,
+# and batch normalisation and Adam amplify a rounding from step to step, hence 100 images, 14 steps.
+_FEW = {"validation_size": 3900}
+CASES = {
+    "MLP": (ModelSpec("MLP", 4, 16), "smoke-grey", {}),
+    "ResidualMLP": (ModelSpec("ResidualMLP", 4, 16), "smoke-grey", {}),
+    "SimpleCNN": (ModelSpec("SimpleCNN", 2, channels=4), "smoke-colour", _FEW),
+    "ResidualCNN": (ModelSpec("ResidualCNN", 2, channels=4), "smoke-colour", _FEW),
+    "PlainNet": (ModelSpec("PlainNet", 8), "smoke-colour", _FEW),
+    "ResNet": (ModelSpec("ResNet", 8), "smoke-colour", _FEW),
+}
+
 # How far other processors and numbers of threads may be off, relative.  Measured on x86 with one
 # and two threads and with torch and oneDNN held to SSE, AVX2 and AVX-512: 1e-6 in float32, where
 # sums are only taken in another order, and 3e-3 in bf16, where a rounding is 4e-3 and some
 # processors round between operations that others fuse.  Switching bf16 off changes 2e-2.
 TOLERANCE = {"float32": 1e-4, "bf16": 1e-2}
+
+# He's nets under Adam are less steady: its first steps divide each gradient by its own size, which
+# makes a rounding of a gradient near zero a whole step.  Measured with one and two threads: 1e-3 in
+# float32 and 4e-3 in bf16, while switching bf16 off changes 4e-2 and more.  With SGD, and in the
+# other two families, threads change 3e-5 at most in float32.  (In those two, and under SGD, bf16
+# itself changes less than its tolerance, so it is for the others to notice that it is off.)
+TOLERANCE_HE_ADAM = {"float32": 1e-2, "bf16": 3e-2}
 
 # By family and precision: the recipe that the values belong to, and by course the training loss of
 # both epochs, the validation loss of both, and the test loss.
@@ -67,13 +86,70 @@ GOLDEN = {
             "sgd": [2.415316, 2.317899, 2.400838, 2.390928, 2.412156],
         },
     ),
+    ("SimpleCNN", "float32"): (
+        1,
+        {
+            "adam": [2.375811, 2.252495, 2.281898, 2.263203, 2.264525],
+            "sgd": [2.407654, 2.330936, 2.316272, 2.314858, 2.315298],
+        },
+    ),
+    ("SimpleCNN", "bf16"): (
+        1,
+        {
+            "adam": [2.375949, 2.252388, 2.281709, 2.263213, 2.264644],
+            "sgd": [2.407509, 2.331052, 2.316362, 2.314878, 2.315322],
+        },
+    ),
+    ("ResidualCNN", "float32"): (
+        1,
+        {
+            "adam": [2.340724, 2.270954, 2.287251, 2.253393, 2.292855],
+            "sgd": [2.363893, 2.33057, 2.322339, 2.321553, 2.322463],
+        },
+    ),
+    ("ResidualCNN", "bf16"): (
+        1,
+        {
+            "adam": [2.34128, 2.271649, 2.286214, 2.255937, 2.291272],
+            "sgd": [2.363943, 2.33079, 2.322347, 2.321541, 2.322456],
+        },
+    ),
+    ("PlainNet", "float32"): (
+        1,
+        {
+            "adam": [2.310008, 1.843818, 2.406574, 2.665176, 2.664932],
+            "sgd": [2.340522, 2.30888, 2.304556, 2.304786, 2.304298],
+        },
+    ),
+    ("PlainNet", "bf16"): (
+        1,
+        {
+            "adam": [2.315253, 1.867001, 2.223362, 2.406412, 2.40456],
+            "sgd": [2.340898, 2.308581, 2.304582, 2.304875, 2.304327],
+        },
+    ),
+    ("ResNet", "float32"): (
+        1,
+        {
+            "adam": [2.29968, 1.734213, 2.488665, 2.169663, 2.160239],
+            "sgd": [2.381227, 2.317677, 2.30039, 2.302441, 2.30232],
+        },
+    ),
+    ("ResNet", "bf16"): (
+        1,
+        {
+            "adam": [2.300567, 1.721881, 2.477359, 2.076719, 2.07115],
+            "sgd": [2.381637, 2.318487, 2.300339, 2.302373, 2.302318],
+        },
+    ),
 }
 
 
 def losses(family, precision, course):
-    config = TrainingConfig(**COURSES[course], precision=precision)
-    spec = RunSpec(ModelSpec(family, 4, 16), "smoke-grey", config, 0)
-    record = train_run(spec, RuntimeOptions(device="cpu", progress=False))
+    model, dataset, changes = CASES[family]
+    config = TrainingConfig(**{**COURSES[course], **changes}, precision=precision)
+    spec = RunSpec(model, dataset, config, 0)
+    record = train_run(spec, RuntimeOptions(device="cpu", progress=False, threads=1))
     return [
         *record.history["train_loss"],
         *record.history["validation_loss"],
@@ -90,7 +166,13 @@ def test_every_family_has_golden_values_for_every_precision(family, precision):
 
 
 @pytest.mark.parametrize("course", COURSES)
-@pytest.mark.parametrize(("family", "precision"), GOLDEN)
+@pytest.mark.parametrize(
+    ("family", "precision"),
+    [
+        pytest.param(*case, marks=pytest.mark.slow if case[0] in ("PlainNet", "ResNet") else ())
+        for case in GOLDEN
+    ],
+)
 def test_a_training_computes_what_its_recipe_did(family, precision, course):
     recipe, values = GOLDEN[family, precision]
     found = losses(family, precision, course)
@@ -99,7 +181,9 @@ def test_a_training_computes_what_its_recipe_did(family, precision, course):
         f"RECIPE[{family!r}] is {RECIPE[family]}, the golden values are those of recipe {recipe}: "
         f"pin the new ones with `python {here}`"
     )
-    assert found == pytest.approx(values[course], rel=TOLERANCE[precision]), (
+    unsteady = course == "adam" and family in ("PlainNet", "ResNet")
+    tolerance = (TOLERANCE_HE_ADAM if unsteady else TOLERANCE)[precision]
+    assert found == pytest.approx(values[course], rel=tolerance), (
         f"what training {family} in {precision} computes has changed: undo it, or raise "
         f"RECIPE[{family!r}] in lab1/config.py above {recipe} (which asks for new records) and pin "
         f"the new values with `python {here}`"

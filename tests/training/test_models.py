@@ -8,6 +8,7 @@ from torch.func import functional_call
 from lab1.config import DATASETS, RECIPE, ModelSpec
 from lab1.errors import ParameterError
 from lab1.parameters import PARAMETERS
+from lab1.training.cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN
 from lab1.training.models import (
     ACTIVATIONS,
     MLP,
@@ -19,6 +20,16 @@ from lab1.training.models import (
 )
 
 KINDS = [MLP, ResidualMLP]
+
+#: A small model of each family.
+SPECS = {
+    "MLP": ModelSpec("MLP", 3, 16),
+    "ResidualMLP": ModelSpec("ResidualMLP", 3, 16),
+    "SimpleCNN": ModelSpec("SimpleCNN", 2, channels=4),
+    "ResidualCNN": ModelSpec("ResidualCNN", 2, channels=4),
+    "PlainNet": ModelSpec("PlainNet", 8),
+    "ResNet": ModelSpec("ResNet", 8),
+}
 GREY = DATASETS["smoke-grey"]
 
 
@@ -188,15 +199,19 @@ def test_twins_start_from_equal_weights_up_to_the_stated_factor():
 
 @pytest.mark.parametrize("family", MODELS)
 def test_the_seed_alone_decides_on_the_initial_weights(family):
-    spec = ModelSpec(family, 3, 16)
+    spec = SPECS[family]
     before = torch.get_rng_state()
     first = build(spec, GREY, 0)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(3)
     again, other = build(spec, GREY, 0), build(spec, GREY, 1)
+    modules = dict(first.named_modules())
     for name, weight in first.named_parameters():
         assert torch.equal(again.get_parameter(name), weight)
-        if name.endswith("bias"):
+        normalises = isinstance(modules[name.rpartition(".")[0]], nn.BatchNorm2d)
+        if normalises:
+            assert torch.equal(weight, torch.full_like(weight, float(name.endswith("weight"))))
+        elif name.endswith("bias") and isinstance(first, MLP):
             assert not weight.any()
         else:
             assert not torch.equal(other.get_parameter(name), weight)
@@ -287,7 +302,7 @@ def test_every_family_and_activation_that_can_be_named_exists():
     assert set(ACTIVATIONS) == set(PARAMETERS["activation"].choices)
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", ["MLP", "ResidualMLP"])
 def test_build_passes_the_spec_on(family):
     model = build(ModelSpec(family, 3, 16, "tanh", 0.25), DATASETS["smoke-colour"], 0)
     assert type(model) is MODELS[family]
@@ -296,3 +311,36 @@ def test_build_passes_the_spec_on(family):
     assert (model.output.in_features, model.output.out_features) == (16, 10)
     assert isinstance(model.activation, nn.Tanh)
     assert model.dropout.p == 0.25
+
+
+@pytest.mark.parametrize("dataset", ["smoke-grey", "smoke-colour"])
+@pytest.mark.parametrize(
+    ("spec", "alone"),
+    [
+        (
+            lambda: ModelSpec("SimpleCNN", 3, channels=5),
+            lambda **keywords: SimpleCNN(5, 3, **keywords),
+        ),
+        (
+            lambda: ModelSpec("ResidualCNN", 3, channels=5),
+            lambda **keywords: ResidualCNN(5, 3, **keywords),
+        ),
+        (
+            lambda: ModelSpec("ResidualCNN", 3, channels=5, blocks_per_stage=(1, 2, 1)),
+            lambda **keywords: ResidualCNN(5, 3, blocks_per_stage=(1, 2, 1), **keywords),
+        ),
+        (lambda: ModelSpec("PlainNet", 14), lambda **keywords: PlainNet(14, **keywords)),
+        (lambda: ModelSpec("ResNet", 14), lambda **keywords: ResNet(14, **keywords)),
+    ],
+    ids=["SimpleCNN", "ResidualCNN", "ResidualCNN with blocks", "PlainNet", "ResNet"],
+)
+def test_build_passes_the_spec_of_a_convolutional_model_on(spec, alone, dataset):
+    declared = DATASETS[dataset]
+    model = build(spec(), declared, 0)
+    expected = made(alone, num_classes=10, in_channels=declared.image_shape[0])
+    assert type(model) is type(expected) is MODELS[spec().family]
+    found, wanted = (
+        {name: weight.shape for name, weight in each.state_dict().items()}
+        for each in (model, expected)
+    )
+    assert found == wanted

@@ -1,0 +1,303 @@
+"""The convolutional families: shapes, sizes, what sets the twins apart, and what is refused."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from lab1.config import DATASETS, TWINS, ModelSpec
+from lab1.errors import ParameterError
+from lab1.training.cnn import PaddedBlock, PlainNet, ResidualCNN, ResNet, SimpleCNN
+from lab1.training.models import build, count_parameters
+
+SMALL = {
+    "SimpleCNN": lambda **keywords: SimpleCNN(4, 2, **keywords),
+    "ResidualCNN": lambda **keywords: ResidualCNN(4, 2, **keywords),
+    "PlainNet": lambda **keywords: PlainNet(8, **keywords),
+    "ResNet": lambda **keywords: ResNet(8, **keywords),
+}
+HE = [PlainNet, ResNet]
+every_family = pytest.mark.parametrize("family", SMALL)
+
+
+def made(kind, *arguments, seed=0, **keywords):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return kind(*arguments, **keywords)
+
+
+def inputs(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+# Shapes and sizes
+
+
+@every_family
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+@pytest.mark.parametrize("num_classes", [10, 7])
+def test_images_become_logits(family, shape, num_classes):
+    model = made(SMALL[family], num_classes=num_classes, in_channels=shape[0])
+    logits = model(inputs(5, *shape))
+    assert logits.shape == (5, num_classes)
+    assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", HE)
+@pytest.mark.parametrize(
+    ("depth", "count"),
+    [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)],
+)
+def test_he_s_networks_have_their_known_sizes(kind, depth, count):
+    """The twins' are equal, since the shortcut of option A has no parameters."""
+    assert count_parameters(made(kind, depth)) == count
+
+
+@pytest.mark.parametrize("kind", HE)
+@pytest.mark.parametrize("depth", [8, 20, 32])
+def test_the_depth_is_the_number_of_layers_with_weights(kind, depth):
+    layers = [each for each in made(kind, depth).modules() if isinstance(each, LAYERS)]
+    assert len(layers) == depth
+
+
+LAYERS = (nn.Conv2d, nn.Linear)
+
+
+@pytest.mark.parametrize(("depth", "count"), [(2, 5_466), (3, 24_346), (4, 98_970)])
+def test_a_simple_cnn_has_its_known_size(depth, count):
+    assert count_parameters(made(SimpleCNN, 16, depth)) == count
+
+
+@pytest.mark.parametrize(
+    ("depth", "blocks", "count"),
+    [
+        (2, None, 29_338),
+        (3, None, 124_506),
+        (4, None, 503_258),
+        (4, (3, 3, 3, 1), 503_258),
+        (4, (1, 1, 1, 1), 308_826),
+        (4, [2, 2, 2, 2], 701_466),
+    ],
+)
+def test_a_residual_cnn_has_its_known_size(depth, blocks, count):
+    assert count_parameters(made(ResidualCNN, 16, depth, blocks_per_stage=blocks)) == count
+
+
+@pytest.mark.parametrize("kind", HE)
+def test_the_feature_maps_of_he_s_networks_are_16_32_and_64(kind):
+    model = made(kind, 20)
+    shapes = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda module, given, output: shapes.append(output.shape[1:]))
+    model(inputs(2, 3, 32, 32))
+    assert shapes == [(16, 32, 32)] * 3 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 3
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(SimpleCNN, (32, 4, 4)), (ResidualCNN, (32, 8, 8))])
+def test_widths_double_from_stage_to_stage_while_the_area_shrinks(kind, expected):
+    """SimpleCNN halves in every stage, ResidualCNN in every stage but the first."""
+    assert made(kind, 8, 3).eval()(inputs(2, 3, 32, 32)).shape == (2, 10)
+    model = made(kind, 8, 3)
+    given = inputs(2, 3, 32, 32)
+    maps = model.stages(given if kind is SimpleCNN else model.stem(given))
+    assert maps.shape[1:] == expected
+
+
+# What sets the twins apart
+
+
+@pytest.mark.parametrize("depth", [8, 20])
+def test_he_s_twins_start_from_equal_weights(depth):
+    plain, residual = (made(kind, depth, seed=3).state_dict() for kind in HE)
+    assert plain.keys() == residual.keys()
+    for name, value in plain.items():
+        assert torch.equal(residual[name], value), name
+
+
+def test_he_s_twins_are_built_with_equal_weights_from_one_seed():
+    dataset = DATASETS["smoke-colour"]
+    plain, residual = (build(ModelSpec(f, 8), dataset, 3) for f in ("PlainNet", "ResNet"))
+    for name, weight in plain.named_parameters():
+        assert torch.equal(residual.get_parameter(name), weight), name
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_shortcut_is_all_that_tells_he_s_twins_apart(training):
+    plain, residual = (made(kind, 20).train(training) for kind in HE)
+    residual.load_state_dict(plain.state_dict())
+    x = inputs(4, 3, 32, 32)
+    assert not torch.allclose(residual(x), plain(x))
+    for block in residual.blocks:
+        assert block.shortcut
+        block.shortcut = False
+    residual.load_state_dict(plain.state_dict())  # in training, a pass changes the statistics
+    assert torch.equal(residual(x), plain(x))
+
+
+def test_twins_are_of_these_families():
+    assert TWINS["PlainNet"] == "ResNet"
+    assert TWINS["SimpleCNN"] == "ResidualCNN"
+    assert [kind.shortcut for kind in HE] == [False, True]
+
+
+def option_a(images, outputs):
+    """The shortcut pixel by pixel: every second one, new maps of zeros before and behind."""
+    batch, channels, height, width = images.shape
+    front = (outputs - channels) // 2
+    expected = torch.zeros(batch, outputs, (height + 1) // 2, (width + 1) // 2)
+    for channel in range(channels):
+        for row in range(0, height, 2):
+            for column in range(0, width, 2):
+                expected[:, front + channel, row // 2, column // 2] = images[
+                    :, channel, row, column
+                ]
+    return expected
+
+
+@pytest.mark.parametrize("size", [(6, 6), (7, 5)])
+@pytest.mark.parametrize(("channels", "outputs"), [(4, 8), (2, 6)])
+def test_the_shortcut_takes_every_second_pixel_and_pads_maps_of_zeros(size, channels, outputs):
+    block = made(PaddedBlock, channels, outputs, True).eval()
+    nn.init.zeros_(block.bn2.weight)  # nothing is left but the shortcut
+    images = inputs(2, channels, *size).abs()  # which the last ReLU lets pass
+    assert torch.equal(block(images), option_a(images, outputs))
+    block.shortcut = False
+    assert not block(images).any()
+
+
+def test_the_shortcut_of_equal_widths_is_the_identity():
+    block = made(PaddedBlock, 4, 4, True).eval()
+    nn.init.zeros_(block.bn2.weight)
+    images = inputs(2, 4, 6, 6)
+    assert torch.equal(block(images), images.relu())
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+@pytest.mark.parametrize("outputs", [2, 4])
+def test_a_block_is_the_formula(shortcut, outputs):
+    """relu(bn2(conv2(relu(bn1(conv1 x)))) [+ shortcut of x]), in training mode."""
+    block = made(PaddedBlock, 2, outputs, shortcut)
+    x = inputs(3, 2, 6, 6)
+    stride = 1 if outputs == 2 else 2
+
+    def normalised(maps):
+        mean, variance = maps.mean((0, 2, 3)), maps.var((0, 2, 3), unbiased=False)
+        return (maps - mean[:, None, None]) / (variance[:, None, None] + 1e-5).sqrt()
+
+    convolve = nn.functional.conv2d
+    hidden = normalised(convolve(x, block.conv1.weight, stride=stride, padding=1)).relu()
+    expected = normalised(convolve(hidden, block.conv2.weight, padding=1))
+    if shortcut:
+        expected = expected + (x if stride == 1 else option_a(x, outputs))
+    torch.testing.assert_close(block(x), expected.relu(), rtol=1e-4, atol=1e-5)
+
+
+# Gradients
+
+
+@every_family
+def test_a_gradient_reaches_every_parameter(family):
+    model = made(SMALL[family])
+    nn.functional.cross_entropy(model(inputs(8, 3, 32, 32)), torch.arange(8)).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+@pytest.mark.parametrize("outputs", [2, 4])
+def test_the_gradients_of_a_block_are_right(shortcut, outputs):
+    block = made(PaddedBlock, 2, outputs, shortcut).double().eval()
+    names = [name for name, _ in block.named_parameters()]
+    x = inputs(1, 2, 4, 4, dtype=torch.float64).requires_grad_()
+
+    def maps(x, *parameters):
+        return functional_call(block, dict(zip(names, parameters, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(maps, (x, *block.parameters()))
+
+
+# Initial weights
+
+
+@every_family
+def test_convolutions_start_with_he_s_variance(family):
+    """2 / (outputs · 9), so that the variance of the gradients stays the same (fan out)."""
+    kind = {"SimpleCNN": SimpleCNN, "ResidualCNN": ResidualCNN}.get(family)
+    model = made(kind, 32, 2) if kind else made({"PlainNet": PlainNet, "ResNet": ResNet}[family])
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 2000:
+            fan_out = module.out_channels * module.kernel_size[0] ** 2
+            expected = (2 / fan_out) ** 0.5
+            assert float(module.weight.detach().std()) == pytest.approx(expected, rel=0.06)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("kind", HE)
+@pytest.mark.parametrize("depth", [19, 21, 0, -1, -4, 2, "deep", "20", 20.0, True, None])
+def test_a_depth_that_is_not_6n_plus_2_is_refused(kind, depth):
+    with pytest.raises(ParameterError) as caught:
+        kind(depth)
+    assert str(caught.value) == (
+        f"{kind.__name__}: depth = {depth!r} is not allowed; allowed: 6n + 2 from 8 on, such as "
+        "20, 32, 44, 56, 110"
+    )
+
+
+@pytest.mark.parametrize("kind", [SimpleCNN, ResidualCNN])
+@pytest.mark.parametrize("name", ["channels", "depth", "num_classes", "in_channels"])
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, "8"])
+def test_a_size_that_is_no_positive_whole_number_is_refused(kind, name, size):
+    with pytest.raises(ParameterError) as caught:
+        kind(**{name: size})
+    assert str(caught.value) == (
+        f"{kind.__name__}: a size of {size!r} is not allowed; allowed: whole numbers from 1 on"
+    )
+
+
+@pytest.mark.parametrize("kind", HE)
+@pytest.mark.parametrize("name", ["num_classes", "in_channels"])
+def test_he_s_networks_refuse_sizes_below_1(kind, name):
+    with pytest.raises(ParameterError, match=f"{kind.__name__}: a size of 0 is not allowed"):
+        kind(20, **{name: 0})
+
+
+@pytest.mark.parametrize("blocks", [(1,), (1, 1, 1), (1, 0), (0, 1), (-1, 1)])
+def test_blocks_that_are_not_one_positive_number_per_stage_are_refused(blocks):
+    with pytest.raises(ParameterError) as caught:
+        ResidualCNN(4, 2, blocks_per_stage=blocks)
+    assert str(caught.value) == (
+        f"ResidualCNN: blocks_per_stage = {list(blocks)} is not allowed; allowed: 2 numbers, one "
+        "for each stage, each 1 or more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ModelSpec("ResNet", 19), r"ResNet: depth = 19 .*6n \+ 2 .*20, 32, 44, 56, 110"),
+        (lambda: ModelSpec("PlainNet", 2), r"PlainNet: depth = 2 .*6n \+ 2 from 8 on"),
+        (lambda: ModelSpec("SimpleCNN", 6, channels=16), "SimpleCNN: depth = 6 .*from 1 to 5"),
+        (lambda: ModelSpec("ResidualCNN", 6, channels=16), "ResidualCNN: depth = 6 .*from 1 to 5"),
+        (lambda: ModelSpec("SimpleCNN", 2), "SimpleCNN needs channels"),
+        (lambda: ModelSpec("ResidualCNN", 2), "ResidualCNN needs channels"),
+        (lambda: ModelSpec("SimpleCNN", 2, channels=0), "ModelSpec: channels = 0 is not allowed"),
+        (lambda: ModelSpec("ResNet", 20, channels=3), r"ResNet takes no channels \(got 3\).*depth"),
+        (lambda: ModelSpec("PlainNet", 20, 16), r"PlainNet takes no width \(got 16\)"),
+        (lambda: ModelSpec("MLP", 2, width=8, channels=3), r"MLP takes no channels \(got 3\)"),
+        (
+            lambda: ModelSpec("SimpleCNN", 2, channels=4, activation="tanh"),
+            r"SimpleCNN takes no activation \(got 'tanh'\); it takes depth, channels",
+        ),
+    ],
+)
+def test_a_specification_refuses_what_its_family_cannot_be(make, message):
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("depth", [8, 20, 110, 1022])
+def test_a_specification_takes_every_depth_of_the_form_6n_plus_2(depth):
+    assert ModelSpec("ResNet", depth).depth == depth

@@ -1,0 +1,280 @@
+"""A killed training continues from its checkpoint and ends as if it had never stopped."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
+from lab1.errors import CheckpointError
+from lab1.store import Store, write_bytes
+from lab1.training import checkpoint, engine, interruption
+from lab1.training.callbacks import load_weights
+from lab1.training.checkpoint import Checkpointer
+from lab1.training.trainer import StreamlinedTrainer
+
+#: A checkpoint after every step, so that a kill hits the writing of one as often as not.
+OPTIONS = RuntimeOptions(progress=False, checkpoint_seconds=0)
+
+#: Everything that has a state of its own: momentum, schedules, dropout, augmentation, patience.
+CONFIGS = {
+    "adam": TrainingConfig(
+        epochs=3, batch_size=32, schedule="cosine", augmentation="crop", validation_size=3800
+    ),
+    "sgd": TrainingConfig(
+        epochs=3,
+        batch_size=32,
+        learning_rate=0.05,
+        optimizer="sgd",
+        schedule="step",
+        augmentation="crop-flip",
+        validation_size=3800,
+    ),
+    "patience": TrainingConfig(
+        epochs=6,
+        batch_size=32,
+        learning_rate=0.02,
+        schedule="one-cycle",
+        validation_size=3800,
+        patience=1,
+    ),
+}
+
+
+def spec(config, family="MLP"):
+    return RunSpec(ModelSpec(family, 2, 8, dropout_rate=0.2), "smoke-grey", config, seed=3)
+
+
+def outcome(record):
+    """What does not depend on the machine's speed."""
+    history = {k: v for k, v in record.history.items() if k not in ("seconds", "peak_memory_bytes")}
+    return history, record.test, record.best_epoch, record.stopped
+
+
+def same_weights(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+class StopHereError(Exception):
+    """Stands for a kill, within the process."""
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Lets a training end, without another word, right after its nth checkpoint."""
+
+    def arm(n):
+        count = 0
+        save = Checkpointer.save
+
+        def counted(self, state):
+            nonlocal count
+            save(self, state)
+            count += 1
+            if count == n:
+                raise StopHereError
+
+        monkeypatch.setattr(Checkpointer, "save", counted)
+        return lambda: monkeypatch.setattr(Checkpointer, "save", save)
+
+    return arm
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
+    """Seven steps an epoch: stops within epochs, at their ends, and at the very end."""
+    run = spec(CONFIGS[name])
+    whole = Store(tmp_path / "results", tmp_path / "whole")
+    expected = engine.train_run(run, OPTIONS, whole)
+    for stop in (1, 3, 7, 8, 9, 15, 16, 17):
+        store = Store(tmp_path / "results", tmp_path / f"stopped-{stop}")
+        disarm = stop_after(stop)
+        with pytest.raises(StopHereError):
+            engine.train_run(run, OPTIONS, store)
+        disarm()
+        again = engine.train_run(run, OPTIONS, store)
+        assert outcome(again) == outcome(expected), stop
+        assert same_weights(
+            load_weights(store.run_dir(run) / "weights.pt"),
+            load_weights(whole.run_dir(run) / "weights.pt"),
+        )
+
+
+def test_what_was_trained_is_not_trained_again(tmp_path, stop_after, monkeypatch):
+    run, store = spec(CONFIGS["adam"]), Store(tmp_path / "results", tmp_path / "runs")
+    disarm = stop_after(9)
+    with pytest.raises(StopHereError):
+        engine.train_run(run, OPTIONS, store)
+    disarm()
+    steps = []
+    loss = StreamlinedTrainer.compute_loss
+
+    def counted(self, *arguments):
+        steps.append(1)
+        return loss(self, *arguments)
+
+    monkeypatch.setattr(StreamlinedTrainer, "compute_loss", counted)
+    engine.train_run(run, OPTIONS, store)
+    # The ninth checkpoint is the one after the eighth step: the eighth was that of the epoch.
+    assert len(steps) == 3 * 7 - 8
+
+
+def _train(runs, run):
+    torch.set_num_threads(1)
+    engine.train_all([run], OPTIONS, Store(runs.parent / "results", runs))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to start children in no time")
+@pytest.mark.parametrize("name", ["adam", "patience"])
+def test_killed_at_random_moments_it_ends_with_the_same_record(name, tmp_path, monkeypatch):
+    run = spec(replace(CONFIGS[name], epochs=40, patience=CONFIGS[name].patience and 40))
+    whole = Store(tmp_path / "results", tmp_path / "whole")
+    expected = engine.train_run(run, OPTIONS, whole)
+    store = Store(tmp_path / "results", tmp_path / "killed")
+    loss = StreamlinedTrainer.compute_loss
+
+    def slow_loss(self, *arguments):
+        time.sleep(0.02)  # 280 steps of it outlast twenty kills, on however fast a machine
+        return loss(self, *arguments)
+
+    monkeypatch.setattr(StreamlinedTrainer, "compute_loss", slow_loss)
+    context = multiprocessing.get_context("fork")
+    moments = random.Random(20)
+    kills = 0
+    deadline = time.monotonic() + 300  # a training that never advances is a failure, not a hang
+    while store.find(run) is None and time.monotonic() < deadline:
+        child = context.Process(target=_train, args=(store.runs, run))
+        child.start()
+        child.join(moments.uniform(0.02, 0.25) if kills < 20 else None)
+        if child.is_alive():
+            os.kill(child.pid, signal.SIGKILL)
+            child.join()
+            kills += 1
+    record = store.find(run)
+    assert record is not None
+    assert kills >= 20
+    assert outcome(record) == outcome(expected)
+    assert same_weights(
+        load_weights(store.run_dir(run) / "weights.pt"),
+        load_weights(whole.run_dir(run) / "weights.pt"),
+    )
+    assert not (store.run_dir(run) / "checkpoint.pt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_step_saves_and_says_how_to_continue(number, status, tmp_path):
+    """The command line's way: exit status, words, and a checkpoint to continue from."""
+    run = spec(replace(CONFIGS["adam"], epochs=2000))
+    runs = tmp_path / "runs"
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+
+    def train():
+        try:
+            _train(runs, run)
+        except interruption.TrainingInterrupted as interrupt:
+            told.put((interrupt.exit_status, str(interrupt)))
+
+    child = context.Process(target=train)
+    child.start()
+    path = Store(tmp_path / "results", runs).run_dir(run) / "checkpoint.pt"
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(child.pid, number)
+    exit_status, words = told.get(timeout=60)
+    child.join()
+    assert exit_status == status
+    assert "continues" in words
+    assert Checkpointer(path, run.key).load()["progress"]["epoch"] >= 1
+
+
+def test_outside_a_training_signals_act_as_ever():
+    before = signal.getsignal(signal.SIGTERM)
+    with interruption.deferred():
+        assert signal.getsignal(signal.SIGTERM) != before
+        assert interruption.pending() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.pending() == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert interruption.pending() is None
+
+
+@pytest.fixture
+def saved(tmp_path):
+    made = Checkpointer(tmp_path / "checkpoint.pt", "0123456789abcdef")
+    made.save({"step": 1, "weights": torch.arange(3)})
+    return made
+
+
+def test_a_checkpoint_comes_back(saved):
+    state = saved.load()
+    assert state["step"] == 1
+    assert torch.equal(state["weights"], torch.arange(3))
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert Checkpointer(tmp_path / "checkpoint.pt", "0" * 16).load() is None
+
+
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_told_and_left_alone(saved, share):
+    """It must not pass for no checkpoint: that would start the run from zero, unasked."""
+    content = saved.path.read_bytes()
+    saved.path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=str(saved.path)):
+        saved.load()
+    assert saved.path.exists()
+
+
+def test_a_flipped_bit_is_told(saved):
+    content = bytearray(saved.path.read_bytes())
+    content[-20] ^= 1
+    saved.path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="checksum"):
+        saved.load()
+
+
+def test_another_runs_checkpoint_is_told(saved):
+    with pytest.raises(CheckpointError, match="belongs to run 0123456789abcdef"):
+        Checkpointer(saved.path, "f" * 16).load()
+
+
+def test_a_full_disk_is_told_and_keeps_the_last_checkpoint(saved, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_bytes", full)
+    with pytest.raises(CheckpointError, match=r"checkpoint.pt.*No space left.*intact"):
+        saved.save({"step": 2})
+    monkeypatch.setattr(checkpoint, "write_bytes", write_bytes)
+    assert saved.load()["step"] == 1
+
+
+def test_a_checkpoint_holds_no_code(saved):
+    """Whatever is not a tensor or a plain value is refused when it is read."""
+    saved.save({"step": StopHereError})
+    with pytest.raises(CheckpointError, match="not readable"):
+        saved.load()
+
+
+def test_checkpoints_are_as_far_apart_as_asked(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    made = Checkpointer(tmp_path / "checkpoint.pt", "0" * 16, every_seconds=60)
+    assert not made.is_due()
+    now[0] += 60
+    assert made.is_due()
+    made.save({})
+    assert not made.is_due()
