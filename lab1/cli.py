@@ -11,6 +11,7 @@ from typing import Any
 from . import experiments, profiles
 from .config import RunSpec, RuntimeOptions
 from .errors import Lab1Error, MissingRunsError, ParameterError
+from .parameters import PARAMETERS
 from .store import Record, Store
 
 
@@ -152,6 +153,13 @@ def _site(options: argparse.Namespace) -> int:
     return site_builder.build(options.profile, preview=options.preview)
 
 
+def _parameter_help() -> str:
+    """What ``-p`` can change, with each parameter's meaning and range."""
+    names = sorted({name for each in experiments.CHAPTERS.values() for name in each.parameters})
+    lines = [f"  {n}: {PARAMETERS[n].meaning}\n      {PARAMETERS[n].allowed}" for n in names]
+    return "parameters that -p can change:\n" + "\n".join(lines)
+
+
 def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
     """``["depth=4"]`` as ``{"depth": "4"}``; the declaration of the parameter parses the text."""
     values = {}
@@ -190,6 +198,8 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--data-dir", help="folder of the data sets (LAB1_DATA, else data/)")
 
     run = command("run", _run, "Train what a chapter wants and no record holds.")
+    run.formatter_class = argparse.RawDescriptionHelpFormatter
+    run.epilog = _parameter_help()
     run.add_argument("chapter", help=", ".join(experiments.CHAPTERS))
     profile(run)
     run.add_argument(

@@ -241,11 +241,6 @@ def check(name: str, value: Any, where: str = "") -> Any:
     return PARAMETERS[name].check(value, where)
 
 
-def check_one(name: str, value: Any, where: str = "") -> Any:
-    """Like :func:`check`, for one element of a parameter that may take several."""
-    return PARAMETERS[name].check_one(value, where)
-
-
 def unknown(name: str, allowed: Mapping[str, Any] | Sequence[str], where: str) -> ParameterError:
     """The error for a name that is not among ``allowed``."""
     return ParameterError(

@@ -8,6 +8,7 @@ import yaml
 
 from lab1 import config, experiments, profiles, publish, site_builder
 from lab1.cli import main
+from lab1.parameters import PARAMETERS
 from lab1.store import Store, read_record
 
 GRID = {
@@ -596,3 +597,12 @@ def test_training_again_finds_a_number_that_was_never_measured(tiny, lab1, tmp_p
     status, _, err = lab1("verify", first.key, "--retrain", "--device", "cpu")
     assert status == 1
     assert "test accuracy 0.9900, trained again" in err and "further apart than 0.01" in err
+
+
+def test_help_tells_every_parameter_with_its_range(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    told = capsys.readouterr().out
+    for chapter in experiments.CHAPTERS.values():
+        for name in chapter.parameters:
+            assert f"{name}: {PARAMETERS[name].meaning}\n      {PARAMETERS[name].allowed}" in told

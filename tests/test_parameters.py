@@ -141,9 +141,9 @@ def test_none_is_refused_where_it_is_not_declared():
 
 
 def test_one_element_is_checked_as_one():
-    assert parameters.check_one("depth", "4") == 4
+    assert PARAMETERS["depth"].check_one("4") == 4
     with pytest.raises(ParameterError, match=r"ModelSpec: depth = \[4\] is not allowed"):
-        parameters.check_one("depth", [4], "ModelSpec")
+        PARAMETERS["depth"].check_one([4], "ModelSpec")
 
 
 def test_an_unknown_parameter_is_told_the_known_ones():

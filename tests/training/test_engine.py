@@ -94,7 +94,10 @@ def fake_runs(monkeypatch, make_record):
 # One run
 
 
-@pytest.mark.parametrize("family", models.MODELS)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(f, marks=() if "MLP" in f else pytest.mark.slow) for f in models.MODELS],
+)
 def test_a_run_becomes_a_record(tiny, store, family):
     spec = tiny(**SMALLEST[family])
     record = train_run(spec, OPTIONS, store)
@@ -471,6 +474,7 @@ def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, m
     assert fake_runs == []
 
 
+@pytest.mark.slow
 def test_missing_runs_are_trained_and_served(tiny, store):
     """The whole road, once: from specs to records, with the real training half."""
     specs = [tiny(**{**SMALLEST[family], "epochs": 1}) for family in models.MODELS]

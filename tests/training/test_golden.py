@@ -168,10 +168,7 @@ def test_every_family_has_golden_values_for_every_precision(family, precision):
 @pytest.mark.parametrize("course", COURSES)
 @pytest.mark.parametrize(
     ("family", "precision"),
-    [
-        pytest.param(*case, marks=pytest.mark.slow if case[0] in ("PlainNet", "ResNet") else ())
-        for case in GOLDEN
-    ],
+    [pytest.param(*case, marks=() if "MLP" in case[0] else pytest.mark.slow) for case in GOLDEN],
 )
 def test_a_training_computes_what_its_recipe_did(family, precision, course):
     recipe, values = GOLDEN[family, precision]
