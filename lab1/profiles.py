@@ -28,6 +28,11 @@ class Page:
     profile: str
     parameters: Mapping[str, Any]
 
+    @property
+    def variant(self) -> str:
+        """What sets a further page of a chapter apart: ``narrow`` in ``1_1-narrow``, else empty."""
+        return self.name.removeprefix(self.chapter).removeprefix("-")
+
     def plan(self) -> list[RunSpec]:
         """The runs that the page shows."""
         return experiments.plan(self.chapter, **self.parameters)

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import vl_convert
+import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
@@ -124,12 +125,21 @@ def _parameterized(
         source, plain, comment=f"Parameters of this page; {digests}"
     )
     notebook.metadata = _metadata()
+    if page.variant:
+        notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
         cell.metadata.pop("papermill", None)
         if not cell.metadata.get("tags"):  # Quarto writes an empty list in a random order
             cell.metadata.pop("tags", None)
     return notebook
+
+
+def _retitled(front_matter: str, variant: str) -> str:
+    """The front matter of a further page, whose title says which one it is."""
+    values = yaml.safe_load(front_matter.strip().strip("-"))
+    values["title"] = f"{values['title']} ({variant})"
+    return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---"
 
 
 def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:

@@ -367,6 +367,13 @@ def test_several_parameter_sets_make_several_pages(home):
     assert "MLP from 80.10 % at 4 to" in texts(published_page(home, "1_1-deep"))
     assert "MLP from 90.10 % at 2 to" in texts(published_page(home, "1_1"))
     assert (home / "figures" / "1_1-deep-accuracy.svg").exists()
+    # In the navigation they must not look alike.
+    titles = [
+        yaml.safe_load(nbformat.read(each.path, 4).cells[0].source.strip("-\n"))["title"]
+        for each in done
+    ]
+    assert titles[1] == f"{titles[0]} (deep)"
+    assert "(deep)" not in titles[0]
 
 
 @pytest.mark.slow
