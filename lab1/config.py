@@ -99,9 +99,19 @@ _CIFAR10_FILES = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 
-# Mean and standard deviation of the training pixels, channel by channel.
-_CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-_CIFAR10_STD = (0.2470, 0.2435, 0.2616)
+_CIFAR10 = Dataset(
+    name="cifar10",
+    title="CIFAR-10",
+    image_shape=(3, 32, 32),
+    num_classes=10,
+    train_size=50_000,
+    test_size=10_000,
+    # Of the training pixels, channel by channel.
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+    fingerprint=files_fingerprint(_CIFAR10_FILES),
+    files=_CIFAR10_FILES,
+)
 
 DATASETS: Mapping[str, Dataset] = {
     dataset.name: dataset
@@ -118,28 +128,13 @@ DATASETS: Mapping[str, Dataset] = {
             fingerprint=files_fingerprint(_MNIST_FILES),
             files=_MNIST_FILES,
         ),
-        Dataset(
-            name="cifar10",
-            title="CIFAR-10",
-            image_shape=(3, 32, 32),
-            num_classes=10,
-            train_size=50_000,
-            test_size=10_000,
-            mean=_CIFAR10_MEAN,
-            std=_CIFAR10_STD,
-            fingerprint=files_fingerprint(_CIFAR10_FILES),
-            files=_CIFAR10_FILES,
-        ),
-        Dataset(
+        _CIFAR10,
+        dataclasses.replace(
+            _CIFAR10,
             name="cifar10-jpeg",
             title="CIFAR-10 (JPEG copy)",
-            image_shape=(3, 32, 32),
-            num_classes=10,
-            train_size=50_000,
-            test_size=10_000,
-            mean=_CIFAR10_MEAN,
-            std=_CIFAR10_STD,
             fingerprint="f10d4c9e536a564f17fa5e8d68ba087d1235e60cd1f21700e11ff43f0647bbb0",
+            files={},
         ),
         Dataset(
             name="smoke-grey",

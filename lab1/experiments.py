@@ -156,11 +156,12 @@ def ensure(
     """
     options = options or RuntimeOptions()
     store = store or Store()
-    wanted = missing(specs, store)
+    records = {spec: store.find(spec) for spec in specs}
+    wanted = [spec for spec, record in records.items() if record is None]
     if wanted:
         _train(wanted, len(specs), options, store)
-    records = [store.find(spec) for spec in specs]
-    return [record for record in records if record is not None]
+        records.update({spec: store.find(spec) for spec in wanted})
+    return [record for spec in specs if (record := records[spec]) is not None]
 
 
 def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, store: Store) -> None:

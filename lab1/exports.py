@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from .errors import PublishError
 from .reporting import figures
-from .store import write_text
+from .store import write_if_changed
 
 _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
 
@@ -39,8 +39,7 @@ def export_figures(
         links = []
         for ending, content in contents.items():
             path = folder / f"{name}.{ending}"
-            if not path.exists() or path.read_text() != content:
-                write_text(path, content)
+            write_if_changed(path, content.encode())
             files.add(path)
             links.append(f'<a href="../figures/{path.name}">{_ENDINGS[ending]}</a>')
         downloads = f'<p class="lab1-downloads">{"".join(links)}</p>\n'

@@ -29,7 +29,7 @@ from papermill.parameterize import parameterize_notebook
 from . import experiments, exports, paths, profiles
 from .errors import Lab1Error, PublishError
 from .profiles import Page
-from .store import Record, Store, write_bytes
+from .store import Record, Store, write_if_changed
 
 #: The profile whose charts are exported to ``figures/``, and that the site shows by default.
 REPORT = "report"
@@ -100,7 +100,7 @@ def _prepare(
         notebook, figures = exports.export_figures(notebook, page.name, root / "figures")
     notebook = exports.as_raw_blocks(notebook)
     path = root / "report" / f"{page.name}.ipynb"
-    _write_if_changed(path, nbformat.writes(notebook).encode())
+    write_if_changed(path, nbformat.writes(notebook).encode())
     return Published(page, path, executed, frozenset(figures))
 
 
@@ -195,24 +195,18 @@ def _write_front_page(report: Path, records: Sequence[Record]) -> None:
     from .reporting import headline
 
     for name, text in headline.fragments(records).items():
-        _write_if_changed(report / f"{name}.md", text.encode())
+        write_if_changed(report / f"{name}.md", text.encode())
     assets = report / "assets"
     # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    _write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
-    _write_if_changed(assets / "charts.js", (_SITE / "charts.js").read_bytes())
+    write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
+    write_if_changed(assets / "charts.js", (_SITE / "charts.js").read_bytes())
 
 
 def _remove_others(report: Path, kept: set[Path]) -> None:
     for path in report.glob("*.ipynb"):
         if path not in kept:
             path.unlink()
-
-
-def _write_if_changed(path: Path, content: bytes) -> None:
-    """Leaves an equal file alone, so that its time of change tells when it changed."""
-    if not path.exists() or path.read_bytes() != content:
-        write_bytes(path, content)
 
 
 def _say(text: str) -> None:

@@ -155,6 +155,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+def write_if_changed(path: Path, content: bytes) -> None:
+    """Leaves an equal file alone, so that its time of change tells when it changed."""
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
+
+
 def read_record(path: Path) -> Record:
     """The record in a file; raises :class:`RecordError`, naming the file, where it is none."""
     try:
@@ -185,13 +191,13 @@ class Store:
 
         Raises :class:`RecordError` where the file is damaged or holds another run.
         """
-        for path in (self.results / f"{spec.name}.json", self.run_dir(spec) / "record.json"):
-            if path.exists():
-                record = read_record(path)
-                if record.key != spec.key:
-                    raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
-                return record
-        return None
+        path = self.path_of(spec)
+        if path is None:
+            return None
+        record = read_record(path)
+        if record.key != spec.key:
+            raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
+        return record
 
     def path_of(self, spec: RunSpec) -> Path | None:
         """The file that :meth:`find` reads."""

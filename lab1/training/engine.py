@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..config import DATASETS, SINGLE_THREADED, RunSpec, RuntimeOptions
+from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
 from ..store import Record, Store
 from . import data, models, origin
@@ -144,6 +144,5 @@ def _load(name: str, data_dir: str | None) -> LoadedData:
 def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
     """Raises now what every run would raise: an absent device, missing or wrong data."""
     devices.resolve(options.device)
-    for name in DATASETS:
-        if any(spec.dataset == name for spec in specs):
-            _load(name, options.data_dir)
+    for name in dict.fromkeys(spec.dataset for spec in specs):
+        _load(name, options.data_dir)
