@@ -24,10 +24,10 @@ from .errors import ParameterError
 RECIPE: Mapping[str, int] = {
     "MLP": 1,
     "ResidualMLP": 1,
-    "SimpleCNN": 1,
-    "ResidualCNN": 1,
-    "PlainNet": 1,
-    "ResNet": 1,
+    "SimpleCNN": 2,
+    "ResidualCNN": 2,
+    "PlainNet": 2,
+    "ResNet": 2,
 }
 
 #: The residual family that a plain one is compared with.
@@ -245,7 +245,9 @@ class TrainingConfig(_Checked):
     epoch are kept; with ``validation_size`` 0 there is nothing to select on and the last are.
     ``weight_decay`` is an L2 penalty added to the gradient.  The ``step`` schedule divides the
     learning rate by ten after one half and again after three quarters of all steps, the course of
-    He et al. (2016), section 4.2.
+    He et al. (2016), section 4.2.  With ``train_evaluation_size`` that many training images, evenly
+    spaced, are also scored in evaluation mode after each epoch: without augmentation or dropout,
+    and with the running statistics of batch normalisation.
     """
 
     epochs: int = 20
@@ -261,6 +263,7 @@ class TrainingConfig(_Checked):
     monitor: str = "validation_accuracy"
     patience: int | None = None
     minimum_improvement: float = 0.0
+    train_evaluation_size: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

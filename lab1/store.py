@@ -43,6 +43,9 @@ HISTORY_FIELDS = (
     "peak_memory_bytes",
 )
 
+#: Further series of a run whose ``train_evaluation_size`` is above 0.
+EVALUATION_FIELDS = ("train_evaluation_loss", "train_evaluation_accuracy")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -50,7 +53,8 @@ class Record:
 
     ``history`` maps each of :data:`HISTORY_FIELDS` to one value per epoch (``None`` where there
     was no validation split); accuracies are fractions, ``seconds`` are wall-clock seconds of the
-    epoch, ``gradient_norm`` is the mean over the steps of the global L2 norm.  ``test`` holds
+    epoch, ``gradient_norm`` is the mean over the steps of the global L2 norm.  A run with a
+    ``train_evaluation_size`` also has :data:`EVALUATION_FIELDS`.  ``test`` holds
     ``loss``, ``accuracy``, ``errors`` and ``count``, measured once with the weights of
     ``best_epoch``; it is empty for a run that ``stopped`` as ``diverged``, whose last
     losses are ``None``.  ``flops`` is the

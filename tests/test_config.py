@@ -43,6 +43,7 @@ DEFAULTS = {
         "monitor": "validation_accuracy",
         "patience": None,
         "minimum_improvement": 0.0,
+        "train_evaluation_size": 0,
     },
 }
 
@@ -114,6 +115,7 @@ CHANGES = [
     ("training", "monitor", "validation_loss"),
     ("training", "patience", 3),
     ("training", "minimum_improvement", 0.1),
+    ("training", "train_evaluation_size", 100),
     (None, "dataset", "smoke-colour"),
     (None, "seed", 1),
 ]

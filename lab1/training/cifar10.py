@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision import datasets as torchvision_datasets
 
 from ..config import Dataset
 from ..errors import DataError
@@ -38,6 +37,8 @@ def load_cifar10(declared: Dataset, root: Path) -> LoadedData:
 
 
 def _part(root: Path, train: bool) -> ImageSet:
+    from torchvision import datasets as torchvision_datasets
+
     data = torchvision_datasets.CIFAR10(str(root), train=train, download=True)
     pixels = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))  # to channels first
     return ImageSet(torch.from_numpy(pixels), torch.tensor(data.targets, dtype=torch.int64))

@@ -7,7 +7,6 @@ from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock
 
 from ..errors import ParameterError
 
@@ -70,6 +69,9 @@ class ResidualCNN(nn.Module):
         blocks_per_stage: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        # Imported here, for it takes a second that the other models need not wait.
+        from torchvision.models.resnet import BasicBlock
+
         _check_sizes("ResidualCNN", channels, depth, num_classes, in_channels)
         blocks = tuple(blocks_per_stage or default_blocks(depth))
         if len(blocks) != depth or min(blocks) < 1:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision import datasets as torchvision_datasets
 
 from .. import paths
 from ..config import DATASETS, Dataset
@@ -128,6 +127,8 @@ def _checked_bytes(path: Path, declared: Dataset) -> bytes:
 
 
 def _download_mnist(root: Path, missing: list[str]) -> None:
+    from torchvision import datasets as torchvision_datasets
+
     try:
         torchvision_datasets.MNIST(str(root), download=True)
     except (OSError, RuntimeError, gzip.BadGzipFile) as error:

@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
-import torchvision
 
 from .. import __version__
 from . import device as devices
@@ -45,7 +45,8 @@ def describe(device: torch.device, data_source: str, data_fingerprint: str) -> d
             "lab1": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
+            # Asked of the package's metadata: importing torchvision takes a second or more.
+            "torchvision": metadata.version("torchvision"),
             "numpy": numpy.__version__,
         },
         "device": devices.describe(device),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..config import TrainingConfig
 from ..errors import ParameterError
-from ..store import HISTORY_FIELDS
+from ..store import EVALUATION_FIELDS, HISTORY_FIELDS
 from . import device as devices
 from . import interruption, seeds
 from .augmentation import AUGMENTATIONS, Normalize
@@ -96,12 +96,13 @@ class StreamlinedTrainer:
         self.seed = seed
         self.device = devices.resolve(device)
         _check_precision(config.precision, self.device)
-        self.model = model.to(self.device)
+        memory_format = _memory_format(model, self.device)
+        self.model = model.to(self.device).to(memory_format=memory_format)
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
         if mean is None or std is None:
             mean, std = _channel_statistics(train_dataset.images)
-        self.normalize = Normalize(tuple(mean), tuple(std), self.device)
+        self.normalize = Normalize(tuple(mean), tuple(std), self.device, memory_format)
         self.augment = AUGMENTATIONS[config.augmentation]
         self.compute_metrics = dict(compute_metrics or {})
         self.best = BestEpoch(
@@ -114,7 +115,10 @@ class StreamlinedTrainer:
         steps_per_epoch = math.ceil(len(train_dataset) / config.batch_size)
         self.scheduler = build_scheduler(self.optimizer, config, config.epochs * steps_per_epoch)
         self.checkpointer = checkpointer
-        self._progress = Progress([*HISTORY_FIELDS, *self.compute_metrics], self.device)
+        size = config.train_evaluation_size
+        self._train_sample = _evenly_spaced(self.train_dataset, size) if size else None
+        series = [*HISTORY_FIELDS, *(EVALUATION_FIELDS if size else ()), *self.compute_metrics]
+        self._progress = Progress(series, self.device)
         self._order = seeds.generator(seed, "order")
         #: The state from which the current epoch's order was, or will be, drawn.
         self._order_state = self._order.get_state()
@@ -221,6 +225,10 @@ class StreamlinedTrainer:
             metrics["validation_loss"] = scores["loss"]
             metrics["validation_accuracy"] = scores["accuracy"]
             metrics.update({name: scores[name] for name in self.compute_metrics})
+        if self._train_sample is not None:
+            scores = self.evaluate(self._train_sample)
+            metrics["train_evaluation_loss"] = scores["loss"]
+            metrics["train_evaluation_accuracy"] = scores["accuracy"]
         metrics["seconds"] = clock.lap(progress)
         metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
         epoch = progress.epoch
@@ -301,6 +309,23 @@ class StreamlinedTrainer:
     def _notify(self, hook: str, *arguments: object) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *arguments)
+
+
+def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last for convolutions, whose kernels are then faster (half again on a CPU).
+
+    Not for fewer than eight feature maps, the width of a vector in AVX2: there the backward kernel
+    of oneDNN (in torch 2.14) writes past its memory.
+    """
+    maps = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
+    channels_last = maps and min(maps) >= 8 and device.type in ("cpu", "cuda")
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def _evenly_spaced(dataset: ImageSet, size: int) -> ImageSet:
+    """At most ``size`` of the images, so that every class of a sorted set has its share."""
+    count = len(dataset)
+    return dataset.take(torch.arange(min(size, count)) * count // min(size, count))
 
 
 def _channel_statistics(images: Tensor) -> tuple[list[float], list[float]]:

@@ -1,8 +1,15 @@
 import pytest
 import torch
+from torchvision.transforms import functional as tv_functional
 
 from lab1.parameters import PARAMETERS
-from lab1.training.augmentation import AUGMENTATIONS, Normalize, random_crop, random_flip
+from lab1.training.augmentation import (
+    AUGMENTATIONS,
+    Normalize,
+    random_crop,
+    random_flip,
+    random_rotation_affine,
+)
 
 SHAPE = (64, 3, 7, 5)  # higher than wide, so that rows taken for columns show
 
@@ -87,6 +94,49 @@ def test_augmentation_draws_from_its_generator_alone(images, name):
     moved = generator(1)
     AUGMENTATIONS[name](images, moved)
     assert not torch.equal(AUGMENTATIONS[name](images, moved), first)
+
+
+@pytest.mark.parametrize(
+    ("limits", "angle", "shear", "zoom"),
+    [
+        ({"shear": 0.0, "scale": (1.0, 1.0)}, "drawn", 0, 1),
+        ({"degrees": 0.0, "scale": (1.0, 1.0)}, 0, "drawn", 1),
+        ({"degrees": 0.0, "shear": 0.0}, 0, 0, "drawn"),
+    ],
+)
+def test_rotation_shear_and_scale_are_torchvisions(limits, angle, shear, zoom):
+    """Each alone, image by image, from the same draws; but for ties of the nearest pixel."""
+    images = torch.randint(1, 256, (32, 3, 31, 32), generator=generator()).to(torch.uint8)
+    moved = random_rotation_affine(images, generator(7), **limits)
+    drawn = torch.rand(3, 32, generator=generator(7)).tolist()
+    differing = []
+    for index, image in enumerate(images):
+        degrees = (2 * drawn[0][index] - 1) * 10 if angle else 0.0
+        slant = (2 * drawn[1][index] - 1) * 10 if shear else 0.0
+        factor = 0.8 + 0.4 * drawn[2][index] if zoom == "drawn" else 1.0
+        rotated = tv_functional.rotate(image, degrees)
+        expected = tv_functional.affine(rotated, 0.0, [0, 0], factor, [slant, 0.0])
+        differing.append(float((moved[index] != expected).any(0).float().mean()))
+    assert max(differing) < 0.02
+    assert float((moved != images).float().mean()) > 0.2
+
+
+def test_the_rotation_comes_before_the_affine_map():
+    """The composed map equals one after the other, up to the double rounding of the latter."""
+    # Smooth, so that a neighbouring pixel has nearly the same value and a wrong order has not.
+    ramp = torch.arange(64.0)
+    image = (128 + 100 * torch.sin(ramp[:, None] / 9) * torch.cos(ramp[None, :] / 7)).byte()
+    images = image.expand(16, 1, 64, 64).contiguous()
+    limits = {"degrees": 40.0, "shear": 40.0}
+    moved = random_rotation_affine(images, generator(3), **limits)[:, :, 16:48, 16:48]
+    drawn = torch.rand(3, 16, generator=generator(3)).tolist()
+    for index in range(16):
+        degrees, slant = (2 * drawn[0][index] - 1) * 40, (2 * drawn[1][index] - 1) * 40
+        rotated = tv_functional.rotate(images[index], degrees)
+        factor = 0.8 + 0.4 * drawn[2][index]
+        expected = tv_functional.affine(rotated, 0.0, [0, 0], factor, [slant, 0.0])
+        difference = moved[index].float() - expected[:, 16:48, 16:48].float()
+        assert float(difference.abs().mean()) < 8, index
 
 
 def test_every_augmentation_that_can_be_named_exists():

@@ -29,30 +29,27 @@ COURSES = {
     },
 }
 
-# By family: a small model, a data set, and what differs in both courses.  A convolution costs more,
-# and batch normalisation and Adam amplify a rounding from step to step, hence 100 images, 14 steps.
+# By family: a small model, a data set, and by course what differs.  A convolution costs more,
+# and batch normalisation and Adam amplify a rounding from step to step, hence 100 images, 14 steps,
+# and, in the deeper networks, a small learning rate.
 _FEW = {"validation_size": 3900}
+_SHORT = {"adam": _FEW, "sgd": _FEW}
+_GENTLE = {"adam": {**_FEW, "learning_rate": 0.0003}, "sgd": _FEW}
 CASES = {
     "MLP": (ModelSpec("MLP", 4, 16), "smoke-grey", {}),
     "ResidualMLP": (ModelSpec("ResidualMLP", 4, 16), "smoke-grey", {}),
-    "SimpleCNN": (ModelSpec("SimpleCNN", 2, channels=4), "smoke-colour", _FEW),
-    "ResidualCNN": (ModelSpec("ResidualCNN", 2, channels=4), "smoke-colour", _FEW),
-    "PlainNet": (ModelSpec("PlainNet", 8), "smoke-colour", _FEW),
-    "ResNet": (ModelSpec("ResNet", 8), "smoke-colour", _FEW),
+    "SimpleCNN": (ModelSpec("SimpleCNN", 2, channels=8), "smoke-colour", _SHORT),
+    "ResidualCNN": (ModelSpec("ResidualCNN", 2, channels=8), "smoke-colour", _GENTLE),
+    "PlainNet": (ModelSpec("PlainNet", 8), "smoke-colour", _GENTLE),
+    "ResNet": (ModelSpec("ResNet", 8), "smoke-colour", _GENTLE),
 }
 
 # How far other processors and numbers of threads may be off, relative.  Measured on x86 with one
-# and two threads and with torch and oneDNN held to SSE, AVX2 and AVX-512: 1e-6 in float32, where
-# sums are only taken in another order, and 3e-3 in bf16, where a rounding is 4e-3 and some
-# processors round between operations that others fuse.  Switching bf16 off changes 2e-2.
-TOLERANCE = {"float32": 1e-4, "bf16": 1e-2}
-
-# He's nets under Adam are less steady: its first steps divide each gradient by its own size, which
-# makes a rounding of a gradient near zero a whole step.  Measured with one and two threads: 1e-3 in
-# float32 and 4e-3 in bf16, while switching bf16 off changes 4e-2 and more.  With SGD, and in the
-# other two families, threads change 3e-5 at most in float32.  (In those two, and under SGD, bf16
-# itself changes less than its tolerance, so it is for the others to notice that it is off.)
-TOLERANCE_HE_ADAM = {"float32": 1e-2, "bf16": 3e-2}
+# and two threads and with torch and oneDNN held to SSE, AVX2 and AVX-512: in float32, where sums
+# are only taken in another order, 3e-4 in He's nets under SGD and 1e-5 elsewhere; in bf16, where a
+# rounding is 4e-3 and some processors round between operations that others fuse, 3e-3.  Switching
+# bf16 off changes 2e-2 in the perceptrons; the convolutional nets would not notice.
+TOLERANCE = {"float32": 1e-3, "bf16": 1e-2}
 
 # By family and precision: the recipe that the values belong to, and by course the training loss of
 # both epochs, the validation loss of both, and the test loss.
@@ -87,59 +84,59 @@ GOLDEN = {
         },
     ),
     ("SimpleCNN", "float32"): (
-        1,
+        2,
         {
-            "adam": [2.375811, 2.252495, 2.281898, 2.263203, 2.264525],
-            "sgd": [2.407654, 2.330936, 2.316272, 2.314858, 2.315298],
+            "adam": [2.340047, 2.155245, 2.247094, 2.206346, 2.207653],
+            "sgd": [2.394823, 2.301043, 2.304974, 2.298844, 2.299341],
         },
     ),
     ("SimpleCNN", "bf16"): (
-        1,
+        2,
         {
-            "adam": [2.375949, 2.252388, 2.281709, 2.263213, 2.264644],
-            "sgd": [2.407509, 2.331052, 2.316362, 2.314878, 2.315322],
+            "adam": [2.340365, 2.156209, 2.247304, 2.206724, 2.208029],
+            "sgd": [2.395067, 2.300963, 2.304931, 2.298826, 2.299316],
         },
     ),
     ("ResidualCNN", "float32"): (
-        1,
+        2,
         {
-            "adam": [2.340724, 2.270954, 2.287251, 2.253393, 2.292855],
-            "sgd": [2.363893, 2.33057, 2.322339, 2.321553, 2.322463],
+            "adam": [2.362899, 2.353957, 2.31867, 2.331322, 2.319381],
+            "sgd": [2.353963, 2.335549, 2.310733, 2.313631, 2.31171],
         },
     ),
     ("ResidualCNN", "bf16"): (
-        1,
+        2,
         {
-            "adam": [2.34128, 2.271649, 2.286214, 2.255937, 2.291272],
-            "sgd": [2.363943, 2.33079, 2.322347, 2.321541, 2.322456],
+            "adam": [2.362895, 2.354129, 2.318582, 2.331298, 2.319296],
+            "sgd": [2.354092, 2.335642, 2.310716, 2.3136, 2.311711],
         },
     ),
     ("PlainNet", "float32"): (
-        1,
+        2,
         {
-            "adam": [2.310008, 1.843818, 2.406574, 2.665176, 2.664932],
-            "sgd": [2.340522, 2.30888, 2.304556, 2.304786, 2.304298],
+            "adam": [2.322539, 2.283755, 2.305573, 2.306211, 2.305222],
+            "sgd": [2.340523, 2.30821, 2.304561, 2.304787, 2.304302],
         },
     ),
     ("PlainNet", "bf16"): (
-        1,
+        2,
         {
-            "adam": [2.315253, 1.867001, 2.223362, 2.406412, 2.40456],
-            "sgd": [2.340898, 2.308581, 2.304582, 2.304875, 2.304327],
+            "adam": [2.322527, 2.283853, 2.305555, 2.306156, 2.305197],
+            "sgd": [2.341033, 2.310135, 2.304557, 2.304815, 2.304306],
         },
     ),
     ("ResNet", "float32"): (
-        1,
+        2,
         {
-            "adam": [2.29968, 1.734213, 2.488665, 2.169663, 2.160239],
-            "sgd": [2.381227, 2.317677, 2.30039, 2.302441, 2.30232],
+            "adam": [2.350897, 2.299486, 2.304752, 2.314403, 2.304518],
+            "sgd": [2.38125, 2.317702, 2.300376, 2.302473, 2.302342],
         },
     ),
     ("ResNet", "bf16"): (
-        1,
+        2,
         {
-            "adam": [2.300567, 1.721881, 2.477359, 2.076719, 2.07115],
-            "sgd": [2.381637, 2.318487, 2.300339, 2.302373, 2.302318],
+            "adam": [2.350809, 2.29953, 2.304723, 2.314355, 2.304504],
+            "sgd": [2.381501, 2.317892, 2.300377, 2.302461, 2.302354],
         },
     ),
 }
@@ -147,7 +144,7 @@ GOLDEN = {
 
 def losses(family, precision, course):
     model, dataset, changes = CASES[family]
-    config = TrainingConfig(**{**COURSES[course], **changes}, precision=precision)
+    config = TrainingConfig(**COURSES[course] | changes.get(course, {}), precision=precision)
     spec = RunSpec(model, dataset, config, 0)
     record = train_run(spec, RuntimeOptions(device="cpu", progress=False, threads=1))
     return [
@@ -178,9 +175,7 @@ def test_a_training_computes_what_its_recipe_did(family, precision, course):
         f"RECIPE[{family!r}] is {RECIPE[family]}, the golden values are those of recipe {recipe}: "
         f"pin the new ones with `python {here}`"
     )
-    unsteady = course == "adam" and family in ("PlainNet", "ResNet")
-    tolerance = (TOLERANCE_HE_ADAM if unsteady else TOLERANCE)[precision]
-    assert found == pytest.approx(values[course], rel=tolerance), (
+    assert found == pytest.approx(values[course], rel=TOLERANCE[precision]), (
         f"what training {family} in {precision} computes has changed: undo it, or raise "
         f"RECIPE[{family!r}] in lab1/config.py above {recipe} (which asks for new records) and pin "
         f"the new values with `python {here}`"

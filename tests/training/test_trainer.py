@@ -8,11 +8,13 @@ from torch import nn
 
 from lab1.config import TrainingConfig
 from lab1.errors import ParameterError, RecordError
-from lab1.store import HISTORY_FIELDS
+from lab1.store import EVALUATION_FIELDS, HISTORY_FIELDS
 from lab1.training import device as devices
 from lab1.training import seeds, trainer
 from lab1.training.augmentation import Normalize, random_crop
 from lab1.training.callbacks import Callback, ProgressBar, load_weights, save_weights
+from lab1.training.cnn import SimpleCNN
+from lab1.training.images import ImageSet
 from lab1.training.models import MLP, ResidualMLP
 from lab1.training.trainer import StreamlinedTrainer
 
@@ -195,6 +197,45 @@ def test_the_history_has_every_field_once_per_epoch(make_trainer):
     assert all(value > 0 for value in result.history["seconds"])
     assert all(value > 1_000_000 for value in result.history["peak_memory_bytes"])
     assert result.seconds >= sum(result.history["seconds"])
+
+
+def test_training_images_are_also_scored_in_evaluation_mode(make_trainer, toy, small_mlp):
+    train = toy(50, seed=1)
+    config = configured(epochs=2, train_evaluation_size=20)
+    made = make_trainer(config, model=small_mlp(dropout_rate=0.5), train=train)
+    result = made.train()
+    assert list(result.history) == [*HISTORY_FIELDS, *EVALUATION_FIELDS]
+    # The best epoch's weights are in place: the last, where that was the best.
+    chosen = train.take(torch.arange(20) * 50 // 20)
+    scores = made.evaluate(chosen)
+    at = result.best_epoch - 1
+    assert result.history["train_evaluation_loss"][at] == scores["loss"]
+    assert result.history["train_evaluation_accuracy"][at] == scores["accuracy"]
+
+
+def test_scoring_training_images_changes_nothing_else(make_trainer, small_mlp):
+    plain, scored = (
+        make_trainer(
+            configured(epochs=2, train_evaluation_size=size), model=small_mlp(dropout_rate=0.5)
+        ).train()
+        for size in (0, 10_000)
+    )
+    for name in ("train_loss", "validation_loss", "gradient_norm"):
+        assert scored.history[name] == plain.history[name]
+
+
+@pytest.mark.parametrize(
+    ("channels", "memory_format"), [(8, torch.channels_last), (4, torch.contiguous_format)]
+)
+def test_convolutions_run_channels_last_unless_too_few(channels, memory_format):
+    model = SimpleCNN(channels, 2)
+    images = ImageSet(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4).long())
+    made = StreamlinedTrainer(model, configured(), images, device="cpu")
+    seen = []
+    made.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    made.train()
+    assert all(each.is_contiguous(memory_format=memory_format) for each in seen)
+    assert model.stages[4].weight.is_contiguous(memory_format=memory_format)
 
 
 def test_scores_are_those_by_hand(make_trainer, toy):
