@@ -1,8 +1,9 @@
-"""The command line: ``python -m lab1 run|status|promote|verify|table|publish|site``."""
+"""The command line: ``python -m lab1 run|status|promote|verify|table|bench|publish|site``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -153,6 +154,20 @@ def _site(options: argparse.Namespace) -> int:
     return site_builder.build(options.profile, preview=options.preview)
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from . import benchmarks
+    from .training.benchmark import cases, measure
+
+    chosen = [cases.CASES[name] for name in options.case or cases.CASES]
+    if options.smoke:
+        chosen = [cases.smoke(case) for case in chosen]
+    result = measure.measure(
+        chosen, rounds=options.rounds, device=options.device, data_dir=options.data_dir
+    )
+    print(json.dumps(result, indent=1) if options.json else benchmarks.text(result))
+    return 0
+
+
 def _parameter_help() -> str:
     """What ``-p`` can change, with each parameter's meaning and range."""
     names = sorted({name for each in experiments.CHAPTERS.values() for name in each.parameters})
@@ -169,6 +184,12 @@ def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
             raise ParameterError(f"-p {pair!r} is not allowed; allowed: -p name=value")
         values[name] = value
     return values
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: whole numbers from 1")
+    return int(text)
 
 
 def _runtime(options: argparse.Namespace) -> RuntimeOptions:
@@ -228,6 +249,17 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("which", choices=["performance"])
     table.add_argument("--format", choices=["text", "csv", "json"], default="text")
     profile(table)
+
+    bench = command("bench", _bench, "Compare the trainer's speed with the usual loop and others.")
+    # The names are spelled out, for importing the benchmark takes torch.
+    bench.add_argument(
+        "--case", action="append", choices=["mlp", "simple-cnn", "resnet-20"],
+        help="one of them alone; may be repeated",
+    )  # fmt: skip
+    bench.add_argument("--rounds", type=_positive, default=3, help="times each one trains (3)")
+    bench.add_argument("--json", action="store_true", help="the whole record, for machines")
+    bench.add_argument("--smoke", action="store_true", help="a few built-in images: does it run?")
+    runtime(bench)
 
     profile(
         command("publish", _publish, "Execute stale chapters into report/ (Quarto's pre-render).")

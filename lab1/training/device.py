@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -39,6 +41,24 @@ def describe(device: torch.device) -> dict[str, str | int]:
     if device.type == "cuda":
         return {"kind": "cuda", "name": torch.cuda.get_device_name(device)}
     return {"kind": device.type, "name": _processor(), "threads": torch.get_num_threads()}
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Torch uses ``count`` CPU threads inside the block; ``None`` leaves the number as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def usable_cores() -> int:
+    """The CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
@@ -78,18 +76,10 @@ def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> R
     )
 
 
-@contextmanager
-def _threads(spec: RunSpec, options: RuntimeOptions) -> Iterator[None]:
+def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:
     """Torch uses the run's number of threads inside the block."""
-    before = torch.get_num_threads()
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    elif spec.model.family in SINGLE_THREADED:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    usual = 1 if spec.model.family in SINGLE_THREADED else None
+    return devices.threads(options.threads or usual)
 
 
 def train_all(

@@ -1,0 +1,208 @@
+"""Who is compared.  Each trains the same model on the same images and returns it trained.
+
+A contender is a function ``(case, data, seed, device)`` that prepares everything and returns
+(the model, a function that trains it); only the latter is timed.  Optimiser and schedule come from
+the case; all else is what the contender's own users would write.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...config import SINGLE_THREADED
+from .. import device as devices
+from ..images import LoadedData
+from ..trainer import StreamlinedTrainer
+from . import per_image
+from .cases import Case
+
+Prepared = tuple[nn.Module, Callable[[], object]]
+
+
+def streamlined(
+    case: Case, data: LoadedData, seed: int, device: torch.device, precision: str
+) -> Prepared:
+    """:class:`~lab1.training.trainer.StreamlinedTrainer`, as the chapters use it."""
+    trainer = StreamlinedTrainer(
+        case.build(data.declared.name, seed),
+        replace(case.config, precision=precision),
+        data.train,
+        seed=seed,
+        device=str(device),
+        mean=data.declared.mean,
+        std=data.declared.std,
+    )
+
+    def train() -> None:
+        # As the engine does it.
+        with devices.threads(1 if case.model.family in SINGLE_THREADED else None):
+            trainer.train()
+
+    return trainer.model, train
+
+
+def reference(case: Case, data: LoadedData, seed: int, device: torch.device) -> Prepared:
+    """The loop of the usual tutorials: ``DataLoader``, per-image transforms, float32."""
+    model = case.build(data.declared.name, seed).to(device)
+    optimizer = case.optimizer(model)
+    scheduler = case.scheduler(optimizer, len(data.train))
+    criterion = nn.CrossEntropyLoss()
+    loader = per_image.loader(case, data, device)
+
+    def train() -> None:
+        model.train()
+        for _ in range(case.config.epochs):
+            loss_sum, correct = 0.0, 0
+            for images, labels in loader:
+                images, labels = images.to(device), labels.to(device)
+                logits = model(images)
+                loss = criterion(logits, labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                scheduler.step()
+                loss_sum += loss.item()
+                correct += (logits.argmax(1) == labels).sum().item()
+
+    return model, train
+
+
+def hugging_face(case: Case, data: LoadedData, seed: int, device: torch.device) -> Prepared:
+    """Hugging Face's ``Trainer`` with its usual settings."""
+    from transformers import Trainer, TrainingArguments
+
+    class WithLoss(nn.Module):
+        """Gives what ``Trainer`` asks for: the loss, then the logits."""
+
+        def __init__(self, model: nn.Module) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> dict[str, object]:
+            logits = self.model(pixel_values)
+            return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+    def collate(items: list[tuple[torch.Tensor, int]]) -> dict[str, torch.Tensor]:
+        return {
+            "pixel_values": torch.stack([image for image, _ in items]),
+            "labels": torch.tensor([label for _, label in items]),
+        }
+
+    model = case.build(data.declared.name, seed)
+    optimizer = case.optimizer(model)
+    folder = tempfile.TemporaryDirectory(prefix="lab1-bench-")
+    trainer = Trainer(
+        model=WithLoss(model),
+        args=TrainingArguments(
+            output_dir=folder.name,
+            num_train_epochs=case.config.epochs,
+            per_device_train_batch_size=case.config.batch_size,
+            dataloader_num_workers=per_image.WORKERS,
+            remove_unused_columns=False,
+            use_cpu=device.type == "cpu",
+            seed=seed,
+            # Neither files nor reports are part of the comparison.
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        ),
+        train_dataset=per_image.dataset(case, data),
+        data_collator=collate,
+        optimizers=(optimizer, case.scheduler(optimizer, len(data.train))),
+    )
+
+    def train() -> None:
+        with folder:
+            trainer.train()
+
+    return model, train
+
+
+def lightning(case: Case, data: LoadedData, seed: int, device: torch.device) -> Prepared:
+    """PyTorch Lightning with its usual settings."""
+    import lightning as lit
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    model = case.build(data.declared.name, seed)
+
+    class Module(lit.LightningModule):
+        """The usual module: a loss per batch, optimiser and schedule."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def training_step(self, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+            images, labels = batch
+            loss = nn.functional.cross_entropy(self.model(images), labels)
+            self.log("train_loss", loss)
+            return loss
+
+        def configure_optimizers(self) -> Any:
+            optimizer = case.optimizer(self.model)
+            scheduler = case.scheduler(optimizer, len(data.train))
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+            }
+
+    trainer = lit.Trainer(
+        max_epochs=case.config.epochs,
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=1,
+        # Neither files nor reports are part of the comparison.
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = per_image.loader(case, data, device)
+    return model, partial(trainer.fit, Module(), loader)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """``title`` is what the tables call it; ``package`` must be installed for it."""
+
+    title: str
+    prepare: Callable[[Case, LoadedData, int, torch.device], Prepared]
+    package: str | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can take part."""
+        return self.package is None or importlib.util.find_spec(self.package) is not None
+
+
+REFERENCE = "reference"
+
+_OTHERS: Mapping[str, Contender] = {
+    REFERENCE: Contender("reference loop", reference),
+    "hugging-face": Contender("Hugging Face Trainer", hugging_face, "transformers"),
+    "lightning": Contender("PyTorch Lightning", lightning, "lightning"),
+}
+
+
+def contenders(device: torch.device) -> dict[str, Contender]:
+    """Ours in each precision that the device has, and the others."""
+    ours = {"lab1": Contender("lab1, float32", partial(streamlined, precision="float32"))}
+    if has_bf16(device):
+        ours["lab1-bf16"] = Contender("lab1, bf16", partial(streamlined, precision="bf16"))
+    return {**ours, **_OTHERS}
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 arithmetic, rather than imitates it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

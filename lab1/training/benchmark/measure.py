@@ -1,0 +1,149 @@
+"""Runs the contenders in turn, round by round, and compares them within each round."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import device as devices
+from .. import models, origin
+from ..augmentation import Normalize
+from ..images import LoadedData
+from .cases import Case, load
+from .contenders import REFERENCE, Contender, contenders
+
+#: As in :mod:`lab1.benchmarks`, which reads it.
+_SCHEMA = 1
+_PACKAGES = ("torch", "torchvision", "transformers", "accelerate", "lightning", "numpy", "pillow")
+
+
+def measure(
+    cases: Sequence[Case], *, rounds: int, device: str = "auto", data_dir: str | None = None
+) -> dict[str, Any]:
+    """The benchmark as plain JSON: hardware, versions, and every round of every case.
+
+    In each round every contender trains once, in turn, from the same initial weights; round r
+    uses seed r and starts with another contender, so that a machine that grows slower hits all
+    alike.
+    """
+    where = devices.resolve(device)
+    taking_part = contenders(where)
+    absent = {name: each for name, each in taking_part.items() if not each.is_installed}
+    for each in absent.values():
+        _say(f"skipped: {each.title}, which is not installed (extra 'bench')")
+    present = {name: each for name, each in taking_part.items() if name not in absent}
+    peak = _matrix_product_rate(where)
+    return {
+        "schema": _SCHEMA,
+        "commit": origin.commit(),
+        "date": origin.now().date().isoformat(),
+        "hardware": {
+            **devices.describe(where),
+            "cores": devices.usable_cores(),
+            "matrix_product_flops": peak,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in _PACKAGES if _version(name)},
+        },
+        "reference": REFERENCE,
+        "skipped": [each.title for each in absent.values()],
+        "titles": {name: each.title for name, each in present.items()},
+        "cases": [_measure(case, load(case, data_dir), present, rounds, where) for case in cases],
+    }
+
+
+def _measure(
+    case: Case,
+    data: LoadedData,
+    present: dict[str, Contender],
+    rounds: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in present}
+    names = list(present)
+    for index in range(rounds):
+        turn = index % len(names)
+        for name in names[turn:] + names[:turn]:
+            _say(f"{case.title}, round {index + 1} of {rounds}: {present[name].title}")
+            results[name].append(_train(case, data, present[name], index, device))
+    model = case.build(data.declared.name, 0)
+    return {
+        "name": case.name,
+        "title": case.title,
+        "dataset": data.declared.name,
+        "images": len(data.train),
+        "epochs": case.config.epochs,
+        "batch_size": case.config.batch_size,
+        "augmentation": case.config.augmentation,
+        "target": case.target,
+        "flops": models.count_flops(model, data.declared.image_shape),
+        "rounds": results,
+    }
+
+
+def _train(
+    case: Case, data: LoadedData, contender: Contender, seed: int, device: torch.device
+) -> dict[str, float]:
+    """One short training: images per second of training, and the accuracy on the test set."""
+    torch.manual_seed(seed)
+    model, train = contender.prepare(case, data, seed, device)
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(sys.stderr):  # where some contenders like to write
+        train()
+    _synchronize(device)
+    seconds = time.perf_counter() - started
+    accuracy = _accuracy(model.to(device), data, device)
+    gc.collect()
+    return {
+        "seconds": seconds,
+        "images_per_second": len(data.train) * case.config.epochs / seconds,
+        "accuracy": accuracy,
+    }
+
+
+@torch.inference_mode()
+def _accuracy(model: nn.Module, data: LoadedData, device: torch.device) -> float:
+    """The share of the test set that is right: for every contender in the same way."""
+    model.eval()
+    normalize = Normalize(data.declared.mean, data.declared.std, device)
+    test = data.test.to(device)
+    predicted = torch.cat([model(normalize(part)).argmax(1) for part in test.images.split(1000)])
+    return float((predicted == test.labels).float().mean())
+
+
+def _matrix_product_rate(device: torch.device, size: int = 2048) -> float:
+    """Floating-point operations per second of a large product in bfloat16: what is at hand."""
+    one = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    rates = []
+    for _ in range(6):
+        started = time.perf_counter()
+        one @ one
+        _synchronize(device)
+        rates.append(2 * size**3 / (time.perf_counter() - started))
+    return max(rates)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,120 @@
+import copy
+import json
+
+import pytest
+
+from lab1 import benchmarks
+from lab1.errors import RecordError
+
+
+@pytest.fixture
+def benchmark():
+    """One case, three rounds: ours in bf16 three, two and four times as fast as the reference."""
+
+    def rounds(*rates, accuracy=0.5):
+        return [
+            {"seconds": 1.0, "images_per_second": rate, "accuracy": accuracy + 0.01 * index}
+            for index, rate in enumerate(rates)
+        ]
+
+    return {
+        "schema": 1,
+        "commit": "0" * 40,
+        "date": "2026-01-01",
+        "hardware": {
+            "kind": "cpu",
+            "name": "a processor",
+            "threads": 2,
+            "cores": 2,
+            "matrix_product_flops": 1e6,
+        },
+        "versions": {"torch": "2.14.1", "python": "3.11.0"},
+        "reference": "reference",
+        "skipped": ["PyTorch Lightning"],
+        "titles": {
+            "lab1": "lab1, float32",
+            "lab1-bf16": "lab1, bf16",
+            "reference": "reference loop",
+        },
+        "cases": [
+            {
+                "name": "resnet-20",
+                "title": "ResNet-20",
+                "dataset": "cifar10-jpeg",
+                "images": 100,
+                "epochs": 2,
+                "batch_size": 10,
+                "augmentation": "crop-flip",
+                "target": 2.2,
+                "flops": 100,
+                "rounds": {
+                    "lab1": rounds(50, 60, 100),
+                    "lab1-bf16": rounds(300, 100, 400, accuracy=0.4),
+                    "reference": rounds(100, 50, 100),
+                },
+            }
+        ],
+    }
+
+
+def rows(benchmark):
+    return {row["contender"]: row for row in benchmarks.summary(benchmark)}
+
+
+def test_ratios_are_taken_within_a_round(benchmark):
+    found = rows(benchmark)["reference loop"]
+    assert (found["minimum"], found["ratio"], found["maximum"]) == (2, 3, 4)
+    assert found["images_per_second"] == 100
+    assert found["target"] == 2.2
+
+
+def test_ours_is_the_faster_of_its_precisions(benchmark):
+    assert rows(benchmark)["lab1, bf16"]["ratio"] == 1
+    case = benchmark["cases"][0]["rounds"]
+    case["lab1"], case["lab1-bf16"] = case["lab1-bf16"], case["lab1"]
+    assert rows(benchmark)["lab1, float32"]["ratio"] == 1
+    assert rows(benchmark)["reference loop"]["ratio"] == 3
+
+
+def test_accuracies_and_the_share_of_the_peak(benchmark):
+    found = rows(benchmark)["lab1, bf16"]
+    assert found["accuracy"] == pytest.approx(0.41)
+    assert (found["lowest_accuracy"], found["highest_accuracy"]) == pytest.approx((0.4, 0.42))
+    assert found["share_of_peak"] == pytest.approx(3 * 100 * 300 / 1e6)
+    assert found["dataset"] == "CIFAR-10 (JPEG copy)"
+
+
+def test_the_text_has_every_figure_and_what_was_skipped(benchmark):
+    text = benchmarks.text(benchmark)
+    assert "3.00 (2.00 to 4.00), aim 2.2" in text
+    assert "CIFAR-10 (JPEG copy)" in text
+    assert "skipped, not installed: PyTorch Lightning" in text
+
+
+def damaged(change):
+    def apply(benchmark):
+        changed = copy.deepcopy(benchmark)
+        change(changed)
+        return json.dumps(changed)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (damaged(lambda b: b.update(schema=2)), "schema 2; this version reads 1"),
+        (damaged(lambda b: b.pop("hardware")), "not readable as a benchmark"),
+        (damaged(lambda b: b["cases"][0]["rounds"]["lab1"].pop()), "not readable"),
+        (lambda _: "[]", "not readable"),
+        (lambda _: "{", "not readable"),
+    ],
+)
+def test_what_is_no_benchmark_is_refused_by_name(benchmark, tmp_path, make, complaint):
+    path = tmp_path / "cpu.json"
+    path.write_text(json.dumps(benchmark))
+    assert benchmarks.read(path) == benchmark
+    path.write_text(make(benchmark))
+    with pytest.raises(RecordError, match=complaint) as caught:
+        benchmarks.read(path)
+    assert str(path) in str(caught.value)

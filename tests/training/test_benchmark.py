@@ -1,0 +1,118 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from lab1 import benchmarks, cli
+from lab1.config import DATASETS
+from lab1.training import data
+from lab1.training.augmentation import Normalize
+from lab1.training.benchmark import contenders, measure, per_image
+from lab1.training.benchmark.cases import CASES, load, smoke
+
+CPU = torch.device("cpu")
+EVERYONE = contenders.contenders(CPU)
+
+
+@pytest.fixture
+def tiny():
+    """The MLP's case on a few of the built-in images."""
+    case = smoke(CASES["mlp"])
+    return replace(case, images=128, config=replace(case.config, epochs=1))
+
+
+def test_the_cases_on_the_command_line_are_those_there_are():
+    parsed = cli.parser().parse_args(["bench", *(f"--case={name}" for name in CASES)])
+    assert parsed.case == list(CASES)
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(["bench", "--rounds", "0"])
+
+
+def test_images_one_at_a_time_are_those_of_a_batch():
+    """Without augmentation both roads lead to the same inputs; so the task is the same."""
+    case = replace(smoke(CASES["simple-cnn"]), images=20)
+    case = replace(case, config=replace(case.config, augmentation="none"))
+    loaded = load(case, None)
+    one_by_one = per_image.dataset(case, loaded)
+    inputs = torch.stack([one_by_one[index][0] for index in range(20)])
+    labels = torch.tensor([one_by_one[index][1] for index in range(20)])
+    normalize = Normalize(loaded.declared.mean, loaded.declared.std, CPU)
+    torch.testing.assert_close(inputs, normalize(loaded.train.images))
+    assert torch.equal(labels, loaded.train.labels)
+
+
+@pytest.mark.parametrize("name", ["simple-cnn", "resnet-20"])
+def test_images_one_at_a_time_are_augmented(name):
+    case = smoke(CASES[name])
+    one_by_one = per_image.dataset(case, load(case, None))
+    torch.manual_seed(0)
+    views = [one_by_one[3][0] for _ in range(8)]
+    assert len({tuple(view.flatten().tolist()) for view in views}) > 6
+
+
+def test_thinned_out_images_are_of_every_class():
+    loaded = load(replace(smoke(CASES["mlp"]), images=200), None)
+    counts = torch.bincount(loaded.train.labels, minlength=10)
+    assert len(loaded.train) == 200
+    assert counts.min() > 5
+    assert len(loaded.test) == DATASETS["smoke-grey"].test_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERYONE)
+def test_every_contender_starts_alike_and_trains(name, tiny):
+    if not EVERYONE[name].is_installed:
+        pytest.skip(f"{EVERYONE[name].title} is not installed (extra 'bench')")
+    loaded = load(tiny, None)
+    model, train = EVERYONE[name].prepare(tiny, loaded, 3, CPU)
+    before = tiny.build("smoke-grey", 3).state_dict()
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    inputs = Normalize(loaded.declared.mean, loaded.declared.std, CPU)(loaded.train.images)
+
+    def loss():
+        with torch.no_grad():
+            return float(nn.functional.cross_entropy(model(inputs), loaded.train.labels))
+
+    at_first = loss()
+    train()
+    assert loss() < at_first
+
+
+@pytest.mark.slow
+def test_the_command_prints_a_record_that_can_be_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(contenders, "_OTHERS", {"reference": EVERYONE["reference"]})
+    code = cli.main(["bench", "--smoke", "--json", "--case", "mlp", "--rounds", "2"])
+    assert code == 0
+    path = tmp_path / "here.json"
+    path.write_text(capsys.readouterr().out)
+    (case,) = benchmarks.read(path)["cases"]
+    assert {len(rounds) for rounds in case["rounds"].values()} == {2}
+    assert json.loads(path.read_text())["hardware"]["cores"] >= 1
+
+
+def test_contenders_take_turns_in_going_first(tiny, monkeypatch):
+    """So that a machine that grows slower does not always hit the same one."""
+    order = []
+
+    def contender(name):
+        def prepare(case, loaded, seed, device):
+            return case.build("smoke-grey", seed), lambda: order.append((seed, name))
+
+        return contenders.Contender(name, prepare)
+
+    made = {name: contender(name) for name in ("lab1", "reference", "third")}
+    made["absent"] = contenders.Contender("absent", None, package="no_such_package")
+    monkeypatch.setattr(measure, "contenders", lambda device: made)
+    result = measure.measure([tiny], rounds=3, device="cpu")
+    first = [name for seed, name in order[::3]]
+    assert sorted(first) == ["lab1", "reference", "third"]
+    assert [seed for seed, _ in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert result["skipped"] == ["absent"]
+    assert benchmarks.summary(result)
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(data.DataError, match="needs 5000 training images, there are 4000"):
+        load(replace(smoke(CASES["mlp"]), images=5000), None)
