@@ -20,7 +20,11 @@ class RecordError(Lab1Error):
 
 
 class CheckpointError(Lab1Error):
-    """A checkpoint is damaged, belongs to another run, or cannot be written."""
+    """A checkpoint is damaged or belongs to another run."""
+
+
+class StorageError(Lab1Error, OSError):
+    """A file cannot be written: the disk is full, or the folder does not allow it."""
 
 
 class MissingRunsError(Lab1Error):

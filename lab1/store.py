@@ -22,7 +22,7 @@ from typing import Any
 
 from . import paths
 from .config import DATASETS, RunSpec, hash_key
-from .errors import Lab1Error, ParameterError, RecordError
+from .errors import Lab1Error, ParameterError, RecordError, StorageError
 
 try:  # POSIX; where there is none, two processes may train the same run, and one record wins.
     import fcntl
@@ -144,19 +144,35 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Like :func:`write_text`, for bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    """Like :func:`write_text`, for bytes.
+
+    Raises :class:`~lab1.errors.StorageError` where it cannot be written.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """A failure of the operating system inside the block is told as what the user can mend."""
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written: {error.strerror or error}. What was there before is "
+            "intact; make room, or allow writing there, and run the same command again"
+        ) from error
 
 
 def write_if_changed(path: Path, content: bytes) -> None:
@@ -253,8 +269,10 @@ class Store:
         was killed can be claimed again at once.
         """
         path = self.run_dir(spec) / "claim"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as stream:
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("w")
+        with stream:
             if fcntl is None:  # pragma: no cover
                 yield True
                 return

@@ -38,21 +38,15 @@ class Checkpointer:
     def save(self, state: dict[str, Any]) -> None:
         """Puts ``state`` in the place of the last one, whole or not at all.
 
-        Raises :class:`~lab1.errors.CheckpointError` where it cannot be written, say on a full
-        disk; the last checkpoint is then still there.
+        Raises :class:`~lab1.errors.StorageError` where it cannot be written, say on a full disk;
+        the last checkpoint is then still there.
         """
         buffer = io.BytesIO()
         torch.save(state, buffer)
         payload = buffer.getvalue()
         digest = hashlib.sha256(payload).hexdigest()
         header = b" ".join([_MAGIC, self.key.encode(), digest.encode()]) + b"\n"
-        try:
-            write_bytes(self.path, header + payload)
-        except OSError as error:
-            raise CheckpointError(
-                f"{self.path}: cannot be written: {error.strerror or error}. What was there before "
-                "is intact; make room, or allow writing there, and run again to continue"
-            ) from error
+        write_bytes(self.path, header + payload)
         self._saved_at = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:

@@ -56,11 +56,15 @@ def describe(device: torch.device, data_source: str, data_fingerprint: str) -> d
 
 
 def finished(origin: Mapping[str, Any], started: datetime) -> dict[str, Any]:
-    """``origin`` with ``started`` and ``ended``, in UTC, to the second."""
+    """``origin`` with ``started`` and ``ended``, in UTC, to the second.
+
+    Where the clock was set back meanwhile, the end is the start: a record that ends before it
+    began would be taken for a damaged one.
+    """
     return {
         **origin,
         "started": started.isoformat(timespec="seconds"),
-        "ended": now().isoformat(timespec="seconds"),
+        "ended": max(now(), started).isoformat(timespec="seconds"),
     }
 
 

@@ -138,7 +138,8 @@ class StreamlinedTrainer:
         Afterwards the model has the weights of the best epoch.  Raises
         :class:`~lab1.training.interruption.TrainingInterrupted` after Ctrl-C or SIGTERM, once the
         state is saved (where there is a checkpointer), and
-        :class:`~lab1.errors.CheckpointError` where a checkpoint is damaged or cannot be written.
+        :class:`~lab1.errors.CheckpointError` where a checkpoint is damaged, and
+        :class:`~lab1.errors.StorageError` where one cannot be written.
         """
         devices.reset_peak_memory(self.device)
         progress = self._progress

@@ -137,6 +137,15 @@ def test_a_run_says_where_it_came_from(tiny, store, monkeypatch):
     json.dumps(came_from)
 
 
+def test_a_clock_that_was_set_back_spoils_no_record(tiny, store, monkeypatch):
+    hours = iter([12, 9])
+    monkeypatch.setattr(origin, "now", lambda: datetime(2026, 1, 1, next(hours), tzinfo=UTC))
+    record = train_run(tiny(epochs=1), OPTIONS, store)
+    assert record.origin["started"] == record.origin["ended"] == "2026-01-01T12:00:00+00:00"
+    assert record.seconds > 0
+    assert type(record).from_dict(record.to_dict()) == record
+
+
 def test_a_record_survives_its_way_through_the_store(tiny, store):
     train_all([tiny()], OPTIONS, store, finished := Finished())
     assert [store.find(tiny())] == finished.records
@@ -406,48 +415,6 @@ def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_
     monkeypatch.setattr(engine.time, "sleep", lambda seconds: elsewhere.__exit__(None, None, None))
     train_all([make_spec()], OPTIONS, store)
     assert fake_runs == [0]
-
-
-SHARE = """
-import json, sys
-from pathlib import Path
-from lab1.config import RunSpec, RuntimeOptions
-from lab1.store import Store
-from lab1.training import engine
-store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
-specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
-options = RuntimeOptions(device="cpu", progress=False)
-engine.check(specs, options)
-engine._POLL_SECONDS = 0.02
-print("ready", flush=True)
-sys.stdin.readline()
-engine.train_all(specs, options, store, lambda record: print(record.key, flush=True))
-assert all(store.find(spec) for spec in specs)
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_share_a_grid_and_train_no_run_twice(tiny, store, python, monkeypatch):
-    specs = [tiny(seed=seed) for seed in range(6)]
-    text = json.dumps([spec.to_dict() for spec in specs])
-    other = python.start(SHARE, store.results, store.runs, text)
-    assert other.stdout.readline() == "ready\n", other.stderr.read()
-    engine.check(specs, OPTIONS)
-    monkeypatch.setattr(engine, "_POLL_SECONDS", 0.02)
-    ours, theirs = [], []
-
-    def finished(record):
-        ours.append(record.key)
-        if not theirs:  # wait for the other's first run, so that neither does all the work
-            theirs.append(other.stdout.readline().strip())
-
-    other.stdin.write("go\n")
-    other.stdin.flush()
-    train_all(specs, OPTIONS, store, finished)
-    assert all(store.find(spec) for spec in specs)
-    theirs += other.stdout.read().split()
-    assert other.wait(timeout=300) == 0, other.stderr.read()
-    assert sorted(ours + theirs) == sorted(spec.key for spec in specs)
 
 
 # What is told before

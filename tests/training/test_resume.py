@@ -10,9 +10,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lab1 import store
 from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
-from lab1.errors import CheckpointError
-from lab1.store import Store, write_bytes
+from lab1.errors import CheckpointError, StorageError
+from lab1.store import Store
 from lab1.training import checkpoint, engine, interruption
 from lab1.training.callbacks import load_weights
 from lab1.training.checkpoint import Checkpointer
@@ -252,13 +253,12 @@ def test_another_runs_checkpoint_is_told(saved):
 
 
 def test_a_full_disk_is_told_and_keeps_the_last_checkpoint(saved, monkeypatch):
-    def full(path, content):
+    def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_bytes", full)
-    with pytest.raises(CheckpointError, match=r"checkpoint.pt.*No space left.*intact"):
+    monkeypatch.setattr(store.os, "fsync", full)
+    with pytest.raises(StorageError, match=r"checkpoint.pt.*No space left.*intact"):
         saved.save({"step": 2})
-    monkeypatch.setattr(checkpoint, "write_bytes", write_bytes)
     assert saved.load()["step"] == 1
 
 

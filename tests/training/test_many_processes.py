@@ -1,0 +1,118 @@
+"""Several processes at once, and disks that fail: nothing twice, nothing lost."""
+
+import json
+import re
+import time
+
+import pytest
+
+from lab1.errors import StorageError
+from lab1.store import Store, write_bytes
+
+TRAIN = """
+import json, resource, signal, sys
+from pathlib import Path
+from lab1 import cli
+from lab1.config import RunSpec, RuntimeOptions
+from lab1.errors import Lab1Error
+from lab1.store import Store
+from lab1.training import engine
+store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
+specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
+largest_file = int(sys.argv[4])
+if largest_file:
+    # A write beyond it fails in the middle, as on a full disk.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+options = RuntimeOptions(device="cpu", progress=False, checkpoint_seconds=0)
+engine.check(specs, options)
+engine._POLL_SECONDS = 0.02
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    engine.train_all(specs, options, store, lambda record: print(record.key, flush=True))
+except Lab1Error as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture
+def start(python, store):
+    """Starts a process that will train the specs once it is sent a line."""
+
+    def begin(specs, largest_file=0):
+        text = json.dumps([spec.to_dict() for spec in specs])
+        process = python.start(TRAIN, store.results, store.runs, text, largest_file)
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+        return process
+
+    return begin
+
+
+def go(process):
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+@pytest.mark.slow
+def test_eight_processes_share_a_grid_and_a_dead_owner_is_replaced(start, store, make_spec):
+    long = make_spec(seed=99, epochs=300, width=64)
+    specs = [long, *(make_spec(seed=seed, epochs=1) for seed in range(16))]
+    first = start([long])
+    others = [start(specs) for _ in range(8)]
+    go(first)
+    checkpoint = store.run_dir(long) / "checkpoint.pt"
+    while not checkpoint.exists():  # its owner is in the midst of it
+        time.sleep(0.01)
+    for each in others:
+        go(each)
+    while not any(store.find(spec) for spec in specs):
+        time.sleep(0.01)
+    assert store.find(long) is None
+    first.kill()
+    trained = [each.communicate(timeout=300)[0].split() for each in others]
+    assert all(each.returncode == 0 for each in others)
+    assert sorted(key for keys in trained for key in keys) == sorted(spec.key for spec in specs)
+    assert all(store.find(spec) for spec in specs)
+    assert sum(bool(keys) for keys in trained) > 1
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store, make_spec):
+    spec = make_spec(epochs=2)
+    full = start([spec], largest_file=20_000)
+    output, complaints = full.communicate("go\n", timeout=300)
+    assert re.fullmatch(
+        r"StorageError: .*(weights|checkpoint)\.pt: cannot be written: File too large\. .*\n",
+        output,
+    ), complaints
+    assert store.find(spec) is None
+    assert not list(store.runs.rglob("*.part"))
+    roomy = start([spec])
+    assert roomy.communicate("go\n", timeout=300)[0].split() == [spec.key]
+    assert store.find(spec).epochs == 2
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing_half_written(
+    store, make_record, monkeypatch
+):
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    record = make_record()
+    before = store.write(record).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("lab1.store.os.fsync", fail)
+        with pytest.raises(StorageError, match=r"record\.json: cannot be written: No space left"):
+            store.write(record)
+    assert store.write(record).read_bytes() == before
+    assert [path.name for path in store.run_dir(record.spec).iterdir()] == ["record.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, make_spec):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    store = Store(tmp_path / "results", tmp_path / "runs")
+    with pytest.raises(StorageError, match=r"claim: cannot be written: "), store.claim(make_spec()):
+        pass
+    with pytest.raises(StorageError, match=r"other: cannot be written: "):
+        write_bytes(tmp_path / "runs" / "other", b"")
