@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import experiments, parameters, profiles
+from . import benchmarks, experiments, parameters, profiles
 from .errors import ParameterError
 from .store import Record, Store
 
@@ -80,6 +80,11 @@ class OpenChapter:
         from .reporting import frames
 
         return frames.history(self.records)
+
+    @cached_property
+    def benchmarks(self) -> dict[str, Mapping[str, Any]]:
+        """The published benchmark records by name."""
+        return benchmarks.published()
 
     def provenance(self) -> Table:
         """The table of the runs behind the page."""

@@ -20,7 +20,10 @@ from .config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
 from .errors import MissingRunsError, ParameterError
 from .store import Record, Store
 
-_TRAINING_PARAMETERS = tuple(each.name for each in fields(TrainingConfig))
+#: What the chapters on perceptrons let a reader change; they show no training error of their own.
+_TRAINING_PARAMETERS = tuple(
+    each.name for each in fields(TrainingConfig) if each.name != "train_evaluation_size"
+)
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class Chapter:
     """A chapter's parameters and how they become runs.
 
     ``required`` parameters must come from the profile or the reader; ``optional`` ones have a
-    default in :mod:`lab1.config` or mean "none".
+    default in :mod:`lab1.config` or mean "none".  ``reads_benchmarks`` says that the chapter shows
+    :func:`lab1.benchmarks.published`.
     """
 
     planner: Callable[..., list[RunSpec]]
     required: tuple[str, ...]
     optional: tuple[str, ...]
+    reads_benchmarks: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -98,6 +103,8 @@ def _mlp_chapter(*families: str) -> Chapter:
 CHAPTERS: Mapping[str, Chapter] = {
     "1_1": _mlp_chapter("MLP"),
     "1_2": _mlp_chapter("MLP", "ResidualMLP"),
+    # No runs: how fast they are made.
+    "performance": Chapter(planner=list, required=(), optional=(), reads_benchmarks=True),
 }
 
 

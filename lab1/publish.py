@@ -9,6 +9,7 @@ is a miss while a change of prose is a hit.
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from . import experiments, exports, paths, profiles
+from . import benchmarks, experiments, exports, paths, profiles
 from .errors import Lab1Error, PublishError
 from .profiles import Page
 from .store import Record, Store, write_if_changed
@@ -120,7 +121,7 @@ def _parameterized(
     plain = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
     # None means "as the profile has it" in a chapter; a parameter that is none says so in words.
     plain = {name: "none" if value is None else value for name, value in plain.items()}
-    digests = f"sources {sources_digest()}, records {records_digest(records, store)}"
+    digests = f"sources {sources_digest()}, records {records_digest(page, records, store)}"
     notebook: NotebookNode = parameterize_notebook(
         source, plain, comment=f"Parameters of this page; {digests}"
     )
@@ -181,9 +182,12 @@ def sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def records_digest(records: Sequence[Record], store: Store) -> str:
+def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     """A digest of the records that a page reads, and of whether each is published."""
     digest = hashlib.sha256()
+    if experiments.chapter(page.chapter).reads_benchmarks:
+        for name, benchmark in benchmarks.published().items():
+            digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())
     for record in records:
         path = store.path_of(record.spec)
         assert path is not None  # it has just been read

@@ -81,14 +81,14 @@ def performance(runs: pd.DataFrame) -> Table:
             accuracy += f" ± {row['95% half-width']:.2f}"
         rows.append(
             [
-                _text(row["Model"]),
-                _text(row["Dataset"]),
-                _number(row["Depth"]),
-                _number(f"{row['Learning rate']:g}"),
-                _number(f"{row['Params']:,}"),
-                _number(accuracy),
-                _number(f'<a href="#runs-{row["group"]}">{row["n"]}</a>'),
-                _number(f"{row['Train time']:.0f}"),
+                text(row["Model"]),
+                text(row["Dataset"]),
+                number(row["Depth"]),
+                number(f"{row['Learning rate']:g}"),
+                number(f"{row['Params']:,}"),
+                number(accuracy),
+                number(f'<a href="#runs-{row["group"]}">{row["n"]}</a>'),
+                number(f"{row['Train time']:.0f}"),
             ]
         )
     header = [
@@ -115,9 +115,11 @@ def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None =
     )
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A cell that reads as text."""
     return f"<td>{html.escape(str(value))}</td>"
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
+    """A cell whose content stands to the right; HTML in it is kept."""
     return f"{_NUMBER}{value}</td>"
