@@ -67,7 +67,7 @@ CASES: Mapping[str, Case] = {
             ModelSpec("MLP", 8, width=128),
             ("mnist",),
             TrainingConfig(epochs=2, schedule="one-cycle", validation_size=0),
-            60_000,
+            30_000,
             3.0,
         ),
         Case(
@@ -76,7 +76,7 @@ CASES: Mapping[str, Case] = {
             ModelSpec("SimpleCNN", 3, channels=16),
             ("cifar10", "cifar10-jpeg"),
             TrainingConfig(epochs=2, augmentation="rotate-affine", **_SGD),
-            50_000,
+            20_000,
             2.5,
         ),
         Case(
@@ -85,7 +85,7 @@ CASES: Mapping[str, Case] = {
             ModelSpec("ResNet", 20),
             ("cifar10", "cifar10-jpeg"),
             TrainingConfig(epochs=2, augmentation="crop-flip", **_SGD),
-            25_000,
+            8_000,
             2.2,
         ),
     )
