@@ -41,6 +41,11 @@ class ImageSet:
         """The examples at ``indices``, in that order."""
         return ImageSet(self.images[indices], self.labels[indices])
 
+    def evenly_spaced(self, count: int) -> ImageSet:
+        """At most ``count`` examples, so that every class of a sorted set has its share."""
+        count = min(count, len(self))
+        return self.take(torch.arange(count) * len(self) // count)
+
     def to(self, device: torch.device) -> ImageSet:
         """The same on another device."""
         return ImageSet(self.images.to(device), self.labels.to(device))

@@ -116,7 +116,7 @@ class StreamlinedTrainer:
         self.scheduler = build_scheduler(self.optimizer, config, config.epochs * steps_per_epoch)
         self.checkpointer = checkpointer
         size = config.train_evaluation_size
-        self._train_sample = _evenly_spaced(self.train_dataset, size) if size else None
+        self._train_sample = self.train_dataset.evenly_spaced(size) if size else None
         series = [*HISTORY_FIELDS, *(EVALUATION_FIELDS if size else ()), *self.compute_metrics]
         self._progress = Progress(series, self.device)
         self._order = seeds.generator(seed, "order")
@@ -321,12 +321,6 @@ def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_forma
     maps = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
     channels_last = maps and min(maps) >= 8 and device.type in ("cpu", "cuda")
     return torch.channels_last if channels_last else torch.contiguous_format
-
-
-def _evenly_spaced(dataset: ImageSet, size: int) -> ImageSet:
-    """At most ``size`` of the images, so that every class of a sorted set has its share."""
-    count = len(dataset)
-    return dataset.take(torch.arange(min(size, count)) * count // min(size, count))
 
 
 def _channel_statistics(images: Tensor) -> tuple[list[float], list[float]]:

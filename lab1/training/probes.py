@@ -1,0 +1,191 @@
+"""What is measured on a trained model afterwards, each kind a small record of its own.
+
+A probe needs the weights that the run left in ``runs/``, never a new training.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..config import RunSpec, RuntimeOptions
+from ..errors import MissingRunsError, ParameterError
+from ..store import Store
+from . import data, models
+from . import device as devices
+from .augmentation import Normalize
+from .callbacks import load_weights
+from .images import ImageSet, LoadedData
+
+#: How many images ``hardest`` keeps.
+_HARDEST = 24
+#: On how many training images ``layers`` measures.
+_SAMPLE = 1000
+_BATCH = 500
+
+#: (trained model, spec, data) to plain JSON.
+Probe = Callable[[nn.Module, RunSpec, LoadedData], Mapping[str, Any]]
+
+
+def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) -> None:
+    """Measures ``probe`` on the weights that a run left in ``runs/`` and writes it beside them.
+
+    Raises :class:`~lab1.errors.MissingRunsError` where the weights are not there, and
+    :class:`~lab1.errors.ParameterError` for a probe that does not exist.
+    """
+    if probe not in PROBES:
+        raise ParameterError(f"probe {probe!r} is not allowed; allowed: {', '.join(PROBES)}")
+    path = store.run_dir(spec) / "weights.pt"
+    if not path.exists():
+        raise MissingRunsError(
+            f"{path}: the weights of {spec.title} are not here, and the probe {probe!r} is "
+            "measured on them; train the run again with save_weights, or measure it where it was "
+            "trained"
+        )
+    loaded = _load(spec.dataset, options.data_dir)
+    model = models.build(spec.model, loaded.declared, spec.seed)
+    model.load_state_dict(load_weights(path))
+    model = model.to(devices.resolve(options.device)).eval()
+    store.write_probe(spec, probe, PROBES[probe](model, spec, loaded))
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, data_dir: str | None) -> LoadedData:
+    return data.load(name, data_dir)
+
+
+def confusion(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """``counts[i][j]``: how many test images of class i the model takes for class j."""
+    classes = loaded.declared.num_classes
+    predicted = _logits(model, loaded, loaded.test.images).argmax(1)
+    pairs = loaded.test.labels * classes + predicted
+    counts = torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+    return {"counts": counts.tolist()}
+
+
+def hardest(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """The test images with the highest loss, worst first.
+
+    Each has its ``index`` in the test set, ``label``, ``predicted``, the probability ``p_label``
+    and ``p_predicted`` that the model gives to these, and the image itself as a ``png`` (base64).
+    """
+    probabilities = _logits(model, loaded, loaded.test.images).softmax(1)
+    of_label = probabilities.gather(1, loaded.test.labels[:, None]).flatten()
+    worst = of_label.argsort(stable=True)[:_HARDEST]
+    best, predicted = probabilities.max(1)
+    return {
+        "images": [
+            {
+                "index": index,
+                "label": int(loaded.test.labels[index]),
+                "predicted": int(predicted[index]),
+                "p_label": float(of_label[index]),
+                "p_predicted": float(best[index]),
+                "png": _png(loaded.test.images[index]),
+            }
+            for index in worst.tolist()
+        ]
+    }
+
+
+def layers(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """Gradient norm and response of every layer with weights, at the start and after training.
+
+    ``gradient_norm`` is the L2 norm of the gradient of the mean cross-entropy over 1,000 training
+    images with respect to the layer's weights.  ``response`` is the standard deviation of what the
+    layer gives out, after batch normalisation where it is followed by one and before the
+    nonlinearity and the sum (He et al. 2016, section 4.2, "Analysis of Layer Responses").  Both are
+    taken in evaluation mode after training; at the start, where running statistics say nothing
+    yet, with the statistics of the batch.
+    """
+    train, _ = data.split(loaded.train, spec.training.validation_size, spec.seed)
+    sample = train.evenly_spaced(_SAMPLE)
+    fresh = models.build(spec.model, loaded.declared, spec.seed).to(_device(model)).eval()
+    for module in fresh.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+    return {
+        "names": list(_weighted(model)),
+        "initial": _by_layer(fresh, loaded, sample),
+        "trained": _by_layer(model, loaded, sample),
+    }
+
+
+def _by_layer(model: nn.Module, loaded: LoadedData, sample: ImageSet) -> dict[str, list[float]]:
+    weighted = _weighted(model)
+    inputs = _normalize(model, loaded)(sample.images.to(_device(model)))
+    with _observed([answering for _, answering in weighted.values()]) as responses:
+        loss = nn.functional.cross_entropy(model(inputs), sample.labels.to(inputs.device))
+    gradients = torch.autograd.grad(loss, [weight for weight, _ in weighted.values()])
+    return {"gradient_norm": [float(each.norm()) for each in gradients], "response": responses}
+
+
+def _weighted(model: nn.Module) -> dict[str, tuple[Tensor, nn.Module]]:
+    """The layers with weights, in their order: the weights, and the module that answers for them.
+
+    That is the batch normalisation after it where there is one, else the layer itself.
+    """
+    found: dict[str, tuple[Tensor, nn.Module]] = {}
+    last = ""
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            found[name] = (module.weight, module)
+            last = name
+        elif isinstance(module, nn.BatchNorm2d) and last:
+            found[last] = (found[last][0], module)
+    return found
+
+
+@contextmanager
+def _observed(modules: list[nn.Module]) -> Iterator[list[float]]:
+    """Yields a list that holds, after a forward pass, the standard deviation of each output."""
+    deviations = [0.0] * len(modules)
+
+    def observe(index: int) -> Any:
+        # At once, since the nonlinearity that follows may change the output in place.
+        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+            deviations[index] = float(output.detach().std())
+
+        return hook
+
+    handles = [each.register_forward_hook(observe(i)) for i, each in enumerate(modules)]
+    try:
+        yield deviations
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, loaded: LoadedData, images: Tensor) -> Tensor:
+    """On the CPU, of shape (count, classes)."""
+    normalize = _normalize(model, loaded)
+    device = _device(model)
+    return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(_BATCH)])
+
+
+def _normalize(model: nn.Module, loaded: LoadedData) -> Normalize:
+    return Normalize(loaded.declared.mean, loaded.declared.std, _device(model))
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _png(image: Tensor) -> str:
+    """A uint8 image of shape (channels, height, width) as a PNG in base64."""
+    array = image.permute(1, 2, 0).numpy()
+    stream = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+PROBES: Mapping[str, Probe] = {"confusion": confusion, "hardest": hardest, "layers": layers}
