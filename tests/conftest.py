@@ -98,7 +98,8 @@ def _record(
     declared = DATASETS[dataset]
     diverged = overrides.get("stopped") == "diverged"
     validated = spec.training.validation_size > 0
-    inputs, width = prod(declared.image_shape), spec.model.width
+    # The counts are those of a perceptron; another family gets those of one of 16 units.
+    inputs, width = prod(declared.image_shape), spec.model.width or 16
     weights = inputs * width + (depth - 1) * width**2 + width * declared.num_classes
     history = {
         "train_loss": [1.5, 0.8, nan if diverged else 0.4],

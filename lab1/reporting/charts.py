@@ -10,7 +10,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from . import theme, verdicts
+from ..config import DATASETS
+from . import theme, verdicts, words
 from .figures import Figure
 from .statistics import summarize
 
@@ -59,7 +60,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
         opacity=shown,
         tooltip=[
             alt.Tooltip("family:N", title="model"),
-            alt.Tooltip("depth:O", title="layers"),
+            alt.Tooltip("depth:O", title="depth"),
             alt.Tooltip("split:N", title="split"),
             alt.Tooltip("epoch:Q", title="epoch"),
             alt.Tooltip("mean:Q", title="mean loss", format=".4f"),
@@ -70,7 +71,8 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     chart = (
         alt.layer(band, line, data=_rounded(table))
         .properties(width=210, height=150)
-        .facet(facet=alt.Facet("depth:O", title="hidden layers"), columns=3)
+        .facet(facet=alt.Facet("depth:O", title=words.depth_axis(families)), columns=3)
+        .properties(title=_dataset_titles(history))
         .add_params(pick)
     )
     training = table[table["split"] == "training"].sort_values("epoch")
@@ -88,32 +90,36 @@ def loss_curves(history: pd.DataFrame) -> Figure:
 def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
     """Test accuracy against depth, with intervals."""
     table = _in_percent(summarize(verdicts.base_rate(runs), ["family", "depth"], "test_accuracy"))
+    depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
         table,
-        x=_log_x("depth", "hidden layers", table, format="d", values=True),
+        title=_dataset_titles(runs),
+        x=_log_x("depth", depth, table, format="d", values=True),
         y_title="test accuracy (%)",
-        extra=[alt.Tooltip("depth:Q", title="layers")],
+        extra=[alt.Tooltip("depth:Q", title="depth")],
         line=True,
     )
-    return Figure(chart, table, _alt("Test accuracy by hidden layers", table, "depth", " %"))
+    return Figure(chart, table, _alt(f"Test accuracy by {depth}", table, "depth", " %"))
 
 
 def time_by_depth(runs: pd.DataFrame) -> Figure:
     """Wall-clock seconds of a whole training against depth, with intervals."""
     table = summarize(verdicts.base_rate(runs), ["family", "depth"], "train_seconds")
+    depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
         table,
+        title=_dataset_titles(runs),
         x=alt.X(
             "depth:Q",
-            title="hidden layers",
+            title=depth,
             scale=alt.Scale(domain=[0, int(1.05 * table["depth"].max()) + 1], nice=False),
         ),
         y_title="training time (s)",
-        extra=[alt.Tooltip("depth:Q", title="layers")],
+        extra=[alt.Tooltip("depth:Q", title="depth")],
         line=True,
         zero=True,
     )
-    return Figure(chart, table, _alt("Training time by hidden layers", table, "depth", " s"))
+    return Figure(chart, table, _alt(f"Training time by {depth}", table, "depth", " s"))
 
 
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
@@ -122,10 +128,11 @@ def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     table = _in_percent(summarize(base, ["family", "depth", "parameters"], "test_accuracy"))
     chart = _with_intervals(
         table,
+        title=_dataset_titles(runs),
         x=_log_x("parameters", "parameters", table, format="~s"),
         y_title="test accuracy (%)",
         extra=[
-            alt.Tooltip("depth:Q", title="layers"),
+            alt.Tooltip("depth:Q", title="depth"),
             alt.Tooltip("parameters:Q", title="parameters", format=","),
         ],
     )
@@ -145,14 +152,15 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
     )
     chart = _with_intervals(
         table,
+        title=_dataset_titles(runs),
         x=_log_x("learning_rate", "learning rate", table, format="~g", values=True),
         y_title="validation accuracy (%)",
         extra=[
-            alt.Tooltip("depth:O", title="layers"),
+            alt.Tooltip("depth:O", title="depth"),
             alt.Tooltip("learning_rate:Q", title="learning rate", format="~g"),
         ],
         line=True,
-        facet=alt.Facet("depth:O", title="hidden layers"),
+        facet=alt.Facet("depth:O", title=words.depth_axis(list(swept["family"].unique()))),
     )
     return Figure(
         chart, table, _alt("Validation accuracy by learning rate", table, "learning_rate", " %")
@@ -162,6 +170,7 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
 def _with_intervals(
     table: pd.DataFrame,
     *,
+    title: str,
     x: alt.X,
     y_title: str,
     extra: list[alt.Tooltip],
@@ -195,8 +204,14 @@ def _with_intervals(
         layers.insert(0, base.mark_line().encode(y=y))
     chart = alt.layer(*layers, data=_rounded(table))
     if facet is None:
-        return chart.properties(width=560, height=300).add_params(pick)
-    return chart.properties(width=320, height=230).facet(facet=facet, columns=2).add_params(pick)
+        return chart.properties(width=560, height=300, title=title).add_params(pick)
+    facets = chart.properties(width=320, height=230).facet(facet=facet, columns=2)
+    return facets.properties(title=title).add_params(pick)
+
+
+def _dataset_titles(frame: pd.DataFrame) -> str:
+    """What a chart is about: a result on a re-encoded copy must say so wherever it is shown."""
+    return ", ".join(sorted({DATASETS[name].title for name in frame["dataset"]}))
 
 
 def _ticks(last: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config import DATASETS
 from ..store import Record
-from . import charts, figures, frames, verdicts
+from . import charts, figures, frames, verdicts, words
 
 
 def fragments(records: Sequence[Record]) -> dict[str, str]:
@@ -19,7 +19,7 @@ def fragments(records: Sequence[Record]) -> dict[str, str]:
     """
     asked = _question(records[0])
     runs = frames.runs([record for record in records if _question(record) == asked])
-    families = [family for family in verdicts.NAMES if (runs["family"] == family).any()]
+    families = [family for family in words.NAMES if (runs["family"] == family).any()]
     answers = [verdicts.depth_effect(runs, family).text for family in families]
     answers.append(verdicts.skip_effect_at_deepest(runs).text)
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))

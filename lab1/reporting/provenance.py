@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from ..config import DATASETS
 from ..store import Record
+from . import words
 from .frames import group_of
 from .tables import Table, markup
 
@@ -33,6 +35,7 @@ def runs_table(records: Sequence[Record], published: set[str]) -> Table:
         cells.append(
             [
                 f"<td>{html.escape(first.spec.model.family)}</td>",
+                f"<td>{html.escape(DATASETS[first.spec.dataset].title)}</td>",
                 f'<td class="number">{first.spec.model.depth}</td>',
                 f'<td class="number">{first.spec.training.learning_rate:g}</td>',
                 f"<td>{seeds}</td>",
@@ -41,9 +44,10 @@ def runs_table(records: Sequence[Record], published: set[str]) -> Table:
                 f"<td>{html.escape(_joined(members, _commit))}</td>",
             ]
         )
+    depth = words.depth_axis([record.spec.model.family for record in records])
     header = [
-        "Model", "Hidden layers", "Learning rate", "Seeds (records)", "Device", "Versions",
-        "Commit",
+        "Model", "Dataset", depth.capitalize(), "Learning rate", "Seeds (records)", "Device",
+        "Versions", "Commit",
     ]  # fmt: skip
     return Table(frame, markup(header, cells, [f"runs-{group}" for group in groups]))
 
@@ -52,6 +56,7 @@ def _row(record: Record) -> dict[str, Any]:
     return {
         "key": record.key,
         "family": record.spec.model.family,
+        "dataset": record.spec.dataset,
         "depth": record.spec.model.depth,
         "learning_rate": record.spec.training.learning_rate,
         "seed": record.spec.seed,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from . import words
 from .statistics import estimate
 
 
@@ -92,11 +93,15 @@ def performance(runs: pd.DataFrame) -> Table:
             ]
         )
     header = [
-        "Model", "Dataset", "Hidden layers", "Learning rate", "Parameters",
+        "Model", "Dataset", _depth_heading(frame["Model"]), "Learning rate", "Parameters",
         "Test accuracy (%)", "n", "Train time (s)",
     ]  # fmt: skip
     rounded = frame.round({"Test accuracy": 3, "95% half-width": 3, "Train time": 1})
     return Table(rounded.drop(columns="group"), markup(header, rows))
+
+
+def _depth_heading(families: pd.Series[str]) -> str:
+    return words.depth_axis(list(families.unique())).capitalize()
 
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:

@@ -54,6 +54,12 @@ def config() -> dict[str, Any]:
             "symbolOpacity": 1,
             "title": None,
         },
+        "title": {
+            "color": _TEXT,
+            "fontSize": 12,
+            "fontWeight": "normal",
+            "anchor": "end",
+        },
         "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12},
         "line": {"strokeWidth": 2},
         "point": {"size": 60, "filled": True},

@@ -7,23 +7,14 @@ which a notebook shows as Markdown.  Swap the families' records, and the verdict
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from ..config import TWINS
+from . import words
 from .statistics import FEWEST, Estimate, estimate, paired_difference
-
-#: How prose names a family.
-NAMES = {
-    "MLP": "plain MLP",
-    "ResidualMLP": "residual MLP",
-    "SimpleCNN": "plain CNN",
-    "ResidualCNN": "residual CNN",
-    "PlainNet": "plain net",
-    "ResNet": "ResNet",
-}
+from .words import NAMES
 
 
 @dataclass(frozen=True)
@@ -61,12 +52,12 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
         return Verdict(f"There is no run of the {NAMES[family]} here.")
     if len(depths) < 2:
         return Verdict(
-            f"There is one depth of the {NAMES[family]} here ({_depths(depths)}), so nothing can "
-            "be said about what depth does."
+            f"There is one depth of the {NAMES[family]} here ({words.depths(depths, family)}), so "
+            "nothing can be said about what depth does."
         )
     deepest = int(depths[-1])
     if own[own["depth"] == deepest]["test_accuracy"].isna().all():
-        return Verdict(f"Every run of the {NAMES[family]} with {_layers(deepest)} diverged.")
+        return _all_diverged(family, deepest)
     # Which shallower network is the best is read off the validation split: to choose it by test
     # accuracy would favour finding a harm.
     shallower = _finished(own[own["depth"] < deepest]).groupby("depth")["validation_accuracy"]
@@ -74,22 +65,23 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
     best = int(str(means.idxmax())) if len(means) else int(depths[0])
     against_best = _compare(own, best, deepest)
     text = (
-        f"The {NAMES[family]} with {deepest} layers reaches {_accuracy(own, deepest)}, against "
-        f"{_accuracy(own, best)} for the shallower one that does best on "
-        f"validation, of {_layers(best)}. The difference, paired by seed, is "
-        f"{_difference(against_best)}: "
+        f"The {NAMES[family]} with {words.depth(deepest, family)} reaches "
+        f"{_accuracy(own, deepest)}, against {_accuracy(own, best)} for the shallower one that "
+        f"does best on validation, of {words.depth(best, family)}. The difference, paired by seed, "
+        f"is {_difference(against_best)}: "
         + _judge(
             against_best,
-            above="more layers **help**",
-            below="more layers **hurt**",
-            neither=f"between {best} and {deepest} layers depth makes **no measurable difference**",
+            above=f"more {words.unit(family)} **help**",
+            below=f"more {words.unit(family)} **hurt**",
+            neither=f"between {words.depths((best, deepest), family)} depth makes **no "
+            "measurable difference**",
         )
     )
     if best != depths[0]:
         against_first = _compare(own, int(depths[0]), deepest)
         text += (
-            f" Against the shallowest network, of {_layers(int(depths[0]))}, the difference is "
-            f"{_difference(against_first)}."
+            f" Against the shallowest network, of {words.depth(int(depths[0]), family)}, the "
+            f"difference is {_difference(against_first)}."
         )
     return Verdict(text)
 
@@ -106,12 +98,14 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     first, last = int(depths[0]), int(depths[-1])
     for depth in (first, last):
         if own[own["depth"] == depth]["train_loss"].isna().all():
-            return Verdict(f"With {_layers(depth)} no training loss was finite in the last epoch.")
+            return Verdict(
+                f"With {words.depth(depth, family)} no training loss was finite in the last epoch."
+            )
     losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
     difference = _compare(own, first, last, "train_loss")
     return Verdict(
-        f"In the last epoch the mean training loss is {losses[1].mean:.3g} with {_layers(last)} "
-        f"and {losses[0].mean:.3g} with {_layers(first)}: "
+        f"In the last epoch the mean training loss is {losses[1].mean:.3g} with "
+        f"{words.depth(last, family)} and {losses[0].mean:.3g} with {words.depth(first, family)}: "
         + _judge(
             difference,
             above="the deep network fits its own training images **worse**, so a loss of test "
@@ -144,7 +138,7 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
             below="the skip connections hurt",
             neither="no measurable difference",
         )
-        sentences.append(f"- **{_layers(depth)}:** {_difference(difference)}: {judged}")
+        sentences.append(f"- **{words.depth(depth, plain)}:** {_difference(difference)}: {judged}")
     if not sentences:
         return Verdict(
             f"The runs at hand are not of both families, {NAMES[plain]} and {NAMES[residual]}, so "
@@ -154,7 +148,7 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
         f"The test accuracy of the {NAMES[residual]} minus that of the {NAMES[plain]}, paired by "
         "seed:\n\n"
     )
-    return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs, seeds))
+    return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs, seeds, plain))
 
 
 def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
@@ -169,7 +163,7 @@ def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     first, second = (own[own["depth"] == depth] for own in by_family)
     difference = paired_difference(first, second, "test_accuracy")
     return Verdict(
-        f"With {_layers(depth)}, the {NAMES[residual]} differs from its plain twin by "
+        f"With {words.depth(depth, plain)}, the {NAMES[residual]} differs from its plain twin by "
         f"{_difference(difference)}: "
         + _judge(
             difference,
@@ -198,14 +192,14 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     chosen = {family: at_best_rate(runs, family, depth) for family in families}
     for family, best in chosen.items():
         if best.empty:
-            return Verdict(f"Every run of the {NAMES[family]} with {_layers(depth)} diverged.")
+            return _all_diverged(family, depth)
     parts = []
     for family, best in chosen.items():
         rates = runs[(runs["family"] == family) & (runs["depth"] == depth)]["learning_rate"]
         parts.append(
             f"Of {rates.nunique()} learning rates, validation accuracy chooses "
-            f"{best['learning_rate'].iloc[0]:g} for the {NAMES[family]} with {depth} layers, which "
-            f"then reaches {_points_of(best)} on the test set."
+            f"{best['learning_rate'].iloc[0]:g} for the {NAMES[family]} with "
+            f"{words.depth(depth, plain)}, which then reaches {_points_of(best)} on the test set."
         )
     if len(families) == 2:
         difference = paired_difference(chosen[plain], chosen[residual], "test_accuracy")
@@ -227,7 +221,8 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
         reference = own[own["depth"] == shallowest]
         difference = paired_difference(reference, chosen[plain], "test_accuracy")
         parts.append(
-            f"Against the network of {_layers(shallowest)} that is {_difference(difference)}: "
+            f"Against the network of {words.depth(shallowest, plain)} that is "
+            f"{_difference(difference)}: "
             + _judge(
                 difference,
                 above="at this rate depth **helps**",
@@ -293,19 +288,25 @@ def _judge(difference: Estimate, *, above: str, below: str, neither: str) -> str
     return f"{claim} (the interval {relation} zero)."
 
 
-def _summary_of(signs: dict[int, int], seeds: int) -> str:
+def _summary_of(signs: dict[int, int], seeds: int, plain: str) -> str:
     """The pattern over the depths, in a sentence; nothing where no depth had seeds enough."""
     if seeds < FEWEST:
         return ""
     better = [depth for depth, sign in signs.items() if sign > 0]
     worse = [depth for depth, sign in signs.items() if sign < 0]
+    helped = f"help at {words.depths(better, plain)}" if better else ""
+    hurt = f"hurt at {words.depths(worse, plain)}" if worse else ""
     if better and not worse:
-        return f"So the skip connections help at {_depths(better)}, and nowhere do they hurt."
+        return f"So the skip connections {helped}, and nowhere do they hurt."
     if worse and not better:
-        return f"So the skip connections hurt at {_depths(worse)}, and nowhere do they help."
+        return f"So the skip connections {hurt}, and nowhere do they help."
     if better and worse:
-        return f"So they help at {_depths(better)} and hurt at {_depths(worse)}."
+        return f"So they {helped} and {hurt}."
     return "So at none of these depths do the runs show a difference."
+
+
+def _all_diverged(family: str, depth: int) -> Verdict:
+    return Verdict(f"Every run of the {NAMES[family]} with {words.depth(depth, family)} diverged.")
 
 
 def _difference(value: Estimate) -> str:
@@ -321,14 +322,3 @@ def _accuracy(own: pd.DataFrame, depth: int) -> str:
 def _points_of(part: pd.DataFrame) -> str:
     value = estimate(part["test_accuracy"])
     return f"{points(value)} (n = {value.n})" if value.n else "no test score, since all diverged"
-
-
-def _layers(depth: int) -> str:
-    return f"{depth} layer" if depth == 1 else f"{depth} layers"
-
-
-def _depths(depths: Iterable[int]) -> str:
-    listed = [str(depth) for depth in depths]
-    if len(listed) == 1:
-        return f"{listed[0]} layers"
-    return f"{', '.join(listed[:-1])} and {listed[-1]} layers"

@@ -6,7 +6,7 @@ import altair
 import pytest
 
 from lab1.config import RECIPE, TWINS
-from lab1.reporting import charts, frames, theme, verdicts
+from lab1.reporting import charts, frames, theme, verdicts, words
 from lab1.reporting.figures import Figure
 
 FAMILIES = ["MLP", "ResidualMLP"]
@@ -124,7 +124,7 @@ def test_a_family_keeps_its_colour_when_alone(name, family, both):
 
 
 def test_the_colours_and_shapes_are_told_apart():
-    assert theme.COLOURS.keys() == theme.SHAPES.keys() == verdicts.NAMES.keys()
+    assert theme.COLOURS.keys() == theme.SHAPES.keys() == words.NAMES.keys()
     for look in (theme.COLOURS, theme.SHAPES):
         plain, residual = ({look[family] for family in kind} for kind in (TWINS, TWINS.values()))
         assert len(plain) == len(residual) == 1
@@ -318,3 +318,21 @@ def test_a_configuration_that_always_diverged_is_named_without_nan(experiment, t
     assert "nan" not in figure.alt
     assert math.isnan(figure.data.set_index("depth")["mean"].astype(float)[8])
     assert "NaN" not in figure.parts()["svg"]
+
+
+def test_every_chart_of_runs_names_its_data_set(make_record):
+    """Above all where the images were re-encoded: such a chart is passed on without its page."""
+    records = [
+        make_record("SimpleCNN", depth, seed, dataset="cifar10-jpeg")
+        for depth in (2, 3)
+        for seed in range(3)
+    ]
+    runs, history = frames.runs(records), frames.history(records)
+    for figure in (
+        charts.loss_curves(history),
+        charts.accuracy_by_depth(runs),
+        charts.accuracy_by_parameters(runs),
+        charts.time_by_depth(runs),
+    ):
+        assert figure.chart.to_dict()["title"] == "CIFAR-10 (JPEG copy)"
+    assert '"stages"' in charts.accuracy_by_depth(runs).chart.to_json()
