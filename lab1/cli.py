@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab1 run|status|promote|verify|table|publish|site``."""
+"""The command line: ``python -m lab1 run|status|promote|verify|table|publish|site|wandb``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from . import experiments, profiles
+from . import experiments, profiles, wandb_cli
 from .config import RunSpec, RuntimeOptions
 from .errors import Lab1Error, MissingRunsError, ParameterError
 from .parameters import PARAMETERS
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
         for spec in wanted:
             print(f"  {spec.key}  {spec.title}")
         return 0
-    experiments.ensure(specs, _runtime(options), store)
+    experiments.ensure(specs, replace(_runtime(options), report_to=options.report_to), store)
     return 0
 
 
@@ -207,6 +208,7 @@ def parser() -> argparse.ArgumentParser:
         help="change a parameter of the profile, as in -p depth=2,4",
     )  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+    run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
     runtime(run)
 
     profile(command("status", _status, "Planned, present, missing and stale runs per page."))
@@ -236,4 +238,7 @@ def parser() -> argparse.ArgumentParser:
     site = command("site", _site, "Build _site/ with Quarto, or a preview where there is none.")
     profile(site)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
+
+    help = "Exchange run records with Weights & Biases."
+    wandb_cli.add_commands(commands.add_parser("wandb", help=help, description=help), profile)
     return top
