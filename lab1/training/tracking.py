@@ -20,8 +20,9 @@ from .callbacks import Callback, Metrics
 if TYPE_CHECKING:
     from .trainer import StreamlinedTrainer
 
-#: How long a finished run waits for its last messages; enough for a start that fails at its limit.
-CLOSE_SECONDS = wandb_client.INIT_SECONDS + wandb_client.FINISH_SECONDS + 5
+#: How long a finished run waits for its last messages: enough for a start that fails at its limit,
+#: for the end of that client at its own, and for keeping the run offline.
+CLOSE_SECONDS = wandb_client.INIT_SECONDS + wandb_client.FINISH_SECONDS + 10
 
 #: The same for a run that was interrupted, whose user wants the prompt back.
 ABANDON_SECONDS = 5.0
@@ -174,6 +175,7 @@ class Sender:
         except Exception as error:
             _unreachable.set()
             self._warn(error)
+            wandb_client.forget_failed_start(self.wandb())
         return None
 
     def _start(self, offline: bool) -> Any:

@@ -13,10 +13,10 @@ from ..errors import TrackingError
 from . import wandb_runs
 
 #: How long W&B may take to answer at the start of a run.
-INIT_SECONDS = 10.0
+INIT_SECONDS = 8.0
 
 #: How long it may go on sending at the end of a run.
-FINISH_SECONDS = 15.0
+FINISH_SECONDS = 12.0
 
 #: API keys: forty hexadecimal digits, or the longer form with a version.
 _KEY = re.compile(r"\bwandb_v\d\w+|\b[0-9a-fA-F]{40}\b")
@@ -97,6 +97,16 @@ def start_run(
             stop_fn=lambda: None,
         ),
     )
+
+
+def forget_failed_start(wandb: Any) -> None:
+    """Frees the id of a run that could not be started, which is in use until then.
+
+    It waits for the client to end, which takes the limit of a finish where W&B is silent.  Where
+    somebody else's run is open in this process, nothing is done, since that would end it.
+    """
+    if wandb.run is None:
+        wandb.teardown()
 
 
 def log_rows(run: Any, rows: list[dict[str, Any]]) -> None:
