@@ -19,7 +19,7 @@ _PUSH_SECONDS = 120.0
 _ANSWER_SECONDS = 30
 
 #: What W&B gives at most in answer to one question for a history; no training has as many epochs.
-_MOST_ROWS = 100_000
+_MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)

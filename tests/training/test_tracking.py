@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 from wandb_server import KEY, SilentServer, WandbServer, offline_run
@@ -23,9 +24,10 @@ TRAIN = """
 import json, sys, time
 from lab1.config import RunSpec, RuntimeOptions
 from lab1.store import Store
-from lab1.training import engine, wandb_client
+from lab1.training import engine, tracking, wandb_client
 from lab1.training.checkpoint import Checkpointer
 wandb_client.INIT_SECONDS = wandb_client.FINISH_SECONDS = 2.0
+tracking.CLOSE_SECONDS = 14.0
 specs, stop_after = json.loads(sys.argv[1])
 save = Checkpointer.save
 def counted(self, state, count=[0]):
@@ -102,7 +104,7 @@ def record_of(spec):
     return read_record(Store().run_dir(spec) / "record.json")
 
 
-def expected_outcome(spec, store):
+def expected_outcome(spec):
     return outcome(engine.train_run(spec, RuntimeOptions(device="cpu", progress=False)))
 
 
@@ -159,7 +161,7 @@ def test_without_a_key_the_run_is_kept_offline_and_nobody_is_asked(train, spec, 
 
 @needs_wandb
 @pytest.mark.slow
-def test_no_question_is_asked_at_a_terminal(train, spec, tmp_path):
+def test_no_question_is_asked_at_a_terminal(spec):
     """Even where WANDB_MODE=online asks for what needs a key."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
@@ -214,7 +216,7 @@ def test_a_run_is_sent_while_it_is_trained(server, train, spec, tmp_path):
 
 @needs_wandb
 @pytest.mark.slow
-def test_a_run_that_was_stopped_loses_no_epoch(server, train, make_spec, tmp_path):
+def test_a_run_that_was_stopped_loses_no_epoch(server, train, make_spec):
     spec = make_spec(epochs=4, batch_size=1024)  # four steps, and a save after each epoch
     status, _, _ = train(spec, stop_after=11)
     assert status != 0
@@ -257,13 +259,13 @@ def broken(request, monkeypatch):
 
 @needs_wandb
 @pytest.mark.slow
-def test_a_broken_wandb_changes_nothing_but_a_line(broken, train, make_spec, store, tmp_path):
+def test_a_broken_wandb_changes_nothing_but_a_line(broken, train, make_spec, tmp_path):
     """The second run does not wait for it again."""
     specs = [make_spec(seed=seed, epochs=2, batch_size=512) for seed in (0, 1)]
     status, complaints, seconds = train(*specs)
     assert status == 0
     for spec in specs:
-        assert outcome(record_of(spec)) == expected_outcome(spec, store)
+        assert outcome(record_of(spec)) == expected_outcome(spec)
     warnings = [line for line in complaints.splitlines() if "wandb push" in line]
     assert len(warnings) == 1 and specs[0].key in warnings[0]
     assert len(complaints.splitlines()) <= 2  # and where the runs are kept
@@ -274,6 +276,47 @@ def test_a_broken_wandb_changes_nothing_but_a_line(broken, train, make_spec, sto
     if isinstance(broken, SilentServer):
         assert broken.connections <= 3
     assert KEY.encode() not in everything_in(tmp_path)
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_a_wandb_that_falls_silent_is_left_with_what_it_has(monkeypatch, train, spec):
+    """It takes the run, and then nothing any more."""
+    server = WandbServer(answers=1)
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    status, complaints, seconds = train(spec)
+    server.close()
+    assert (status, server.asked[:1]) == (0, ["UpsertBucket"])
+    assert outcome(record_of(spec)) == expected_outcome(spec)
+    assert len(complaints.splitlines()) == 1 and f"wandb push {spec.key}" in complaints
+    assert seconds < 60
+
+
+def test_what_the_client_is_told_keeps_it_out_of_the_way(make_spec, tmp_path):
+    """A click on "stop run", for one, would else interrupt the training."""
+    told = {}
+    wandb = SimpleNamespace(
+        init=lambda **arguments: told.update(arguments), Settings=lambda **settings: settings
+    )
+    spec = make_spec("ResNet", 8)
+    config = wandb_runs.config_of(spec, spec.key, spec.recipe)
+    wandb_client.start_run(wandb, spec, config, tmp_path / "runs")
+    assert (told["project"], told["id"]) == ("CNN_Comparison_CIFAR10", spec.key)
+    assert told["dir"] == tmp_path / "runs" and told["dir"].is_dir()
+    assert told["settings"]["stop_fn"]() is None
+    assert told["settings"]["init_timeout"] == wandb_client.INIT_SECONDS
+    assert told["settings"]["finish_timeout"] == wandb_client.FINISH_SECONDS
+    assert told["settings"]["console"] == "off"
+
+
+@pytest.mark.parametrize(("open_run", "ended"), [(None, 1), ("somebody's", 0)])
+def test_a_start_that_failed_ends_nobody_elses_run(open_run, ended):
+    calls = []
+    wandb_client.forget_failed_start(
+        SimpleNamespace(run=open_run, teardown=lambda: calls.append(1))
+    )
+    assert len(calls) == ended
 
 
 class _Run:
@@ -332,7 +375,7 @@ def test_a_training_waits_for_wandb_once_and_only_at_its_end(
     monkeypatch.setattr(tracking, "_QUEUE_SIZE", 1)  # so that it is full, too
     spec = make_spec(batch_size=1024)
     record = engine.train_run(spec, OPTIONS, store)
-    assert outcome(record) == expected_outcome(spec, store)
+    assert outcome(record) == expected_outcome(spec)
     assert waits == [tracking.CLOSE_SECONDS]
     told = capsys.readouterr().err
     assert len(told.splitlines()) == 1 and f"lab1 wandb push {spec.key}" in told
@@ -347,7 +390,7 @@ def test_whatever_fails_in_the_client_is_one_line(fake, make_spec, capsys, store
     fake(_Run(fail))
     spec = make_spec(batch_size=1024)
     record = engine.train_run(spec, OPTIONS, store)
-    assert outcome(record) == expected_outcome(spec, store)
+    assert outcome(record) == expected_outcome(spec)
     told = capsys.readouterr().err
     assert len(told.splitlines()) == 1 and "no ***." in told
 

@@ -21,14 +21,17 @@ class WandbServer:
     """Keeps runs by project and id: ``state``, ``config``, labels, ``history`` and ``summary``.
 
     ``asked`` lists the names of the operations in their order, ``uploads`` what was put where.
-    With ``fails`` every answer is an error of the server.
+    With ``fails`` every answer is an error of the server; with ``answers`` it falls silent after
+    so many.
     """
 
-    def __init__(self, fails=False):
+    def __init__(self, fails=False, answers=None):
         self.runs = {}
         self.asked = []
         self.uploads = {}
         self.artifacts = []
+        self._answers = answers
+        self._closed = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +64,7 @@ class WandbServer:
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def close(self):
+        self._closed.set()
         self._http.shutdown()
         self._http.server_close()
 
@@ -74,6 +78,8 @@ class WandbServer:
         }
 
     def answer(self, path, body):
+        if self._answers is not None and len(self.asked) >= self._answers:
+            self._closed.wait()
         if path == "/graphql":
             question = json.loads(body)
             name = re.search(r"(?:query|mutation)\s+(\w+)", question["query"])[1]
