@@ -216,6 +216,19 @@ def test_a_run_is_sent_while_it_is_trained(server, train, spec, tmp_path):
 
 @needs_wandb
 @pytest.mark.slow
+def test_a_login_in_netrc_is_a_key(server, train, spec, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY")
+    host = server.url.removeprefix("http://")
+    netrc = tmp_path / "home" / ".netrc"
+    netrc.write_text(f"machine {host}\n  login user\n  password {KEY}\n")
+    netrc.chmod(0o600)
+    assert train(spec)[:2] == (0, "")
+    assert server.runs["MLP_vs_ResidualMLP_Comparison", spec.key]["state"] == "finished"
+    assert KEY.encode() not in everything_in(Store().runs)
+
+
+@needs_wandb
+@pytest.mark.slow
 def test_a_run_that_was_stopped_loses_no_epoch(server, train, make_spec):
     spec = make_spec(epochs=4, batch_size=1024)  # four steps, and a save after each epoch
     status, _, _ = train(spec, stop_after=11)
@@ -303,6 +316,7 @@ def test_what_the_client_is_told_keeps_it_out_of_the_way(make_spec, tmp_path):
     config = wandb_runs.config_of(spec, spec.key, spec.recipe)
     wandb_client.start_run(wandb, spec, config, tmp_path / "runs")
     assert (told["project"], told["id"]) == ("CNN_Comparison_CIFAR10", spec.key)
+    assert told["reinit"] == "create_new"  # not a run that is open here already
     assert told["dir"] == tmp_path / "runs" and told["dir"].is_dir()
     assert told["settings"]["stop_fn"]() is None
     assert told["settings"]["init_timeout"] == wandb_client.INIT_SECONDS
@@ -410,6 +424,15 @@ def test_every_epoch_is_reported_once_and_the_run_is_ended(fake, make_spec, stor
     record = engine.train_run(make_spec(batch_size=1024), OPTIONS, store)
     assert run.rows == wandb_runs.rows(record.history)
     assert run.ended == 0
+
+
+def test_the_epochs_of_a_checkpoint_are_reported_at_the_start(fake, make_record, store):
+    run, record = _Run(), make_record()
+    fake(run)
+    tracker = tracking.Tracker(record.spec, store.runs)
+    tracker.on_train_begin(SimpleNamespace(history=record.history))
+    tracker.close()
+    assert run.rows == wandb_runs.rows(record.history)
 
 
 def test_a_training_that_fails_ends_its_run_as_failed(fake, make_spec, store, monkeypatch):
