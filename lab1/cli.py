@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab1 run|status|promote|verify|table|bench|publish|site``."""
+"""The command line: ``python -m lab1 COMMAND``; ``python -m lab1 --help`` lists them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from . import experiments, profiles
+from . import experiments, profiles, wandb_cli
 from .config import RunSpec, RuntimeOptions
 from .errors import Lab1Error, MissingRunsError, ParameterError
 from .parameters import PARAMETERS
@@ -51,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
         for spec in wanted:
             print(f"  {spec.key}  {spec.title}")
         return 0
-    experiments.ensure(specs, _runtime(options), store)
+    experiments.ensure(specs, replace(_runtime(options), report_to=options.report_to), store)
     return 0
 
 
@@ -228,6 +229,7 @@ def parser() -> argparse.ArgumentParser:
         help="change a parameter of the profile, as in -p depth=2,4",
     )  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+    run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
     runtime(run)
 
     profile(command("status", _status, "Planned, present, missing and stale runs per page."))
@@ -268,4 +270,7 @@ def parser() -> argparse.ArgumentParser:
     site = command("site", _site, "Build _site/ with Quarto, or a preview where there is none.")
     profile(site)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
+
+    help = "Exchange run records with Weights & Biases."
+    wandb_cli.add_commands(commands.add_parser("wandb", help=help, description=help), profile)
     return top

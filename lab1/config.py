@@ -284,7 +284,7 @@ class RuntimeOptions:
     a multilayer perceptron, whose products are too small to share, and torch's choice for others.
     ``save_weights`` keeps the best weights beside the record in ``runs/``.
     ``checkpoint_seconds`` is the time between two checkpoints, and so the most work that a killed
-    run loses.
+    run loses.  ``report_to`` is ``"wandb"`` to send each run to Weights & Biases as well.
     """
 
     device: str = "auto"
@@ -293,6 +293,14 @@ class RuntimeOptions:
     threads: int | None = None
     save_weights: bool = True
     checkpoint_seconds: float = 60.0
+    report_to: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.report_to not in (None, "wandb"):
+            raise ParameterError(
+                f"RuntimeOptions: report_to = {self.report_to!r} is not allowed; "
+                "allowed: none, or 'wandb'"
+            )
 
 
 @dataclass(frozen=True)

@@ -33,3 +33,7 @@ class MissingRunsError(Lab1Error):
 
 class PublishError(Lab1Error):
     """A chapter failed, or the site could not be built."""
+
+
+class TrackingError(Lab1Error):
+    """Weights & Biases is not installed, has no API key, or cannot be reached."""

@@ -91,7 +91,11 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """The record as it is written, with its checksum."""
         body: dict[str, Any] = _finite(
-            {"schema": SCHEMA, **asdict(self), "spec": self.spec.to_dict()}
+            {
+                "schema": SCHEMA,
+                **asdict(self),
+                "spec": {**self.spec.to_dict(), "recipe": self.recipe},
+            }
         )
         del body["recipe"]  # it is part of the spec as written
         body["checksum"] = _checksum(body)

@@ -536,6 +536,33 @@ def test_a_missing_package_is_told_with_its_extra(home, refused, monkeypatch, mo
     assert f"{module} is not installed" in complaint and f"'.[{extra}]'" in complaint
 
 
+@pytest.mark.parametrize(("arguments", "place"), [((), None), (("--report-to", "wandb"), "wandb")])
+def test_run_hands_on_where_to_report(home, lab1, monkeypatch, arguments, place):
+    asked = []
+    monkeypatch.setattr(experiments, "ensure", lambda specs, options, store: asked.append(options))
+    assert lab1("run", "1_1", *arguments)[0] == 0
+    assert [options.report_to for options in asked] == [place]
+
+
+def test_run_refuses_to_report_elsewhere(home, refused):
+    complaint = refused("run", "1_1", "--report-to", "tensorboard")
+    assert "report_to = 'tensorboard' is not allowed; allowed: none, or 'wandb'" in complaint
+
+
+def test_reporting_without_its_package_trains_nothing(home, engine, refused, monkeypatch):
+    from lab1.training import wandb_client
+
+    found = wandb_client.importlib.util.find_spec
+    monkeypatch.setattr(
+        wandb_client.importlib.util,
+        "find_spec",
+        lambda name: None if name == "wandb" else found(name),
+    )
+    complaint = refused("run", "1_1", "--report-to", "wandb")
+    assert "pip install -e '.[wandb]'" in complaint
+    assert not Store().runs.exists()
+
+
 # Real trainings
 
 

@@ -73,6 +73,13 @@ def test_the_file_is_plain_json_whose_series_stand_on_one_line(store, make_recor
     assert '"train_loss": [1.5, 0.8, 0.4]' in text
 
 
+def test_a_record_of_an_older_recipe_is_written_with_it(store, make_record, monkeypatch):
+    record = make_record()
+    monkeypatch.setattr("lab1.config.RECIPE", {"MLP": record.recipe + 1})
+    path = store.write(record)
+    assert read_record(path).recipe == record.recipe
+
+
 def test_a_record_can_be_read_by_others_than_its_owner(store, make_record):
     assert store.write(make_record()).stat().st_mode & 0o777 == 0o644
 

@@ -60,8 +60,9 @@ print(json.dumps(problems))
 #: What both halves may use.
 CORE = {"errors", "parameters", "paths", "config", "store"}
 
-#: The modules that start trainings, and then import the training half.  Not the publishing ones.
-MAY_TRAIN = {"experiments.py", "verify.py", "cli.py", "__main__.py"}
+#: The modules that start or exchange trainings, and then import the training half.  Not the
+#: publishing ones.
+MAY_TRAIN = {"experiments.py", "verify.py", "cli.py", "wandb_cli.py", "__main__.py"}
 
 NOT_FOR_TRAINING = (
     "pandas",

@@ -12,11 +12,12 @@ from pathlib import Path
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
 from ..store import Record, Store
-from . import data, models, origin
+from . import data, models, origin, tracking
 from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .checkpoint import Checkpointer
 from .images import LoadedData
+from .tracking import Tracker
 from .trainer import StreamlinedTrainer
 
 #: How often to look whether another process has finished the run it claimed.
@@ -34,18 +35,23 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
     :class:`~lab1.errors.DataError` where the data are missing or not the declared ones, before
     anything is trained.
     """
-    with _threads(spec, options):
-        return _train_run(spec, options, store)
+    runs = None if store is None else store.runs
+    with _threads(spec, options), tracking.reporting(spec, options, runs) as tracker:
+        return _train_run(spec, options, store, tracker)
 
 
-def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> Record:
+def _train_run(
+    spec: RunSpec, options: RuntimeOptions, store: Store | None, tracker: Tracker | None
+) -> Record:
     started = origin.now()
     loaded = _load(spec.dataset, options.data_dir)
     train, validation = data.split(loaded.train, spec.training.validation_size, spec.seed)
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
     callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
+    callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
+    weights_path = folder / "weights.pt" if folder and options.save_weights else None
     trainer = StreamlinedTrainer(
         model,
         spec.training,
@@ -56,13 +62,13 @@ def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> R
         mean=loaded.declared.mean,
         std=loaded.declared.std,
         callbacks=callbacks,
-        weights_path=folder / "weights.pt" if folder and options.save_weights else None,
+        weights_path=weights_path,
         checkpointer=_checkpointer(folder, spec, options) if folder else None,
     )
     result = trainer.train()
     diverged = result.stopped == "diverged"
     where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
-    return Record(
+    record = Record(
         spec=spec,
         history=result.history,
         test={} if diverged else trainer.evaluate(loaded.test),
@@ -74,6 +80,9 @@ def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> R
         origin=origin.finished(where, started),
         recipe=spec.recipe,
     )
+    if tracker:
+        tracker.finish(record, weights_path)
+    return record
 
 
 def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:
@@ -132,7 +141,8 @@ def _load(name: str, data_dir: str | None) -> LoadedData:
 
 
 def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
-    """Raises now what every run would raise: an absent device, missing or wrong data."""
+    """Raises now what every run would raise: an absent device or package, missing or wrong data."""
+    tracking.check(options)
     devices.resolve(options.device)
     for name in dict.fromkeys(spec.dataset for spec in specs):
         _load(name, options.data_dir)

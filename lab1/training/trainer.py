@@ -132,6 +132,11 @@ class StreamlinedTrainer:
         """
         return nn.functional.cross_entropy(logits, labels)
 
+    @property
+    def history(self) -> Mapping[str, list[float | None]]:
+        """The finished epochs so far, those restored from a checkpoint included."""
+        return self._progress.history
+
     def train(self) -> TrainingResult:
         """Trains until all epochs are done, early stopping or divergence.
 

@@ -1,0 +1,130 @@
+"""A run as Weights & Biases sees it, and back: names, configuration, rows and summary.
+
+Nothing here imports wandb or torch, and nothing reaches the network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..config import DATASETS, RunSpec
+from ..errors import ParameterError, RecordError
+from ..store import EVALUATION_FIELDS, HISTORY_FIELDS, Record
+
+#: The project in which the runs of a model family are compared.
+PROJECTS: Mapping[str, str] = {
+    "MLP": "MLP_vs_ResidualMLP_Comparison",
+    "ResidualMLP": "MLP_vs_ResidualMLP_Comparison",
+    "SimpleCNN": "CNN_Comparison_CIFAR10",
+    "ResidualCNN": "CNN_Comparison_CIFAR10",
+    "PlainNet": "CNN_Comparison_CIFAR10",
+    "ResNet": "CNN_Comparison_CIFAR10",
+}
+
+#: The numbers of a record that its summary holds under their own name.
+_SCALARS = ("parameters", "flops", "best_epoch", "stopped")
+
+_WHOLE_NUMBERS = ("peak_memory_bytes", "errors", "count")
+
+Row = Mapping[str, Any]
+
+
+def project_of(spec: RunSpec) -> str:
+    """The project to which a run belongs."""
+    return PROJECTS[spec.model.family]
+
+
+def labels(spec: RunSpec) -> dict[str, Any]:
+    """What names and groups a run: ``name``, ``group`` and ``tags``."""
+    title = DATASETS[spec.dataset].title
+    rate = spec.training.learning_rate
+    return {
+        "name": f"seed {spec.seed}, {title}, learning rate {rate:g}",
+        "group": f"{spec.model.family} depth {spec.model.depth}",
+        "tags": [title, spec.model.family],
+    }
+
+
+def config_of(spec: RunSpec, key: str, recipe: int) -> dict[str, Any]:
+    """The configuration: the key, the recipe, and every field of the spec."""
+    return {"key": key, "recipe": recipe, "spec": {**spec.to_dict(), "recipe": recipe}}
+
+
+def rows(history: Mapping[str, Sequence[float | None]]) -> list[dict[str, Any]]:
+    """One row per epoch, with its number as ``epoch``; what is not finite is left out."""
+    epochs = len(history["train_loss"])
+    return [
+        {"epoch": index + 1}
+        | {name: series[index] for name, series in history.items() if _is_finite(series[index])}
+        for index in range(epochs)
+    ]
+
+
+def summary(record: Record) -> dict[str, Any]:
+    """The outcome: ``test/accuracy`` and the other scores, best epoch, size, seconds."""
+    values = {name: getattr(record, name) for name in _SCALARS}
+    values |= {"total_seconds": record.seconds, "epochs": record.epochs}
+    values |= {f"test/{name}": value for name, value in record.test.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def record_of(
+    config: Mapping[str, Any], outcome: Mapping[str, Any], history: Sequence[Row], source: str
+) -> Record:
+    """The record that :func:`config_of`, :func:`summary` and :func:`rows` spelled out.
+
+    ``source`` is noted in its origin as ``pulled_from``.  Raises
+    :class:`~lab1.errors.RecordError` where something is missing or does not fit its key.
+    """
+    try:
+        spec = RunSpec.from_dict(config["spec"])
+        record = Record(
+            spec=spec,
+            history=_series(spec, history, int(outcome["epochs"])),
+            test=_test(outcome),
+            parameters=int(outcome["parameters"]),
+            flops=int(outcome["flops"]),
+            best_epoch=int(outcome["best_epoch"]) if "best_epoch" in outcome else None,
+            stopped=str(outcome["stopped"]),
+            seconds=float(outcome["total_seconds"]),
+            origin={**config["origin"], "pulled_from": source},
+            recipe=config["recipe"],
+            key=config["key"],
+        )
+    except (ParameterError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"not a run record of this version: {error}") from error
+    return Record.from_dict(record.to_dict())
+
+
+def _series(spec: RunSpec, history: Sequence[Row], epochs: int) -> dict[str, list[float | None]]:
+    """The history, one value per epoch, from the rows in any order."""
+    by_epoch = {row["epoch"]: row for row in history if row.get("epoch") is not None}
+    if sorted(by_epoch) != list(range(1, epochs + 1)):
+        raise RecordError(f"its history has {len(by_epoch)} of {epochs} epochs")
+    names = [*HISTORY_FIELDS, *(EVALUATION_FIELDS if spec.training.train_evaluation_size else ())]
+    return {
+        name: [_number(name, by_epoch[epoch].get(name)) for epoch in range(1, epochs + 1)]
+        for name in names
+    }
+
+
+def _test(outcome: Mapping[str, Any]) -> dict[str, float]:
+    scores = {}
+    for name, value in outcome.items():
+        number = _number(name.removeprefix("test/"), value) if name.startswith("test/") else None
+        if number is not None:
+            scores[name.removeprefix("test/")] = number
+    return scores
+
+
+def _number(name: str, value: Any) -> float | None:
+    # W&B writes 1.0 as 1.
+    if value is None:
+        return None
+    return int(value) if name in _WHOLE_NUMBERS else float(value)
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,175 @@
+"""A record as Weights & Biases sees it, and back; without the client."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lab1.config import RECIPE, ModelSpec, RunSpec, RuntimeOptions
+from lab1.errors import ParameterError, RecordError, TrackingError
+from lab1.store import Record
+from lab1.training import engine, wandb_client, wandb_runs
+from lab1.training.wandb_runs import config_of, labels, project_of, record_of, rows, summary
+
+
+def there(record):
+    """What W&B gives back: JSON, in which 1.0 may be written as 1."""
+
+    def whole(value):
+        if isinstance(value, dict):
+            return {name: whole(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [whole(each) for each in value]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    sent = (
+        {**config_of(record.spec, record.key, record.recipe), "origin": dict(record.origin)},
+        {**summary(record), "_runtime": 3, "epoch": record.epochs},
+        [{**row, "_step": row["epoch"]} for row in rows(record.history)],
+    )
+    return [whole(json.loads(json.dumps(each))) for each in sent]
+
+
+@pytest.mark.parametrize(
+    ("family", "depth", "project"),
+    [
+        ("MLP", 2, "MLP_vs_ResidualMLP_Comparison"),
+        ("ResidualMLP", 2, "MLP_vs_ResidualMLP_Comparison"),
+        ("SimpleCNN", 2, "CNN_Comparison_CIFAR10"),
+        ("ResidualCNN", 2, "CNN_Comparison_CIFAR10"),
+        ("PlainNet", 8, "CNN_Comparison_CIFAR10"),
+        ("ResNet", 8, "CNN_Comparison_CIFAR10"),
+    ],
+)
+def test_each_family_has_its_project(make_spec, family, depth, project):
+    assert project_of(make_spec(family, depth)) == project
+    assert set(wandb_runs.PROJECTS) == set(RECIPE)
+
+
+def test_runs_are_grouped_by_model_and_depth_and_named_by_what_differs(make_spec):
+    spec = make_spec("ResidualMLP", 8, seed=3, dataset="mnist", learning_rate=0.003)
+    assert labels(spec) == {
+        "name": "seed 3, MNIST, learning rate 0.003",
+        "group": "ResidualMLP depth 8",
+        "tags": ["MNIST", "ResidualMLP"],
+    }
+
+
+def test_the_copy_of_cifar10_is_labelled_as_such(make_spec):
+    told = labels(make_spec("ResNet", 8, dataset="cifar10-jpeg"))
+    assert "CIFAR-10 (JPEG copy)" in told["tags"] and "CIFAR-10 (JPEG copy)" in told["name"]
+
+
+def test_the_configuration_is_the_whole_specification(make_spec):
+    spec = make_spec("MLP", 2, seed=7)
+    config = config_of(spec, spec.key, spec.recipe)
+    assert (config["key"], config["recipe"]) == (spec.key, spec.recipe)
+    assert RunSpec.from_dict(config["spec"]) == spec
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"stopped": "diverged"},
+        {"validation_size": 0},
+        {"best_epoch": None, "stopped": "diverged"},
+        {"learning_rate": 1.0},
+    ],
+)
+def test_a_record_comes_back_as_it_was(make_record, overrides):
+    record = make_record(**overrides)
+    back = record_of(*there(record), "wandb: E/P/x")
+    assert back.origin["pulled_from"] == "wandb: E/P/x"
+    origin = {name: value for name, value in back.origin.items() if name != "pulled_from"}
+    expected = Record.from_dict(record.to_dict()).to_dict()
+    assert replace(back, origin=origin).to_dict() == expected
+
+
+def test_the_further_series_of_a_run_come_back(make_record):
+    record = make_record(train_evaluation_size=100)
+    series = {"train_evaluation_loss": [1.0, 0.5, 0.25], "train_evaluation_accuracy": [0.5] * 3}
+    record = replace(record, history={**record.history, **series})
+    assert record_of(*there(record), "x").history == record.history
+
+
+def test_what_is_not_finite_is_left_out_of_a_row(make_record):
+    last = rows(make_record(stopped="diverged").history)[-1]
+    assert last["epoch"] == 3 and "train_loss" not in last and last["seconds"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda c, s, h: c.update(key="0" * 16), "is not the key of its spec"),
+        (lambda c, s, h: c["spec"].update(seed=99), "is not the key of its spec"),
+        (lambda c, s, h: c["spec"]["model"].update(depth="deep"), "not a run record"),
+        (lambda c, s, h: c.update(origin="home"), "not a run record"),
+        (lambda c, s, h: h.pop(1), "its history has 2 of 3 epochs"),
+        (lambda c, s, h: s.update(epochs=4), "its history has 3 of 4 epochs"),
+        (lambda c, s, h: s.pop("total_seconds"), "not a run record"),
+        (lambda c, s, h: s.update(flops="many"), "not a run record"),
+    ],
+)
+def test_a_damaged_run_is_refused(make_record, damage, complaint):
+    config, outcome, history = there(make_record())
+    damage(config, outcome, history)
+    with pytest.raises(RecordError, match=complaint):
+        record_of(config, outcome, history, "x")
+
+
+# What asks for it, and what is refused before anything is trained
+
+
+@pytest.mark.parametrize("value", ["tensorboard", "", "WANDB", True, ["wandb"]])
+def test_other_places_to_report_to_are_refused(value):
+    with pytest.raises(ParameterError, match=r"report_to = .* is not allowed; allowed: none"):
+        RuntimeOptions(report_to=value)
+
+
+def test_reporting_is_no_part_of_a_run():
+    assert RuntimeOptions().report_to is None
+    assert RuntimeOptions(report_to="wandb").report_to == "wandb"
+    known = RunSpec.__dataclass_fields__ | ModelSpec.__dataclass_fields__
+    assert "report_to" not in known
+
+
+class _NamespacePackage:
+    """What a folder wandb/ in the working directory is to Python."""
+
+    origin = None
+
+
+@pytest.mark.parametrize("found", [None, _NamespacePackage()])
+def test_without_the_package_nothing_is_trained(monkeypatch, make_spec, store, found):
+    monkeypatch.setattr(wandb_client.importlib.util, "find_spec", lambda name: found)
+    options = RuntimeOptions(device="cpu", progress=False, report_to="wandb")
+    for ask in (
+        lambda: engine.check([make_spec()], options),
+        lambda: engine.train_run(make_spec(), options, store),
+    ):
+        with pytest.raises(TrackingError, match=r"pip install -e '\.\[wandb\]'"):
+            ask()
+    assert not store.runs.exists()
+    engine.check([make_spec()], RuntimeOptions(device="cpu"))
+
+
+# Keys
+
+
+@pytest.mark.parametrize("key", ["5ec2e7" * 6 + "abcd", "wandb_v1_" + "aB3_" * 20])
+def test_a_key_in_an_error_is_not_repeated(key, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    told = wandb_client.redacted(RuntimeError(f"bad key {key}!\nmore about {key}"))
+    assert told == "bad key ***!"
+
+
+def test_the_key_in_use_is_not_repeated_whatever_it_looks_like(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "not-a-key")
+    assert wandb_client.redacted(ValueError("API key not-a-key is too short")) == (
+        "API key *** is too short"
+    )
+
+
+def test_an_error_without_words_is_named():
+    assert wandb_client.redacted(TimeoutError()) == "TimeoutError"

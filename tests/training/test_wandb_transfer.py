@@ -1,0 +1,293 @@
+"""``lab1 wandb push`` and ``pull``: by the real client, to a server of our own."""
+
+import json
+import os
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+from wandb_server import KEY, WandbServer
+
+from lab1.cli import main
+from lab1.errors import RecordError, TrackingError
+from lab1.store import Record, Store, read_record
+from lab1.training import wandb_client, wandb_runs, wandb_transfer
+
+needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="needs the extra 'wandb'")
+PROJECT = "MLP_vs_ResidualMLP_Comparison"
+
+
+@pytest.fixture(autouse=True)
+def nobody(laboratory, tmp_path, monkeypatch):
+    """A user with an empty home, no login and an empty laboratory; no network but this machine."""
+    for name in [*os.environ]:
+        if name.startswith("WANDB_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / ".netrc"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("LAB1_PROFILE", raising=False)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A W&B server whose user is logged in."""
+    server = WandbServer()
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def lab1(python):
+    """``lab1("push", ...)`` in a process of its own; gives status, output and complaints."""
+
+    def run(*arguments):
+        code = "import sys; from lab1.cli import main; sys.exit(main(['wandb', *sys.argv[1:]]))"
+        process = python.start(code, *arguments)
+        output, complaints = process.communicate(timeout=120)
+        assert KEY not in output + complaints and "Traceback" not in complaints
+        return process.returncode, output, complaints
+
+    return run
+
+
+def sent(server, project, record, state="finished", **changes):
+    """Puts a record onto the server, as a push does, with changes to its configuration."""
+    config = wandb_runs.config_of(record.spec, record.key, record.recipe)
+    config = {**config, "origin": dict(record.origin), **changes}
+    rows = [{**row, "_step": row["epoch"]} for row in wandb_runs.rows(record.history)]
+    server.add(project, record.key, state, config, rows, wandb_runs.summary(record))
+
+
+def without(record, *names):
+    """The record as written, without its checksum and these entries of its origin."""
+    body = record.to_dict()
+    body.pop("checksum")
+    body["origin"] = {k: v for k, v in body["origin"].items() if k not in names}
+    return body
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_a_record_that_was_sent_twice_is_there_once_and_comes_back(
+    server, lab1, make_record, monkeypatch, tmp_path
+):
+    record, other = make_record("MLP", 2, 0), make_record("ResidualMLP", 8, 1, stopped="diverged")
+    store = Store()
+    for each in (record, other):
+        store.write(each)
+    (store.run_dir(record.spec) / "weights.pt").write_bytes(b"weights")
+    for _ in range(2):
+        status, out, err = lab1("push", record.key, other.key[:10])
+        assert (status, err) == (0, "")
+        assert out.endswith("2 records sent\n") and f"/runs/{record.key}" in out
+    assert list(server.runs) == [(PROJECT, record.key), (PROJECT, other.key)]
+    run = server.runs[PROJECT, record.key]
+    assert len(run["history"]) == 3 and run["state"] == "finished"
+    assert run["groupName"] == "MLP depth 2"
+    assert server.uploads["artifact/weights.pt"] == b"weights"
+    # Where the records are, nothing happens; where they are not, they come into being.
+    status, out, err = lab1("pull", "--entity", "me", "--project", PROJECT)
+    assert (status, err) == (0, "") and "0 pulled, 2 present, 0 skipped, 0 refused" in out
+    assert read_record(store.path_of(record.spec)) == record
+    monkeypatch.setenv("LAB1_RUNS", str(tmp_path / "elsewhere"))
+    status, out, err = lab1("pull", "--entity", "me", "--project", PROJECT)
+    assert (status, err) == (0, "") and "2 pulled, 0 present, 0 skipped, 0 refused" in out
+    records, problems = Store().all()
+    assert problems == []
+    pulled = {each.key: each for each in records}
+    for each in (record, other):
+        back = pulled[each.key]
+        assert back.origin["pulled_from"] == f"wandb: me/{PROJECT}/{each.key}"
+        assert without(back, "pulled_from") == without(Record.from_dict(each.to_dict()))
+    assert KEY.encode() not in b"".join(
+        path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
+    )
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_pulling_says_what_it_leaves_and_goes_on(server, lab1, make_record):
+    sent(server, "P", make_record(seed=0), spec=make_record(seed=9).spec.to_dict())  # damaged
+    server.add("P", "foreign", "finished", {"learning_rate": 0.1})
+    sent(server, "P", make_record(seed=1), state="running")
+    sent(server, "P", make_record(seed=2))
+    del server.runs["P", make_record(seed=2).key]["history"][1]
+    sent(server, "P", make_record(seed=3))
+    status, out, err = lab1("pull", "--entity", "me", "--project", "P")
+    assert status == 1
+    assert "1 pulled, 0 present, 2 skipped, 2 refused" in out
+    assert "me/P/foreign: skipped: it has no spec, so it is no run of lab1" in out
+    assert (
+        f"me/P/{make_record(seed=1).key}: skipped: it is not finished (its state: running)" in out
+    )
+    assert f"me/P/{make_record(seed=0).key}: refused: its key" in err
+    assert f"me/P/{make_record(seed=2).key}: refused: its history has 2 of 3 epochs" in err
+    records, problems = Store().all()
+    assert [record.spec.seed for record in records] == [3] and problems == []
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_a_project_that_is_not_there_is_told(server, lab1, monkeypatch):
+    monkeypatch.setattr(WandbServer, "_Runs", lambda self, asked, query: {"project": None})
+    status, _, err = lab1("pull", "--entity", "me", "--project", "nowhere")
+    assert status == 2
+    assert err.startswith("lab1: me/nowhere could not be read: Weights & Biases: ")
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_a_server_that_cannot_be_reached_is_told(lab1, make_record, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    record = make_record()
+    Store().write(record)
+    status, _, err = lab1("push", record.key)
+    assert status == 2
+    assert f"lab1: {record.name} was not sent: Weights & Biases: " in err
+
+
+@needs_wandb
+@pytest.mark.parametrize("command", [("push", ""), ("pull", "--entity", "e", "--project", "p")])
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({}, "no API key: set WANDB_API_KEY, or log in once with `wandb login`"),
+        ({"WANDB_MODE": "offline"}, "WANDB_MODE is 'offline', so nothing is exchanged; unset it"),
+    ],
+)
+def test_without_a_key_nobody_is_asked(
+    lab1, make_record, monkeypatch, command, environment, complaint
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    Store().write(make_record())
+    assert lab1(*command) == (2, "", f"lab1: {complaint}\n")
+
+
+# Without the client
+
+
+class _Run:
+    """A run as `wandb.Api` gives it."""
+
+    def __init__(self, record, state="finished", **changes):
+        config = wandb_runs.config_of(record.spec, record.key, record.recipe)
+        self.config = {**config, "origin": dict(record.origin), **changes}
+        self.id, self.state, self.summary = record.key, state, wandb_runs.summary(record)
+        self._rows = wandb_runs.rows(record.history)
+
+    def history(self, samples, pandas):
+        return self._rows
+
+
+@pytest.fixture
+def pulled(monkeypatch, store):
+    """What became of these runs: ``pulled(run, ...)``."""
+
+    def pull(*runs):
+        class Wandb:
+            class Api:
+                def __init__(self, timeout):
+                    pass
+
+                def runs(self, path):
+                    return runs
+
+        monkeypatch.setattr(wandb_transfer, "_online_client", lambda store: Wandb)
+        return [(each.outcome, each.why) for each in wandb_transfer.pull("E", "P", store)]
+
+    return pull
+
+
+def test_a_run_that_is_being_trained_is_left_to_its_process(pulled, store, make_record):
+    with store.claim(make_record().spec):
+        assert pulled(_Run(make_record())) == [("skipped", "another process is training it")]
+    assert store.find(make_record().spec) is None
+
+
+def test_a_run_of_an_older_recipe_is_skipped(pulled, store, make_record, monkeypatch):
+    run = _Run(make_record())
+    monkeypatch.setattr("lab1.config.RECIPE", {"MLP": 2})
+    assert pulled(run) == [("skipped", "it was made under recipe 1, now 2")]
+    assert not store.runs.exists()
+
+
+def test_a_published_record_is_present(pulled, store, make_record):
+    store.write(make_record())
+    store.promote(make_record())
+    assert pulled(_Run(make_record()))[0][0] == "present"
+    assert [*store.runs.glob("*/record.json")] == []
+
+
+def test_a_pulled_record_is_promoted_like_any_other(pulled, store, make_record):
+    """Only from committed sources and the declared data; it keeps saying where it came from."""
+    good, dirty, other = (make_record(seed=seed) for seed in range(3))
+    dirty = replace(dirty, origin={**dirty.origin, "commit": "0123-dirty"})
+    other = replace(other, origin={**other.origin, "data_fingerprint": "0" * 64})
+    assert [what for what, _ in pulled(_Run(good), _Run(dirty), _Run(other))] == ["pulled"] * 3
+    path = store.promote(store.find(good.spec))
+    assert read_record(path).origin["pulled_from"] == f"wandb: E/P/{good.key}"
+    for bad, why in ((dirty, "committed sources"), (other, "undeclared fingerprint")):
+        with pytest.raises(RecordError, match=why):
+            store.promote(store.find(bad.spec))
+
+
+@pytest.fixture
+def pushed(monkeypatch):
+    """The records that `push` would have sent."""
+    sent = []
+
+    def push(record, store, project, entity):
+        sent.append((record.spec.seed, project, entity))
+        return "an address"
+
+    monkeypatch.setattr(wandb_transfer, "push", push)
+    return sent
+
+
+def test_the_records_of_a_profile_are_pushed(laboratory, pushed, make_record, capsys):
+    grid = {"dataset": "smoke-grey", "depth": 2, "seeds": [0, 1], "width": 16, "epochs": 3}
+    text = json.dumps({"chapters": {"1_1": {**grid, "validation_size": 500}}})
+    (laboratory / "params" / "tiny.yml").write_text(text)
+    for seed in (1, 7):
+        Store().write(make_record(seed=seed))
+    assert main(["wandb", "push", "--profile", "tiny", "--project", "P", "--entity", "E"]) == 0
+    assert pushed == [(1, "P", "E")]
+    assert "an address\n1 records sent\n" in capsys.readouterr().out
+
+
+def test_what_cannot_be_pushed_is_told(laboratory, pushed, make_record, capsys):
+    (laboratory / "params" / "tiny.yml").write_text("chapters: {}")
+    Store().write(make_record())
+    assert main(["wandb", "push", "ffff"]) == 2
+    assert "no record has a key that begins with 'ffff'" in capsys.readouterr().err
+    assert main(["wandb", "push", "--profile", "tiny"]) == 2
+    assert "no run of the profile 'tiny' has a record yet" in capsys.readouterr().err
+    assert pushed == []
+
+
+def test_a_damaged_record_is_told_and_the_others_are_pushed(pushed, make_record, capsys):
+    store = Store()
+    for seed in (0, 1):
+        store.write(make_record(seed=seed))
+    (store.run_dir(make_record(seed=0).spec) / "record.json").write_text("{}")
+    assert main(["wandb", "push", make_record(seed=1).key]) == 1
+    assert pushed == [(1, None, None)]
+    assert "damaged: " in capsys.readouterr().err
+
+
+def test_the_missing_package_is_told(monkeypatch, store, make_record):
+    monkeypatch.setattr(wandb_client.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(TrackingError, match=r"'\.\[wandb\]'"):
+        wandb_transfer.push(make_record(), store, None, None)
+    with pytest.raises(TrackingError, match=r"'\.\[wandb\]'"):
+        next(wandb_transfer.pull("E", "P", store))
+
+
+def test_no_command_imports_the_client_before_it_is_needed(python):
+    code = "import sys; from lab1 import cli; cli.parser(); print('wandb' in sys.modules)"
+    assert python(code).strip() == "False"
