@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import experiments, profiles
-from .config import RunSpec, RuntimeOptions
+from .config import ENGINES, RunSpec, RuntimeOptions
 from .errors import Lab1Error, MissingRunsError, ParameterError
 from .parameters import PARAMETERS
 from .store import Record, Store
@@ -50,7 +51,8 @@ def _run(options: argparse.Namespace) -> int:
         for spec in wanted:
             print(f"  {spec.key}  {spec.title}")
         return 0
-    experiments.ensure(specs, _runtime(options), store)
+    runtime = replace(_runtime(options), engine=options.engine, ray_address=options.address)
+    experiments.ensure(specs, runtime, store)
     return 0
 
 
@@ -208,6 +210,15 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
     runtime(run)
+    run.add_argument(
+        "--engine", choices=ENGINES, default="local",
+        help="what trains the runs: this process (local) or a Ray cluster (ray)",
+    )  # fmt: skip
+    run.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the head node of the Ray cluster (else the cluster that this machine has joined, "
+        "else one started here)",
+    )  # fmt: skip
 
     profile(command("status", _status, "Planned, present, missing and stale runs per page."))
 

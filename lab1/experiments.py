@@ -171,7 +171,10 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
             "torch is not installed to train them. Install the extra 'train': "
             "pip install -e '.[train]'"
         )
-    from .training import engine
+    if options.engine == "ray":
+        from .training import ray_engine as engine
+    else:
+        from .training import engine  # type: ignore[no-redef]
 
     engine.check(wanted, options)
     progress = _Progress(wanted, estimate(wanted, store.all()[0]))

@@ -114,15 +114,13 @@ def train_all(
                     claimed_elsewhere.append(spec)
                 elif store.find(spec) is None:
                     try:
-                        record = train_run(spec, options, store)
+                        record = train_claimed(spec, options, store)
                     except Exception as error:
                         if len(specs) == 1:
                             raise
                         failures.append(f"{spec.title}: {type(error).__name__}: {error}")
                         print(f"failed: {failures[-1]}", file=sys.stderr)
                     else:
-                        store.write(record)
-                        _checkpointer(store.run_dir(spec), spec, options).remove()
                         on_finished(record)
         waiting = claimed_elsewhere
         if waiting:
@@ -130,6 +128,14 @@ def train_all(
     if failures:
         lines = "\n".join(f"  {failure}" for failure in failures)
         raise MissingRunsError(f"{len(failures)} of {len(specs)} runs failed:\n{lines}")
+
+
+def train_claimed(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record:
+    """Trains a run that this process has claimed, and writes its record."""
+    record = train_run(spec, options, store)
+    store.write(record)
+    _checkpointer(store.run_dir(spec), spec, options).remove()
+    return record
 
 
 def _checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:
