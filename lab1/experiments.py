@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from statistics import median
 from typing import Any
 
@@ -187,22 +188,33 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
     A run's like has the same family, data set and width; where none has its depth, seconds grow in
     proportion to the layers.  ``None`` where there is no record to judge from.
     """
-    return [_estimate_one(spec, records) for spec in specs]
+    # By kind and depth first: a large grid would otherwise go through all records for every run.
+    paces: dict[_Kind, dict[int, list[float]]] = {}
+    for record in records:
+        depth = record.spec.model.depth
+        seconds = record.seconds / record.epochs / (depth + 1)
+        paces.setdefault(_kind(record.spec), {}).setdefault(depth, []).append(seconds)
+
+    @cache
+    def per_layer_epoch(kind: _Kind, depth: int) -> float | None:
+        alike = paces.get(kind, {})
+        distance = min((abs(each - depth) for each in alike), default=0)
+        nearest = [alike[each] for each in alike if abs(each - depth) == distance]
+        return median(chain.from_iterable(nearest)) if nearest else None
+
+    estimates = []
+    for spec in specs:
+        pace = per_layer_epoch(_kind(spec), spec.model.depth)
+        layers = spec.model.depth + 1
+        estimates.append(None if pace is None else pace * layers * spec.training.epochs)
+    return estimates
 
 
-def _estimate_one(spec: RunSpec, records: Sequence[Record]) -> float | None:
-    alike = [
-        record
-        for record in records
-        if (record.spec.model.family, record.spec.dataset, record.spec.model.width)
-        == (spec.model.family, spec.dataset, spec.model.width)
-    ]
-    if not alike:
-        return None
-    distance = {id(r): abs(r.spec.model.depth - spec.model.depth) for r in alike}
-    nearest = [r for r in alike if distance[id(r)] == min(distance.values())]
-    per_layer_epoch = median(r.seconds / r.epochs / (r.spec.model.depth + 1) for r in nearest)
-    return per_layer_epoch * (spec.model.depth + 1) * spec.training.epochs
+_Kind = tuple[str, str, int | None]
+
+
+def _kind(spec: RunSpec) -> _Kind:
+    return spec.model.family, spec.dataset, spec.model.width
 
 
 class _Progress:
