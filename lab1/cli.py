@@ -46,7 +46,8 @@ def _run(options: argparse.Namespace) -> int:
     wanted = experiments.missing(specs, store)
     seconds = [each for each in experiments.estimate(wanted, store.all()[0]) if each is not None]
     about = f", about {experiments.duration(sum(seconds))}" if seconds else ""
-    print(f"{len(specs)} runs planned, {len(wanted)} missing{about if wanted else ''}")
+    if experiments.is_first_process():
+        print(f"{len(specs)} runs planned, {len(wanted)} missing{about if wanted else ''}")
     if options.dry_run:
         for spec in wanted:
             print(f"  {spec.key}  {spec.title}")

@@ -7,6 +7,7 @@ then is the training half imported.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -174,6 +175,8 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
         )
     if options.engine == "ray":
         from .training import ray_engine as engine
+    elif "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun: all processes on one run
+        from .training import distributed as engine  # type: ignore[no-redef]
     else:
         from .training import engine  # type: ignore[no-redef]
 
@@ -250,7 +253,13 @@ class _Progress:
 
     @staticmethod
     def _say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if is_first_process():
+            print(text, file=sys.stderr, flush=True)
+
+
+def is_first_process() -> bool:
+    """Whether this is the one that speaks, where torchrun started several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def duration(seconds: float) -> str:

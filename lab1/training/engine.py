@@ -14,7 +14,7 @@ import torch
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
 from ..store import Record, Store
-from . import data, models, origin
+from . import data, distributed, models, origin
 from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .checkpoint import Checkpointer
@@ -64,6 +64,8 @@ def _train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None) -> R
     result = trainer.train()
     diverged = result.stopped == "diverged"
     where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
+    if group := distributed.current():
+        where["processes"] = group.size
     return Record(
         spec=spec,
         history=result.history,
