@@ -234,7 +234,7 @@ class _Progress:
             spec.key: mean if each is None else each
             for spec, each in zip(specs, estimates, strict=True)
         }
-        self._left = sum(self._weights.values())
+        self._whole = self._left = sum(self._weights.values())
         about = f", about {duration(self._left)}" if known else ""
         self._say(f"training {self._total} missing {'run' if self._total == 1 else 'runs'}{about}")
 
@@ -243,7 +243,7 @@ class _Progress:
         self._done += 1
         weight = self._weights[record.key]
         self._left -= weight
-        done = sum(self._weights.values()) - self._left
+        done = self._whole - self._left
         left = (time.monotonic() - self._started) * self._left / done
         score = f"test accuracy {record.test['accuracy']:.2%}" if record.test else "no test score"
         self._say(
