@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import experiments, profiles, wandb_cli
-from .config import RunSpec, RuntimeOptions
+from .config import ENGINES, RunSpec, RuntimeOptions
 from .errors import Lab1Error, MissingRunsError, ParameterError
 from .parameters import PARAMETERS
 from .store import Record, Store
@@ -47,12 +47,19 @@ def _run(options: argparse.Namespace) -> int:
     wanted = experiments.missing(specs, store)
     seconds = [each for each in experiments.estimate(wanted, store.all()[0]) if each is not None]
     about = f", about {experiments.duration(sum(seconds))}" if seconds else ""
-    print(f"{len(specs)} runs planned, {len(wanted)} missing{about if wanted else ''}")
+    if experiments.is_first_process():
+        print(f"{len(specs)} runs planned, {len(wanted)} missing{about if wanted else ''}")
     if options.dry_run:
         for spec in wanted:
             print(f"  {spec.key}  {spec.title}")
         return 0
-    experiments.ensure(specs, replace(_runtime(options), report_to=options.report_to), store)
+    runtime = replace(
+        _runtime(options),
+        engine=options.engine,
+        ray_address=options.address,
+        report_to=options.report_to,
+    )
+    experiments.ensure(specs, runtime, store)
     return 0
 
 
@@ -231,6 +238,15 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
     run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
     runtime(run)
+    run.add_argument(
+        "--engine", choices=ENGINES, default="local",
+        help="what trains the runs: this process (local) or a Ray cluster (ray)",
+    )  # fmt: skip
+    run.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the head node of the Ray cluster (else the cluster that this machine has joined, "
+        "else one started here)",
+    )  # fmt: skip
 
     profile(command("status", _status, "Planned, present, missing and stale runs per page."))
 

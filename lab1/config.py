@@ -40,6 +40,9 @@ TWINS: Mapping[str, str] = {
 #: The families whose layers are too small to be worth sharing among threads.
 SINGLE_THREADED = ("MLP", "ResidualMLP")
 
+#: What can train a list of runs: this process, or a Ray cluster.
+ENGINES = ("local", "ray")
+
 #: The model fields that a family uses; the others must keep their default.
 FAMILY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "MLP": ("depth", "width", "activation", "dropout_rate"),
@@ -285,6 +288,8 @@ class RuntimeOptions:
     ``save_weights`` keeps the best weights beside the record in ``runs/``.
     ``checkpoint_seconds`` is the time between two checkpoints, and so the most work that a killed
     run loses.  ``report_to`` is ``"wandb"`` to send each run to Weights & Biases as well.
+    ``engine`` is ``local`` (this process) or ``ray`` (a Ray cluster, whose head node answers at
+    ``ray_address``, HOST:PORT or ``auto``).
     """
 
     device: str = "auto"
@@ -294,12 +299,23 @@ class RuntimeOptions:
     save_weights: bool = True
     checkpoint_seconds: float = 60.0
     report_to: str | None = None
+    engine: str = "local"
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         if self.report_to not in (None, "wandb"):
             raise ParameterError(
                 f"RuntimeOptions: report_to = {self.report_to!r} is not allowed; "
                 "allowed: none, or 'wandb'"
+            )
+        if self.engine not in ENGINES:
+            raise ParameterError(
+                f"engine = {self.engine!r} is not allowed; allowed: {', '.join(ENGINES)}"
+            )
+        if self.ray_address is not None and self.engine != "ray":
+            raise ParameterError(
+                f"address = {self.ray_address!r} is not allowed with engine = {self.engine!r}; "
+                "allowed: with engine = 'ray'"
             )
 
 

@@ -7,11 +7,13 @@ then is the training half imported.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from statistics import median
 from typing import Any
 
@@ -178,7 +180,12 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
             "torch is not installed to train them. Install the extra 'train': "
             "pip install -e '.[train]'"
         )
-    from .training import engine
+    if options.engine == "ray":
+        from .training import ray_engine as engine
+    elif "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun: all processes on one run
+        from .training import distributed as engine  # type: ignore[no-redef]
+    else:
+        from .training import engine  # type: ignore[no-redef]
 
     engine.check(wanted, options)
     progress = _Progress(wanted, estimate(wanted, store.all()[0]))
@@ -191,22 +198,33 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
     A run's like has the same family, data set and width; where none has its depth, seconds grow in
     proportion to the layers.  ``None`` where there is no record to judge from.
     """
-    return [_estimate_one(spec, records) for spec in specs]
+    # By kind and depth first: a large grid would otherwise go through all records for every run.
+    paces: dict[_Kind, dict[int, list[float]]] = {}
+    for record in records:
+        depth = record.spec.model.depth
+        seconds = record.seconds / record.epochs / (depth + 1)
+        paces.setdefault(_kind(record.spec), {}).setdefault(depth, []).append(seconds)
+
+    @cache
+    def per_layer_epoch(kind: _Kind, depth: int) -> float | None:
+        alike = paces.get(kind, {})
+        distance = min((abs(each - depth) for each in alike), default=0)
+        nearest = [alike[each] for each in alike if abs(each - depth) == distance]
+        return median(chain.from_iterable(nearest)) if nearest else None
+
+    estimates = []
+    for spec in specs:
+        pace = per_layer_epoch(_kind(spec), spec.model.depth)
+        layers = spec.model.depth + 1
+        estimates.append(None if pace is None else pace * layers * spec.training.epochs)
+    return estimates
 
 
-def _estimate_one(spec: RunSpec, records: Sequence[Record]) -> float | None:
-    alike = [
-        record
-        for record in records
-        if (record.spec.model.family, record.spec.dataset, record.spec.model.width)
-        == (spec.model.family, spec.dataset, spec.model.width)
-    ]
-    if not alike:
-        return None
-    distance = {id(r): abs(r.spec.model.depth - spec.model.depth) for r in alike}
-    nearest = [r for r in alike if distance[id(r)] == min(distance.values())]
-    per_layer_epoch = median(r.seconds / r.epochs / (r.spec.model.depth + 1) for r in nearest)
-    return per_layer_epoch * (spec.model.depth + 1) * spec.training.epochs
+_Kind = tuple[str, str, int | None]
+
+
+def _kind(spec: RunSpec) -> _Kind:
+    return spec.model.family, spec.dataset, spec.model.width
 
 
 class _Progress:
@@ -223,7 +241,7 @@ class _Progress:
             spec.key: mean if each is None else each
             for spec, each in zip(specs, estimates, strict=True)
         }
-        self._left = sum(self._weights.values())
+        self._whole = self._left = sum(self._weights.values())
         about = f", about {duration(self._left)}" if known else ""
         self._say(f"training {self._total} missing {'run' if self._total == 1 else 'runs'}{about}")
 
@@ -232,7 +250,7 @@ class _Progress:
         self._done += 1
         weight = self._weights[record.key]
         self._left -= weight
-        done = sum(self._weights.values()) - self._left
+        done = self._whole - self._left
         left = (time.monotonic() - self._started) * self._left / done
         score = f"test accuracy {record.test['accuracy']:.2%}" if record.test else "no test score"
         self._say(
@@ -242,7 +260,13 @@ class _Progress:
 
     @staticmethod
     def _say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if is_first_process():
+            print(text, file=sys.stderr, flush=True)
+
+
+def is_first_process() -> bool:
+    """Whether this is the one that speaks, where torchrun started several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError
 from ..store import Record, Store
-from . import data, models, origin, tracking
+from . import data, distributed, models, origin, tracking
 from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .checkpoint import Checkpointer
@@ -68,6 +68,8 @@ def _train_run(
     result = trainer.train()
     diverged = result.stopped == "diverged"
     where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
+    if group := distributed.current():
+        where["processes"] = group.size
     record = Record(
         spec=spec,
         history=result.history,
@@ -113,15 +115,13 @@ def train_all(
                     claimed_elsewhere.append(spec)
                 elif store.find(spec) is None:
                     try:
-                        record = train_run(spec, options, store)
+                        record = train_claimed(spec, options, store)
                     except Exception as error:
                         if len(specs) == 1:
                             raise
                         failures.append(f"{spec.title}: {type(error).__name__}: {error}")
                         print(f"failed: {failures[-1]}", file=sys.stderr)
                     else:
-                        store.write(record)
-                        _checkpointer(store.run_dir(spec), spec, options).remove()
                         on_finished(record)
         waiting = claimed_elsewhere
         if waiting:
@@ -129,6 +129,14 @@ def train_all(
     if failures:
         lines = "\n".join(f"  {failure}" for failure in failures)
         raise MissingRunsError(f"{len(failures)} of {len(specs)} runs failed:\n{lines}")
+
+
+def train_claimed(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record:
+    """Trains a run that this process has claimed, and writes its record."""
+    record = train_run(spec, options, store)
+    store.write(record)
+    _checkpointer(store.run_dir(spec), spec, options).remove()
+    return record
 
 
 def _checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:

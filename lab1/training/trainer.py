@@ -16,7 +16,7 @@ from ..config import TrainingConfig
 from ..errors import ParameterError
 from ..store import EVALUATION_FIELDS, HISTORY_FIELDS
 from . import device as devices
-from . import interruption, seeds
+from . import distributed, interruption, seeds
 from .augmentation import AUGMENTATIONS, Normalize
 from .callbacks import BestEpoch, Callback
 from .checkpoint import Checkpointer
@@ -60,7 +60,8 @@ class StreamlinedTrainer:
     Training images are augmented as ``config.augmentation`` says, others never.
 
     With the same seed, data, versions and number of threads, a training on the CPU repeats bit by
-    bit.
+    bit.  In a process that torchrun started, it trains one model together with the others
+    (:mod:`lab1.training.distributed`); ``config.batch_size`` is then that of all of them.
 
     Example::
 
@@ -94,10 +95,13 @@ class StreamlinedTrainer:
             )
         self.config = config
         self.seed = seed
+        self._group = distributed.current()
+        self._writes = self._group is None or self._group.first
         self.device = devices.resolve(device)
         _check_precision(config.precision, self.device)
         memory_format = _memory_format(model, self.device)
         self.model = model.to(self.device).to(memory_format=memory_format)
+        self._parallel = self._group.wrap(self.model) if self._group else self.model
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
         if mean is None or std is None:
@@ -106,7 +110,10 @@ class StreamlinedTrainer:
         self.augment = AUGMENTATIONS[config.augmentation]
         self.compute_metrics = dict(compute_metrics or {})
         self.best = BestEpoch(
-            config.monitor, config.patience, config.minimum_improvement, weights_path
+            config.monitor,
+            config.patience,
+            config.minimum_improvement,
+            weights_path if self._writes else None,
         )
         self.callbacks: list[Callback] = [self.best, *callbacks]
         #: Set by a callback to end the training after the current epoch.
@@ -150,6 +157,8 @@ class StreamlinedTrainer:
         progress = self._progress
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
             self._restore()
+            if self._group:
+                self._group.own_stream(self.seed, self.scheduler.last_epoch)
             clock = Clock(progress.seconds)
             self._notify("on_train_begin")
             while self.stop_reason is None and progress.epoch <= self.config.epochs:
@@ -201,19 +210,23 @@ class StreamlinedTrainer:
         parameters = [each for each in self.model.parameters() if each.requires_grad]
         for inputs, labels in self._training_batches(skip=progress.steps):
             with self._autocast():
-                logits = self.model(inputs)
+                logits = self._parallel(inputs)
             logits = logits.float()
             loss = self.compute_loss(logits, labels, inputs)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (self._group.weigh(loss) if self._group else loss).backward()
             gradients = [each.grad for each in parameters if each.grad is not None]
             # Sums stay on the device: reading them at each step would make it wait for the host.
             progress.norm_sum += nn.utils.get_total_norm(gradients)
             progress.learning_rate = self.optimizer.param_groups[0]["lr"]
             self.optimizer.step()
             self.scheduler.step()
-            progress.loss_sum += loss.detach() * len(labels)
-            progress.correct += (logits.argmax(1) == labels).sum()
+            loss_sum = loss.detach() * len(labels)
+            correct = (logits.argmax(1) == labels).sum()
+            if self._group:
+                loss_sum, correct = self._group.sums(loss.detach(), correct)
+            progress.loss_sum += loss_sum
+            progress.correct += correct
             progress.steps += 1
             self._save_if_due(clock)
 
@@ -237,6 +250,8 @@ class StreamlinedTrainer:
             metrics["train_evaluation_accuracy"] = scores["accuracy"]
         metrics["seconds"] = clock.lap(progress)
         metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
+        if self._group:  # the same numbers lead to the same decisions
+            metrics = self._group.agree(metrics)
         epoch = progress.epoch
         progress.finish_epoch(metrics)
         self._order_state = self._order.get_state()
@@ -244,6 +259,8 @@ class StreamlinedTrainer:
             self._notify("on_epoch_end", epoch, metrics)
         else:
             self.stop_reason = "diverged"
+        if self._group:
+            self.stop_reason = self._group.agree(self.stop_reason)
         self._save_if_due(clock)
 
     def _training_batches(self, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -254,11 +271,18 @@ class StreamlinedTrainer:
             images = batch.images
             if self.augment is not None:
                 images = self.augment(images, self._augmentation)
-            yield self.normalize(images), batch.labels
+            labels = batch.labels
+            if self._group:
+                images, labels = self._group.part(images, labels)
+            yield self.normalize(images), labels
 
     def _save_if_due(self, clock: Clock) -> None:
-        signal_number = interruption.pending()
-        if self.checkpointer is not None and (signal_number or self.checkpointer.is_due()):
+        signal_number = self._group.signal if self._group else interruption.pending()
+        if (
+            self.checkpointer is not None
+            and self._writes
+            and (signal_number or self.checkpointer.is_due())
+        ):
             self._progress.seconds = clock.seconds()
             self.checkpointer.save(self._state())
         if signal_number is not None:

@@ -1,0 +1,159 @@
+"""Several processes for one run, started by torchrun: each takes its part of every batch.
+
+The gradients are averaged by torch's ``DistributedDataParallel``, which overlaps the exchange with
+the backward pass; Accelerate would wrap the same class and bring batches and devices of its own.
+All processes draw the same order and the same augmentation, so a model without dropout and batch
+normalisation ends where one process with the same batches ends, but for rounding.
+
+Dropout draws from a stream of its own in each process.  Batch normalisation uses the statistics of
+the process's part of the batch, and its running statistics are those of the first process; with
+either, results differ from those of a single process.  A record says how many ``processes`` there
+were in its origin.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ..config import RunSpec, RuntimeOptions
+from ..store import Store
+from . import interruption, seeds
+
+if TYPE_CHECKING:
+    from .engine import OnFinished
+
+_POLL_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Group:
+    """The processes that train one run together.
+
+    All of them must call its methods in the same order.  Only the ``first`` writes.
+    """
+
+    def __init__(self) -> None:
+        self.rank = dist.get_rank()
+        self.size = dist.get_world_size()
+        self.first = self.rank == 0
+        #: The number of a signal that came to any of the processes, known to all since a step.
+        self.signal: int | None = None
+        self._count = self._total = 0
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model whose backward pass averages the gradients over the processes."""
+        if not any(each.requires_grad for each in model.parameters()):
+            return model
+        return nn.parallel.DistributedDataParallel(model)
+
+    def part(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's part of a batch; where there are too few images, one that counts nothing.
+
+        An empty part would have no loss, and its process must take part in the exchange.
+        """
+        begin, end = (len(labels) * each // self.size for each in (self.rank, self.rank + 1))
+        self._count, self._total = end - begin, len(labels)
+        end = max(end, begin + 1)
+        return images[begin:end], labels[begin:end]
+
+    def weigh(self, loss: Tensor) -> Tensor:
+        """A mean over the part, scaled so that the average over processes is that of the batch.
+
+        The parts are of different sizes where the batch cannot be divided evenly.
+        """
+        return loss * (self._count * self.size / self._total)
+
+    def sums(self, loss: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+        """Over the whole batch: the summed loss and the number of correct answers."""
+        counted = 1 if self._count else 0
+        number = loss.new_tensor(interruption.pending() or 0, dtype=torch.float64)
+        sums = torch.stack([loss.double() * self._count, correct.double() * counted, number])
+        parts = [torch.empty_like(sums) for _ in range(self.size)]
+        dist.all_gather(parts, sums)
+        gathered = torch.stack(parts)
+        # All stop after the same step; else some would wait for the others' gradients forever.
+        self.signal = int(gathered[:, 2].max()) or None
+        loss_sum, all_correct, _ = gathered.sum(0)
+        return loss_sum.to(loss.dtype), all_correct.to(correct.dtype)
+
+    def agree(self, value: T) -> T:
+        """What the first process has."""
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def own_stream(self, seed: int, steps: int) -> None:
+        """Torch's global generators draw something else in each process, from here on."""
+        if not self.first:
+            torch.manual_seed(seeds.derive(seed, "dropout") + self.rank + self.size * steps)
+
+
+def current() -> Group | None:
+    """The group that torchrun started this process in; ``None`` for a process by itself."""
+    if not dist.is_available():
+        return None
+    if not dist.is_initialized():
+        if not dist.is_torchelastic_launched():
+            return None
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(_leave)
+    return Group() if dist.get_world_size() > 1 else None
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
+    """Like :func:`lab1.training.engine.check`, in every process."""
+    from . import engine
+
+    engine.check(specs, options)
+
+
+def train_all(
+    specs: Sequence[RunSpec],
+    options: RuntimeOptions,
+    store: Store,
+    on_finished: OnFinished = lambda record: None,
+) -> None:
+    """Like :func:`lab1.training.engine.train_all`, all processes on one run at a time.
+
+    The first process claims the run, writes its files and calls ``on_finished``.  A run that fails
+    ends its process, and torchrun the others: they could not tell which step they share.
+    """
+    from . import engine
+
+    group = current()
+    if group is None:
+        engine.train_all(specs, options, store, on_finished)
+        return
+    for spec in group.agree(list(specs)):
+        while True:
+            with store.claim(spec) if group.first else nullcontext(True) as mine:
+                found = group.first and mine and store.find(spec) is not None
+                mine, found = group.agree((mine, found))
+                if mine and not found:
+                    if group.first:
+                        on_finished(engine.train_claimed(spec, options, store))
+                    else:
+                        quiet = replace(options, progress=False, report_to=None)
+                        engine.train_run(spec, quiet, store)
+            if mine:
+                break
+            time.sleep(_POLL_SECONDS)
+    group.agree(None)  # nobody looks for records before the last is written

@@ -1,0 +1,111 @@
+"""Two processes train one run together and end where one process does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from lab1 import profiles
+from lab1.config import RuntimeOptions
+from lab1.store import Store
+from lab1.training import distributed, engine
+from lab1.training.callbacks import load_weights
+from lab1.training.distributed import Group
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch without torch.distributed")
+
+#: 131 images in batches of 64: the last holds three, which two processes cannot share evenly.  SGD,
+#: since Adam would hide gradients that are added up instead of averaged.
+SETTINGS = {
+    "depth": "2",
+    "seeds": "0",
+    "epochs": "6",
+    "batch_size": "64",
+    "validation_size": "3869",
+    "optimizer": "sgd",
+    "learning_rate": "0.05",
+    "augmentation": "crop",
+    "patience": "2",
+}
+
+
+def torchrun(runs, settings):
+    """``lab1 run`` in two processes on this machine."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "lab1", "run", "1_1", "--profile", "smoke"]
+    command += ["--device", "cpu"]
+    for name, value in settings.items():
+        command += ["-p", f"{name}={value}"]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(runs)},
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_does(tmp_path):
+    (spec,) = profiles.page("1_1", "smoke", SETTINGS).plan()
+    alone, together = (Store(tmp_path / "results", tmp_path / name) for name in ("one", "two"))
+    engine.train_all([spec], RuntimeOptions(device="cpu", progress=False), alone)
+    done = torchrun(together.runs, SETTINGS)
+    assert done.returncode == 0, done.stderr
+
+    one, two = alone.find(spec), together.find(spec)
+    assert (two.epochs, two.stopped, two.best_epoch) == (one.epochs, one.stopped, one.best_epoch)
+    for name in set(one.history) - {"seconds", "peak_memory_bytes"}:
+        assert two.history[name] == pytest.approx(one.history[name], rel=1e-4), name
+    assert two.test == pytest.approx(one.test, rel=1e-4)
+    weights = [load_weights(store.run_dir(spec) / "weights.pt") for store in (alone, together)]
+    for name, expected in weights[0].items():
+        torch.testing.assert_close(weights[1][name], expected, rtol=1e-4, atol=1e-6)
+    assert two.origin["processes"] == 2
+    assert "processes" not in one.origin
+    # One process speaks and writes.
+    assert done.stdout.splitlines() == ["1 runs planned, 1 missing"]
+    assert done.stderr.count("training 1 missing run") == done.stderr.count("[1/1]") == 1
+    assert {path.name for path in together.run_dir(spec).iterdir()} == {
+        "claim", "record.json", "weights.pt",
+    }  # fmt: skip
+
+
+def test_a_process_by_itself_is_no_group(monkeypatch):
+    """Also where a cluster's scheduler has set variables that torchrun sets too."""
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert distributed.current() is None
+
+
+@pytest.fixture
+def group(monkeypatch):
+    """Makes the group as a process of the given rank sees it."""
+
+    def make(rank, size):
+        monkeypatch.setattr(dist, "get_rank", lambda: rank)
+        monkeypatch.setattr(dist, "get_world_size", lambda: size)
+        return Group()
+
+    return make
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
+def test_weighed_parts_average_to_the_batch(group, count):
+    images, labels = torch.arange(count) + 1.0, torch.arange(count)
+    losses, seen = [], 0
+    for rank in range(3):
+        each = group(rank, 3)
+        part, part_labels = each.part(images, labels)
+        assert len(part) == len(part_labels) >= 1
+        seen += each._count
+        losses.append(each.weigh(part.mean()))
+    assert seen == count
+    assert torch.stack(losses).mean() == pytest.approx(float(images.mean()))

@@ -1,0 +1,327 @@
+"""Runs on Ray: what they ask of a node, what is told before, and a real cluster of two nodes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from lab1 import experiments
+from lab1.config import RuntimeOptions
+from lab1.errors import MissingRunsError, ParameterError
+from lab1.store import Store
+from lab1.training import engine, interruption, ray_engine
+from lab1.training.checkpoint import Checkpointer
+from lab1.training.ray_engine import Needs, needs
+
+OPTIONS = RuntimeOptions(device="cpu", progress=False, engine="ray")
+
+ROOT = Path(__file__).parents[2]
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra 'ray'")
+
+
+# What a run asks of a node
+
+
+@pytest.mark.parametrize(
+    ("family", "device", "threads", "expected"),
+    [
+        ("MLP", "cpu", None, Needs(1)),
+        ("ResidualMLP", "cpu", None, Needs(1)),
+        ("ResidualMLP", "cpu", 2, Needs(2)),
+        ("SimpleCNN", "cpu", None, Needs(4)),
+        ("SimpleCNN", "cpu", 7, Needs(7)),
+        ("MLP", "cuda", None, Needs(1, 0.25)),
+        ("SimpleCNN", "cuda", None, Needs(1, 1.0)),
+        ("SimpleCNN", "cuda", 2, Needs(2, 1.0)),
+    ],
+)
+def test_a_run_asks_for_its_threads_and_its_gpu(make_spec, family, device, threads, expected):
+    options = RuntimeOptions(device=device, threads=threads, engine="ray")
+    assert needs(make_spec(family), options, largest=64) == expected
+
+
+def test_a_run_asks_for_no_more_cores_than_a_node_has(make_spec):
+    assert needs(make_spec("SimpleCNN"), OPTIONS, largest=2) == Needs(2)
+
+
+def node(**resources):
+    return {"Resources": resources}
+
+
+def test_the_device_is_the_same_for_the_whole_grid():
+    plain, with_gpu = node(CPU=8.0), node(CPU=8.0, GPU=2.0)
+    assert ray_engine._device("auto", [plain]) == "cpu"
+    assert ray_engine._device("auto", [plain, with_gpu]) == "cuda"
+    assert ray_engine._device("cpu", [with_gpu]) == "cpu"
+    assert ray_engine._device("cuda", [with_gpu]) == "cuda"
+    with pytest.raises(ParameterError, match="no node of the Ray cluster has a GPU"):
+        ray_engine._device("cuda", [plain])
+
+
+def test_a_run_that_fits_nowhere_is_refused_rather_than_waited_for():
+    nodes = [node(CPU=2.0), node(CPU=8.0), node(memory=1.0)]
+    assert ray_engine._fitting(nodes, {Needs(4)}) == nodes[1:2]
+    assert ray_engine._fitting(nodes, {Needs(4), Needs(1)}) == nodes[:2]
+    with pytest.raises(MissingRunsError, match="needs 9 CPU cores and 0 GPUs"):
+        ray_engine._fitting(nodes, {Needs(4), Needs(9)})
+
+
+# What is told before
+
+
+def test_an_unknown_engine_is_told_the_known_ones():
+    with pytest.raises(ParameterError, match="engine = 'dask' is not allowed; allowed: local, ray"):
+        RuntimeOptions(engine="dask")
+    with pytest.raises(ParameterError, match="'here:6379' is not allowed with engine = 'local'"):
+        RuntimeOptions(ray_address="here:6379")
+
+
+def test_without_ray_the_extra_is_named_before_anything_is_trained(store, make_spec, monkeypatch):
+    monkeypatch.setattr(
+        ray_engine.importlib.util, "find_spec", lambda name: None if name == "ray" else object()
+    )
+    with pytest.raises(MissingRunsError, match=r"Ray is not installed.*\[train,ray\]"):
+        experiments.ensure([make_spec()], OPTIONS, store)
+
+
+@needs_ray
+@pytest.mark.parametrize("device", ["mps", "cuda:1", "tpu"])
+def test_the_device_is_for_ray_to_choose(store, make_spec, device):
+    with pytest.raises(ParameterError, match=f"device = '{device}' is not allowed with engine"):
+        experiments.ensure([make_spec()], replace(OPTIONS, device=device), store)
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    "address", ["here", "ray://here:10001", "here:port", ":6379", "here:65536"]
+)
+def test_an_address_of_another_form_is_refused(store, make_spec, address):
+    with pytest.raises(ParameterError, match="is not allowed; allowed: auto, or HOST:PORT"):
+        experiments.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+
+
+@needs_ray
+def test_a_dead_address_is_told_at_once(store, make_spec):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(ParameterError, match=f"address = '{address}': no Ray cluster.*refused"):
+        experiments.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+
+
+@needs_ray
+def test_an_address_where_something_else_listens_is_told_in_time(store, make_spec, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_CONNECT_SECONDS", 2.0)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ParameterError, match="does not answer as Ray does"):
+            experiments.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+
+
+# An attempt on a node
+
+
+def test_an_attempt_finds_what_the_one_before_wrote(store, make_record):
+    store.write(record := make_record())
+    assert ray_engine._attempt(record.spec, OPTIONS, store) == record
+
+
+def test_an_attempt_leaves_alone_what_another_claimed(store, make_spec):
+    with store.claim(make_spec()):
+        assert ray_engine._attempt(make_spec(), OPTIONS, store) is None
+
+
+def test_a_stopped_node_looks_to_ray_like_a_dead_worker(store, make_spec, monkeypatch):
+    """Ray tries again only after a death; a cancelled attempt must not be tried again."""
+
+    def interrupted(number):
+        def train(*_arguments):
+            raise interruption.TrainingInterrupted(number, "epoch 1")
+
+        monkeypatch.setattr(engine, "train_run", train)
+        ray_engine._attempt(make_spec(), OPTIONS, store)
+
+    monkeypatch.setattr(ray_engine.os, "_exit", sys.exit)
+    with pytest.raises(SystemExit, match="143"):
+        interrupted(signal.SIGTERM)
+    with pytest.raises(interruption.TrainingInterrupted):
+        interrupted(signal.SIGINT)
+
+
+# A real cluster
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Makes a cluster on this machine whose nodes have a core each; all of it is gone after."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    small = {"num_cpus": 1, "object_store_memory": 80 * 1024**2, "include_dashboard": False}
+    # A dead node is noticed within two seconds, instead of up to half a minute.
+    watchful = {
+        "health_check_initial_delay_ms": 0,
+        "health_check_period_ms": 500,
+        "health_check_failure_threshold": 3,
+    }
+    made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": watchful})
+    made.small = small
+    yield made
+    made.shutdown()
+
+
+def outcome(record):
+    history = {k: v for k, v in record.history.items() if k not in ("seconds", "peak_memory_bytes")}
+    return record.key, history, record.test, record.best_epoch, record.stopped
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, make_spec):
+    """Every record is that of an undisturbed run, and what was trained is not trained again."""
+    doomed = cluster.add_node(**cluster.small)
+    specs = [make_spec(seed=seed, epochs=60, batch_size=64) for seed in range(4)]
+    checkpoints = [store.run_dir(spec) / "checkpoint.pt" for spec in specs]
+    saved, killed_at = {}, []
+
+    def kill():
+        """The second node, once both nodes have trained some epochs of their run."""
+
+        def epochs():
+            for spec, path in zip(specs, checkpoints, strict=True):
+                if path.exists():
+                    history = Checkpointer(path, spec.key).load()["progress"]["history"]
+                    saved[spec] = history["seconds"]
+            return len(saved) == 2 and all(len(each) >= 10 for each in saved.values())
+
+        until(epochs)
+        cluster.remove_node(doomed, allow_graceful=False)
+        killed_at.append(datetime.now(UTC).replace(microsecond=0))
+
+    options = replace(OPTIONS, ray_address=cluster.address, checkpoint_seconds=0.1)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    finished = []
+    ray_engine.train_all(specs, options, store, finished.append)
+    killer.join()
+
+    assert sorted(r.spec.seed for r in finished) == [0, 1, 2, 3]
+    assert experiments.missing(specs, store) == []
+    records = {spec: store.find(spec) for spec in specs}
+    assert len(store.all()[0]) == 4
+    whole = Store(tmp_path / "results", tmp_path / "whole")
+    engine.train_all(specs, replace(OPTIONS, threads=1), whole)
+    for spec, record in records.items():
+        assert outcome(record) == outcome(whole.find(spec))
+    # One of the two first runs was begun again after the kill, and still its record holds, to the
+    # digit, how long the epochs took that were trained before it.
+    (resumed,) = [
+        spec
+        for spec in saved
+        if datetime.fromisoformat(records[spec].origin["started"]) >= killed_at[0]
+    ]
+    before = saved[resumed]
+    assert len(before) >= 10
+    assert records[resumed].history["seconds"][: len(before)] == before
+    assert not any(path.exists() for path in checkpoints)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_the_others_arrive(cluster, store, make_spec, capsys):
+    """By way of ``ensure``; the third run is claimed by another process for a while."""
+    cluster.add_node(**cluster.small)
+    specs = [make_spec(seed=seed, epochs=1) for seed in range(4)]
+    path = store.run_dir(specs[1]) / "checkpoint.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"damaged")
+    elsewhere = store.claim(specs[2])
+    assert elsewhere.__enter__()
+    written = []
+    write = print
+
+    def watch(*words, **keywords):
+        written.append(" ".join(map(str, words)))
+        if len([line for line in written if "test accuracy" in line]) == 2:
+            elsewhere.__exit__(None, None, None)
+        write(*words, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", watch)
+        with pytest.raises(MissingRunsError) as caught:
+            experiments.ensure(specs, replace(OPTIONS, ray_address=cluster.address), store)
+    message = str(caught.value)
+    assert message.startswith("1 of 4 runs failed:\n")
+    assert f"{specs[1].title}: CheckpointError: {path}: " in message
+    assert experiments.missing(specs, store) == [specs[1]]
+    said = capsys.readouterr().err
+    assert f"failed: {specs[1].title}: CheckpointError" in said
+    assert "[3/4]" in said
+    commits = {store.find(spec).origin["commit"] for spec in specs if spec != specs[1]}
+    assert commits == {engine.origin.commit()}
+
+
+@needs_ray
+@pytest.mark.slow
+def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
+    cluster, store, make_spec, monkeypatch
+):
+    options = replace(OPTIONS, ray_address=cluster.address)
+    monkeypatch.setattr(ray_engine, "_ANSWER_SECONDS", 60)
+    with monkeypatch.context() as patch:
+        # As if the driver had written its mark on a disk of its own.
+        patch.setattr(ray_engine, "write_text", lambda path, text: path.parent.mkdir(parents=True))
+        with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train.*\n.*does not see"):
+            ray_engine.train_all([make_spec()], options, store)
+    folder = store.runs / "cifar10"
+    (folder / "train").mkdir(parents=True)
+    options = replace(options, data_dir=str(store.runs))
+    with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train"):
+        ray_engine.train_all([make_spec(dataset="cifar10-jpeg")], options, store)
+    assert experiments.missing([make_spec()], store) == [make_spec()]
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_an_interrupt_saves_what_is_under_way_and_says_how_to_continue(
+    cluster, store, make_spec, tmp_path
+):
+    """From the command line, whose driver is a process of its own."""
+    command = [sys.executable, "-m", "lab1", "run", "1_1", "--profile", "smoke"]
+    command += ["--engine", "ray", "--address", cluster.address, "--device", "cpu"]
+    command += ["-p", "epochs=5000", "-p", "depth=2", "-p", "seeds=0,1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(store.runs)}
+    driver = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        until(lambda: len([*store.runs.glob("*/weights.pt")]) == 1)
+        driver.send_signal(signal.SIGINT)
+        _, said = driver.communicate(timeout=60)
+    finally:
+        driver.kill()
+    assert driver.returncode == 130, said
+    assert "0 of 2 runs trained; the same command continues" in said
+    assert "Traceback" not in said
+    assert len([*store.runs.glob("*/checkpoint.pt")]) == 1
