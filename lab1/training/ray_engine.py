@@ -7,10 +7,11 @@ train with those of the driver.
 **What keeps a run from being trained twice.**  The driver submits each run once, and Ray starts it
 again only where its worker or node died.  A worker outlives its node's connection by seconds at
 most, and holds the run's claim meanwhile: the new attempt finds it held and comes back later.  The
-claim is a lock of the file system (flock): NFS from version 4 on, and most others made for
-clusters, hold it for all machines, some only within one.  Where it does not hold, two attempts may
-overlap for those seconds.  They do no harm but for the time: both compute the same on the same kind
-of device, every file appears whole, and a checkpoint or record is replaced by one like it.
+claim is a lock of the file system (flock); whether it holds between machines depends on the file
+system.  Where it does not, two attempts may overlap for those seconds.  Each file still appears
+whole, and the record is that of one attempt; but an attempt that lags behind may, just before its
+end, put the weights of an earlier epoch in the place of the best ones, or leave a checkpoint behind
+that nobody reads any more.
 """
 
 from __future__ import annotations
