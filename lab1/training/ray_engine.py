@@ -7,35 +7,30 @@ train with those of the driver.
 **What keeps a run from being trained twice.**  The driver submits each run once, and Ray starts it
 again only where its worker or node died.  A worker outlives its node's connection by seconds at
 most, and holds the run's claim meanwhile: the new attempt finds it held and comes back later.  The
-claim is a lock of the file system (flock): NFS from version 4 on, and most others made for
-clusters, hold it for all machines, some only within one.  Where it does not hold, two attempts may
-overlap for those seconds.  They do no harm but for the time: both compute the same on the same kind
-of device, every file appears whole, and a checkpoint or record is replaced by one like it.
+claim is a lock of the file system (flock); whether it holds between machines depends on the file
+system.  Where it does not, two attempts may overlap for those seconds.  Each file still appears
+whole, and the record is that of one attempt; but an attempt that lags behind may, just before its
+end, put the weights of an earlier epoch in the place of the best ones, or leave a checkpoint behind
+that nobody reads any more.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
-import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import paths
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
-from ..errors import Lab1Error, MissingRunsError, ParameterError
-from ..store import Record, Store, write_text
-from . import data, engine, interruption, origin
+from ..errors import MissingRunsError, ParameterError
+from ..store import Record, Store
+from . import engine, interruption, ray_cluster
 
 #: Tasks given to Ray and not yet back.  The driver keeps some kilobytes for each, and every look
 #: for finished ones goes through them all; a cluster needs no more than its cores to stay busy.
@@ -50,9 +45,6 @@ _THREADS = 4
 #: A multilayer perceptron leaves most of a GPU idle.
 _GPU_SHARE = 0.25
 
-_CONNECT_SECONDS = 20.0
-#: For all nodes to start a worker, import torch and read the data.
-_ANSWER_SECONDS = 300.0
 #: For interrupted runs to finish their step and save it.
 _FAREWELL_SECONDS = 60.0
 #: How long to leave alone a run that was claimed elsewhere.
@@ -92,34 +84,7 @@ def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
             "cuda (Ray chooses the GPU)"
         )
     if options.ray_address not in (None, "auto"):
-        _check_address(options.ray_address or "")
-
-
-def _check_address(address: str) -> None:
-    """Bounded in time, where ``ray.init`` waits minutes for an address that nobody answers."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdigit() or int(port) > 65535:
-        raise ParameterError(
-            f"address = {address!r} is not allowed; allowed: auto, or HOST:PORT as "
-            "`ray start --head` prints it"
-        )
-    try:
-        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
-        # Somebody answers; is it Ray?
-        subprocess.run(
-            [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address],
-            capture_output=True,
-            check=True,
-            timeout=_CONNECT_SECONDS,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        if isinstance(error, subprocess.SubprocessError):
-            why = "what answers there does not answer as Ray does"
-        raise ParameterError(
-            f"address = {address!r}: no Ray cluster can be reached there ({why}); is the head node "
-            "up (`ray start --head`), and has this machine joined (`ray start --address`)?"
-        ) from error
+        ray_cluster.check_address(options.ray_address or "")
 
 
 def train_all(
@@ -143,52 +108,13 @@ def train_all(
     store = Store(store.results.absolute(), store.runs.absolute())
     if options.data_dir is not None:
         options = replace(options, data_dir=str(Path(options.data_dir).expanduser().absolute()))
-    with interruption.deferred(), _connected(options, store) as nodes:
+    with interruption.deferred(), ray_cluster.connected(options, store) as nodes:
         device = _device(options.device, nodes)
         options = replace(options, device=device, progress=False)
         largest = int(max(node["Resources"].get("CPU", 0) for node in nodes))
         wanted = {spec: needs(spec, options, largest) for spec in specs}
-        _ask_nodes(_fitting(nodes, set(wanted.values())), specs, options, store)
+        ray_cluster.ask_nodes(_fitting(nodes, set(wanted.values())), specs, options, store)
         _Grid(wanted, options, store, on_finished).train()
-
-
-@contextmanager
-def _connected(options: RuntimeOptions, store: Store) -> Iterator[list[dict[str, Any]]]:
-    """Inside the block this process is a driver; yields the nodes that are alive."""
-    import ray
-
-    if ray.is_initialized():
-        raise Lab1Error("this process is connected to Ray already; call ray.shutdown() first")
-    try:
-        ray.init(
-            address=options.ray_address,
-            runtime_env=_environment(store),
-            log_to_driver=False,  # what a run has to say comes back with it
-            logging_level=logging.WARNING,
-            include_dashboard=False,
-        )
-    except Exception as error:  # Ray raises many kinds
-        raise ParameterError(
-            f"address = {options.ray_address!r}: Ray cannot be used there: {error}"
-        ) from error
-    try:
-        yield [node for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
-
-
-def _environment(store: Store) -> dict[str, Any]:
-    """The sources and the folders of the driver, for all workers."""
-    variables = {
-        "LAB1_RUNS": str(store.runs),
-        "LAB1_HOME": str(paths.project_root()),
-        "LAB1_COMMIT": origin.commit(),
-    }
-    # Where it is not set here, each node may have its own.
-    if os.environ.get("LAB1_DATA"):
-        variables["LAB1_DATA"] = str(paths.data_dir().absolute())
-    package = Path(__file__).resolve().parents[1]
-    return {"env_vars": variables, "py_modules": [str(package)], "excludes": ["__pycache__"]}
 
 
 def _device(asked: str, nodes: Sequence[Mapping[str, Any]]) -> str:
@@ -216,52 +142,6 @@ def _fitting(nodes: Sequence[dict[str, Any]], asked: set[Needs]) -> list[dict[st
                 "cluster has them; start a larger node, or ask for fewer threads"
             )
     return [node for node in nodes if any(fits(node, each) for each in asked)]
-
-
-def _ask_nodes(
-    nodes: Sequence[Mapping[str, Any]],
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-) -> None:
-    """Raises now what every run on a node would raise."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    examples = list({spec.dataset: spec for spec in specs}.values())
-    mark = store.runs / f".seen-by-all-nodes-{uuid.uuid4().hex}"
-    write_text(mark, "")
-    # Without cores of its own the question is not kept waiting by what a node is busy with.
-    ask = ray.remote(num_cpus=0, max_retries=0)(_ready)
-    asked = {}
-    for node in nodes:
-        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        question = ask.options(scheduling_strategy=there).remote(examples, options, mark)
-        asked[question] = node["NodeManagerAddress"]
-    try:
-        answers = _wait(list(asked), len(asked), _ANSWER_SECONDS)
-    finally:
-        mark.unlink(missing_ok=True)
-    problems = [f"{asked[ref]}: {words}" for ref in answers if (words := _result(ref)) is not None]
-    problems += [f"{asked[ref]}: no answer" for ref in asked if ref not in answers]
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        raise MissingRunsError(f"{len(problems)} of {len(asked)} nodes cannot train:\n{lines}")
-
-
-def _ready(specs: Sequence[RunSpec], options: RuntimeOptions, mark: Path) -> str | None:
-    """On a node: why it cannot train, or ``None``."""
-    if not mark.exists():
-        return (
-            f"it does not see the driver's {mark.parent}; LAB1_RUNS must name a folder that all "
-            "nodes share"
-        )
-    try:
-        for spec in specs:
-            data.load(spec.dataset, options.data_dir)
-    except Lab1Error as error:
-        return str(error)
-    return None
 
 
 def _attempt(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record | str | None:
@@ -313,7 +193,7 @@ class _Grid:
                 self._queue.append(self._elsewhere.popleft()[1])
             self._submit()
             if self._running:
-                self._collect(_wait(list(self._running), 1, 1.0))
+                self._collect(ray_cluster.wait(list(self._running), 1, 1.0))
             else:
                 time.sleep(0.1)
             if (number := interruption.pending()) is not None:
@@ -338,7 +218,7 @@ class _Grid:
     def _collect(self, finished: Sequence[Any]) -> None:
         for ref in finished:
             spec = self._running.pop(ref)
-            result = _result(ref)
+            result = ray_cluster.result(ref)
             if result is None:
                 self._elsewhere.append((time.monotonic() + _POLL_SECONDS, spec))
             elif isinstance(result, Record):
@@ -354,30 +234,11 @@ class _Grid:
 
         for ref in self._running:
             ray.cancel(ref)
-        ended = _wait(list(self._running), len(self._running), _FAREWELL_SECONDS)
+        ended = ray_cluster.wait(list(self._running), len(self._running), _FAREWELL_SECONDS)
         for ref in ended:
-            if isinstance(record := _result(ref), Record):  # it finished meanwhile
+            if isinstance(record := ray_cluster.result(ref), Record):  # it finished meanwhile
                 self._done += 1
                 self._on_finished(record)
         raise interruption.TrainingInterrupted(
             number, f"a grid on Ray, {self._done} of {len(self._wanted)} runs trained"
         )
-
-
-def _wait(refs: list[Any], number: int, seconds: float) -> list[Any]:
-    """All that have ended once ``number`` have, or the time is up."""
-    import ray
-
-    ray.wait(refs, num_returns=min(number, len(refs)), timeout=seconds)
-    return list(ray.wait(refs, num_returns=len(refs), timeout=0)[0]) if refs else []
-
-
-def _result(ref: Any) -> Any:
-    """What a task returned, or, where it did not return, why in a line."""
-    import ray
-
-    try:
-        return ray.get(ref)
-    except ray.exceptions.RayError as error:
-        lines = str(error).strip().splitlines() or [""]
-        return f"{type(error).__name__}: {lines[-1 if 'Traceback' in lines[0] else 0]}"

@@ -18,7 +18,7 @@ from lab1 import experiments
 from lab1.config import RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.store import Store
-from lab1.training import engine, interruption, ray_engine
+from lab1.training import engine, interruption, ray_cluster, ray_engine
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.ray_engine import Needs, needs
 
@@ -121,7 +121,7 @@ def test_a_dead_address_is_told_at_once(store, make_spec):
 
 @needs_ray
 def test_an_address_where_something_else_listens_is_told_in_time(store, make_spec, monkeypatch):
-    monkeypatch.setattr(ray_engine, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(ray_cluster, "_CONNECT_SECONDS", 2.0)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -286,10 +286,10 @@ def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
     cluster, store, make_spec, monkeypatch
 ):
     options = replace(OPTIONS, ray_address=cluster.address)
-    monkeypatch.setattr(ray_engine, "_ANSWER_SECONDS", 60)
+    monkeypatch.setattr(ray_cluster, "_ANSWER_SECONDS", 60)
     with monkeypatch.context() as patch:
         # As if the driver had written its mark on a disk of its own.
-        patch.setattr(ray_engine, "write_text", lambda path, text: path.parent.mkdir(parents=True))
+        patch.setattr(ray_cluster, "write_text", lambda path, text: path.parent.mkdir(parents=True))
         with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train.*\n.*does not see"):
             ray_engine.train_all([make_spec()], options, store)
     folder = store.runs / "cifar10"
