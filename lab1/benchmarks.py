@@ -12,7 +12,7 @@ from statistics import mean, median
 from typing import Any
 
 from . import paths
-from .config import DATASETS
+from .datasets import DATASETS
 from .errors import RecordError
 
 #: What this version reads and writes.

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import benchmarks, experiments, parameters, profiles
-from .errors import ParameterError
+from .errors import MissingRunsError, ParameterError
 from .store import Record, Store
 
 if TYPE_CHECKING:
@@ -80,6 +80,25 @@ class OpenChapter:
         from .reporting import frames
 
         return frames.history(self.records)
+
+    @cached_property
+    def best(self) -> Record:
+        """The run with the best validation accuracy: chosen without a look at the test images."""
+        finished = [record for record in self.records if record.best_epoch is not None]
+        if not finished:
+            raise MissingRunsError(f"chapter {self.page.chapter}: every run diverged")
+
+        def accuracy(record: Record) -> float:
+            assert record.best_epoch is not None
+            # Without a validation split the training images must serve.
+            series = "validation_accuracy" if record.spec.training.validation_size else None
+            return record.history[series or "train_accuracy"][record.best_epoch - 1] or 0.0
+
+        return max(finished, key=accuracy)
+
+    def probe(self, record: Record, name: str) -> Mapping[str, Any]:
+        """What a probe found on a run, see :mod:`lab1.training.probes`; measured where missing."""
+        return experiments.ensure_probe(record, name)
 
     @cached_property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:

@@ -22,7 +22,7 @@ from .config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
 from .errors import MissingRunsError, ParameterError
 from .store import Record, Store
 
-#: What the chapters on perceptrons let a reader change; they show no training error of their own.
+#: What most chapters let a reader change; they show no training error in evaluation mode.
 _TRAINING_PARAMETERS = tuple(
     each.name for each in fields(TrainingConfig) if each.name != "train_evaluation_size"
 )
@@ -171,6 +171,30 @@ def ensure(
         _train(wanted, len(specs), options, store)
         records.update({spec: store.find(spec) for spec in wanted})
     return [record for spec in specs if (record := records[spec]) is not None]
+
+
+def ensure_probe(
+    record: Record, probe: str, options: RuntimeOptions | None = None, store: Store | None = None
+) -> Mapping[str, Any]:
+    """What ``probe`` found on a run, measured first where nobody has yet.
+
+    Raises :class:`~lab1.errors.MissingRunsError` where it must be measured and the weights, or
+    torch, are not here.
+    """
+    store = store or Store()
+    found = store.find_probe(record.spec, probe)
+    if found is None:
+        if importlib.util.find_spec("torch") is None:
+            raise MissingRunsError(
+                f"the probe {probe!r} of {record.spec.title} has no record, and torch is not "
+                "installed to measure it. Install the extra 'train': pip install -e '.[train]'"
+            )
+        from .training import probes
+
+        probes.measure(record.spec, probe, options or RuntimeOptions(), store)
+        found = store.find_probe(record.spec, probe)
+        assert found is not None
+    return found
 
 
 def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, store: Store) -> None:

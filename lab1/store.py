@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .config import DATASETS, RunSpec, hash_key
+from .config import RunSpec, hash_key
+from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError, StorageError
 
 try:  # POSIX; where there is none, two processes may train the same run, and one record wins.

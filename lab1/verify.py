@@ -7,7 +7,8 @@ import math
 from dataclasses import replace
 from itertools import zip_longest
 
-from .config import DATASETS, RuntimeOptions
+from .config import RuntimeOptions
+from .datasets import DATASETS
 from .store import HISTORY_FIELDS, Record
 
 #: What a machine's speed and memory decide, and not the training.

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lab1 import paths
-from lab1.config import DATASETS, FAMILY_FIELDS, ModelSpec, RunSpec, TrainingConfig
+from lab1.config import FAMILY_FIELDS, ModelSpec, RunSpec, TrainingConfig
+from lab1.datasets import DATASETS
 from lab1.store import Record, Store
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 
 import pytest
 
@@ -118,3 +119,14 @@ def test_what_is_no_benchmark_is_refused_by_name(benchmark, tmp_path, make, comp
     with pytest.raises(RecordError, match=complaint) as caught:
         benchmarks.read(path)
     assert str(path) in str(caught.value)
+
+
+def test_the_published_benchmarks_reach_their_aims():
+    """By the median of their rounds; and ours is slower than none of the others."""
+    published = benchmarks.published()
+    assert published
+    for name, each in published.items():
+        assert re.fullmatch(r"[0-9a-f]{40}", each["commit"]), name
+        for row in benchmarks.summary(each):
+            if not row["contender"].startswith("lab1"):
+                assert row["ratio"] >= (row["target"] or 1), (name, row)

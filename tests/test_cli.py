@@ -8,6 +8,7 @@ import yaml
 
 from lab1 import config, experiments, profiles, publish, site_builder
 from lab1.cli import main
+from lab1.datasets import DATASETS
 from lab1.parameters import PARAMETERS
 from lab1.store import Store, read_record
 
@@ -299,9 +300,7 @@ def genuine(planned, engine):
 
     def make(*arguments, **keywords):
         record = planned(*arguments, **keywords)
-        model = models.build(
-            record.spec.model, config.DATASETS[record.spec.dataset], record.spec.seed
-        )
+        model = models.build(record.spec.model, DATASETS[record.spec.dataset], record.spec.seed)
         return replace(record, parameters=models.count_parameters(model))
 
     return make

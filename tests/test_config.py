@@ -7,7 +7,6 @@ import pytest
 
 from lab1 import config, parameters
 from lab1.config import (
-    DATASETS,
     FAMILY_FIELDS,
     RECIPE,
     TWINS,
@@ -15,8 +14,8 @@ from lab1.config import (
     RunSpec,
     RuntimeOptions,
     TrainingConfig,
-    files_fingerprint,
 )
+from lab1.datasets import DATASETS, files_fingerprint
 from lab1.errors import ParameterError
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lab1 import experiments, paths, profiles
-from lab1.config import DATASETS
+from lab1.datasets import DATASETS
 from lab1.errors import Lab1Error, ParameterError
 
 GRID = {"dataset": "smoke-grey", "depth": [2], "seeds": [0], "width": 16, "validation_size": 500}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab1 import config, paths
-from lab1.config import DATASETS, RECIPE
+from lab1.config import RECIPE
+from lab1.datasets import DATASETS
 from lab1.errors import Lab1Error, RecordError
 from lab1.store import HISTORY_FIELDS, Store, _checksum, read_record, write_text
 

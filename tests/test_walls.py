@@ -58,7 +58,7 @@ print(json.dumps(problems))
 """
 
 #: What both halves may use.
-CORE = {"errors", "parameters", "paths", "config", "store"}
+CORE = {"errors", "parameters", "paths", "datasets", "config", "store"}
 
 #: The modules that start or exchange trainings, and then import the training half.  Not the
 #: publishing ones.
@@ -145,7 +145,16 @@ def test_the_wall_around_the_standard_library_holds(python):
 
 
 @pytest.mark.parametrize(
-    "name", ["lab1", "lab1.errors", "lab1.parameters", "lab1.paths", "lab1.config", "lab1.store"]
+    "name",
+    [
+        "lab1",
+        "lab1.errors",
+        "lab1.parameters",
+        "lab1.paths",
+        "lab1.datasets",
+        "lab1.config",
+        "lab1.store",
+    ],
 )
 def test_the_core_needs_the_standard_library_alone(python, name):
     code = HOOK + "forbid_all_but_the_standard_library()\n" + IMPORT_EACH

@@ -10,8 +10,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from ..config import DATASETS
 from . import theme, verdicts, words
+from .drawing import dataset_titles, in_percent, rounded, ticks
 from .figures import Figure
 from .statistics import summarize
 
@@ -42,7 +42,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.1))
     base = alt.Chart().encode(
         x=alt.X(
-            "epoch:Q", title="epoch", axis=alt.Axis(values=_ticks(table["epoch"].max()), format="d")
+            "epoch:Q", title="epoch", axis=alt.Axis(values=ticks(table["epoch"].max()), format="d")
         ),
         color=theme.family_colour(families),
         detail="split:N",
@@ -69,10 +69,10 @@ def loss_curves(history: pd.DataFrame) -> Figure:
         ],
     )
     chart = (
-        alt.layer(band, line, data=_rounded(table))
+        alt.layer(band, line, data=rounded(table))
         .properties(width=210, height=150)
         .facet(facet=alt.Facet("depth:O", title=words.depth_axis(families)), columns=3)
-        .properties(title=_dataset_titles(history))
+        .properties(title=dataset_titles(history))
         .add_params(pick)
     )
     training = table[table["split"] == "training"].sort_values("epoch")
@@ -89,11 +89,11 @@ def loss_curves(history: pd.DataFrame) -> Figure:
 
 def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
     """Test accuracy against depth, with intervals."""
-    table = _in_percent(summarize(verdicts.base_rate(runs), ["family", "depth"], "test_accuracy"))
+    table = in_percent(summarize(verdicts.base_rate(runs), ["family", "depth"], "test_accuracy"))
     depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
         table,
-        title=_dataset_titles(runs),
+        title=dataset_titles(runs),
         x=_log_x("depth", depth, table, format="d", values=True),
         y_title="test accuracy (%)",
         extra=[alt.Tooltip("depth:Q", title="depth")],
@@ -108,7 +108,7 @@ def time_by_depth(runs: pd.DataFrame) -> Figure:
     depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
         table,
-        title=_dataset_titles(runs),
+        title=dataset_titles(runs),
         x=alt.X(
             "depth:Q",
             title=depth,
@@ -125,10 +125,10 @@ def time_by_depth(runs: pd.DataFrame) -> Figure:
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     """Test accuracy against the number of parameters, with intervals."""
     base = verdicts.base_rate(runs)
-    table = _in_percent(summarize(base, ["family", "depth", "parameters"], "test_accuracy"))
+    table = in_percent(summarize(base, ["family", "depth", "parameters"], "test_accuracy"))
     chart = _with_intervals(
         table,
-        title=_dataset_titles(runs),
+        title=dataset_titles(runs),
         x=_log_x("parameters", "parameters", table, format="~s"),
         y_title="test accuracy (%)",
         extra=[
@@ -147,12 +147,12 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
     if not verdicts.swept_depths(runs):
         return verdicts.NOT_SWEPT
     swept = runs[runs["depth"].isin(verdicts.swept_depths(runs))]
-    table = _in_percent(
+    table = in_percent(
         summarize(swept, ["family", "depth", "learning_rate"], "validation_accuracy")
     )
     chart = _with_intervals(
         table,
-        title=_dataset_titles(runs),
+        title=dataset_titles(runs),
         x=_log_x("learning_rate", "learning rate", table, format="~g", values=True),
         y_title="validation accuracy (%)",
         extra=[
@@ -202,22 +202,11 @@ def _with_intervals(
     layers = [interval, points]
     if line:
         layers.insert(0, base.mark_line().encode(y=y))
-    chart = alt.layer(*layers, data=_rounded(table))
+    chart = alt.layer(*layers, data=rounded(table))
     if facet is None:
         return chart.properties(width=560, height=300, title=title).add_params(pick)
     facets = chart.properties(width=320, height=230).facet(facet=facet, columns=2)
     return facets.properties(title=title).add_params(pick)
-
-
-def _dataset_titles(frame: pd.DataFrame) -> str:
-    """What a chart is about: a result on a re-encoded copy must say so wherever it is shown."""
-    return ", ".join(sorted({DATASETS[name].title for name in frame["dataset"]}))
-
-
-def _ticks(last: int) -> list[int]:
-    """Four or five whole numbers up to ``last``."""
-    step = max(1, round(last / 4))
-    return list(range(step, last + 1, step))
 
 
 def _log_x(
@@ -229,21 +218,6 @@ def _log_x(
         axis["values"] = sorted(table[field].unique().tolist())
     scale = alt.Scale(type="log", nice=False, padding=20)
     return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
-
-
-def _in_percent(table: pd.DataFrame) -> pd.DataFrame:
-    scaled = table.copy()
-    columns = ["mean", "half_width", "low", "high"]
-    scaled[columns] = 100 * scaled[columns].astype(float)
-    return scaled
-
-
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Six significant digits: more than a pixel shows, and half the bytes on the page."""
-    rounded = table.copy()
-    for column in rounded.select_dtypes("float"):
-        rounded[column] = [float(f"{value:.6g}") for value in rounded[column]]
-    return rounded
 
 
 def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import DATASETS, hash_key
+from ..config import hash_key
+from ..datasets import DATASETS
 from ..store import HISTORY_FIELDS, Record
 
 #: What identifies a run in both frames.  ``group`` is shared by the seeds of one configuration.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..config import DATASETS
+from ..datasets import DATASETS
 from ..store import Record
 from . import charts, figures, frames, verdicts, words
 

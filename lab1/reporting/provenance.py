@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import DATASETS
+from ..datasets import DATASETS
 from ..store import Record
 from . import words
 from .frames import group_of

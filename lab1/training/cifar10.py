@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..config import Dataset
+from ..datasets import Dataset
 from ..errors import DataError
 from .images import ImageSet, LoadedData
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import paths
-from ..config import DATASETS, Dataset
+from ..datasets import DATASETS, Dataset
 from ..errors import DataError, ParameterError
 from . import seeds
 from .cifar10 import load_cifar10

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..config import Dataset, files_fingerprint
+from ..datasets import Dataset, files_fingerprint
 from ..errors import DataError
 from ..store import write_bytes
 from .images import ImageSet, LoadedData

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import Dataset
+from ..datasets import Dataset
 from ..errors import ParameterError
 
 

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..config import FAMILY_FIELDS, Dataset, ModelSpec
+from ..config import FAMILY_FIELDS, ModelSpec
+from ..datasets import Dataset
 from ..errors import ParameterError
 from . import seeds
 from .cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN

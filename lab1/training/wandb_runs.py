@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..config import DATASETS, RunSpec
+from ..config import RunSpec
+from ..datasets import DATASETS
 from ..errors import ParameterError, RecordError
 from ..store import EVALUATION_FIELDS, HISTORY_FIELDS, Record
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lab1 import benchmarks, cli
-from lab1.config import DATASETS
+from lab1.datasets import DATASETS
 from lab1.training import data
 from lab1.training.augmentation import Normalize
 from lab1.training.benchmark import contenders, measure, per_image

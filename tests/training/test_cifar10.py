@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision import datasets as torchvision_datasets
 
-from lab1.config import DATASETS
+from lab1.datasets import DATASETS
 from lab1.errors import DataError
 from lab1.training import data
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from lab1.config import DATASETS, TWINS, ModelSpec
+from lab1.config import TWINS, ModelSpec
+from lab1.datasets import DATASETS
 from lab1.errors import ParameterError
 from lab1.training.cnn import PaddedBlock, PlainNet, ResidualCNN, ResNet, SimpleCNN
 from lab1.training.models import build, count_parameters

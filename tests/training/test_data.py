@@ -9,8 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from lab1 import config
-from lab1.config import DATASETS, files_fingerprint
+from lab1.datasets import DATASETS, files_fingerprint
 from lab1.errors import DataError, ParameterError
 from lab1.training import data
 from lab1.training.data import ImageSet, split
@@ -53,7 +52,7 @@ def tiny(monkeypatch):
         files=FILES,
         fingerprint=files_fingerprint(FILES),
     )
-    monkeypatch.setitem(config.DATASETS, "mnist", declared)
+    monkeypatch.setitem(DATASETS, "mnist", declared)
     return declared
 
 

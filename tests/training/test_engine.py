@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lab1 import __version__, experiments
-from lab1.config import DATASETS, RuntimeOptions
+from lab1.config import RuntimeOptions
+from lab1.datasets import DATASETS
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.store import HISTORY_FIELDS
 from lab1.training import data, engine, models, origin

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lab1.config import Dataset
+from lab1.datasets import Dataset
 from lab1.errors import DataError
 from lab1.training import image_folder
 from lab1.training.image_folder import load_folder

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from lab1.config import DATASETS, RECIPE, ModelSpec
+from lab1.config import RECIPE, ModelSpec
+from lab1.datasets import DATASETS
 from lab1.errors import ParameterError
 from lab1.parameters import PARAMETERS
 from lab1.training.cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN

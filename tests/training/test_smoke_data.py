@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lab1.config import DATASETS
+from lab1.datasets import DATASETS
 from lab1.training import data
 from lab1.training.smoke_data import smoke_images
 

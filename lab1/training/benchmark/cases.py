@@ -12,7 +12,8 @@ from torch import nn, optim
 from torch.optim import lr_scheduler
 
 from ... import paths
-from ...config import DATASETS, ModelSpec, TrainingConfig
+from ...config import ModelSpec, TrainingConfig
+from ...datasets import DATASETS
 from ...errors import DataError
 from .. import data, models, seeds
 from ..images import ImageSet, LoadedData

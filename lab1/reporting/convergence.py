@@ -1,0 +1,123 @@
+"""How fast a training converges: validation accuracy by epoch, and what it takes to reach a level.
+
+Each function takes the frame of :func:`lab1.reporting.frames.history`.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from . import theme, words
+from .drawing import dataset_titles, in_percent, rounded, ticks
+from .figures import Figure
+from .statistics import summarize
+from .verdicts import Verdict
+
+#: The accuracies, in percent, whose reaching is timed; those that no run reached are left out.
+LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)
+
+
+def validation_curves(history: pd.DataFrame) -> Figure:
+    """Validation accuracy against epochs, one panel per depth."""
+    table = in_percent(
+        summarize(
+            history.dropna(subset=["validation_accuracy"]),
+            ["family", "depth", "epoch"],
+            "validation_accuracy",
+        )
+    )
+    # A mean is drawn as far as all seeds were trained, so that it is always over the same runs.
+    table = table[table["n"] == table.groupby(["family", "depth"])["n"].transform("max")]
+    last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
+    ends = [f"{r['family']} {r['depth']}: {r['mean']:.2f} %" for r in last.to_dict("records")]
+    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks(table["epoch"].max())))
+    return Figure(
+        _panels(table, x, "validation accuracy (%)", "epoch", dataset_titles(history)),
+        table,
+        "Validation accuracy by epoch, a panel per depth. At the end: " + "; ".join(ends) + ".",
+    )
+
+
+def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
+    """How many epochs it takes until the validation accuracy first reaches each level."""
+    return _to_accuracy(history, "epoch", "epochs")
+
+
+def seconds_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
+    """How many seconds of training, validation included, it takes to reach each level."""
+    return _to_accuracy(history, "elapsed", "seconds")
+
+
+def first_reached(history: pd.DataFrame) -> pd.DataFrame:
+    """One row per run and level that it reached: ``level`` in percent, ``epoch``, ``elapsed``.
+
+    ``elapsed`` is the wall-clock time in seconds from the start to the end of that epoch.
+    """
+    ordered = history.sort_values(["key", "epoch"])
+    ordered = ordered.assign(elapsed=ordered.groupby("key")["seconds"].cumsum())
+    parts = []
+    for level in LEVELS:
+        reached = ordered[ordered["validation_accuracy"] >= level / 100]
+        parts.append(reached.drop_duplicates("key", keep="first").assign(level=level))
+    return pd.concat(parts)
+
+
+def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdict:
+    reached = first_reached(history)
+    if reached.empty:
+        return Verdict(f"No run reached a validation accuracy of {LEVELS[0]} %.")
+    table = summarize(reached, ["family", "depth", "level"], value)
+    # Where only some seeds reached a level, their mean would favour the lucky ones.
+    runs = history.groupby(["family", "depth"])["key"].nunique().rename("runs").reset_index()
+    table = table.merge(runs)
+    table = table[table["n"] == table["runs"]].drop(columns="runs")
+    if table.empty:
+        return Verdict(f"No level was reached by all seeds of a network ({LEVELS[0]} % or more).")
+    top = table.sort_values("level").drop_duplicates(["family", "depth"], keep="last")
+    ends = [
+        f"{r['family']} {r['depth']}: {r['mean']:.3g} to {r['level']} %"
+        for r in top.to_dict("records")
+    ]
+    x = alt.X("level:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, padding=8))
+    return Figure(
+        _panels(table, x, unit, "level", dataset_titles(history)),
+        table,
+        f"{unit.capitalize()} until the validation accuracy first reaches a level, a panel per "
+        "depth. For the highest level: " + "; ".join(ends) + ".",
+    )
+
+
+def _panels(table: pd.DataFrame, x: alt.X, y_title: str, by: str, title: str) -> alt.FacetChart:
+    """Lines with bands by family, a panel per depth; a family is picked out in the legend."""
+    families = list(table["family"].unique())
+    pick = alt.selection_point(fields=["family"], bind="legend")
+    scale = alt.Scale(zero=False)
+    base = alt.Chart().encode(
+        x=x,
+        color=theme.family_colour(families),
+        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
+    )
+    band = base.mark_area().encode(
+        y=alt.Y("low:Q", title=y_title, scale=scale),
+        y2="high:Q",
+        opacity=alt.when(pick).then(alt.value(0.2)).otherwise(alt.value(0.03)),
+    )
+    line = base.mark_line(point=alt.OverlayMarkDef(size=16)).encode(
+        y=alt.Y("mean:Q", title=y_title, scale=scale),
+        tooltip=[
+            alt.Tooltip("family:N", title="model"),
+            alt.Tooltip("depth:O", title="depth"),
+            alt.Tooltip(f"{by}:Q", title=str(x.title)),
+            alt.Tooltip("mean:Q", title=y_title, format=".2f"),
+            alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
+            alt.Tooltip("n:Q", title="seeds"),
+        ],
+    )
+    return (
+        alt.layer(band, line, data=rounded(table))
+        .properties(width=210, height=170)
+        .facet(facet=alt.Facet("depth:O", title=words.depth_axis(families)), columns=3)
+        .properties(title=title)
+        .add_params(pick)
+    )

@@ -1,0 +1,34 @@
+"""What the modules that draw share."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..datasets import DATASETS
+
+
+def dataset_titles(frame: pd.DataFrame) -> str:
+    """What a chart is about: a result on a re-encoded copy must say so wherever it is shown."""
+    return ", ".join(sorted({DATASETS[name].title for name in frame["dataset"]}))
+
+
+def ticks(last: int) -> list[int]:
+    """Four or five whole numbers up to ``last``."""
+    step = max(1, round(last / 4))
+    return list(range(step, last + 1, step))
+
+
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary of fractions as one of percentages."""
+    scaled = table.copy()
+    columns = ["mean", "half_width", "low", "high"]
+    scaled[columns] = 100 * scaled[columns].astype(float)
+    return scaled
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Six significant digits: more than a pixel shows, and half the bytes on the page."""
+    result = table.copy()
+    for column in result.select_dtypes("float"):
+        result[column] = [float(f"{value:.6g}") for value in result[column]]
+    return result

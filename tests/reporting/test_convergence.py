@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import pytest
+
+from lab1.reporting import convergence, frames
+from lab1.reporting.verdicts import Verdict
+
+
+@pytest.fixture
+def make_history(make_record):
+    """The frame of runs with the given validation accuracies by epoch; an epoch takes 2 s."""
+
+    def make(curves, dataset="cifar10-jpeg"):
+        records = []
+        for (family, depth, seed), accuracies in curves.items():
+            record = make_record(family, depth, seed, dataset=dataset)
+            series = {
+                name: [values[0]] * len(accuracies) for name, values in record.history.items()
+            }
+            series |= {
+                "validation_accuracy": list(accuracies),
+                "seconds": [2.0] * len(accuracies),
+            }
+            records.append(replace(record, history=series, best_epoch=len(accuracies)))
+        return frames.history(records)
+
+    return make
+
+
+def curves(*accuracies, family="SimpleCNN", depth=2):
+    return {(family, depth, seed): own for seed, own in enumerate(accuracies)}
+
+
+def test_a_level_is_reached_at_the_first_epoch_that_has_it(make_history):
+    reached = convergence.first_reached(make_history(curves([0.25, 0.55, 0.45, 0.62]))).set_index(
+        "level"
+    )
+    assert reached["epoch"].to_dict() == {30: 2, 40: 2, 50: 2, 60: 4}
+    assert reached["elapsed"].to_dict() == {30: 4.0, 40: 4.0, 50: 4.0, 60: 8.0}
+
+
+def test_exactly_the_level_counts(make_history):
+    reached = convergence.first_reached(make_history(curves([0.3])))
+    assert list(reached["level"]) == [30]
+
+
+def test_a_level_that_some_seed_missed_is_left_out(make_history):
+    """The mean over the seeds that made it would favour the lucky ones."""
+    history = make_history(curves([0.35, 0.45], [0.31, 0.39], [0.2, 0.41]))
+    table = convergence.epochs_to_accuracy(history).data
+    assert list(table["level"]) == [30]
+    assert table["mean"].tolist() == [pytest.approx(4 / 3)]
+    assert table["n"].tolist() == [3]
+
+
+def test_seconds_are_those_of_the_epochs_so_far(make_history):
+    history = make_history(curves([0.1, 0.35]))
+    assert convergence.seconds_to_accuracy(history).data["mean"].tolist() == [4.0]
+
+
+def test_families_keep_their_own_times(make_history):
+    history = make_history(curves([0.1, 0.35]) | curves([0.35, 0.45], family="ResidualCNN"))
+    figure = convergence.epochs_to_accuracy(history)
+    table = figure.data.set_index(["family", "level"])["mean"]
+    assert table.to_dict() == {
+        ("ResidualCNN", 30): 1,
+        ("ResidualCNN", 40): 2,
+        ("SimpleCNN", 30): 2,
+    }
+    assert "ResidualCNN 2: 2 to 40 %" in figure.alt
+
+
+@pytest.mark.parametrize("show", [convergence.epochs_to_accuracy, convergence.seconds_to_accuracy])
+def test_where_nothing_was_reached_the_page_says_so(make_history, show):
+    assert isinstance(show(make_history(curves([0.1, 0.2]))), Verdict)
+    assert "all seeds" in str(show(make_history(curves([0.35], [0.1]))))
+
+
+def test_curves_are_drawn_as_far_as_all_seeds_went(make_history):
+    history = make_history(curves([0.3, 0.4, 0.5], [0.3, 0.5]))
+    table = convergence.validation_curves(history).data
+    assert table["epoch"].tolist() == [1, 2]
+    assert table["mean"].tolist() == pytest.approx([30, 45])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        convergence.validation_curves,
+        convergence.epochs_to_accuracy,
+        convergence.seconds_to_accuracy,
+    ],
+)
+def test_charts_name_the_data_and_the_unit_of_depth(make_history, draw):
+    history = make_history(
+        curves(*[[0.35, 0.45]] * 3) | curves(*[[0.45, 0.55]] * 3, family="ResidualCNN")
+    )
+    figure = draw(history)
+    spec = figure.chart.to_dict(validate=True)
+    assert spec["title"] == "CIFAR-10 (JPEG copy)"
+    assert spec["facet"]["title"] == "stages"
+    svg = figure.parts()["svg"]
+    assert ">SimpleCNN<" in svg and ">ResidualCNN<" in svg
