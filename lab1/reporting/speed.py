@@ -74,7 +74,7 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         ],
     )
     one = alt.Chart().mark_rule(strokeDash=[4, 4], color="#8a8a8a").encode(x=alt.datum(1))
-    facets = ["case", "hardware"] if table["hardware"].nunique() > 1 else ["case"]
+    facets = ["case", "dataset"] + ["hardware"] * (table["hardware"].nunique() > 1)
     table["panel"] = table[facets].agg(", ".join, axis=1)
     chart = (
         alt.layer(one, spread, marks, data=table)

@@ -88,7 +88,7 @@ def test_the_chart_shows_the_others_with_their_spread(published):
     assert rows.loc["reference loop", "ratio"] == 3
     lightning = rows.loc["PyTorch Lightning", ["minimum", "ratio", "maximum"]]
     assert list(lightning) == pytest.approx([2, 2.2, 2.4])
-    assert "ResNet-20: 3.00 times as fast as reference loop" in figure.alt
+    assert "ResNet-20, CIFAR-10 (JPEG copy): 3.00 times as fast as reference loop" in figure.alt
     assert "<svg" in figure.parts()["svg"]
 
 
