@@ -341,3 +341,32 @@ def test_without_a_like_there_is_no_estimate(make_record, make_spec):
 )
 def test_a_duration_reads_well(seconds, words):
     assert duration(seconds) == words
+
+
+# Probes
+
+
+def test_a_probe_that_was_measured_is_read_without_torch(store, make_record, monkeypatch):
+    record = make_record()
+    store.write_probe(record.spec, "confusion", {"counts": [[1]]})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert experiments.ensure_probe(record, "confusion", store=store) == {"counts": [[1]]}
+    with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP depth 2.*'train'"):
+        experiments.ensure_probe(record, "hardest", store=store)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra 'train'")
+def test_a_missing_probe_is_measured_once(store, make_record, monkeypatch):
+    from lab1.training import probes
+
+    measured = []
+
+    def measure(spec, probe, options, store):
+        measured.append(probe)
+        store.write_probe(spec, probe, {"n": len(measured)})
+
+    monkeypatch.setattr(probes, "measure", measure)
+    record = make_record()
+    for _ in range(2):
+        assert experiments.ensure_probe(record, "confusion", store=store) == {"n": 1}
+    assert measured == ["confusion"]

@@ -1,0 +1,43 @@
+import pytest
+
+from lab1 import profiles
+from lab1.chapter import OpenChapter
+from lab1.errors import MissingRunsError
+
+
+@pytest.fixture
+def chapter(make_record):
+    """An opened chapter with records of given validation accuracies (the last of three epochs)."""
+
+    def make(*accuracies, **overrides):
+        opened = OpenChapter(profiles.Page("1_1", "1_1", "report", {}))
+        opened.records = [
+            make_record(seed=seed, accuracy=accuracy, **overrides)
+            for seed, accuracy in enumerate(accuracies)
+        ]
+        return opened
+
+    return make
+
+
+def test_the_best_run_is_chosen_on_validation(chapter, make_record):
+    assert chapter(0.8, 0.9, 0.7).best.spec.seed == 1
+    # A better test score does not count.
+    opened = chapter(0.8, 0.9)
+    opened.records[0].test["accuracy"] = 0.99
+    assert opened.best.spec.seed == 1
+
+
+def test_the_best_epoch_counts_and_not_the_last(chapter):
+    opened = chapter(0.8, 0.9)
+    object.__setattr__(opened.records[1], "best_epoch", 1)
+    assert opened.best.spec.seed == 0
+
+
+def test_without_validation_the_training_images_choose(chapter):
+    assert chapter(0.8, 0.9, 0.7, validation_size=0).best.spec.seed == 1
+
+
+def test_where_no_epoch_was_any_good_there_is_no_best_run(chapter):
+    with pytest.raises(MissingRunsError, match="chapter 1_1: every run diverged"):
+        assert chapter(0.8, best_epoch=None).best
