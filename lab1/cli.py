@@ -59,7 +59,10 @@ def _run(options: argparse.Namespace) -> int:
         ray_address=options.address,
         report_to=options.report_to,
     )
-    experiments.ensure(specs, runtime, store)
+    for record in experiments.ensure(specs, runtime, store):
+        if record.stopped != "diverged":  # its weights prove nothing
+            for probe in experiments.chapter(options.chapter).probes:
+                experiments.ensure_probe(record, probe, runtime, store)
     return 0
 
 

@@ -33,14 +33,16 @@ class Chapter:
     """A chapter's parameters and how they become runs.
 
     ``required`` parameters must come from the profile or the reader; ``optional`` ones have a
-    default in :mod:`lab1.config` or mean "none".  ``reads_benchmarks`` says that the chapter shows
-    :func:`lab1.benchmarks.published`.
+    default in :mod:`lab1.config` or mean "none".  ``probes`` are measured on every run, so that the
+    chapter can show any of them where the weights are not.  ``reads_benchmarks`` says that the
+    chapter shows :func:`lab1.benchmarks.published`.
     """
 
     planner: Callable[..., list[RunSpec]]
     required: tuple[str, ...]
     optional: tuple[str, ...]
     reads_benchmarks: bool = False
+    probes: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -102,9 +104,34 @@ def _mlp_chapter(*families: str) -> Chapter:
     )
 
 
+def _cnn_runs(
+    families: Sequence[str],
+    *,
+    dataset: str,
+    depth: Sequence[int],
+    seeds: Sequence[int],
+    channels: int | None = None,
+    **training: Any,
+) -> list[RunSpec]:
+    """The grid of families and depths, seed by seed, so that a partial one has whole seeds."""
+    config = TrainingConfig(**training)
+    return [
+        RunSpec(ModelSpec(family, layers, channels=channels), dataset, config, seed)
+        for seed in seeds
+        for layers in depth
+        for family in families
+    ]
+
+
 CHAPTERS: Mapping[str, Chapter] = {
     "1_1": _mlp_chapter("MLP"),
     "1_2": _mlp_chapter("MLP", "ResidualMLP"),
+    "1_3": Chapter(
+        planner=partial(_cnn_runs, ("SimpleCNN", "ResidualCNN")),
+        required=("dataset", "depth", "seeds", "channels"),
+        optional=_TRAINING_PARAMETERS,
+        probes=("confusion", "hardest"),
+    ),
     # No runs: how fast they are made.
     "performance": Chapter(planner=list, required=(), optional=(), reads_benchmarks=True),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from . import benchmarks, experiments, exports, paths, profiles
+from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
 from .profiles import Page
 from .store import Record, Store, write_if_changed
@@ -36,6 +38,8 @@ from .store import Record, Store, write_if_changed
 REPORT = "report"
 
 _SITE = Path(__file__).parent / "site"
+
+_CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,13 @@ def _parameterized(
     notebook.metadata = _metadata()
     if page.variant:
         notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
+    if "dataset" in page.parameters:
+        # A caption that writes {dataset} says what its page really shows.
+        title = DATASETS[page.parameters["dataset"]].title
+        for cell in notebook.cells:
+            cell.source = _CAPTION.sub(
+                lambda caption: caption[0].replace("{dataset}", title), cell.source
+            )
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
         cell.metadata.pop("papermill", None)

@@ -538,9 +538,31 @@ def test_a_missing_package_is_told_with_its_extra(home, refused, monkeypatch, mo
 @pytest.mark.parametrize(("arguments", "place"), [((), None), (("--report-to", "wandb"), "wandb")])
 def test_run_hands_on_where_to_report(home, lab1, monkeypatch, arguments, place):
     asked = []
-    monkeypatch.setattr(experiments, "ensure", lambda specs, options, store: asked.append(options))
+
+    def ensure(specs, options, store):
+        asked.append(options)
+        return []
+
+    monkeypatch.setattr(experiments, "ensure", ensure)
     assert lab1("run", "1_1", *arguments)[0] == 0
     assert [options.report_to for options in asked] == [place]
+
+
+def test_run_measures_the_chapters_probes_on_every_run_that_finished(
+    laboratory, lab1, monkeypatch, make_record
+):
+    cnn = {"dataset": "smoke-colour", "depth": 2, "seeds": 0, "channels": 8}
+    write_profile(laboratory, {"1_3": {**cnn, "validation_size": 500}})
+    records = [make_record(seed=0), make_record(seed=1, stopped="diverged")]
+    monkeypatch.setattr(experiments, "ensure", lambda specs, options, store: records)
+    measured = []
+    monkeypatch.setattr(
+        experiments,
+        "ensure_probe",
+        lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
+    )
+    assert lab1("run", "1_3")[0] == 0
+    assert measured == [(0, "confusion"), (0, "hardest")]
 
 
 def test_run_refuses_to_report_elsewhere(home, refused):

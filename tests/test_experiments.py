@@ -112,7 +112,9 @@ def test_texts_plan_what_the_values_do():
     assert plan("1_1", **texts, depth="2,8", seeds="[0, 1]", patience="none") == plan("1_1", **GRID)
 
 
-@pytest.mark.parametrize("chapter", [name for name in CHAPTERS if CHAPTERS[name].parameters])
+@pytest.mark.parametrize(
+    "chapter", [name for name in CHAPTERS if "width" in CHAPTERS[name].required]
+)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -341,6 +343,47 @@ def test_without_a_like_there_is_no_estimate(make_record, make_spec):
 )
 def test_a_duration_reads_well(seconds, words):
     assert duration(seconds) == words
+
+
+# Convolutional networks
+
+CNN = {
+    "dataset": "smoke-colour",
+    "depth": [2, 3],
+    "seeds": [0, 1],
+    "channels": 8,
+    "validation_size": 500,
+}
+
+
+def test_the_convolutional_chapter_plans_whole_seeds(make_spec):
+    """Both families at every depth before the next seed, so that a partial grid is of use."""
+    specs = plan("1_3", **CNN, epochs=3)
+    assert [(each.seed, each.model.depth, each.model.family) for each in specs] == [
+        (seed, depth, family)
+        for seed in (0, 1)
+        for depth in (2, 3)
+        for family in ("SimpleCNN", "ResidualCNN")
+    ]
+    assert {(each.model.channels, each.dataset, each.training.epochs) for each in specs} == {
+        (8, "smoke-colour", 3)
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"depth": 6}, ("depth = 6", "from 1 to 5 stages")),
+        ({"channels": 0}, ("channels = 0", "an integer from 1")),
+        ({"width": 16}, ("unknown parameter 'width'", "channels")),
+        ({"validation_size": 3991}, ("validation_size = 3991", "from 0 to 3990")),
+    ],
+)
+def test_what_the_convolutional_chapter_refuses(change, words):
+    with pytest.raises(ParameterError) as caught:
+        plan("1_3", **{**CNN, **change})
+    for each in ("chapter 1_3", *words):
+        assert each in str(caught.value)
 
 
 # Probes

@@ -81,9 +81,8 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     return Figure(
         chart,
         table,
-        "Training and validation loss by epoch, a panel per depth. Training loss at the end: "
-        + "; ".join(ends)
-        + ".",
+        f"Training and validation loss on {dataset_titles(history)} by epoch, a panel per depth. "
+        "Training loss at the end: " + "; ".join(ends) + ".",
     )
 
 
@@ -99,7 +98,7 @@ def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
         extra=[alt.Tooltip("depth:Q", title="depth")],
         line=True,
     )
-    return Figure(chart, table, _alt(f"Test accuracy by {depth}", table, "depth", " %"))
+    return Figure(chart, table, _alt(f"Test accuracy{_on(runs)} by {depth}", table, "depth", " %"))
 
 
 def time_by_depth(runs: pd.DataFrame) -> Figure:
@@ -119,7 +118,7 @@ def time_by_depth(runs: pd.DataFrame) -> Figure:
         line=True,
         zero=True,
     )
-    return Figure(chart, table, _alt(f"Training time by {depth}", table, "depth", " s"))
+    return Figure(chart, table, _alt(f"Training time{_on(runs)} by {depth}", table, "depth", " s"))
 
 
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
@@ -136,7 +135,9 @@ def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
             alt.Tooltip("parameters:Q", title="parameters", format=","),
         ],
     )
-    return Figure(chart, table, _alt("Test accuracy by parameters", table, "parameters", " %"))
+    return Figure(
+        chart, table, _alt(f"Test accuracy{_on(runs)} by parameters", table, "parameters", " %")
+    )
 
 
 def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
@@ -163,7 +164,9 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
         facet=alt.Facet("depth:O", title=words.depth_axis(list(swept["family"].unique()))),
     )
     return Figure(
-        chart, table, _alt("Validation accuracy by learning rate", table, "learning_rate", " %")
+        chart,
+        table,
+        _alt(f"Validation accuracy{_on(runs)} by learning rate", table, "learning_rate", " %"),
     )
 
 
@@ -218,6 +221,10 @@ def _log_x(
         axis["values"] = sorted(table[field].unique().tolist())
     scale = alt.Scale(type="log", nice=False, padding=20)
     return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
+
+
+def _on(runs: pd.DataFrame) -> str:
+    return f" on {dataset_titles(runs)}"
 
 
 def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:

@@ -35,7 +35,8 @@ def validation_curves(history: pd.DataFrame) -> Figure:
     return Figure(
         _panels(table, x, "validation accuracy (%)", "epoch", dataset_titles(history)),
         table,
-        "Validation accuracy by epoch, a panel per depth. At the end: " + "; ".join(ends) + ".",
+        f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At the "
+        "end: " + "; ".join(ends) + ".",
     )
 
 
@@ -83,8 +84,8 @@ def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdi
     return Figure(
         _panels(table, x, unit, "level", dataset_titles(history)),
         table,
-        f"{unit.capitalize()} until the validation accuracy first reaches a level, a panel per "
-        "depth. For the highest level: " + "; ".join(ends) + ".",
+        f"{unit.capitalize()} until the validation accuracy on {dataset_titles(history)} first "
+        "reaches a level, a panel per depth. For the highest level: " + "; ".join(ends) + ".",
     )
 
 

@@ -20,8 +20,12 @@ CHAPTERS = ROOT / "chapters"
 NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 
 #: What a cell calls to show a chart, and to show a table.
-CHART = re.compile(r"^(charts\.\w+|speed\.ratios)\(", re.MULTILINE)
-TABLE = re.compile(r"^(tables\.\w+|speed\.table|chapter\.provenance)\(", re.MULTILINE)
+CHART = re.compile(
+    r"^((charts|convergence)\.\w+|speed\.ratios|probed\.(confusion|class_accuracy))\(", re.MULTILINE
+)
+TABLE = re.compile(
+    r"^(tables\.\w+|speed\.table|probed\.hardest|chapter\.provenance)\(", re.MULTILINE
+)
 
 #: Where a section is called so, its numbers are of the method or of the reader's own doing.
 ABOUT_NO_RESULT = re.compile("method|expect|exercises", re.IGNORECASE)
@@ -133,8 +137,12 @@ def test_a_chapter_opens_itself(name):
     assert calls == [f'chapter = open_chapter("{name}", globals())']
 
 
-#: The data sets that chapters 1.1 and 1.2 name beside their parameter.
-DATASETS_OF_MLP = {"mnist", "smoke-grey", "smoke-colour"}
+#: The data sets that a chapter names beside its parameter: those that suit its models.
+SUITABLE = {
+    "1_1": {"mnist", "smoke-grey", "smoke-colour"},
+    "1_2": {"mnist", "smoke-grey", "smoke-colour"},
+    "1_3": {"cifar10", "cifar10-jpeg", "smoke-colour"},
+}
 
 
 @every_chapter_of_runs
@@ -146,9 +154,9 @@ def test_the_choices_named_beside_a_parameter_are_allowed(name):
         if match := re.match(r"(\w+) = None  # (.*)", line):
             declared = PARAMETERS[match[1]].choices
             named = re.findall(r"[a-z][\w-]*", match[2])
-            if match[1] == "dataset":  # a chapter names those that suit its models
-                assert set(declared) >= DATASETS_OF_MLP
-                assert set(named) - {"or", "the", "built-in"} == DATASETS_OF_MLP
+            if match[1] == "dataset":
+                assert set(declared) >= SUITABLE[name]
+                assert set(named) - {"or", "the", "built-in"} == SUITABLE[name]
             elif declared and declared[0] in named:
                 assert set(declared) <= set(named)
 
@@ -328,7 +336,6 @@ def runs_dir(tmp_path):
         ("learning_rate", math.nan, "a number above 0 to 100"),
         ("learning_rate", math.inf, "a number above 0 to 100"),
         ("learning_rate", "fast", "a number above 0 to 100"),
-        ("dropout_rate", 1, "below 1"),
         ("optimizer", "lion", "adam, sgd"),
         ("dataset", "imagenet", "mnist"),
         ("patience", 0, "an integer from 1 to 10000, or none"),
@@ -376,6 +383,12 @@ def test_a_chapter_without_a_profile_is_refused(name, runs_dir):
         open_chapter(name, {"depth": 4})
 
 
+@pytest.mark.parametrize("name", ["1_1", "1_2"])
+def test_a_dropout_rate_of_one_is_refused(name, runs_dir):
+    with pytest.raises(ParameterError, match=f"chapter {name}.*dropout_rate.*below 1"):
+        open_chapter(name, {**BASE, "dropout_rate": 1})
+
+
 def test_an_unknown_chapter_is_refused(runs_dir):
     with pytest.raises(ParameterError, match=r"'9_9' is not allowed; allowed: 1_1, 1_2"):
         open_chapter("9_9", BASE)
@@ -399,7 +412,7 @@ def test_parameters_change_the_plan(name, runs_dir):
     }
 
 
-@every_chapter_of_runs
+@pytest.mark.parametrize("name", ["1_1", "1_2"])
 @pytest.mark.parametrize("word", ["none", "None", "off"])
 def test_the_word_none_switches_a_value_of_the_profile_off(name, word, runs_dir):
     page = open_chapter(name, {"profile": "report", "patience": word, "sweep_depth": word}).page

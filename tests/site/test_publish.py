@@ -156,6 +156,22 @@ def executions(monkeypatch):
     return pages
 
 
+def test_a_caption_names_the_data_set_of_its_page(home, store):
+    """The chapter cannot know it, and a result on re-encoded images must say so."""
+    notebook = nbformat.v4.new_notebook(metadata=publish._metadata())
+    for source in (
+        "---\ntitle: T\n---",
+        "dataset = None",
+        '#| fig-cap: "Accuracy on {dataset}."\n\nshow("{dataset}")',
+    ):
+        tags = ["parameters"] if source.startswith("dataset") else []
+        notebook.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": tags}))
+    page = profiles.Page("1_3", "1_3", "report", {"dataset": "cifar10-jpeg"})
+    prepared = publish._parameterized(notebook, page, [], store)
+    expected = '#| fig-cap: "Accuracy on CIFAR-10 (JPEG copy)."\n\nshow("{dataset}")'
+    assert prepared.cells[-1].source == expected
+
+
 # What is published
 
 
@@ -510,15 +526,27 @@ def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
     records = [make_record(seed=seed) for seed in range(2)]
     for record in records:
         store.write(record)
-    digests = [publish.records_digest(records, store)]
-    assert publish.records_digest(records, store) == digests[0]
-    digests.append(publish.records_digest(records[:1], store))
+    page = profiles.Page("1_1", "1_1", "report", {})
+    digests = [publish.records_digest(page, records, store)]
+    assert publish.records_digest(page, records, store) == digests[0]
+    digests.append(publish.records_digest(page, records[:1], store))
     changed = replace(records[1], seconds=9.0)
     path = store.write(changed)
-    digests.append(publish.records_digest([records[0], changed], store))
+    digests.append(publish.records_digest(page, [records[0], changed], store))
     store.promote(read_record(path))  # the page links to it from now on
-    digests.append(publish.records_digest([records[0], changed], store))
+    digests.append(publish.records_digest(page, [records[0], changed], store))
     assert len(set(digests)) == 4
+
+
+def test_the_digest_of_the_performance_page_is_that_of_the_benchmarks(store, monkeypatch):
+    published = {}
+    monkeypatch.setattr(publish.benchmarks, "published", lambda: published)
+    pages = [profiles.Page(name, name, "report", {}) for name in ("performance", "1_1")]
+    before = [publish.records_digest(page, [], store) for page in pages]
+    published["cpu"] = {"schema": 1}
+    after = [publish.records_digest(page, [], store) for page in pages]
+    assert before[0] != after[0]
+    assert before[1] == after[1]
 
 
 def figure_notebook(source="#| label: fig-one\nx", **parts):
