@@ -40,13 +40,14 @@ def git(folder, *arguments):
 
 
 def copy_project(target):
-    """What a reader would clone, without the published records; a repository of its own."""
+    """What a reader would clone, without the published runs; a repository of its own."""
     try:
         listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     except AssertionError:
         pytest.skip("not a git checkout, so there is no list of the project's files")
     for name in filter(None, listed.split("\0")):
-        if not name.startswith(("results/", "tests/")) and (ROOT / name).is_file():
+        is_run = name.startswith("results/") and not name.startswith("results/benchmarks/")
+        if not is_run and not name.startswith("tests/") and (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target / name)
     git(target, "init", "--quiet")
