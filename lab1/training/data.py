@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,12 @@ def load(name: str, data_dir: str | None = None) -> LoadedData:
     if name == "cifar10":
         return load_cifar10(declared, root)
     return load_folder(declared, root / "cifar10")
+
+
+@lru_cache(maxsize=2)
+def load_once(name: str, data_dir: str | None = None) -> LoadedData:
+    """Like :func:`load`, but a grid of runs on the same data reads them once."""
+    return load(name, data_dir)
 
 
 def split(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:

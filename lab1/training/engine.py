@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from pathlib import Path
 
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
@@ -16,7 +15,6 @@ from . import data, distributed, models, origin, tracking
 from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .checkpoint import Checkpointer
-from .images import LoadedData
 from .tracking import Tracker
 from .trainer import StreamlinedTrainer
 
@@ -44,7 +42,7 @@ def _train_run(
     spec: RunSpec, options: RuntimeOptions, store: Store | None, tracker: Tracker | None
 ) -> Record:
     started = origin.now()
-    loaded = _load(spec.dataset, options.data_dir)
+    loaded = data.load_once(spec.dataset, options.data_dir)
     train, validation = data.split(loaded.train, spec.training.validation_size, spec.seed)
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
@@ -143,14 +141,9 @@ def _checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Check
     return Checkpointer(folder / "checkpoint.pt", spec.key, options.checkpoint_seconds)
 
 
-@lru_cache(maxsize=2)
-def _load(name: str, data_dir: str | None) -> LoadedData:
-    return data.load(name, data_dir)
-
-
 def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
     """Raises now what every run would raise: an absent device or package, missing or wrong data."""
     tracking.check(options)
     devices.resolve(options.device)
     for name in dict.fromkeys(spec.dataset for spec in specs):
-        _load(name, options.data_dir)
+        data.load_once(name, options.data_dir)

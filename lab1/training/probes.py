@@ -9,7 +9,6 @@ import base64
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -50,16 +49,11 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
             "measured on them; train the run again with save_weights, or measure it where it was "
             "trained"
         )
-    loaded = _load(spec.dataset, options.data_dir)
+    loaded = data.load_once(spec.dataset, options.data_dir)
     model = models.build(spec.model, loaded.declared, spec.seed)
     model.load_state_dict(load_weights(path))
     model = model.to(devices.resolve(options.device)).eval()
     store.write_probe(spec, probe, PROBES[probe](model, spec, loaded))
-
-
-@lru_cache(maxsize=2)
-def _load(name: str, data_dir: str | None) -> LoadedData:
-    return data.load(name, data_dir)
 
 
 def confusion(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
