@@ -24,7 +24,7 @@ preview: $(VENV)/.installed-site ## the same without looking for Quarto
 test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
 	python -m pytest --nbval-lax tests chapters
 
-fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in under a minute
+fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in about a minute
 	python -m pytest -q -m "not slow" tests
 
 check: $(VENV)/.installed-all ## style, format and types; chapters must be without outputs
