@@ -46,10 +46,11 @@ $(BIN)/python:
 	  { echo "lab1 needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Enough for the site: no torch. The versions are those of requirements.txt.
+# Enough for the site: no torch. The versions are those of requirements.txt, where a package with an
+# extra stands as name[extra], which pip refuses in a list of constraints.
 $(VENV)/.installed-site: pyproject.toml requirements.txt | $(BIN)/python
 	@echo "installing what the site needs into $(VENV) (about a minute)"
-	@grep '==' requirements.txt > $(VENV)/constraints.txt
+	@grep '==' requirements.txt | sed 's/\[.*\]//'  > $(VENV)/constraints.txt
 	@$(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable '.[site]'
 	@touch $@
 
