@@ -31,9 +31,9 @@ def validation_curves(history: pd.DataFrame) -> Figure:
     table = table[table["n"] == table.groupby(["family", "depth"])["n"].transform("max")]
     last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
     ends = [f"{r['family']} {r['depth']}: {r['mean']:.2f} %" for r in last.to_dict("records")]
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks(table["epoch"].max())))
+    x = alt.X("epoch:Q", axis=alt.Axis(values=ticks(table["epoch"].max())))
     return Figure(
-        _panels(table, x, "validation accuracy (%)", "epoch", dataset_titles(history)),
+        _panels(table, x, "epoch", "epoch", "validation accuracy (%)", dataset_titles(history)),
         table,
         f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At the "
         "end: " + "; ".join(ends) + ".",
@@ -80,22 +80,24 @@ def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdi
         f"{r['family']} {r['depth']}: {r['mean']:.3g} to {r['level']} %"
         for r in top.to_dict("records")
     ]
-    x = alt.X("level:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, padding=8))
+    x = alt.X("level:Q", scale=alt.Scale(zero=False, padding=8))
     return Figure(
-        _panels(table, x, unit, "level", dataset_titles(history)),
+        _panels(table, x, "level", "validation accuracy (%)", unit, dataset_titles(history)),
         table,
         f"{unit.capitalize()} until the validation accuracy on {dataset_titles(history)} first "
         "reaches a level, a panel per depth. For the highest level: " + "; ".join(ends) + ".",
     )
 
 
-def _panels(table: pd.DataFrame, x: alt.X, y_title: str, by: str, title: str) -> alt.FacetChart:
+def _panels(
+    table: pd.DataFrame, x: alt.X, by: str, x_title: str, y_title: str, title: str
+) -> alt.FacetChart:
     """Lines with bands by family, a panel per depth; a family is picked out in the legend."""
     families = list(table["family"].unique())
     pick = alt.selection_point(fields=["family"], bind="legend")
     scale = alt.Scale(zero=False)
     base = alt.Chart().encode(
-        x=x,
+        x=x.title(x_title),
         color=theme.family_colour(families),
         opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
     )
@@ -109,7 +111,7 @@ def _panels(table: pd.DataFrame, x: alt.X, y_title: str, by: str, title: str) ->
         tooltip=[
             alt.Tooltip("family:N", title="model"),
             alt.Tooltip("depth:O", title="depth"),
-            alt.Tooltip(f"{by}:Q", title=str(x.title)),
+            alt.Tooltip(f"{by}:Q", title=x_title),
             alt.Tooltip("mean:Q", title=y_title, format=".2f"),
             alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
             alt.Tooltip("n:Q", title="seeds"),
