@@ -50,7 +50,7 @@ $(BIN)/python:
 # extra stands as name[extra], which pip refuses in a list of constraints.
 $(VENV)/.installed-site: pyproject.toml requirements.txt | $(BIN)/python
 	@echo "installing what the site needs into $(VENV) (about a minute)"
-	@grep '==' requirements.txt | sed 's/\[.*\]//'  > $(VENV)/constraints.txt
+	@grep '==' requirements.txt | sed 's/\[.*\]//' > $(VENV)/constraints.txt
 	@$(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable '.[site]'
 	@touch $@
 

@@ -91,8 +91,8 @@ class OpenChapter:
         def accuracy(record: Record) -> float:
             assert record.best_epoch is not None
             # Without a validation split the training images must serve.
-            series = "validation_accuracy" if record.spec.training.validation_size else None
-            return record.history[series or "train_accuracy"][record.best_epoch - 1] or 0.0
+            part = "validation" if record.spec.training.validation_size else "train"
+            return record.history[f"{part}_accuracy"][record.best_epoch - 1] or 0.0
 
         return max(finished, key=accuracy)
 

@@ -110,7 +110,7 @@ def _cnn_runs(
     dataset: str,
     depth: Sequence[int],
     seeds: Sequence[int],
-    channels: int | None = None,
+    channels: int,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .config import RunSpec, hash_key
+from .config import RunSpec, TrainingConfig, hash_key
 from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError, StorageError
 
@@ -46,6 +46,11 @@ HISTORY_FIELDS = (
 
 #: Further series of a run whose ``train_evaluation_size`` is above 0.
 EVALUATION_FIELDS = ("train_evaluation_loss", "train_evaluation_accuracy")
+
+
+def history_fields(config: TrainingConfig) -> tuple[str, ...]:
+    """The series that the history of such a training has."""
+    return HISTORY_FIELDS + (EVALUATION_FIELDS if config.train_evaluation_size else ())
 
 
 @dataclass(frozen=True)

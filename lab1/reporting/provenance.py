@@ -12,7 +12,7 @@ from ..datasets import DATASETS
 from ..store import Record
 from . import words
 from .frames import group_of
-from .tables import Table, markup
+from .tables import Table, markup, number, text
 
 
 def runs_table(records: Sequence[Record], published: set[str]) -> Table:
@@ -34,14 +34,14 @@ def runs_table(records: Sequence[Record], published: set[str]) -> Table:
         seeds = ", ".join(_seed(record, published) for record in members)
         cells.append(
             [
-                f"<td>{html.escape(first.spec.model.family)}</td>",
-                f"<td>{html.escape(DATASETS[first.spec.dataset].title)}</td>",
-                f'<td class="number">{first.spec.model.depth}</td>',
-                f'<td class="number">{first.spec.training.learning_rate:g}</td>',
+                text(first.spec.model.family),
+                text(DATASETS[first.spec.dataset].title),
+                number(first.spec.model.depth),
+                number(f"{first.spec.training.learning_rate:g}"),
                 f"<td>{seeds}</td>",
-                f"<td>{html.escape(_joined(members, _device))}</td>",
-                f"<td>{html.escape(_joined(members, _versions))}</td>",
-                f"<td>{html.escape(_joined(members, _commit))}</td>",
+                text(_joined(members, _device)),
+                text(_joined(members, _versions)),
+                text(_joined(members, _commit)),
             ]
         )
     depth = words.depth_axis([record.spec.model.family for record in records])

@@ -124,9 +124,14 @@ def train_all(
         waiting = claimed_elsewhere
         if waiting:
             time.sleep(_POLL_SECONDS)
+    raise_failures(failures, len(specs))
+
+
+def raise_failures(failures: Sequence[str], planned: int) -> None:
+    """Raises the failures of a grid together, where there are any."""
     if failures:
         lines = "\n".join(f"  {failure}" for failure in failures)
-        raise MissingRunsError(f"{len(failures)} of {len(specs)} runs failed:\n{lines}")
+        raise MissingRunsError(f"{len(failures)} of {planned} runs failed:\n{lines}")
 
 
 def train_claimed(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record:

@@ -198,11 +198,7 @@ class _Grid:
                 time.sleep(0.1)
             if (number := interruption.pending()) is not None:
                 self._cancel(number)
-        if self._failures:
-            lines = "\n".join(f"  {failure}" for failure in self._failures)
-            raise MissingRunsError(
-                f"{len(self._failures)} of {len(self._wanted)} runs failed:\n{lines}"
-            )
+        engine.raise_failures(self._failures, len(self._wanted))
 
     def _submit(self) -> None:
         while self._queue and len(self._running) < _IN_FLIGHT:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..config import TrainingConfig
 from ..errors import ParameterError
-from ..store import EVALUATION_FIELDS, HISTORY_FIELDS
+from ..store import history_fields
 from . import device as devices
 from . import distributed, interruption, seeds
 from .augmentation import AUGMENTATIONS, Normalize
@@ -124,7 +124,7 @@ class StreamlinedTrainer:
         self.checkpointer = checkpointer
         size = config.train_evaluation_size
         self._train_sample = self.train_dataset.evenly_spaced(size) if size else None
-        series = [*HISTORY_FIELDS, *(EVALUATION_FIELDS if size else ()), *self.compute_metrics]
+        series = [*history_fields(config), *self.compute_metrics]
         self._progress = Progress(series, self.device)
         self._order = seeds.generator(seed, "order")
         #: The state from which the current epoch's order was, or will be, drawn.

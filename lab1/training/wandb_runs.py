@@ -12,7 +12,7 @@ from typing import Any
 from ..config import RunSpec
 from ..datasets import DATASETS
 from ..errors import ParameterError, RecordError
-from ..store import EVALUATION_FIELDS, HISTORY_FIELDS, Record
+from ..store import Record, history_fields
 
 #: The project in which the runs of a model family are compared.
 PROJECTS: Mapping[str, str] = {
@@ -104,10 +104,9 @@ def _series(spec: RunSpec, history: Sequence[Row], epochs: int) -> dict[str, lis
     by_epoch = {row["epoch"]: row for row in history if row.get("epoch") is not None}
     if sorted(by_epoch) != list(range(1, epochs + 1)):
         raise RecordError(f"its history has {len(by_epoch)} of {epochs} epochs")
-    names = [*HISTORY_FIELDS, *(EVALUATION_FIELDS if spec.training.train_evaluation_size else ())]
     return {
         name: [_number(name, by_epoch[epoch].get(name)) for epoch in range(1, epochs + 1)]
-        for name in names
+        for name in history_fields(spec.training)
     }
 
 
