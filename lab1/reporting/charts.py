@@ -13,6 +13,7 @@ import pandas as pd
 from . import theme, verdicts, words
 from .drawing import dataset_titles, in_percent, rounded, ticks
 from .figures import Figure
+from .sentences import Verdict
 from .statistics import summarize
 
 
@@ -140,7 +141,7 @@ def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     )
 
 
-def learning_rate_sweep(runs: pd.DataFrame) -> Figure | verdicts.Verdict:
+def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
     """Validation accuracy, on which a rate is chosen, against the rate, a panel per swept depth.
 
     Where no depth was swept, a sentence that says so.

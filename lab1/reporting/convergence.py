@@ -11,8 +11,8 @@ import pandas as pd
 from . import theme, words
 from .drawing import dataset_titles, in_percent, rounded, ticks
 from .figures import Figure
+from .sentences import Verdict
 from .statistics import summarize
-from .verdicts import Verdict
 
 #: The accuracies, in percent, whose reaching is timed; those that no run reached are left out.
 LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)

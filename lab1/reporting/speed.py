@@ -14,9 +14,9 @@ import pandas as pd
 
 from .. import benchmarks
 from .figures import Figure
+from .sentences import Verdict, points
 from .statistics import estimate
 from .tables import Table, markup, number, text
-from .verdicts import Verdict, points
 
 #: Okabe and Ito's, as in :mod:`lab1.reporting.theme`.
 _COLOURS = ["#d55e00", "#3d8fd1", "#1a9e77"]

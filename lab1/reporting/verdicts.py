@@ -6,42 +6,17 @@ which a notebook shows as Markdown.  Swap the families' records, and the verdict
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import pandas as pd
 
 from ..config import TWINS
 from . import words
+from .sentences import Verdict, judge, points, signed
 from .statistics import FEWEST, Estimate, estimate, paired_difference
 from .words import NAMES
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A paragraph in Markdown."""
-
-    text: str
-
-    def _repr_markdown_(self) -> str:
-        return self.text
-
-    def __str__(self) -> str:
-        return self.text
-
 
 NOT_SWEPT = Verdict(
     "None of the depths here was trained with several learning rates, so the question stays open."
 )
-
-
-def points(value: Estimate, signed: bool = False) -> str:
-    """An accuracy, or with ``signed`` a difference, in percent: ``98.21 ± 0.08 %``."""
-    number = f"{100 * value.mean:+.2f}" if signed else f"{100 * value.mean:.2f}"
-    unit = "points" if signed else "%"
-    if math.isnan(value.half_width):
-        return f"{number} {unit}"
-    return f"{number} ± {100 * value.half_width:.2f} {unit}"
 
 
 def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
@@ -68,8 +43,8 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
         f"The {NAMES[family]} with {words.depth(deepest, family)} reaches "
         f"{_accuracy(own, deepest)}, against {_accuracy(own, best)} for the shallower one that "
         f"does best on validation, of {words.depth(best, family)}. The difference, paired by seed, "
-        f"is {_difference(against_best)}: "
-        + _judge(
+        f"is {signed(against_best)}: "
+        + judge(
             against_best,
             above=f"more {words.unit(family)} **help**",
             below=f"more {words.unit(family)} **hurt**",
@@ -81,7 +56,7 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
         against_first = _compare(own, int(depths[0]), deepest)
         text += (
             f" Against the shallowest network, of {words.depth(int(depths[0]), family)}, the "
-            f"difference is {_difference(against_first)}."
+            f"difference is {signed(against_first)}."
         )
     return Verdict(text)
 
@@ -106,7 +81,7 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     return Verdict(
         f"In the last epoch the mean training loss is {losses[1].mean:.3g} with "
         f"{words.depth(last, family)} and {losses[0].mean:.3g} with {words.depth(first, family)}: "
-        + _judge(
+        + judge(
             difference,
             above="the deep network fits its own training images **worse**, so a loss of test "
             "accuracy is not overfitting; it is *degradation*",
@@ -132,13 +107,13 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
         difference = paired_difference(first, second, "test_accuracy")
         signs[int(depth)] = difference.sign
         seeds = max(seeds, difference.n)
-        judged = _judge(
+        judged = judge(
             difference,
             above="the skip connections help",
             below="the skip connections hurt",
             neither="no measurable difference",
         )
-        sentences.append(f"- **{words.depth(depth, plain)}:** {_difference(difference)}: {judged}")
+        sentences.append(f"- **{words.depth(depth, plain)}:** {signed(difference)}: {judged}")
     if not sentences:
         return Verdict(
             f"The runs at hand are not of both families, {NAMES[plain]} and {NAMES[residual]}, so "
@@ -164,8 +139,8 @@ def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     difference = paired_difference(first, second, "test_accuracy")
     return Verdict(
         f"With {words.depth(depth, plain)}, the {NAMES[residual]} differs from its plain twin by "
-        f"{_difference(difference)}: "
-        + _judge(
+        f"{signed(difference)}: "
+        + judge(
             difference,
             above="the skip connections **help**",
             below="the skip connections **hurt**",
@@ -205,8 +180,8 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
         difference = paired_difference(chosen[plain], chosen[residual], "test_accuracy")
         parts.append(
             "Each at its best rate, the residual network differs from the plain one by "
-            f"{_difference(difference)}: "
-            + _judge(
+            f"{signed(difference)}: "
+            + judge(
                 difference,
                 above="tuning the rate **does not close the gap**",
                 below="tuned, the plain network is **the better one**",
@@ -222,8 +197,8 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
         difference = paired_difference(reference, chosen[plain], "test_accuracy")
         parts.append(
             f"Against the network of {words.depth(shallowest, plain)} that is "
-            f"{_difference(difference)}: "
-            + _judge(
+            f"{signed(difference)}: "
+            + judge(
                 difference,
                 above="at this rate depth **helps**",
                 below="even at its best rate depth **hurts**",
@@ -276,18 +251,6 @@ def _compare(own: pd.DataFrame, first: int, second: int, value: str = "test_accu
     return paired_difference(own[own["depth"] == first], own[own["depth"] == second], value)
 
 
-def _judge(difference: Estimate, *, above: str, below: str, neither: str) -> str:
-    """The claim that the interval of ``difference`` allows, as the end of a sentence.
-
-    ``above`` is the claim for a difference above zero, ``below`` for one below.
-    """
-    if difference.n < FEWEST:
-        return f"with fewer than {FEWEST} common seeds this carries no claim."
-    claim = {1: above, -1: below, 0: neither}[difference.sign]
-    relation = "contains" if difference.sign == 0 else "excludes"
-    return f"{claim} (the interval {relation} zero)."
-
-
 def _summary_of(signs: dict[int, int], seeds: int, plain: str) -> str:
     """The pattern over the depths, in a sentence; nothing where no depth had seeds enough."""
     if seeds < FEWEST:
@@ -307,12 +270,6 @@ def _summary_of(signs: dict[int, int], seeds: int, plain: str) -> str:
 
 def _all_diverged(family: str, depth: int) -> Verdict:
     return Verdict(f"Every run of the {NAMES[family]} with {words.depth(depth, family)} diverged.")
-
-
-def _difference(value: Estimate) -> str:
-    if value.n == 0:
-        return "unknown, since of no pair both runs finished"
-    return f"{points(value, signed=True)} (n = {value.n})"
 
 
 def _accuracy(own: pd.DataFrame, depth: int) -> str:

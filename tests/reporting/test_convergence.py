@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lab1.reporting import convergence, frames
-from lab1.reporting.verdicts import Verdict
+from lab1.reporting.sentences import Verdict
 
 
 @pytest.fixture
