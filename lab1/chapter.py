@@ -86,7 +86,7 @@ class OpenChapter:
         """The run with the best validation accuracy: chosen without a look at the test images."""
         finished = [record for record in self.records if record.best_epoch is not None]
         if not finished:
-            raise MissingRunsError(f"chapter {self.page.chapter}: every run diverged")
+            raise self._all_diverged()
 
         def accuracy(record: Record) -> float:
             assert record.best_epoch is not None
@@ -101,9 +101,22 @@ class OpenChapter:
         return experiments.ensure_probe(record, name)
 
     @cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row per run, state and layer, see :func:`lab1.reporting.frames.layers`."""
+        from .reporting import frames
+
+        finished = [record for record in self.records if record.stopped != "diverged"]
+        if not finished:
+            raise self._all_diverged()
+        return frames.layers([(record, self.probe(record, "layers")) for record in finished])
+
+    @cached_property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:
         """The published benchmark records by name."""
         return benchmarks.published()
+
+    def _all_diverged(self) -> MissingRunsError:
+        return MissingRunsError(f"chapter {self.page.chapter}: every run diverged")
 
     def provenance(self) -> Table:
         """The table of the runs behind the page."""

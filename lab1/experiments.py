@@ -110,10 +110,13 @@ def _cnn_runs(
     dataset: str,
     depth: Sequence[int],
     seeds: Sequence[int],
-    channels: int,
+    channels: int | None = None,
     **training: Any,
 ) -> list[RunSpec]:
-    """The grid of families and depths, seed by seed, so that a partial one has whole seeds."""
+    """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
+
+    ``channels`` is for those families that take it.
+    """
     config = TrainingConfig(**training)
     return [
         RunSpec(ModelSpec(family, layers, channels=channels), dataset, config, seed)
@@ -131,6 +134,12 @@ CHAPTERS: Mapping[str, Chapter] = {
         required=("dataset", "depth", "seeds", "channels"),
         optional=_TRAINING_PARAMETERS,
         probes=("confusion", "hardest"),
+    ),
+    "depth": Chapter(
+        planner=partial(_cnn_runs, ("PlainNet", "ResNet")),
+        required=("dataset", "depth", "seeds", "train_evaluation_size"),
+        optional=_TRAINING_PARAMETERS,
+        probes=("layers",),
     ),
     # No runs: how fast they are made.
     "performance": Chapter(planner=list, required=(), optional=(), reads_benchmarks=True),

@@ -114,6 +114,9 @@ def _record(
         "seconds": [1.25, 1.0, 1.0],
         "peak_memory_bytes": [300_000_000] * 3,
     }
+    if spec.training.train_evaluation_size:
+        history["train_evaluation_loss"] = [1.4, 0.7, nan if diverged else 0.3]
+        history["train_evaluation_accuracy"] = [accuracy - 0.2, accuracy - 0.1, accuracy]
     errors = round((1 - accuracy) * declared.test_size)
     score = {"loss": 0.5, "accuracy": accuracy, "errors": errors, "count": declared.test_size}
     values = {

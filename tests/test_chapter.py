@@ -41,3 +41,24 @@ def test_without_validation_the_training_images_choose(chapter):
 def test_where_no_epoch_was_any_good_there_is_no_best_run(chapter):
     with pytest.raises(MissingRunsError, match="chapter 1_1: every run diverged"):
         assert chapter(0.8, best_epoch=None).best
+
+
+def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record, monkeypatch):
+    opened = chapter(0.8)
+    opened.records.append(make_record(seed=1, stopped="diverged"))
+    signals = {"gradient_norm": [1.0], "response": [2.0]}
+    probe = {"names": ["output"], "initial": signals, "trained": signals}
+    asked = []
+
+    def measure(record, name):
+        asked.append((record.spec.seed, name))
+        return probe
+
+    monkeypatch.setattr(opened, "probe", measure)
+    assert set(opened.layers["seed"]) == {0} and len(opened.layers) == 2
+    assert asked == [(0, "layers")]
+
+
+def test_where_every_run_diverged_there_are_no_layers(chapter):
+    with pytest.raises(MissingRunsError, match="chapter 1_1: every run diverged"):
+        assert chapter(0.8, stopped="diverged").layers

@@ -386,6 +386,42 @@ def test_what_the_convolutional_chapter_refuses(change, words):
         assert each in str(caught.value)
 
 
+DEEP = {
+    "dataset": "smoke-colour",
+    "depth": [8, 14],
+    "seeds": [0, 1],
+    "train_evaluation_size": 100,
+    "validation_size": 500,
+}
+
+
+def test_the_chapter_on_degradation_plans_twins():
+    specs = plan("depth", **DEEP)
+    assert [(each.seed, each.model.depth, each.model.family) for each in specs] == [
+        (seed, depth, family)
+        for seed in (0, 1)
+        for depth in (8, 14)
+        for family in ("PlainNet", "ResNet")
+    ]
+    assert {each.training.train_evaluation_size for each in specs} == {100}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"depth": 21}, ("depth = 21", "6n + 2 from 8 on, such as 20, 32, 44, 56, 110")),
+        ({"depth": 2}, ("depth = 2", "6n + 2 from 8 on")),
+        ({"channels": 16}, ("unknown parameter 'channels'",)),
+        ({"train_evaluation_size": -1}, ("train_evaluation_size = -1", "an integer from 0")),
+    ],
+)
+def test_what_the_chapter_on_degradation_refuses(change, words):
+    with pytest.raises(ParameterError) as caught:
+        plan("depth", **{**DEEP, **change})
+    for each in ("chapter depth", *words):
+        assert each in str(caught.value)
+
+
 # Probes
 
 

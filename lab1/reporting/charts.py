@@ -13,15 +13,13 @@ import pandas as pd
 from . import theme, verdicts, words
 from .drawing import dataset_titles, in_percent, rounded, ticks
 from .figures import Figure
+from .panels import Axis, complete, logarithmic, panels
 from .sentences import Verdict
 from .statistics import summarize
 
 
 def loss_curves(history: pd.DataFrame) -> Figure:
-    """Training and validation loss against epochs, one panel per depth.
-
-    A mean is drawn as far as all seeds were trained, so that it is always over the same runs.
-    """
+    """Training and validation loss against epochs, one panel per depth."""
     long = (
         verdicts.base_rate(history)
         .melt(
@@ -34,47 +32,17 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     )
     long["split"] = long["split"].map({"train_loss": "training", "validation_loss": "validation"})
     table = summarize(long, ["family", "depth", "split", "epoch"], "loss")
-    everyone = table.groupby(["family", "depth", "split"])["n"].transform("max")
-    table = table[table["n"] == everyone]
-    families = list(table["family"].unique())
-    # On a logarithmic axis an interval may not reach zero.
-    table["low"] = table["low"].clip(lower=table["mean"].min() / 10)
-    pick = alt.selection_point(fields=["split"], bind="legend")
-    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.1))
-    base = alt.Chart().encode(
-        x=alt.X(
-            "epoch:Q", title="epoch", axis=alt.Axis(values=ticks(table["epoch"].max()), format="d")
-        ),
-        color=theme.family_colour(families),
-        detail="split:N",
-    )
-    scale = alt.Scale(type="log", nice=False)
-    axis = alt.Axis(tickCount=4, format="~g")
-    band = base.mark_area(opacity=0.2).encode(
-        y=alt.Y("low:Q", title="cross-entropy", scale=scale, axis=axis), y2="high:Q"
-    )
-    line = base.mark_line(point=alt.OverlayMarkDef(size=12)).encode(
-        y=alt.Y("mean:Q", title="cross-entropy", scale=scale, axis=axis),
-        strokeDash=alt.StrokeDash(
-            "split:N", scale=alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 4]])
-        ),
-        opacity=shown,
-        tooltip=[
-            alt.Tooltip("family:N", title="model"),
-            alt.Tooltip("depth:O", title="depth"),
-            alt.Tooltip("split:N", title="split"),
-            alt.Tooltip("epoch:Q", title="epoch"),
-            alt.Tooltip("mean:Q", title="mean loss", format=".4f"),
-            alt.Tooltip("half_width:Q", title="± 95 %", format=".4f"),
-            alt.Tooltip("n:Q", title="seeds"),
-        ],
-    )
-    chart = (
-        alt.layer(band, line, data=rounded(table))
-        .properties(width=210, height=150)
-        .facet(facet=alt.Facet("depth:O", title=words.depth_axis(families)), columns=3)
-        .properties(title=dataset_titles(history))
-        .add_params(pick)
+    table = logarithmic(complete(table, ["family", "depth", "split"]))
+    depth = words.depth_axis(list(table["family"].unique()))
+    chart = panels(
+        table,
+        x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
+        y=Axis("mean", "cross-entropy", log=True, format=".4f"),
+        facet=alt.Facet("depth:O", title=depth),
+        title=dataset_titles(history),
+        dash=("split", ["training", "validation"]),
+        pick="split",
+        height=150,
     )
     training = table[table["split"] == "training"].sort_values("epoch")
     last = training.drop_duplicates(["family", "depth"], keep="last")

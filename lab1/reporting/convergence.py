@@ -8,9 +8,10 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from . import theme, words
-from .drawing import dataset_titles, in_percent, rounded, ticks
+from . import words
+from .drawing import dataset_titles, in_percent, ticks
 from .figures import Figure
+from .panels import Axis, complete, panels
 from .sentences import Verdict
 from .statistics import summarize
 
@@ -27,13 +28,12 @@ def validation_curves(history: pd.DataFrame) -> Figure:
             "validation_accuracy",
         )
     )
-    # A mean is drawn as far as all seeds were trained, so that it is always over the same runs.
-    table = table[table["n"] == table.groupby(["family", "depth"])["n"].transform("max")]
+    table = complete(table, ["family", "depth"])
     last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
     ends = [f"{r['family']} {r['depth']}: {r['mean']:.2f} %" for r in last.to_dict("records")]
-    x = alt.X("epoch:Q", axis=alt.Axis(values=ticks(table["epoch"].max())))
+    x = Axis("epoch", "epoch", values=ticks(table["epoch"].max()))
     return Figure(
-        _panels(table, x, "epoch", "epoch", "validation accuracy (%)", dataset_titles(history)),
+        _by_depth(table, x, "validation accuracy (%)", dataset_titles(history)),
         table,
         f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At the "
         "end: " + "; ".join(ends) + ".",
@@ -80,47 +80,22 @@ def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdi
         f"{r['family']} {r['depth']}: {r['mean']:.3g} to {r['level']} %"
         for r in top.to_dict("records")
     ]
-    x = alt.X("level:Q", scale=alt.Scale(zero=False, padding=8))
+    x = Axis("level", "validation accuracy (%)", padding=8)
     return Figure(
-        _panels(table, x, "level", "validation accuracy (%)", unit, dataset_titles(history)),
+        _by_depth(table, x, unit, dataset_titles(history)),
         table,
         f"{unit.capitalize()} until the validation accuracy on {dataset_titles(history)} first "
         "reaches a level, a panel per depth. For the highest level: " + "; ".join(ends) + ".",
     )
 
 
-def _panels(
-    table: pd.DataFrame, x: alt.X, by: str, x_title: str, y_title: str, title: str
-) -> alt.FacetChart:
-    """Lines with bands by family, a panel per depth; a family is picked out in the legend."""
-    families = list(table["family"].unique())
-    pick = alt.selection_point(fields=["family"], bind="legend")
-    scale = alt.Scale(zero=False)
-    base = alt.Chart().encode(
-        x=x.title(x_title),
-        color=theme.family_colour(families),
-        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
-    )
-    band = base.mark_area().encode(
-        y=alt.Y("low:Q", title=y_title, scale=scale),
-        y2="high:Q",
-        opacity=alt.when(pick).then(alt.value(0.2)).otherwise(alt.value(0.03)),
-    )
-    line = base.mark_line(point=alt.OverlayMarkDef(size=16)).encode(
-        y=alt.Y("mean:Q", title=y_title, scale=scale),
-        tooltip=[
-            alt.Tooltip("family:N", title="model"),
-            alt.Tooltip("depth:O", title="depth"),
-            alt.Tooltip(f"{by}:Q", title=x_title),
-            alt.Tooltip("mean:Q", title=y_title, format=".2f"),
-            alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
-            alt.Tooltip("n:Q", title="seeds"),
-        ],
-    )
-    return (
-        alt.layer(band, line, data=rounded(table))
-        .properties(width=210, height=170)
-        .facet(facet=alt.Facet("depth:O", title=words.depth_axis(families)), columns=3)
-        .properties(title=title)
-        .add_params(pick)
+def _by_depth(table: pd.DataFrame, x: Axis, y_title: str, title: str) -> alt.FacetChart:
+    """A panel per depth."""
+    depth = words.depth_axis(list(table["family"].unique()))
+    return panels(
+        table,
+        x=x,
+        y=Axis("mean", y_title),
+        facet=alt.Facet("depth:O", title=depth),
+        title=title,
     )

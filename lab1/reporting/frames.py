@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from ..config import hash_key
 from ..datasets import DATASETS
-from ..store import HISTORY_FIELDS, Record
+from ..store import EVALUATION_FIELDS, HISTORY_FIELDS, Record
 
 #: What identifies a run in both frames.  ``group`` is shared by the seeds of one configuration.
 IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
 
 
 #: The columns of the history's series.
-_SERIES = {name: name for name in HISTORY_FIELDS} | {"learning_rate": "scheduled_learning_rate"}
+_SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS)} | {
+    "learning_rate": "scheduled_learning_rate"
+}
 
 
 def group_of(record: Record) -> str:
@@ -30,8 +33,10 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run.
 
     ``device`` is the kind of device, ``versions`` the version of torch.  Accuracies are fractions;
-    ``train_seconds`` are wall-clock; ``validation_accuracy`` is that of the best epoch,
-    ``train_loss`` that of the last.  The test columns of a diverged run are NaN.
+    ``train_seconds`` are wall-clock, ``epoch_seconds`` their median over the epochs, validation
+    included; ``peak_memory_bytes`` is the most that any epoch used; ``validation_accuracy`` is that
+    of the best epoch, ``train_loss`` and ``train_evaluation_accuracy`` those of the last.  The test
+    columns and ``train_evaluation_accuracy`` of a diverged run are NaN.
     """
     rows = [
         {
@@ -46,7 +51,10 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "best_epoch": record.best_epoch,
             "stopped": record.stopped,
             "train_seconds": record.seconds,
+            "epoch_seconds": median(_known(record, "seconds")),
+            "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
             "train_loss": record.history["train_loss"][-1],
+            "train_evaluation_accuracy": _fit(record),
             "validation_accuracy": _at_best(record, "validation_accuracy"),
             "train_accuracy": _at_best(record, "train_accuracy"),
             "test_accuracy": record.test.get("accuracy"),
@@ -55,7 +63,10 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
         for record in records
     ]
     frame = pd.DataFrame(rows)
-    numbers = ["train_loss", "validation_accuracy", "train_accuracy", "test_accuracy", "test_loss"]
+    numbers = [
+        "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
+        "test_accuracy", "test_loss",
+    ]  # fmt: skip
     if rows:
         frame[numbers] = frame[numbers].astype(float)
     return frame
@@ -64,6 +75,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
 def history(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run and epoch (from 1), with the series of :data:`HISTORY_FIELDS`.
 
+    Those of :data:`EVALUATION_FIELDS` are NaN where they were not measured.
     ``learning_rate`` is the run's, as in :func:`runs`; the one that its schedule had reached in an
     epoch is ``scheduled_learning_rate``.
     """
@@ -71,7 +83,7 @@ def history(records: Sequence[Record]) -> pd.DataFrame:
         {
             **_identity(record),
             "epoch": epoch + 1,
-            **{column: record.history[name][epoch] for name, column in _SERIES.items()},
+            **{column: _series(record, name)[epoch] for name, column in _SERIES.items()},
         }
         for record in records
         for epoch in range(record.epochs)
@@ -80,6 +92,30 @@ def history(records: Sequence[Record]) -> pd.DataFrame:
     if rows:
         frame[list(_SERIES.values())] = frame[list(_SERIES.values())].astype(float)
     return frame
+
+
+def layers(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame:
+    """One row per run, state and layer, from runs and their probe ``layers``.
+
+    ``state`` is ``at the start`` or ``after training``; ``layer`` counts from 1, and ``module`` is
+    what the model calls it; the others are ``gradient_norm`` and ``response``.
+    """
+    states = {"initial": "at the start", "trained": "after training"}
+    return pd.DataFrame(
+        [
+            {
+                **_identity(record),
+                "state": state,
+                "layer": index + 1,
+                "module": module,
+                "gradient_norm": probe[name]["gradient_norm"][index],
+                "response": probe[name]["response"][index],
+            }
+            for record, probe in measured
+            for name, state in states.items()
+            for index, module in enumerate(probe["names"])
+        ]
+    )
 
 
 def _identity(record: Record) -> dict[str, Any]:
@@ -95,6 +131,21 @@ def _identity(record: Record) -> dict[str, Any]:
         spec.seed,
     )
     return dict(zip(IDENTITY, values, strict=True))
+
+
+def _fit(record: Record) -> float | None:
+    """What the network makes of its training images in the end; a diverged one proves nothing."""
+    if record.stopped == "diverged":
+        return None
+    return _series(record, "train_evaluation_accuracy")[-1]
+
+
+def _series(record: Record, name: str) -> Sequence[float | None]:
+    return record.history.get(name) or [None] * record.epochs
+
+
+def _known(record: Record, name: str) -> list[float]:
+    return [value for value in record.history[name] if value is not None]
 
 
 def _at_best(record: Record, name: str) -> float | None:

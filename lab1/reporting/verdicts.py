@@ -21,7 +21,7 @@ NOT_SWEPT = Verdict(
 
 def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
     """What depth does to a family: its deepest network against its best shallower one."""
-    own = _of_family(base_rate(runs), family)
+    own = of_family(base_rate(runs), family)
     depths = sorted(own["depth"].unique())
     if not depths:
         return Verdict(f"There is no run of the {NAMES[family]} here.")
@@ -38,7 +38,7 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
     shallower = _finished(own[own["depth"] < deepest]).groupby("depth")["validation_accuracy"]
     means = shallower.mean().dropna()
     best = int(str(means.idxmax())) if len(means) else int(depths[0])
-    against_best = _compare(own, best, deepest)
+    against_best = compare(own, best, deepest)
     text = (
         f"The {NAMES[family]} with {words.depth(deepest, family)} reaches "
         f"{_accuracy(own, deepest)}, against {_accuracy(own, best)} for the shallower one that "
@@ -53,7 +53,7 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
         )
     )
     if best != depths[0]:
-        against_first = _compare(own, int(depths[0]), deepest)
+        against_first = compare(own, int(depths[0]), deepest)
         text += (
             f" Against the shallowest network, of {words.depth(int(depths[0]), family)}, the "
             f"difference is {signed(against_first)}."
@@ -66,7 +66,7 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
 
     This tells overfitting from degradation: an overfitted network has the lower training loss.
     """
-    own = _of_family(base_rate(runs), family)
+    own = of_family(base_rate(runs), family)
     depths = sorted(own["depth"].unique())
     if len(depths) < 2:
         return Verdict("")
@@ -77,7 +77,7 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
                 f"With {words.depth(depth, family)} no training loss was finite in the last epoch."
             )
     losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
-    difference = _compare(own, first, last, "train_loss")
+    difference = compare(own, first, last, "train_loss")
     return Verdict(
         f"In the last epoch the mean training loss is {losses[1].mean:.3g} with "
         f"{words.depth(last, family)} and {losses[0].mean:.3g} with {words.depth(first, family)}: "
@@ -189,7 +189,7 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
             )
         )
     elif plain in families:
-        own = _of_family(base_rate(runs), plain)
+        own = of_family(base_rate(runs), plain)
         shallowest = int(own["depth"].min())
         if shallowest == depth:
             return Verdict(" ".join(parts))
@@ -242,12 +242,14 @@ def _finished(runs: pd.DataFrame) -> pd.DataFrame:
     return finished
 
 
-def _of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
+def of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
+    """The runs of one family."""
     own: pd.DataFrame = runs[runs["family"] == family]
     return own
 
 
-def _compare(own: pd.DataFrame, first: int, second: int, value: str = "test_accuracy") -> Estimate:
+def compare(own: pd.DataFrame, first: int, second: int, value: str = "test_accuracy") -> Estimate:
+    """What ``value`` gains from the ``first`` depth to the ``second``, paired by seed."""
     return paired_difference(own[own["depth"] == first], own[own["depth"] == second], value)
 
 

@@ -15,9 +15,9 @@ def trained(make_record):
     """Fabricates one record, as ``make_record`` does, with series of one's own.
 
     ``trained(family, depth, seed, accuracy, learning_rate, validation=..., train_loss=...,
-    length=...)``: ``validation`` is the accuracy of the best epoch and ``train_loss`` the loss of
-    the last, both by default those of ``make_record``; with ``length`` every series has that many
-    epochs.
+    fit=..., length=...)``: ``validation`` is the accuracy of the best epoch, ``train_loss`` the
+    loss of the last and ``fit`` its accuracy on training images in evaluation mode, all by default
+    those of ``make_record``; with ``length`` every series has that many epochs.
     """
 
     def make(
@@ -29,6 +29,7 @@ def trained(make_record):
         *,
         validation=None,
         train_loss=None,
+        fit=None,
         length=None,
         **overrides,
     ):
@@ -40,6 +41,8 @@ def trained(make_record):
             series["validation_accuracy"][record.best_epoch - 1] = validation
         if train_loss is not None:
             series["train_loss"][-1] = train_loss
+        if fit is not None:
+            series["train_evaluation_accuracy"][-1] = fit
         best_epoch = record.best_epoch
         if length is not None:
             # The last epoch again and again, or the first few.
@@ -57,18 +60,22 @@ def experiment(trained):
     """Fabricates a list of records from test accuracies, seed by seed from 0.
 
     ``experiment({("MLP", 2): [0.98, 0.97], ("MLP", 8, 0.003): [...]}, validation={...},
-    train_loss={...})``: a cell is family, depth and, where it is not 0.001, the learning rate; the
-    two keywords give a cell's values per seed where they should not follow from the accuracy.
+    train_loss={...}, fit={...})``: a cell is family, depth and, where it is not 0.001, the learning
+    rate; the keywords give a cell's values per seed where they should not follow from the accuracy.
     """
 
-    def make(accuracies, validation=None, train_loss=None, **overrides):
+    def make(accuracies, validation=None, train_loss=None, fit=None, **overrides):
         records = []
         for cell, values in accuracies.items():
             family, depth, *rate = cell
             for seed, accuracy in enumerate(values):
                 own = {
                     name: given[cell][seed]
-                    for name, given in (("validation", validation), ("train_loss", train_loss))
+                    for name, given in (
+                        ("validation", validation),
+                        ("train_loss", train_loss),
+                        ("fit", fit),
+                    )
                     if given and cell in given
                 }
                 records.append(trained(family, depth, seed, accuracy, *rate, **own, **overrides))

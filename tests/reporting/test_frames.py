@@ -4,7 +4,7 @@ import pytest
 
 from lab1 import config
 from lab1.reporting import frames
-from lab1.store import HISTORY_FIELDS
+from lab1.store import EVALUATION_FIELDS, HISTORY_FIELDS
 
 
 def test_one_row_per_run_in_the_order_of_the_records(make_record):
@@ -57,6 +57,46 @@ def test_accuracies_are_of_the_best_epoch_and_the_loss_of_the_last(make_record):
     assert row["train_loss"] == 0.3
     assert row["train_accuracy"] == 0.2
     assert row["validation_accuracy"] == 0.6
+
+
+def test_what_the_network_makes_of_its_training_images_in_the_end(make_record):
+    """In evaluation mode, after the last epoch, whichever was the best on validation."""
+    record = make_record(train_evaluation_size=250, best_epoch=1)
+    record.history["train_evaluation_accuracy"][:] = [0.3, 0.5, 0.4]
+    assert frames.runs([record]).iloc[0]["train_evaluation_accuracy"] == 0.4
+    assert [*frames.history([record])["train_evaluation_accuracy"]] == [0.3, 0.5, 0.4]
+
+
+@pytest.mark.parametrize("change", [{}, {"train_evaluation_size": 250, "stopped": "diverged"}])
+def test_it_is_unknown_where_it_was_not_measured_or_proves_nothing(make_record, change):
+    frame = frames.runs([make_record(**change)])
+    assert frame["train_evaluation_accuracy"].dtype == float
+    assert frame["train_evaluation_accuracy"].isna().all()
+
+
+def test_cost_is_that_of_an_epoch_and_the_most_memory(make_record):
+    record = make_record()
+    record.history["seconds"][:] = [9.0, 2.0, 1.0]
+    record.history["peak_memory_bytes"][:] = [10, 30, 20]
+    row = frames.runs([record]).iloc[0]
+    assert (row["epoch_seconds"], row["peak_memory_bytes"]) == (2.0, 30)
+
+
+def test_one_row_per_layer_and_state(make_record):
+    probe = {
+        "names": ["stem.0", "output"],
+        "initial": {"gradient_norm": [1.0, 2.0], "response": [3.0, 4.0]},
+        "trained": {"gradient_norm": [5.0, 6.0], "response": [7.0, 8.0]},
+    }
+    frame = frames.layers([(make_record(depth=2), probe), (make_record(depth=8), probe)])
+    shown = frame[frame["depth"] == 8][["state", "layer", "module", "gradient_norm", "response"]]
+    assert shown.to_numpy().tolist() == [
+        ["at the start", 1, "stem.0", 1.0, 3.0],
+        ["at the start", 2, "output", 2.0, 4.0],
+        ["after training", 1, "stem.0", 5.0, 7.0],
+        ["after training", 2, "output", 6.0, 8.0],
+    ]
+    assert len(frame) == 8
 
 
 def test_a_diverged_run_has_no_test_score(make_record):
@@ -139,6 +179,7 @@ def test_one_row_per_epoch_from_one(make_record):
         *frames.IDENTITY,
         "epoch",
         *("scheduled_learning_rate" if n == "learning_rate" else n for n in HISTORY_FIELDS),
+        *EVALUATION_FIELDS,
     ]
     assert [*frame["epoch"]] == [1, 2, 3, 1, 2, 3]
     assert [*frame["seed"]] == [0, 0, 0, 1, 1, 1]

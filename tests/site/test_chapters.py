@@ -21,10 +21,13 @@ NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 
 #: What a cell calls to show a chart, and to show a table.
 CHART = re.compile(
-    r"^((charts|convergence)\.\w+|speed\.ratios|probed\.(confusion|class_accuracy))\(", re.MULTILINE
+    r"^((charts|convergence)\.\w+|speed\.ratios|probed\.(confusion|class_accuracy)"
+    r"|degradation\.(?!errors)\w+)\(",
+    re.MULTILINE,
 )
 TABLE = re.compile(
-    r"^(tables\.\w+|speed\.table|probed\.hardest|chapter\.provenance)\(", re.MULTILINE
+    r"^(tables\.\w+|speed\.table|probed\.hardest|degradation\.errors|chapter\.provenance)\(",
+    re.MULTILINE,
 )
 
 #: Where a section is called so, its numbers are of the method or of the reader's own doing.
@@ -142,7 +145,11 @@ SUITABLE = {
     "1_1": {"mnist", "smoke-grey", "smoke-colour"},
     "1_2": {"mnist", "smoke-grey", "smoke-colour"},
     "1_3": {"cifar10", "cifar10-jpeg", "smoke-colour"},
+    "depth": {"cifar10", "cifar10-jpeg", "smoke-colour"},
 }
+
+#: A depth beside those of the profile that the chapter's models can have.
+ANOTHER_DEPTH = {"1_1": 4, "1_2": 4, "1_3": 4, "depth": 20}
 
 
 @every_chapter_of_runs
@@ -406,9 +413,11 @@ def test_none_leaves_the_profile_as_it_is(name, runs_dir):
 
 @every_chapter_of_runs
 def test_parameters_change_the_plan(name, runs_dir):
-    page = open_chapter(name, {**BASE, "depth": "4", "seeds": [5], "learning_rate": "0.01"}).page
+    depth = ANOTHER_DEPTH[name]
+    changes = {"depth": str(depth), "seeds": [5], "learning_rate": "0.01"}
+    page = open_chapter(name, {**BASE, **changes}).page
     assert {(s.model.depth, s.seed, s.training.learning_rate) for s in page.plan()} == {
-        (4, 5, 0.01)
+        (depth, 5, 0.01)
     }
 
 

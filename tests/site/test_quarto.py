@@ -103,7 +103,7 @@ def site(tmp_path_factory):
             "PATH": os.pathsep.join([str(python), os.environ["PATH"]]),
         },
     )
-    for chapter in ("1_2", "1_3"):
+    for chapter in ("1_2", "1_3", "depth"):
         built.command("python", "-m", "lab1", "run", chapter, "--device", "cpu")
     built.render()
     return built
@@ -128,16 +128,18 @@ class _Loads(HTMLParser):
             self.links.append(own["href"])
 
 
-REPORT = [f"report/{name}.html" for name in ("1_1", "1_2", "1_3", "performance")]
+CHAPTERS = ("1_1", "1_2", "1_3", "depth", "performance")
+REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
 #: Those that show runs, and among them those on perceptrons.
-OF_RUNS = REPORT[:3]
+OF_RUNS = REPORT[:4]
 ON_MLP = REPORT[:2]
 
 #: Some of the figures and tables of each page.
 LABELS = [
     *[("fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs")] * 2,
     ("fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
+    ("fig-error", "fig-gradients", "tbl-errors", "tbl-runs"),
     ("fig-speed", "tbl-speed"),
 ]
 
@@ -241,14 +243,14 @@ def test_there_is_a_dark_theme(site):
 def test_the_search_knows_the_chapters(site):
     found = json.loads(site.text("search.json"))
     titles = " ".join(f"{each['title']} {each.get('section')}" for each in found)
-    for name in ("1_1", "1_2", "1_3", "performance"):
+    for name in CHAPTERS:
         (cell, *_) = nbformat.read(ROOT / "chapters" / f"{name}.ipynb", 4).cells
         assert re.search(r'title: "(.*)"', cell.source)[1] in titles
 
 
 def test_the_charts_are_on_the_pages(site):
     # In 1.3 two charts show what it takes to reach a level, and so short a training may reach none.
-    counts = zip(["index.html", *REPORT], ({1}, {5}, {5}, {6, 8}, {1}), strict=True)
+    counts = zip(["index.html", *REPORT], ({1}, {5}, {5}, {6, 8}, {5}, {1}), strict=True)
     for name, allowed in counts:
         text = site.text(name)
         count = text.count('class="lab1-chart"')
@@ -271,7 +273,8 @@ def test_the_pages_are_of_the_profile(site):
         assert "../figures/" not in site.text(name)
     for name in ON_MLP:
         assert "built-in grey patterns" in site.text(name)
-    assert "built-in colour patterns" in site.text("report/1_3.html")
+    for name in ("1_3", "depth"):
+        assert "built-in colour patterns" in site.text(f"report/{name}.html")
     assert not (site.home / "figures").exists() or not any(
         path.name.startswith(("1_1", "1_2")) and "smoke" in path.read_text()
         for path in (site.home / "figures").iterdir()

@@ -1,0 +1,133 @@
+"""Curves in panels, the form of most charts: lines with bands, a panel per depth or measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from . import theme
+from .drawing import rounded
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A quantitative axis: the column it shows, its title and its scale.
+
+    ``zero`` begins the scale at zero; ``log`` makes it logarithmic.  ``values`` are the ticks.
+    ``format`` is d3's, for the tooltip.
+    """
+
+    column: str
+    title: str
+    log: bool = False
+    zero: bool = False
+    values: list[int] = field(default_factory=list)
+    padding: int = 0
+    format: str = ".2f"
+
+    def scale(self) -> alt.Scale:
+        """Its scale."""
+        if self.log:
+            return alt.Scale(type="log", nice=False)
+        return alt.Scale(zero=self.zero, padding=self.padding)
+
+    def axis(self) -> alt.Axis:
+        """Its ticks and their labels."""
+        if self.log:
+            return alt.Axis(tickCount=4, format="~g")
+        return alt.Axis(values=self.values, format="d") if self.values else alt.Axis()
+
+    def tooltip(self) -> alt.Tooltip:
+        """What its values are called where the pointer is."""
+        return alt.Tooltip(f"{self.column}:Q", title=self.title)
+
+
+def panels(
+    table: pd.DataFrame,
+    *,
+    x: Axis,
+    y: Axis,
+    facet: alt.Facet,
+    title: str,
+    dash: tuple[str, list[str]] | None = None,
+    thickness: str | None = None,
+    pick: str = "family",
+    size: int = 210,
+    height: int = 170,
+    independent_x: bool = False,
+    independent_y: bool = False,
+) -> alt.FacetChart:
+    """The ``mean`` of a :func:`~lab1.reporting.statistics.summarize` with its band, by family.
+
+    ``dash`` names a column whose values differ in the dashes of their lines, and these values,
+    the solid one first; ``thickness`` a column of numbers that make a line the thicker.  ``pick``
+    is the column that the legend picks out, ``size`` the width of a panel in pixels.  With
+    ``independent_x`` or ``independent_y`` every panel has its own scale there.
+    """
+    families = list(table["family"].unique())
+    selection = alt.selection_point(fields=[pick], bind="legend")
+    detail: dict[str, Any] = {}
+    if dash or thickness:
+        detail["detail"] = [f"{name}:N" for name in (dash and dash[0], thickness) if name]
+    base = alt.Chart().encode(
+        x=alt.X(f"{x.column}:Q", title=x.title, scale=x.scale(), axis=x.axis()),
+        color=theme.family_colour(families),
+        **detail,
+    )
+    band = base.mark_area().encode(
+        y=alt.Y("low:Q", title=y.title, scale=y.scale(), axis=y.axis()),
+        y2="high:Q",
+        opacity=alt.when(selection).then(alt.value(0.2)).otherwise(alt.value(0.03)),
+    )
+    styles: dict[str, Any] = {}
+    if dash:
+        scale = alt.Scale(domain=dash[1], range=[[1, 0], [5, 4]][: len(dash[1])])
+        styles["strokeDash"] = alt.StrokeDash(f"{dash[0]}:N", scale=scale)
+    if thickness:
+        values = sorted(table[thickness].unique().tolist())
+        thick = [1.2 + 2.6 * rank / max(1, len(values) - 1) for rank in range(len(values))]
+        styles["strokeWidth"] = alt.StrokeWidth(
+            f"{thickness}:O", scale=alt.Scale(domain=values, range=thick)
+        )
+    shown: dict[str, Any] = {
+        "y": alt.Y("mean:Q", title=y.title, scale=y.scale(), axis=y.axis()),
+        "opacity": alt.when(selection).then(alt.value(1)).otherwise(alt.value(0.12)),
+        "tooltip": [
+            alt.Tooltip("family:N", title="model"),
+            alt.Tooltip("depth:O", title="depth"),
+            *([alt.Tooltip(f"{dash[0]}:N", title=dash[0])] if dash else []),
+            x.tooltip(),
+            alt.Tooltip("mean:Q", title=y.title, format=y.format),
+            alt.Tooltip("half_width:Q", title="± 95 %", format=y.format),
+            alt.Tooltip("n:Q", title="seeds"),
+        ],
+    }
+    line = base.mark_line().encode(**shown, **styles)
+    # Of their own, for points that belong to the line would take the line's thickness from it.
+    points = base.mark_circle(size=16).encode(**shown)
+    chart = (
+        alt.layer(band, line, points, data=rounded(table))
+        .properties(width=size, height=height)
+        .facet(facet=facet, columns=3)
+        .properties(title=title)
+        .add_params(selection)
+    )
+    if independent_x:
+        chart = chart.resolve_scale(x="independent")
+    return chart.resolve_scale(y="independent") if independent_y else chart
+
+
+def logarithmic(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its intervals cut off where a logarithmic axis, which has no zero, ends."""
+    cut = table.copy()
+    cut["low"] = cut["low"].clip(lower=cut["mean"].min() / 10)
+    return cut
+
+
+def complete(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The rows of each curve as far as all its seeds were trained: a mean is over the same runs."""
+    kept: pd.DataFrame = table[table["n"] == table.groupby(by)["n"].transform("max")]
+    return kept

@@ -1,0 +1,158 @@
+import pytest
+
+from lab1.reporting import degradation, frames, literature
+from lab1.reporting.panels import Axis, panels
+
+CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
+
+
+@pytest.fixture
+def both(experiment):
+    """Twins of 20 and 56 layers, three seeds each; the training error is not the test error."""
+    accuracies = {
+        ("PlainNet", 20): [0.78, 0.79, 0.80],
+        ("PlainNet", 56): [0.70, 0.71, 0.72],
+        ("ResNet", 20): [0.81, 0.82, 0.83],
+        ("ResNet", 56): [0.84, 0.85, 0.86],
+    }
+    fit = {cell: [each + 0.05 for each in values] for cell, values in accuracies.items()}
+    return experiment(accuracies, fit=fit, **CIFAR)
+
+
+@pytest.fixture
+def layers(both):
+    """As the probe ``layers`` gives them, for a network of three layers."""
+    probe = {
+        "names": ["stem.0", "blocks.0.conv1", "output"],
+        "initial": {"gradient_norm": [0.1, 0.2, 0.3], "response": [1.0, 1.0, 0.5]},
+        "trained": {"gradient_norm": [0.4, 0.5, 0.6], "response": [0.7, 0.8, 9.0]},
+    }
+    return frames.layers([(record, probe) for record in both])
+
+
+def by(table, *columns):
+    return table.set_index([*columns])["mean"]
+
+
+def test_the_curves_are_of_training_and_validation_error(both):
+    table = degradation.error_curves(frames.history(both)).data
+    means = by(table, "family", "depth", "split", "epoch")
+    assert means["PlainNet", 56, "training", 3] == pytest.approx(24)
+    assert means["PlainNet", 56, "validation", 3] == pytest.approx(29)
+    assert means["ResNet", 20, "validation", 1] == pytest.approx(38)
+    assert set(table["n"]) == {3}
+
+
+def test_a_deeper_network_has_the_thicker_line(both):
+    figure = degradation.error_curves(frames.history(both))
+    _, line, points = figure.chart.to_dict(validate=True)["spec"]["layer"]
+    scale = line["encoding"]["strokeWidth"]["scale"]
+    assert scale["domain"] == [20, 56] and scale["range"][0] < scale["range"][1]
+    # On points the channel would win over the line's, so they carry none.
+    assert "strokeWidth" not in points["encoding"]
+    svg = figure.parts()["svg"]
+    for width in scale["range"]:
+        assert f'stroke-width="{width:g}"' in svg
+
+
+def test_the_end_is_shown_beside_the_papers_values(both):
+    table = degradation.error_by_depth(frames.runs(both)).data
+    ours = by(table[table["source"] == "this laboratory"], "family", "depth", "split")
+    assert ours["PlainNet", 56, "training"] == pytest.approx(24)
+    assert ours["PlainNet", 56, "test"] == pytest.approx(29)
+    papers = table[table["source"] == "He et al. (2016)"]
+    assert dict(zip(papers["depth"], papers["mean"], strict=True)) == literature.RESNET_ERROR
+    assert set(papers["split"]) == {"test"} and papers["n"].isna().all()
+
+
+def test_the_papers_values_do_not_stand_beside_other_data(experiment):
+    runs = frames.runs(experiment({("ResNet", 20): [0.8] * 3}, train_evaluation_size=250))
+    table = degradation.error_by_depth(runs).data
+    assert set(table["source"]) == {"this laboratory"}
+    assert degradation.errors(runs).frame["Paper's test error"].isna().all()
+
+
+def test_the_papers_values_are_those_of_its_table():
+    """He et al. (2016), Table 6; its text gives ResNet-20 as 91.25 % right."""
+    assert literature.RESNET_ERROR[20] == pytest.approx(100 - 91.25)
+    errors = literature.resnet_errors().sort_values("depth")["error"]
+    assert errors.is_monotonic_decreasing
+
+
+def test_the_table_of_errors(both):
+    table = degradation.errors(frames.runs(both))
+    row = table.frame.set_index(["Model", "Layers"]).loc[("ResNet", 56)]
+    assert row["Training error"] == pytest.approx(10)
+    assert row["Test error"] == pytest.approx(15)
+    assert (row["n"], row["Paper's test error"]) == (3, 6.97)
+    assert "15.00 ± 2.48" in table.markup and "6.97" in table.markup
+    plain = table.frame[table.frame["Model"] == "PlainNet"]
+    assert plain["Paper's test error"].isna().all()
+    groups = set(frames.runs(both)["group"])
+    assert all(f'href="#runs-{group}"' in table.markup for group in groups)
+
+
+def test_an_unknown_error_is_called_so(experiment):
+    runs = frames.runs(experiment({("ResNet", 20): [0.8]}, dataset="cifar10-jpeg"))
+    assert "unknown" in degradation.errors(runs).markup
+
+
+def test_signals_are_shown_layer_by_layer(layers):
+    means = by(degradation.gradient_norms(layers).data, "family", "depth", "state", "layer")
+    assert means["PlainNet", 20, "at the start", 3] == pytest.approx(0.3)
+    assert means["ResNet", 56, "after training", 1] == pytest.approx(0.4)
+
+
+def test_the_logits_are_no_response(layers):
+    table = degradation.responses(layers).data
+    assert set(table["layer"]) == {1, 2} and table["mean"].max() == 1.0
+
+
+def test_cost_is_in_the_units_that_its_panels_name(both):
+    for record in both:
+        record.history["seconds"][:] = [30.0, 20.0, 10.0]
+    table = degradation.cost_by_depth(frames.runs(both)).data
+    means = by(table, "family", "depth", "cost")
+    assert means["ResNet", 56, "seconds per epoch"] == 20
+    assert means["ResNet", 56, "million FLOPs per image"] == both[-1].flops / 1e6
+    assert means["ResNet", 56, "peak memory (MiB)"] == pytest.approx(3e8 / 2**20)
+
+
+CHARTS = {
+    "error_curves": frames.history,
+    "error_by_depth": frames.runs,
+    "cost_by_depth": frames.runs,
+    "gradient_norms": None,
+    "responses": None,
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_charts_are_valid_and_name_their_data(name, both, layers):
+    figure = getattr(degradation, name)(CHARTS[name](both) if CHARTS[name] else layers)
+    spec = figure.chart.to_dict(validate=True)
+    assert spec["title"] == "CIFAR-10 (JPEG copy)"
+    assert "CIFAR-10 (JPEG copy)" in figure.alt and "object at 0x" not in str(spec)
+    svg = figure.parts()["svg"]
+    assert ">PlainNet<" in svg and ">ResNet<" in svg
+
+
+def test_panels_may_have_scales_of_their_own(both):
+    runs = frames.runs(both)
+    spec = degradation.cost_by_depth(runs).chart.to_dict()
+    assert spec["resolve"]["scale"] == {"y": "independent"}
+
+
+def test_a_panel_without_style_has_solid_lines_of_one_thickness(both):
+    import altair as alt
+
+    table = degradation.cost_by_depth(frames.runs(both)).data
+    chart = panels(
+        table,
+        x=Axis("depth", "layers"),
+        y=Axis("mean", "cost"),
+        facet=alt.Facet("cost:N"),
+        title="",
+    )
+    line = chart.to_dict()["spec"]["layer"][1]
+    assert not {"strokeDash", "strokeWidth", "detail"} & line["encoding"].keys()
