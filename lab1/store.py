@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,7 +21,8 @@ from typing import Any
 from . import paths
 from .config import RunSpec, TrainingConfig, hash_key
 from .datasets import DATASETS
-from .errors import Lab1Error, ParameterError, RecordError, StorageError
+from .errors import Lab1Error, ParameterError, RecordError
+from .files import told, write_bytes, write_text
 
 try:  # POSIX; where there is none, two processes may train the same run, and one record wins.
     import fcntl
@@ -148,49 +147,6 @@ def _checksum(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all: to a temporary file beside it, then renamed."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Like :func:`write_text`, for bytes.
-
-    Raises :class:`~lab1.errors.StorageError` where it cannot be written.
-    """
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """A failure of the operating system inside the block is told as what the user can mend."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}. What was there before is "
-            "intact; make room, or allow writing there, and run the same command again"
-        ) from error
-
-
-def write_if_changed(path: Path, content: bytes) -> None:
-    """Leaves an equal file alone, so that its time of change tells when it changed."""
-    if not path.exists() or path.read_bytes() != content:
-        write_bytes(path, content)
-
-
 def read_record(path: Path) -> Record:
     """The record in a file; raises :class:`RecordError`, naming the file, where it is none."""
     try:
@@ -279,7 +235,7 @@ class Store:
         was killed can be claimed again at once.
         """
         path = self.run_dir(spec) / "claim"
-        with _told(path):
+        with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = path.open("w")
         with stream:
