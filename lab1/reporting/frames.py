@@ -20,10 +20,8 @@ _SERIES = {name: name for name in HISTORY_FIELDS} | {"learning_rate": "scheduled
 
 
 def group_of(record: Record) -> str:
-    """A hash of everything but the seed: runs are averaged only within one group."""
-    canonical = {**record.spec.canonical(), "recipe": record.recipe}
-    del canonical["seed"]
-    return hash_key(canonical)
+    """A hash of everything but the seeds: runs are averaged only within one group."""
+    return hash_key(record.spec.canonical(record.recipes, seeds=False))
 
 
 def runs(records: Sequence[Record]) -> pd.DataFrame:
