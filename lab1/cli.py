@@ -80,8 +80,8 @@ def _status(options: argparse.Namespace) -> int:
         counts = (len(specs), len(specs) - len(missing), len(missing), len(stale))
         print(f"{page.name:<14}" + "".join(f"{count:>8}" for count in counts))
         for record in stale:
-            print(f"  stale: {record.name} (recipe {record.recipe}, now {record.spec.recipe})")
-    others = [r for r in records if r.key not in planned and r.recipe == r.spec.recipe]
+            print(f"  stale: {record.name} ({record.recipe_change})")
+    others = [r for r in records if r.key not in planned and r.key == r.spec.key]
     print(f"{len(others)} further records belong to no page of the profile {options.profile!r}")
     for problem in problems:
         print(f"damaged: {problem}", file=sys.stderr)
@@ -89,9 +89,9 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _stale(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[Record]:
-    """Records of planned runs that were made under an older recipe."""
+    """Records of planned runs that were made under an older recipe, or their teachers were."""
     wanted = set(specs)
-    return [r for r in records if r.spec in wanted and r.recipe != r.spec.recipe]
+    return [r for r in records if r.spec in wanted and r.key != r.spec.key]
 
 
 def _promote(options: argparse.Namespace) -> int:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 from . import parameters
 from .datasets import DATASETS
+from .distillation_config import DistillationConfig
 from .errors import ParameterError
 
 #: Raised, per model family, when a change alters what its training computes.  The golden runs in
@@ -143,7 +144,9 @@ class TrainingConfig(_Checked):
     learning rate by ten after one half and again after three quarters of all steps, the course of
     He et al. (2016), section 4.2.  With ``train_evaluation_size`` that many training images, evenly
     spaced, are also scored in evaluation mode after each epoch: without augmentation or dropout,
-    and with the running statistics of batch normalisation.
+    and with the running statistics of batch normalisation.  The training and the validation split
+    are drawn as ever and then lose the images of ``omitted_class``; the test set keeps them (Hinton
+    et al. 2015, section 3).
     """
 
     epochs: int = 20
@@ -160,6 +163,7 @@ class TrainingConfig(_Checked):
     patience: int | None = None
     minimum_improvement: float = 0.0
     train_evaluation_size: int = 0
+    omitted_class: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -214,12 +218,13 @@ class RuntimeOptions:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run: what is trained, on what, how, and with which seed."""
+    """One run: what is trained, on what, how, with which seed, and whether it has a teacher."""
 
     model: ModelSpec
     dataset: str
     training: TrainingConfig
     seed: int
+    distillation: DistillationConfig | None = None
 
     def __post_init__(self) -> None:
         parameters.check("dataset", self.dataset, "RunSpec")
@@ -231,21 +236,55 @@ class RunSpec:
                 f"RunSpec: validation_size = {self.training.validation_size} is not allowed for "
                 f"{self.dataset}; allowed: from 0 to {room}"
             )
+        omitted = self.training.omitted_class
+        if omitted is not None and omitted >= declared.num_classes:
+            raise ParameterError(
+                f"RunSpec: omitted_class = {omitted} is not allowed for {self.dataset}; allowed: "
+                f"from 0 to {declared.num_classes - 1}, or none"
+            )
+        if self.distillation is not None:
+            self.distillation.check_student(self.dataset)
 
     @property
     def recipe(self) -> int:
         """The version of what this family's training computes."""
         return RECIPE[self.model.family]
 
-    def canonical(self) -> dict[str, Any]:
-        """The hashed form: fields at their default left out, the recipe included."""
-        return {
-            "recipe": self.recipe,
+    @property
+    def teacher(self) -> RunSpec | None:
+        """The run that this one learns from, where it is distilled."""
+        return None if self.distillation is None else self.distillation.teacher
+
+    @property
+    def teachers(self) -> tuple[RunSpec, ...]:
+        """Its teacher, its teacher's teacher, and so on; empty for a run that has none."""
+        return () if self.teacher is None else (self.teacher, *self.teacher.teachers)
+
+    @property
+    def recipes(self) -> tuple[int, ...]:
+        """Its recipe and those of its :attr:`teachers`, all of which its key depends on."""
+        return tuple(each.recipe for each in (self, *self.teachers))
+
+    def canonical(
+        self, recipes: Sequence[int] | None = None, *, seeds: bool = True
+    ) -> dict[str, Any]:
+        """The hashed form: fields at their default left out, the recipe included.
+
+        ``recipes`` are :attr:`recipes` unless others are given: those of an older record.  Without
+        ``seeds`` the form is the same for runs that differ in their seed and their teachers' alone.
+        """
+        own, *further = self.recipes if recipes is None else recipes
+        canonical: dict[str, Any] = {
+            "recipe": own,
             "model": _without_defaults(self.model),
             "dataset": self.dataset,
             "training": _without_defaults(self.training),
-            "seed": self.seed,
         }
+        if seeds:
+            canonical["seed"] = self.seed
+        if self.distillation is not None:
+            canonical["distillation"] = self.distillation.canonical(further, seeds)
+        return canonical
 
     @cached_property
     def key(self) -> str:
@@ -254,20 +293,41 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """A readable, unique name, fit for a file: ``MLP-d4-mnist-s0.<key>``."""
-        return f"{self.model.family}-d{self.model.depth}-{self.dataset}-s{self.seed}.{self.key}"
+        """A readable, unique name, fit for a file: ``MLP-d4-mnist-s0.<key>``.
+
+        That of a run with a teacher is ``MLP-d4-mnist-s0-distilled.<key>``.
+        """
+        distilled = "" if self.distillation is None else "-distilled"
+        return (
+            f"{self.model.family}-d{self.model.depth}-{self.dataset}-s{self.seed}{distilled}"
+            f".{self.key}"
+        )
 
     @property
     def title(self) -> str:
         """The run in words, for progress bars and messages."""
-        return (
+        words = (
             f"{self.model.family} depth {self.model.depth}, {DATASETS[self.dataset].title}, "
             f"learning rate {self.training.learning_rate:g}, seed {self.seed}"
         )
+        if self.training.omitted_class is not None:
+            words += f", without class {self.training.omitted_class}"
+        if self.distillation is not None:
+            settings = self.distillation
+            words += f", distilled at T = {settings.temperature:g}, alpha = {settings.alpha:g}"
+        return words
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields spelled out, for a record."""
-        return {**dataclasses.asdict(self), "recipe": self.recipe}
+    def to_dict(self, recipes: Sequence[int] | None = None) -> dict[str, Any]:
+        """All fields spelled out, for a record; ``recipes`` as in :meth:`canonical`."""
+        own, *further = self.recipes if recipes is None else recipes
+        return {
+            "model": dataclasses.asdict(self.model),
+            "dataset": self.dataset,
+            "training": dataclasses.asdict(self.training),
+            "seed": self.seed,
+            "distillation": self.distillation and self.distillation.to_dict(further),
+            "recipe": own,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
@@ -277,15 +337,19 @@ class RunSpec:
         Raises :class:`ParameterError` for fields that this version does not know.
         """
         values = {name: value for name, value in values.items() if name != "recipe"}
+        written = values.get("distillation")
         try:
             return cls(
                 **{
                     **values,
                     "model": ModelSpec(**values["model"]),
                     "training": TrainingConfig(**values["training"]),
+                    "distillation": (
+                        written and DistillationConfig.from_dict(written, cls.from_dict)
+                    ),
                 }
             )
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, AttributeError) as error:
             raise ParameterError(f"not a run specification: {error}") from error
 
 

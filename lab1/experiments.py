@@ -22,9 +22,12 @@ from .config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
 from .errors import MissingRunsError, ParameterError
 from .store import Record, Store
 
-#: What most chapters let a reader change; they show no training error in evaluation mode.
+#: What most chapters let a reader change; they show no training error in evaluation mode, and no
+#: class that was never seen.
 _TRAINING_PARAMETERS = tuple(
-    each.name for each in fields(TrainingConfig) if each.name != "train_evaluation_size"
+    each.name
+    for each in fields(TrainingConfig)
+    if each.name not in ("train_evaluation_size", "omitted_class")
 )
 
 

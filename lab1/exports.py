@@ -11,8 +11,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from .errors import PublishError
+from .files import write_if_changed
 from .reporting import figures
-from .store import write_if_changed
 
 _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
 

@@ -188,7 +188,7 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "augmentation",
         str,
         "random changes of the training images",
-        choices=("none", "crop", "crop-flip", "rotate-affine"),
+        choices=("none", "crop", "crop-flip", "rotate-affine", "shift"),
     ),
     Parameter(
         "validation_size",
@@ -203,6 +203,14 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "training images scored in evaluation mode after each epoch",
         minimum=0,
         maximum=10**6,
+    ),
+    Parameter(
+        "omitted_class",
+        int,
+        "class whose images are neither trained on nor used for model selection",
+        minimum=0,
+        maximum=9999,
+        optional=True,
     ),
     Parameter(
         "monitor",
@@ -224,6 +232,21 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "smallest change of the monitored metric that counts",
         minimum=0,
         maximum=1000,
+    ),
+    # Knowledge distillation.
+    Parameter(
+        "temperature",
+        float,
+        "number that divides the logits of teacher and student",
+        above=0,
+        maximum=1000,
+    ),
+    Parameter(
+        "alpha",
+        float,
+        "weight of the soft loss; that of the hard loss is 1 - alpha",
+        minimum=0,
+        maximum=1,
     ),
     # The sweep that asks whether another learning rate would have rescued a deep network.
     Parameter(

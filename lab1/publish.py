@@ -31,8 +31,9 @@ from papermill.parameterize import parameterize_notebook
 from . import benchmarks, experiments, exports, paths, profiles
 from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
+from .files import write_if_changed
 from .profiles import Page
-from .store import Record, Store, write_if_changed
+from .store import Record, Store
 
 #: The profile whose charts are exported to ``figures/``, and that the site shows by default.
 REPORT = "report"

@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,7 +21,9 @@ from typing import Any
 from . import paths
 from .config import RunSpec, TrainingConfig, hash_key
 from .datasets import DATASETS
-from .errors import Lab1Error, ParameterError, RecordError, StorageError
+from .distillation_config import written_recipes
+from .errors import Lab1Error, ParameterError, RecordError
+from .files import told, write_bytes, write_text
 
 try:  # POSIX; where there is none, two processes may train the same run, and one record wins.
     import fcntl
@@ -47,10 +47,14 @@ HISTORY_FIELDS = (
 #: Further series of a run whose ``train_evaluation_size`` is above 0.
 EVALUATION_FIELDS = ("train_evaluation_loss", "train_evaluation_accuracy")
 
+#: Further series of a distilled run: the parts of its loss, which is ``train_loss``.
+DISTILLATION_FIELDS = ("hard_loss", "soft_loss")
 
-def history_fields(config: TrainingConfig) -> tuple[str, ...]:
+
+def history_fields(config: TrainingConfig, *, distilled: bool = False) -> tuple[str, ...]:
     """The series that the history of such a training has."""
-    return HISTORY_FIELDS + (EVALUATION_FIELDS if config.train_evaluation_size else ())
+    further = EVALUATION_FIELDS if config.train_evaluation_size else ()
+    return HISTORY_FIELDS + further + (DISTILLATION_FIELDS if distilled else ())
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,13 @@ class Record:
     ``history`` maps each of :data:`HISTORY_FIELDS` to one value per epoch (``None`` where there
     was no validation split); accuracies are fractions, ``seconds`` are wall-clock seconds of the
     epoch, ``gradient_norm`` is the mean over the steps of the global L2 norm.  A run with a
-    ``train_evaluation_size`` also has :data:`EVALUATION_FIELDS`.  ``test`` holds
-    ``loss``, ``accuracy``, ``errors`` and ``count``, measured once with the weights of
-    ``best_epoch``; it is empty for a run that ``stopped`` as ``diverged``, whose last
-    losses are ``None``.  ``flops`` is the
-    floating-point operations of one forward pass of one image.  ``origin`` says where the run
-    took place: commit, versions, device, threads, data source and fingerprint, start and end.
+    ``train_evaluation_size`` also has :data:`EVALUATION_FIELDS`, a distilled one
+    :data:`DISTILLATION_FIELDS`.  ``test`` holds ``loss``, ``accuracy``, ``errors`` and ``count``,
+    measured once with the weights of ``best_epoch``; it is empty for a run that ``stopped`` as
+    ``diverged``, whose last losses are ``None``.  ``flops`` is the floating-point operations of one
+    forward pass of one image.  ``origin`` says where the run took place: commit, versions, device,
+    threads, data source and fingerprint, start and end, and the digest of the teacher's weights.
+    ``recipe`` and ``teacher_recipes`` are those under which the run and its teachers were made.
     """
 
     spec: RunSpec
@@ -79,10 +84,23 @@ class Record:
     origin: Mapping[str, Any]
     recipe: int
     key: str = field(default="")
+    teacher_recipes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.key:
             object.__setattr__(self, "key", self.spec.key)
+        if not self.teacher_recipes:
+            object.__setattr__(self, "teacher_recipes", self.spec.recipes[1:])
+
+    @property
+    def recipes(self) -> tuple[int, ...]:
+        """Like those of its spec, but as they were when the run was trained."""
+        return (self.recipe, *self.teacher_recipes)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The series that its history must have."""
+        return history_fields(self.spec.training, distilled=self.spec.distillation is not None)
 
     @property
     def epochs(self) -> int:
@@ -94,16 +112,25 @@ class Record:
         """The run's readable name, with the key under which the record was made."""
         return f"{self.spec.name.rsplit('.', 1)[0]}.{self.key}"
 
+    @property
+    def recipe_change(self) -> str:
+        """In words, for a record of an older recipe: ``recipe 1, now 2``."""
+        before, now = (
+            f"{own} (teacher {', '.join(map(str, further))})" if further else str(own)
+            for own, *further in (self.recipes, self.spec.recipes)
+        )
+        return f"recipe {before}, now {now}"
+
     def to_dict(self) -> dict[str, Any]:
         """The record as it is written, with its checksum."""
         body: dict[str, Any] = _finite(
             {
                 "schema": SCHEMA,
                 **asdict(self),
-                "spec": {**self.spec.to_dict(), "recipe": self.recipe},
+                "spec": self.spec.to_dict(self.recipes),
             }
         )
-        del body["recipe"]  # it is part of the spec as written
+        del body["recipe"], body["teacher_recipes"]  # they are part of the spec as written
         body["checksum"] = _checksum(body)
         return body
 
@@ -120,10 +147,11 @@ class Record:
         body.pop("schema")
         written = body.pop("spec")
         try:
-            record = cls(spec=RunSpec.from_dict(written), recipe=written["recipe"], **body)
+            spec, (recipe, *further) = RunSpec.from_dict(written), written_recipes(written)
+            record = cls(spec=spec, recipe=recipe, teacher_recipes=tuple(further), **body)
         except (ParameterError, TypeError, KeyError, AttributeError) as error:
             raise RecordError(f"not a run record of this version: {error}") from error
-        if hash_key({**record.spec.canonical(), "recipe": record.recipe}) != record.key:
+        if hash_key(record.spec.canonical(record.recipes)) != record.key:
             raise RecordError(f"its key {record.key} is not the key of its spec")
         return record
 
@@ -146,49 +174,6 @@ def _finite(value: Any) -> Any:
 def _checksum(body: Mapping[str, Any]) -> str:
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all: to a temporary file beside it, then renamed."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Like :func:`write_text`, for bytes.
-
-    Raises :class:`~lab1.errors.StorageError` where it cannot be written.
-    """
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """A failure of the operating system inside the block is told as what the user can mend."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}. What was there before is "
-            "intact; make room, or allow writing there, and run the same command again"
-        ) from error
-
-
-def write_if_changed(path: Path, content: bytes) -> None:
-    """Leaves an equal file alone, so that its time of change tells when it changed."""
-    if not path.exists() or path.read_bytes() != content:
-        write_bytes(path, content)
 
 
 def read_record(path: Path) -> Record:
@@ -279,7 +264,7 @@ class Store:
         was killed can be claimed again at once.
         """
         path = self.run_dir(spec) / "claim"
-        with _told(path):
+        with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = path.open("w")
         with stream:

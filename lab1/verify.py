@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from .config import RuntimeOptions
 from .datasets import DATASETS
-from .store import HISTORY_FIELDS, Record
+from .store import Record
 
 #: What a machine's speed and memory decide, and not the training.
 _MACHINE_FIELDS = ("seconds", "peak_memory_bytes")
@@ -30,7 +30,10 @@ def check(record: Record) -> list[str]:
     declared = DATASETS[record.spec.dataset]
     if record.origin.get("data_fingerprint") != declared.fingerprint:
         findings.append("its data have another fingerprint than the declared one")
-    if {len(record.history[name]) for name in HISTORY_FIELDS} != {record.epochs}:
+    absent = [name for name in record.series if name not in record.history]
+    if absent:
+        findings.append(f"its history lacks {', '.join(absent)}")
+    elif {len(record.history[name]) for name in record.series} != {record.epochs}:
         findings.append("its history has series of different lengths")
     if record.test and record.test["count"] != declared.test_size:
         findings.append(f"it was tested on {record.test['count']}, not {declared.test_size} images")
@@ -73,7 +76,7 @@ def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[s
 
 
 def _same_training(first: Record, second: Record) -> bool:
-    compared = [name for name in HISTORY_FIELDS if name not in _MACHINE_FIELDS]
+    compared = [name for name in first.series if name not in _MACHINE_FIELDS]
     return first.test == second.test and all(
         a == b
         for name in compared

@@ -16,6 +16,7 @@ import pytest
 from lab1 import paths
 from lab1.config import FAMILY_FIELDS, ModelSpec, RunSpec, TrainingConfig
 from lab1.datasets import DATASETS
+from lab1.distillation_config import DistillationConfig
 from lab1.store import Record, Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +51,15 @@ def laboratory(tmp_path, monkeypatch):
     return home
 
 
-def _spec(family="MLP", depth=2, seed=0, dataset="smoke-grey", learning_rate=0.001, **overrides):
+def _spec(
+    family="MLP",
+    depth=2,
+    seed=0,
+    dataset="smoke-grey",
+    learning_rate=0.001,
+    distillation=None,
+    **overrides,
+):
     model = {"family": family, "depth": depth}
     model |= {name: 16 for name in ("width", "channels") if name in FAMILY_FIELDS[family]}
     training = {"epochs": 3, "learning_rate": learning_rate, "validation_size": 500}
@@ -58,7 +67,7 @@ def _spec(family="MLP", depth=2, seed=0, dataset="smoke-grey", learning_rate=0.0
         if name not in _MODEL_FIELDS | _TRAINING_FIELDS:
             raise TypeError(f"no field of a run specification: {name}")
         (model if name in _MODEL_FIELDS else training)[name] = value
-    return RunSpec(ModelSpec(**model), dataset, TrainingConfig(**training), seed)
+    return RunSpec(ModelSpec(**model), dataset, TrainingConfig(**training), seed, distillation)
 
 
 @pytest.fixture
@@ -68,15 +77,25 @@ def make_spec():
 
 
 @pytest.fixture
+def make_student():
+    """Makes a small :class:`RunSpec` with a teacher, a temperature and an alpha."""
+
+    def make(teacher, temperature=4.0, alpha=0.9, **overrides):
+        return _spec(distillation=DistillationConfig(teacher, temperature, alpha), **overrides)
+
+    return make
+
+
+@pytest.fixture
 def make_record():
     """Fabricates a valid :class:`Record`, as if a run had been trained, without torch.
 
     ``make_record(family, depth, seed, accuracy, dataset, learning_rate, **overrides)``: the
     overrides are fields of the model (``width``), of the training (``schedule``) or of the record
-    itself (``test``, ``origin``, ``seconds``, ``stopped``).  By default it has a history of three
-    epochs that ends at ``accuracy``, a test score of exactly ``accuracy``, and the origin of a
-    committed run on the declared data.  ``stopped="diverged"`` gives what training then gives: a
-    last epoch of NaN and no test score.
+    itself (``test``, ``origin``, ``seconds``, ``stopped``), or its ``distillation``.  By default it
+    has a history of three epochs that ends at ``accuracy``, a test score of exactly ``accuracy``,
+    and the origin of a committed run on the declared data.  ``stopped="diverged"`` gives what
+    training then gives: a last epoch of NaN and no test score.
     """
     return _record
 
@@ -93,7 +112,7 @@ def _record(
     of_spec = {
         name: overrides.pop(name)
         for name in [*overrides]
-        if name in _MODEL_FIELDS | _TRAINING_FIELDS
+        if name in _MODEL_FIELDS | _TRAINING_FIELDS | {"distillation"}
     }
     spec = _spec(family, depth, seed, dataset, learning_rate, **of_spec)
     declared = DATASETS[dataset]
@@ -117,6 +136,8 @@ def _record(
     if spec.training.train_evaluation_size:
         history["train_evaluation_loss"] = [1.4, 0.7, nan if diverged else 0.3]
         history["train_evaluation_accuracy"] = [accuracy - 0.2, accuracy - 0.1, accuracy]
+    if spec.distillation is not None:
+        history |= {"hard_loss": [1.6, 0.9, 0.5], "soft_loss": [1.4, 0.7, 0.3]}
     errors = round((1 - accuracy) * declared.test_size)
     score = {"loss": 0.5, "accuracy": accuracy, "errors": errors, "count": declared.test_size}
     values = {

@@ -215,6 +215,15 @@ def test_status_names_records_of_an_older_recipe(home, lab1, planned, monkeypatc
     assert "0 further records" in out
 
 
+def test_a_record_whose_teacher_has_an_older_recipe_is_no_further_one(
+    home, lab1, make_spec, make_student, make_record, monkeypatch
+):
+    write(make_record(distillation=make_student(make_spec("ResidualMLP")).distillation))
+    assert "1 further records" in lab1("status")[1]
+    monkeypatch.setattr(config, "RECIPE", {**config.RECIPE, "ResidualMLP": 99})
+    assert "0 further records" in lab1("status")[1]
+
+
 def test_status_reports_a_damaged_file_and_fails(home, lab1, planned):
     store = write(planned(seed=0), planned(seed=1))
     path = store.run_dir(planned(seed=1).spec) / "record.json"
@@ -327,6 +336,10 @@ def test_verify_finds_nothing_in_genuine_records(home, lab1, genuine):
         (
             lambda r: {"history": {**r.history, "seconds": [1.0]}},
             "series of different lengths",
+        ),
+        (
+            lambda r: {"history": {n: s for n, s in r.history.items() if n != "train_accuracy"}},
+            "its history lacks train_accuracy",
         ),
     ],
 )

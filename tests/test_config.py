@@ -16,6 +16,7 @@ from lab1.config import (
     TrainingConfig,
 )
 from lab1.datasets import DATASETS, files_fingerprint
+from lab1.distillation_config import DistillationConfig
 from lab1.errors import ParameterError
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each
@@ -43,7 +44,10 @@ DEFAULTS = {
         "patience": None,
         "minimum_improvement": 0.0,
         "train_evaluation_size": 0,
+        "omitted_class": None,
     },
+    RunSpec: {"distillation": None},
+    DistillationConfig: {"temperature": 4.0, "alpha": 0.9},
 }
 
 # Keys as they were when the first records were written, under recipe 1.  If one of these changes,
@@ -115,8 +119,10 @@ CHANGES = [
     ("training", "patience", 3),
     ("training", "minimum_improvement", 0.1),
     ("training", "train_evaluation_size", 100),
+    ("training", "omitted_class", 3),
     (None, "dataset", "smoke-colour"),
     (None, "seed", 1),
+    (None, "distillation", DistillationConfig(SPEC)),
 ]
 
 #: The same for the fields that SPEC's family does not take, from a base of another family.
@@ -274,7 +280,7 @@ def test_a_spec_survives_being_written_out(make):
 
 def test_everything_is_spelled_out_in_a_record():
     written = SPEC.to_dict()
-    assert set(written) == {"model", "dataset", "training", "seed", "recipe"}
+    assert set(written) == {"model", "dataset", "training", "seed", "distillation", "recipe"}
     assert set(written["training"]) == {each.name for each in fields(TrainingConfig)}
     assert set(written["model"]) == {each.name for each in fields(ModelSpec)}
     assert written["recipe"] == SPEC.recipe
@@ -339,6 +345,11 @@ def test_from_dict_leaves_what_it_was_given_as_it_was():
         (lambda: TrainingConfig(monitor="test_loss"), "monitor = 'test_loss'"),
         (lambda: TrainingConfig(patience=0), "patience = 0.*or none"),
         (lambda: TrainingConfig(minimum_improvement=-1), "minimum_improvement = -1"),
+        (lambda: TrainingConfig(omitted_class=-1), "omitted_class = -1.*from 0 to 9999, or none"),
+        (
+            lambda: replace(SPEC, training=replace(SPEC.training, omitted_class=10)),
+            "omitted_class = 10 is not allowed for smoke-grey; allowed: from 0 to 9, or none",
+        ),
         (lambda: replace(SPEC, dataset="imagenet"), "RunSpec: dataset = 'imagenet'.*mnist"),
         (lambda: replace(SPEC, seed=-1), "RunSpec: seed = -1 .*from 0 to 2147483647"),
         (lambda: replace(SPEC, seed=0.0), "RunSpec: seed = 0.0"),

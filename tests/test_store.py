@@ -12,7 +12,8 @@ from lab1 import config, paths
 from lab1.config import RECIPE
 from lab1.datasets import DATASETS
 from lab1.errors import Lab1Error, RecordError
-from lab1.store import HISTORY_FIELDS, Store, _checksum, read_record, write_text
+from lab1.files import write_text
+from lab1.store import HISTORY_FIELDS, Store, _checksum, read_record
 
 
 def strictly(text):

@@ -23,10 +23,8 @@ _SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS)} | {
 
 
 def group_of(record: Record) -> str:
-    """A hash of everything but the seed: runs are averaged only within one group."""
-    canonical = {**record.spec.canonical(), "recipe": record.recipe}
-    del canonical["seed"]
-    return hash_key(canonical)
+    """A hash of everything but the seeds: runs are averaged only within one group."""
+    return hash_key(record.spec.canonical(record.recipes, seeds=False))
 
 
 def runs(records: Sequence[Record]) -> pd.DataFrame:

@@ -30,6 +30,14 @@ def random_crop(images: Tensor, generator: torch.Generator, padding: int = 4) ->
     return flat.gather(2, index[:, None, :].expand(-1, channels, -1)).view_as(images)
 
 
+def random_shift(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Moves each image by up to two pixels up or down and left or right; zeros come in.
+
+    Hinton et al. (2015), section 3: images "jittered by up to two pixels in any direction".
+    """
+    return random_crop(images, generator, padding=2)
+
+
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirrors each image left to right with probability one half."""
     mirrored = torch.randint(2, (len(images),), generator=generator).bool().to(images.device)
@@ -82,6 +90,7 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
     "crop": random_crop,
     "crop-flip": _crop_flip,
     "rotate-affine": random_rotation_affine,
+    "shift": random_shift,
 }
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RecordError
-from ..store import write_bytes
+from ..files import write_bytes
 
 if TYPE_CHECKING:
     from .trainer import StreamlinedTrainer

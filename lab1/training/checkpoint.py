@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..errors import CheckpointError
-from ..store import write_bytes
+from ..files import write_bytes
 
 _MAGIC = b"lab1-checkpoint-1"
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..datasets import Dataset, files_fingerprint
 from ..errors import DataError
-from ..store import write_bytes
+from ..files import write_bytes
 from .images import ImageSet, LoadedData
 
 _ENDINGS = (".jpg", ".jpeg", ".png")

@@ -16,7 +16,8 @@ from typing import Any
 from .. import paths
 from ..config import RunSpec, RuntimeOptions
 from ..errors import Lab1Error, MissingRunsError, ParameterError
-from ..store import Store, write_text
+from ..files import write_text
+from ..store import Store
 from . import data, origin
 
 _CONNECT_SECONDS = 20.0

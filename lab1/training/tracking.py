@@ -179,7 +179,7 @@ class Sender:
         return None
 
     def _start(self, offline: bool) -> Any:
-        config = wandb_runs.config_of(self._spec, self._spec.key, self._spec.recipe)
+        config = wandb_runs.config_of(self._spec, self._spec.recipes)
         # WANDB_MODE=disabled is respected even so.
         mode = "offline" if offline and os.environ.get("WANDB_MODE") != "disabled" else None
         return wandb_client.start_run(self.wandb(), self._spec, config, self._runs, mode=mode)

@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..config import RunSpec
+from ..config import RunSpec, hash_key
 from ..datasets import DATASETS
+from ..distillation_config import written_recipes
 from ..errors import ParameterError, RecordError
 from ..store import Record, history_fields
 
@@ -24,6 +25,9 @@ PROJECTS: Mapping[str, str] = {
     "ResNet": "CNN_Comparison_CIFAR10",
 }
 
+#: The project of the runs that have a teacher, whatever their family.
+DISTILLATION_PROJECT = "dl-lab1-knowledge-distillation"
+
 #: The numbers of a record that its summary holds under their own name.
 _SCALARS = ("parameters", "flops", "best_epoch", "stopped")
 
@@ -34,23 +38,37 @@ Row = Mapping[str, Any]
 
 def project_of(spec: RunSpec) -> str:
     """The project to which a run belongs."""
-    return PROJECTS[spec.model.family]
+    return DISTILLATION_PROJECT if spec.distillation else PROJECTS[spec.model.family]
 
 
 def labels(spec: RunSpec) -> dict[str, Any]:
     """What names and groups a run: ``name``, ``group`` and ``tags``."""
     title = DATASETS[spec.dataset].title
     rate = spec.training.learning_rate
-    return {
+    named: dict[str, Any] = {
         "name": f"seed {spec.seed}, {title}, learning rate {rate:g}",
         "group": f"{spec.model.family} depth {spec.model.depth}",
         "tags": [title, spec.model.family],
     }
+    if spec.distillation is not None:
+        settings = spec.distillation
+        named["group"] += f", T {settings.temperature:g}, alpha {settings.alpha:g}"
+        named["tags"].append("distilled")
+    return named
 
 
-def config_of(spec: RunSpec, key: str, recipe: int) -> dict[str, Any]:
-    """The configuration: the key, the recipe, and every field of the spec."""
-    return {"key": key, "recipe": recipe, "spec": {**spec.to_dict(), "recipe": recipe}}
+def config_of(spec: RunSpec, recipes: Sequence[int]) -> dict[str, Any]:
+    """The configuration: key and recipe, ``temperature`` and ``alpha``, every field of the spec.
+
+    ``recipes`` are those of the run and of its teachers.
+    """
+    settings = spec.distillation
+    return {
+        "key": hash_key(spec.canonical(recipes)),
+        "recipe": recipes[0],
+        **({"temperature": settings.temperature, "alpha": settings.alpha} if settings else {}),
+        "spec": spec.to_dict(recipes),
+    }
 
 
 def rows(history: Mapping[str, Sequence[float | None]]) -> list[dict[str, Any]]:
@@ -81,6 +99,7 @@ def record_of(
     """
     try:
         spec = RunSpec.from_dict(config["spec"])
+        recipe, *further = written_recipes(config["spec"])
         record = Record(
             spec=spec,
             history=_series(spec, history, int(outcome["epochs"])),
@@ -91,8 +110,9 @@ def record_of(
             stopped=str(outcome["stopped"]),
             seconds=float(outcome["total_seconds"]),
             origin={**config["origin"], "pulled_from": source},
-            recipe=config["recipe"],
+            recipe=recipe,
             key=config["key"],
+            teacher_recipes=tuple(further),
         )
     except (ParameterError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"not a run record of this version: {error}") from error
@@ -106,7 +126,7 @@ def _series(spec: RunSpec, history: Sequence[Row], epochs: int) -> dict[str, lis
         raise RecordError(f"its history has {len(by_epoch)} of {epochs} epochs")
     return {
         name: [_number(name, by_epoch[epoch].get(name)) for epoch in range(1, epochs + 1)]
-        for name in history_fields(spec.training)
+        for name in history_fields(spec.training, distilled=spec.distillation is not None)
     }
 
 

@@ -38,7 +38,7 @@ def push(record: Record, store: Store, project: str | None, entity: str | None) 
     :class:`~lab1.errors.TrackingError` where W&B is not installed or cannot be reached.
     """
     wandb = _online_client(store)
-    config = wandb_runs.config_of(record.spec, record.key, record.recipe)
+    config = wandb_runs.config_of(record.spec, record.recipes)
     try:
         run = wandb_client.start_run(
             wandb, record.spec, config, store.runs,
@@ -81,8 +81,7 @@ def _pull_one(run: Any, source: str, store: Store) -> Pulled:
     except RecordError as error:
         return Pulled(source, "refused", str(error))
     if record.key != record.spec.key:
-        why = f"it was made under recipe {record.recipe}, now {record.spec.recipe}"
-        return Pulled(source, "skipped", why)
+        return Pulled(source, "skipped", f"it was made under {record.recipe_change}")
     return _keep(record, source, store)
 
 

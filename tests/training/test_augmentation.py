@@ -9,6 +9,7 @@ from lab1.training.augmentation import (
     random_crop,
     random_flip,
     random_rotation_affine,
+    random_shift,
 )
 
 SHAPE = (64, 3, 7, 5)  # higher than wide, so that rows taken for columns show
@@ -52,6 +53,21 @@ def test_a_crop_is_a_window_of_the_padded_image(images, padding):
     assert {column for _, column in found} == set(range(2 * padding + 1))
     # Rows and columns are drawn apart.
     assert len({row - column for row, column in found}) > 2 * padding
+
+
+def test_a_shift_moves_by_up_to_two_pixels_in_each_direction(images):
+    """Pixel by pixel, the slow way; every move of the 25 is drawn, those to the edges too."""
+    count, channels, height, width = SHAPE
+    drawn = torch.randint(5, (2, count), generator=generator()) - 2
+    expected = torch.zeros_like(images)
+    for index, (down, right) in enumerate(drawn.T.tolist()):
+        for row in range(height):
+            for column in range(width):
+                if 0 <= row + down < height and 0 <= column + right < width:
+                    expected[index, :, row, column] = images[index, :, row + down, column + right]
+    assert torch.equal(random_shift(images, generator()), expected)
+    assert set(drawn.flatten().tolist()) == {-2, -1, 0, 1, 2}
+    assert channels == 3
 
 
 def test_crops_follow_the_generator(images):

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from lab1.errors import StorageError
-from lab1.store import Store, write_bytes
+from lab1.files import write_bytes
+from lab1.store import Store
 
 TRAIN = """
 import json, resource, signal, sys
@@ -102,7 +103,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing_half_written(
     record = make_record()
     before = store.write(record).read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("lab1.store.os.fsync", fail)
+        patch.setattr("lab1.files.os.fsync", fail)
         with pytest.raises(StorageError, match=r"record\.json: cannot be written: No space left"):
             store.write(record)
     assert store.write(record).read_bytes() == before

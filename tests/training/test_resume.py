@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lab1 import store
+from lab1 import files
 from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
 from lab1.errors import CheckpointError, StorageError
 from lab1.store import Store
@@ -256,7 +256,7 @@ def test_a_full_disk_is_told_and_keeps_the_last_checkpoint(saved, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match=r"checkpoint.pt.*No space left.*intact"):
         saved.save({"step": 2})
     assert saved.load()["step"] == 1

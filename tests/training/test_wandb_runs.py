@@ -23,7 +23,7 @@ def there(record):
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
     sent = (
-        {**config_of(record.spec, record.key, record.recipe), "origin": dict(record.origin)},
+        {**config_of(record.spec, record.recipes), "origin": dict(record.origin)},
         {**summary(record), "_runtime": 3, "epoch": record.epochs},
         [{**row, "_step": row["epoch"]} for row in rows(record.history)],
     )
@@ -62,7 +62,7 @@ def test_the_copy_of_cifar10_is_labelled_as_such(make_spec):
 
 def test_the_configuration_is_the_whole_specification(make_spec):
     spec = make_spec("MLP", 2, seed=7)
-    config = config_of(spec, spec.key, spec.recipe)
+    config = config_of(spec, spec.recipes)
     assert (config["key"], config["recipe"]) == (spec.key, spec.recipe)
     assert RunSpec.from_dict(config["spec"]) == spec
 
@@ -91,6 +91,32 @@ def test_the_further_series_of_a_run_come_back(make_record):
     series = {"train_evaluation_loss": [1.0, 0.5, 0.25], "train_evaluation_accuracy": [0.5] * 3}
     record = replace(record, history={**record.history, **series})
     assert record_of(*there(record), "x").history == record.history
+
+
+def test_a_distilled_run_has_a_project_of_its_own_and_comes_back(
+    make_spec, make_student, make_record
+):
+    spec = make_student(make_spec("ResidualMLP"), 2.5, 0.5)
+    record = make_record(distillation=spec.distillation)
+    assert project_of(spec) == "dl-lab1-knowledge-distillation"
+    assert labels(spec)["group"] == "MLP depth 2, T 2.5, alpha 0.5"
+    assert labels(spec)["tags"][-1] == "distilled"
+    config, outcome, history = there(record)
+    assert (config["temperature"], config["alpha"]) == (2.5, 0.5)
+    assert config["spec"]["distillation"]["teacher_key"] == spec.teacher.key
+    back = record_of(config, outcome, history, "x")
+    assert (back.spec, back.key, back.history) == (spec, record.key, record.history)
+
+
+def test_a_distilled_run_of_older_recipes_comes_back_under_them(
+    make_spec, make_student, make_record, monkeypatch
+):
+    record = make_record(distillation=make_student(make_spec("ResidualMLP")).distillation)
+    then = there(record)
+    monkeypatch.setattr("lab1.config.RECIPE", {**RECIPE, "ResidualMLP": 99})
+    back = record_of(*then, "x")
+    assert (back.key, back.recipes) == (record.key, record.recipes)
+    assert back.spec.recipes != record.recipes
 
 
 def test_what_is_not_finite_is_left_out_of_a_row(make_record):

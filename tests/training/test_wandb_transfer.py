@@ -56,7 +56,7 @@ def lab1(python):
 
 def sent(server, project, record, state="finished", **changes):
     """Puts a record onto the server, as a push does, with changes to its configuration."""
-    config = wandb_runs.config_of(record.spec, record.key, record.recipe)
+    config = wandb_runs.config_of(record.spec, record.recipes)
     config = {**config, "origin": dict(record.origin), **changes}
     rows = [{**row, "_step": row["epoch"]} for row in wandb_runs.rows(record.history)]
     server.add(project, record.key, state, config, rows, wandb_runs.summary(record))
@@ -175,7 +175,7 @@ class _Run:
     """A run as `wandb.Api` gives it."""
 
     def __init__(self, record, state="finished", **changes):
-        config = wandb_runs.config_of(record.spec, record.key, record.recipe)
+        config = wandb_runs.config_of(record.spec, record.recipes)
         self.config = {**config, "origin": dict(record.origin), **changes}
         self.id, self.state, self.summary = record.key, state, wandb_runs.summary(record)
         self._rows = wandb_runs.rows(record.history)

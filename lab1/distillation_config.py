@@ -1,0 +1,92 @@
+"""What a run distils: its teacher, and how much it listens to it (standard library only)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import parameters
+from .datasets import DATASETS
+from .errors import ParameterError
+
+if TYPE_CHECKING:
+    from .config import RunSpec
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """The teacher of a run and the weights of its loss (Hinton et al. 2015, section 2).
+
+    ``teacher`` is the run whose best weights are the teacher; it may be distilled itself.
+    ``temperature`` divides the logits of both; the loss is (1 - ``alpha``) times the cross-entropy
+    with the labels plus ``alpha`` times the divergence from the teacher.
+    """
+
+    teacher: RunSpec
+    temperature: float = 4.0
+    alpha: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "alpha"):
+            value = parameters.check(name, getattr(self, name), type(self).__name__)
+            object.__setattr__(self, name, value)
+
+    def check_student(self, dataset: str) -> None:
+        """Raises :class:`ParameterError` where the teacher answers another question.
+
+        That is where its images have another shape, or it tells another number of classes apart,
+        than those of ``dataset``.
+        """
+        theirs, ours = DATASETS[self.teacher.dataset], DATASETS[dataset]
+        facts = (
+            (f"of {theirs.num_classes} classes", theirs.num_classes, ours.num_classes),
+            (f"of images of shape {theirs.image_shape}", theirs.image_shape, ours.image_shape),
+        )
+        for words, given, allowed in facts:
+            if given != allowed:
+                raise ParameterError(
+                    f"DistillationConfig: a teacher {words} (it was trained on {theirs.name}) is "
+                    f"not allowed for a student on {dataset}; allowed: {allowed}"
+                )
+
+    def canonical(self, recipes: Sequence[int], seeds: bool) -> dict[str, Any]:
+        """The hashed form; ``recipes`` are those of the teacher and of its teachers."""
+        from .config import hash_key
+
+        teacher = hash_key(self.teacher.canonical(recipes, seeds=seeds))
+        return {"teacher": teacher, "temperature": self.temperature, "alpha": self.alpha}
+
+    def to_dict(self, recipes: Sequence[int]) -> dict[str, Any]:
+        """All fields spelled out, the teacher's too, with the key that it has under ``recipes``."""
+        written = self.canonical(recipes, seeds=True)
+        return {
+            **written,
+            "teacher": self.teacher.to_dict(recipes),
+            "teacher_key": written["teacher"],
+        }
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], spec_of: Callable[[Mapping[str, Any]], RunSpec]
+    ) -> DistillationConfig:
+        """What :meth:`to_dict` spelled out; ``spec_of`` reads the teacher.
+
+        Raises :class:`ParameterError` where the teacher's key is not that of its spec under the
+        recipe that was written, which may be an older one.
+        """
+        values = dict(values)
+        key = values.pop("teacher_key")
+        teacher = values.pop("teacher")
+        config = cls(teacher=spec_of(teacher), **values)
+        found = config.canonical(written_recipes(teacher), seeds=True)["teacher"]
+        if found != key:
+            raise ParameterError(f"its teacher's key {key} is not the key {found} of its spec")
+        return config
+
+
+def written_recipes(spec: Mapping[str, Any]) -> tuple[int, ...]:
+    """The recipes in a spec as written: its own, its teacher's, its teacher's teacher's, ..."""
+    distillation = spec.get("distillation")
+    further = written_recipes(distillation["teacher"]) if distillation else ()
+    return (spec["recipe"], *further)

@@ -1,0 +1,236 @@
+"""A run with a teacher: its key, its way into a record and back, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lab1 import config
+from lab1.config import RECIPE, RunSpec, TrainingConfig
+from lab1.datasets import DATASETS
+from lab1.distillation_config import DistillationConfig
+from lab1.errors import ParameterError, RecordError
+from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS, Record, _checksum, _is_record_name
+
+
+def through_json(value):
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+@pytest.fixture
+def chain(make_spec, make_student):
+    """A teacher, its student, and the student's student, of three families' recipes."""
+    teacher = make_spec("ResidualMLP", seed=1)
+    student = make_student(teacher, 2.5, 0.5)
+    return teacher, student, make_student(student, family="PlainNet", depth=8)
+
+
+# The key
+
+
+def test_the_canonical_form_spells_both_numbers(make_spec, make_student):
+    teacher = make_spec()
+    assert make_student(teacher, seed=1).canonical() == {
+        **make_spec(seed=1).canonical(),
+        "distillation": {"teacher": teacher.key, "temperature": 4.0, "alpha": 0.9},
+    }
+
+
+def test_a_run_without_a_teacher_has_the_key_that_it_ever_had(make_spec):
+    assert "distillation" not in make_spec().canonical()
+    assert make_spec().key == RunSpec(*(getattr(make_spec(), n) for n in POSITIONAL)).key
+    assert (make_spec().teacher, make_spec().teachers) == (None, ())
+
+
+POSITIONAL = ("model", "dataset", "training", "seed")
+
+
+@pytest.mark.parametrize("change", [{"temperature": 5}, {"alpha": 0.8}, {"teacher": "another"}])
+def test_every_field_changes_the_key(make_spec, make_student, change):
+    student = make_student(make_spec())
+    if "teacher" in change:
+        change = {"teacher": make_spec(seed=9)}
+    other = replace(student, distillation=replace(student.distillation, **change))
+    assert other.key != student.key
+    assert other != student
+
+
+def test_the_recipe_of_the_teacher_is_part_of_the_key(chain, monkeypatch):
+    teacher, student, grandchild = chain
+    before = [each.key for each in chain]
+    monkeypatch.setattr(config, "RECIPE", {**RECIPE, "ResidualMLP": RECIPE["ResidualMLP"] + 1})
+    # Keys are cached, so equal specs are made anew.
+    teacher, student, grandchild = (RunSpec.from_dict(each.to_dict()) for each in chain)
+    assert [teacher, student, grandchild] == [*chain]
+    after = [teacher.key, student.key, grandchild.key]
+    assert all(new != old for new, old in zip(after, before, strict=True))
+    assert student.recipe == RECIPE["MLP"]
+
+
+def test_the_form_without_seeds_forgets_the_teachers_too(make_spec, make_student):
+    one, other = (make_student(make_spec(seed=seed), seed=seed) for seed in (0, 1))
+    assert one.key != other.key
+    assert one.canonical(seeds=False) == other.canonical(seeds=False)
+    hotter = make_student(make_spec(), 8)
+    assert hotter.canonical(seeds=False) != one.canonical(seeds=False)
+    longer = make_student(make_spec(epochs=9))
+    assert longer.canonical(seeds=False) != one.canonical(seeds=False)
+
+
+# Words
+
+
+def test_name_and_title_tell_a_distilled_run(make_spec, make_student, make_record):
+    spec = make_student(make_spec(), 2.5, 1)
+    assert spec.name == f"MLP-d2-smoke-grey-s0-distilled.{spec.key}"
+    assert spec.title == f"{make_spec().title}, distilled at T = 2.5, alpha = 1"
+    record = make_record(distillation=spec.distillation)
+    assert record.name == spec.name
+    assert _is_record_name(record.name)
+    assert not _is_record_name(f"{record.name}.softened")
+
+
+def test_the_title_tells_an_omitted_class(make_spec, make_student):
+    assert make_student(make_spec(), omitted_class=3).title == (
+        f"{make_spec().title}, without class 3, distilled at T = 4, alpha = 0.9"
+    )
+
+
+# Written and read back
+
+
+def test_a_distilled_spec_survives_being_written_out(chain):
+    for spec in chain:
+        written = through_json(spec.to_dict())
+        again = RunSpec.from_dict(written)
+        assert again == spec
+        assert again.key == spec.key
+        assert hash(again) == hash(spec)
+    assert written["distillation"]["teacher_key"] == chain[1].key
+    assert written["distillation"]["teacher"] == through_json(chain[1].to_dict())
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda d: d.update(teacher_key="0" * 16), "its teacher's key 0000000000000000 is not"),
+        (lambda d: d["teacher"].update(seed=5), "its teacher's key .* is not the key"),
+        (lambda d: d["teacher"].update(recipe=99), "its teacher's key .* is not the key"),
+        (lambda d: d.pop("teacher_key"), "not a run specification.*teacher_key"),
+        (lambda d: d.pop("teacher"), "not a run specification.*teacher"),
+        (lambda d: d.update(teacher=3), "not a run specification"),
+        (lambda d: d.update(invented=1), "not a run specification.*invented"),
+        (lambda d: d.update(alpha=2), "alpha = 2 is not allowed"),
+    ],
+)
+def test_a_damaged_teacher_is_refused(make_spec, make_student, damage, complaint):
+    written = through_json(make_student(make_spec()).to_dict())
+    damage(written["distillation"])
+    with pytest.raises(ParameterError, match=complaint):
+        RunSpec.from_dict(written)
+
+
+def test_a_record_survives_a_teacher_whose_recipe_was_raised(chain, make_record, monkeypatch):
+    """It is read and written with the recipes under which it was made, and answers no new run."""
+    *_, spec = chain
+    record = replace(make_record("PlainNet", 8), spec=spec, key="", teacher_recipes=())
+    record = replace(record, history={**record.history, "hard_loss": [1.0] * 3, "soft_loss": [1.0]})
+    text = json.dumps(record.to_dict())
+    monkeypatch.setattr(config, "RECIPE", {**RECIPE, "ResidualMLP": RECIPE["ResidualMLP"] + 1})
+    old = Record.from_dict(json.loads(text))
+    assert (old.key, old.name) == (record.key, record.name)
+    assert old.recipes == (2, 1, 1)
+    assert old.spec.recipes == (2, 1, 2)
+    assert old.spec.key != old.key
+    assert old.recipe_change == "recipe 2 (teacher 1, 1), now 2 (teacher 1, 2)"
+    assert json.dumps(old.to_dict()) == text
+
+
+@pytest.mark.parametrize("part", ["recipe", "teacher_key", "seed"])
+def test_a_record_whose_teacher_was_changed_is_told(make_spec, make_student, make_record, part):
+    record = make_record(distillation=make_student(make_spec()).distillation)
+    body = record.to_dict()
+    del body["checksum"]
+    distillation = body["spec"]["distillation"]
+    if part == "teacher_key":
+        distillation["teacher_key"] = "0" * 16
+    else:
+        # As a forger would, who makes the inner key fit.
+        distillation["teacher"][part] += 1
+        teacher = RunSpec.from_dict(distillation["teacher"])
+        recipes = [distillation["teacher"]["recipe"]]
+        distillation["teacher_key"] = config.hash_key(teacher.canonical(recipes))
+    with pytest.raises(RecordError, match=r"teacher's key|is not the key of its spec"):
+        Record.from_dict({**body, "checksum": _checksum(body)})
+
+
+def test_a_distilled_record_is_written_and_found(make_spec, make_student, make_record, store):
+    spec = make_student(make_spec())
+    record = make_record(distillation=spec.distillation)
+    assert set(record.series) == set(record.history) == {*HISTORY_FIELDS, *DISTILLATION_FIELDS}
+    store.write(record)
+    assert store.find(spec) == record
+    assert store.find(make_spec()) is None
+    assert store.all() == ([record], [])
+    store.promote(record)
+    assert store.find(spec) == record
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"temperature": 0}, "DistillationConfig: temperature = 0 .*a number above 0 to 1000"),
+        ({"temperature": 1001}, "temperature = 1001"),
+        ({"temperature": None}, "temperature = None"),
+        ({"alpha": -0.1}, "alpha = -0.1 .*a number from 0 to 1"),
+        ({"alpha": 1.1}, "alpha = 1.1"),
+        ({"alpha": float("nan")}, "alpha = nan"),
+    ],
+)
+def test_wrong_numbers_are_refused(make_spec, change, complaint):
+    with pytest.raises(ParameterError, match=complaint):
+        DistillationConfig(make_spec(), **change)
+
+
+def test_an_integer_and_a_text_give_the_key_of_the_number(make_spec, make_student):
+    spelt = make_student(make_spec(), "4", 0)
+    assert spelt.distillation == DistillationConfig(make_spec(), 4.0, 0.0)
+    assert json.dumps(spelt.to_dict()) == json.dumps(make_student(make_spec(), 4.0, 0.0).to_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"num_classes": 7}, "a teacher of 7 classes .*trained on odd.*allowed: 10"),
+        (
+            {"image_shape": (1, 20, 20)},
+            r"of images of shape \(1, 20, 20\).*\(1, 28, 28\)",
+        ),
+    ],
+)
+def test_a_teacher_that_answers_another_question_is_refused(
+    make_spec, make_student, monkeypatch, change, complaint
+):
+    odd = replace(DATASETS["smoke-grey"], name="odd", **change)
+    with monkeypatch.context() as patch:
+        patch.setattr("lab1.distillation_config.DATASETS", {**DATASETS, "mnist": odd})
+        teacher = make_spec(dataset="mnist")
+        with pytest.raises(ParameterError, match=complaint):
+            make_student(teacher)
+    make_student(teacher)  # of another data set, but of as many classes
+
+
+def test_a_teacher_of_another_image_shape_is_refused(make_spec, make_student):
+    with pytest.raises(ParameterError, match=r"of shape \(3, 32, 32\) .*smoke-colour.*smoke-grey"):
+        make_student(make_spec(dataset="smoke-colour"))
+
+
+def test_a_distilled_teacher_and_an_omitted_class_are_allowed(chain):
+    _, student, grandchild = chain
+    assert grandchild.teachers == (student, *student.teachers)
+    assert len(grandchild.teachers) == 2
+    assert TrainingConfig(omitted_class="none").omitted_class is None
+    replace(student, training=replace(student.training, omitted_class=9))
