@@ -100,15 +100,32 @@ class OpenChapter:
         """What a probe found on a run, see :mod:`lab1.training.probes`; measured where missing."""
         return experiments.ensure_probe(record, name)
 
+    def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
+        """The runs on which the chapter has that probe measured, each with what it found."""
+        probes = experiments.chapter(self.page.chapter).probes
+        # The weights of a run that diverged prove nothing.
+        chosen = [r for r in self.records if r.stopped != "diverged" and name in probes(r.spec)]
+        return [(record, self.probe(record, name)) for record in chosen]
+
+    def first(self, name: str) -> tuple[Record, Mapping[str, Any]]:
+        """The first of :meth:`measured`.
+
+        Raises :class:`~lab1.errors.MissingRunsError` where there is none.
+        """
+        measured = self.measured(name)
+        if not measured:
+            raise self._all_diverged()
+        return measured[0]
+
     @cached_property
     def layers(self) -> pd.DataFrame:
         """One row per run, state and layer, see :func:`lab1.reporting.frames.layers`."""
         from .reporting import frames
 
-        finished = [record for record in self.records if record.stopped != "diverged"]
-        if not finished:
+        measured = self.measured("layers")
+        if not measured:
             raise self._all_diverged()
-        return frames.layers([(record, self.probe(record, "layers")) for record in finished])
+        return frames.layers(measured)
 
     @cached_property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:

@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     for record in experiments.ensure(specs, runtime, store):
         if record.stopped != "diverged":  # its weights prove nothing
-            for probe in experiments.chapter(options.chapter).probes:
+            for probe in experiments.chapter(options.chapter).probes(record.spec):
                 experiments.ensure_probe(record, probe, runtime, store)
     return 0
 

@@ -11,14 +11,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from itertools import chain
 from statistics import median
 from typing import Any
 
-from . import parameters
-from .config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
+from . import parameters, planners
+from .config import RunSpec, RuntimeOptions, TrainingConfig
 from .errors import MissingRunsError, ParameterError
 from .store import Record, Store
 
@@ -36,16 +36,16 @@ class Chapter:
     """A chapter's parameters and how they become runs.
 
     ``required`` parameters must come from the profile or the reader; ``optional`` ones have a
-    default in :mod:`lab1.config` or mean "none".  ``probes`` are measured on every run, so that the
-    chapter can show any of them where the weights are not.  ``reads_benchmarks`` says that the
-    chapter shows :func:`lab1.benchmarks.published`.
+    default in :mod:`lab1.config` or mean "none".  ``probes`` names those that are measured on a
+    run, so that the chapter can show any of them where the weights are not.  ``reads_benchmarks``
+    says that the chapter shows :func:`lab1.benchmarks.published`.
     """
 
     planner: Callable[..., list[RunSpec]]
     required: tuple[str, ...]
     optional: tuple[str, ...]
     reads_benchmarks: bool = False
-    probes: tuple[str, ...] = ()
+    probes: Callable[[RunSpec], tuple[str, ...]] = lambda spec: ()
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -53,49 +53,9 @@ class Chapter:
         return self.required + self.optional
 
 
-def _mlp_runs(
-    families: Sequence[str],
-    *,
-    dataset: str,
-    depth: Sequence[int],
-    seeds: Sequence[int],
-    width: int,
-    activation: str = "relu",
-    dropout_rate: float = 0.0,
-    sweep_depth: Sequence[int] | None = None,
-    sweep_learning_rates: Sequence[float] | None = None,
-    **training: Any,
-) -> list[RunSpec]:
-    """The grid of families and depths, and the learning-rate sweep, seed by seed.
-
-    The sweep covers those of ``sweep_depth`` that are among ``depth``, so that asking for one
-    depth trains that depth alone.
-    """
-    config = TrainingConfig(**training)
-    swept = [each for each in sweep_depth or () if each in depth]
-    settings = [(layers, config.learning_rate) for layers in depth]
-    settings += [
-        (layers, rate)
-        for layers in swept
-        for rate in sweep_learning_rates or ()
-        if rate != config.learning_rate
-    ]
-    return [
-        RunSpec(
-            ModelSpec(family, layers, width, activation, dropout_rate),
-            dataset,
-            replace(config, learning_rate=rate),
-            seed,
-        )
-        for seed in seeds
-        for layers, rate in settings
-        for family in families
-    ]
-
-
 def _mlp_chapter(*families: str) -> Chapter:
     return Chapter(
-        planner=partial(_mlp_runs, families),
+        planner=partial(planners.mlp_runs, families),
         required=("dataset", "depth", "seeds", "width"),
         optional=(
             "activation",
@@ -107,42 +67,60 @@ def _mlp_chapter(*families: str) -> Chapter:
     )
 
 
-def _cnn_runs(
-    families: Sequence[str],
-    *,
-    dataset: str,
-    depth: Sequence[int],
-    seeds: Sequence[int],
-    channels: int | None = None,
-    **training: Any,
-) -> list[RunSpec]:
-    """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
-
-    ``channels`` is for those families that take it.
-    """
-    config = TrainingConfig(**training)
-    return [
-        RunSpec(ModelSpec(family, layers, channels=channels), dataset, config, seed)
-        for seed in seeds
-        for layers in depth
-        for family in families
-    ]
+def _distillation_probes(spec: RunSpec) -> tuple[str, ...]:
+    """What the teacher of photographs answers, and what a student knows of a class unseen."""
+    if spec.training.omitted_class is not None:
+        return ("bias-correction",)
+    return ("softened",) if spec.model.family == "ResidualCNN" else ()
 
 
 CHAPTERS: Mapping[str, Chapter] = {
     "1_1": _mlp_chapter("MLP"),
     "1_2": _mlp_chapter("MLP", "ResidualMLP"),
     "1_3": Chapter(
-        planner=partial(_cnn_runs, ("SimpleCNN", "ResidualCNN")),
+        planner=partial(planners.cnn_runs, ("SimpleCNN", "ResidualCNN")),
         required=("dataset", "depth", "seeds", "channels"),
         optional=_TRAINING_PARAMETERS,
-        probes=("confusion", "hardest"),
+        probes=lambda spec: ("confusion", "hardest"),
+    ),
+    "2_2": Chapter(
+        planner=planners.distillation_runs,
+        required=(
+            "dataset",
+            "seeds",
+            "student_channels",
+            "student_depth",
+            "teacher_channels",
+            "teacher_depth",
+            "teacher_epochs",
+            "teacher_seed",
+            "temperature",
+            "alpha",
+        ),
+        optional=(
+            *_TRAINING_PARAMETERS,
+            "sweep_seeds",
+            "sweep_temperatures",
+            "sweep_alphas",
+            "sweep_channels",
+            "longer_epochs",
+            "digits_dataset",
+            "digits_seeds",
+            "digits_student_width",
+            "digits_teacher_width",
+            "digits_epochs",
+            "digits_teacher_epochs",
+            "digits_temperature",
+            "digits_alpha",
+            "digits_omitted_class",
+        ),
+        probes=_distillation_probes,
     ),
     "depth": Chapter(
-        planner=partial(_cnn_runs, ("PlainNet", "ResNet")),
+        planner=partial(planners.cnn_runs, ("PlainNet", "ResNet")),
         required=("dataset", "depth", "seeds", "train_evaluation_size"),
         optional=_TRAINING_PARAMETERS,
-        probes=("layers",),
+        probes=lambda spec: ("layers",),
     ),
     # No runs: how fast they are made.
     "performance": Chapter(planner=list, required=(), optional=(), reads_benchmarks=True),

@@ -248,6 +248,59 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         minimum=0,
         maximum=1,
     ),
+    Parameter("student_channels", int, "feature maps of the student", minimum=1, maximum=4096),
+    Parameter("student_depth", int, "stages of the student", minimum=1, maximum=5),
+    Parameter("teacher_channels", int, "feature maps of the teacher", minimum=1, maximum=4096),
+    Parameter("teacher_depth", int, "stages of the teacher", minimum=1, maximum=5),
+    Parameter("teacher_epochs", int, "epochs of the teacher", minimum=1, maximum=10000),
+    Parameter("teacher_seed", int, "seed of the teacher", minimum=0, maximum=2**31 - 1),
+    Parameter(
+        "sweep_seeds", int, "seeds of the sweeps and of the student trained longer", minimum=0,
+        maximum=2**31 - 1, many=True, optional=True,
+    ),
+    Parameter(
+        "sweep_temperatures", float, "temperatures of the sweep", above=0, maximum=1000,
+        many=True, optional=True,
+    ),
+    Parameter(
+        "sweep_alphas", float, "weights of the soft loss in the sweep", minimum=0, maximum=1,
+        many=True, optional=True,
+    ),
+    Parameter(
+        "sweep_channels", int, "feature maps of the students in the sweep", minimum=1,
+        maximum=4096, many=True, optional=True,
+    ),
+    Parameter(
+        "longer_epochs", int, "epochs of a student that trains alone for the teacher's cost",
+        minimum=1, maximum=10000, optional=True,
+    ),
+    # The experiment on digits in the chapter on distillation.
+    Parameter(
+        "digits_dataset", str, "the digits; none leaves them out",
+        choices=("mnist", "smoke-grey"), optional=True,
+    ),
+    Parameter(
+        "digits_seeds", int, "one run of each kind per seed", minimum=0, maximum=2**31 - 1,
+        many=True,
+    ),
+    Parameter(
+        "digits_student_width", int, "units in each of the student's hidden layers", minimum=1,
+        maximum=16384,
+    ),
+    Parameter(
+        "digits_teacher_width", int, "units in each of the teacher's hidden layers", minimum=1,
+        maximum=16384,
+    ),
+    Parameter("digits_epochs", int, "epochs of the student", minimum=1, maximum=10000),
+    Parameter("digits_teacher_epochs", int, "epochs of the teacher", minimum=1, maximum=10000),
+    Parameter("digits_temperature", float, "temperature on digits", above=0, maximum=1000),
+    Parameter(
+        "digits_alpha", float, "weight of the soft loss on digits", minimum=0, maximum=1
+    ),
+    Parameter(
+        "digits_omitted_class", int, "the digit that a student never sees", minimum=0, maximum=9,
+        optional=True,
+    ),
     # The sweep that asks whether another learning rate would have rescued a deep network.
     Parameter(
         "sweep_depth", int, "hidden layers in the learning-rate sweep", minimum=1, maximum=1024,

@@ -9,8 +9,8 @@ from lab1.errors import MissingRunsError
 def chapter(make_record):
     """An opened chapter with records of given validation accuracies (the last of three epochs)."""
 
-    def make(*accuracies, **overrides):
-        opened = OpenChapter(profiles.Page("1_1", "1_1", "report", {}))
+    def make(*accuracies, name="1_1", **overrides):
+        opened = OpenChapter(profiles.Page(name, name, "report", {}))
         opened.records = [
             make_record(seed=seed, accuracy=accuracy, **overrides)
             for seed, accuracy in enumerate(accuracies)
@@ -44,7 +44,7 @@ def test_where_no_epoch_was_any_good_there_is_no_best_run(chapter):
 
 
 def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record, monkeypatch):
-    opened = chapter(0.8)
+    opened = chapter(0.8, name="depth")
     opened.records.append(make_record(seed=1, stopped="diverged"))
     signals = {"gradient_norm": [1.0], "response": [2.0]}
     probe = {"names": ["output"], "initial": signals, "trained": signals}
@@ -60,5 +60,5 @@ def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record,
 
 
 def test_where_every_run_diverged_there_are_no_layers(chapter):
-    with pytest.raises(MissingRunsError, match="chapter 1_1: every run diverged"):
-        assert chapter(0.8, stopped="diverged").layers
+    with pytest.raises(MissingRunsError, match="chapter depth: every run diverged"):
+        assert chapter(0.8, name="depth", stopped="diverged").layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -10,14 +11,14 @@ import pandas as pd
 
 from ..config import hash_key
 from ..datasets import DATASETS
-from ..store import EVALUATION_FIELDS, HISTORY_FIELDS, Record
+from ..store import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
 
 #: What identifies a run in both frames.  ``group`` is shared by the seeds of one configuration.
 IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
 
 
 #: The columns of the history's series.
-_SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS)} | {
+_SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS, *DISTILLATION_FIELDS)} | {
     "learning_rate": "scheduled_learning_rate"
 }
 
@@ -33,13 +34,16 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     ``device`` is the kind of device, ``versions`` the version of torch.  Accuracies are fractions;
     ``train_seconds`` are wall-clock, ``epoch_seconds`` their median over the epochs, validation
     included; ``peak_memory_bytes`` is the most that any epoch used; ``validation_accuracy`` is that
-    of the best epoch, ``train_loss`` and ``train_evaluation_accuracy`` those of the last.  The test
+    of the best epoch, ``train_loss`` and ``train_evaluation_accuracy`` those of the last.
+    ``errors`` are the test images that were not recognised.  A distilled run names the key of its
+    ``teacher`` and of its ``twin``, which differs in the loss alone.  The test
     columns and ``train_evaluation_accuracy`` of a diverged run are NaN.
     """
     rows = [
         {
             **_identity(record),
             "name": record.name,
+            **_variant(record),
             "device": record.origin.get("device", {}).get("kind", "unknown"),
             "versions": record.origin.get("versions", {}).get("torch", "unknown"),
             "dataset_title": DATASETS[record.spec.dataset].title,
@@ -57,13 +61,14 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "train_accuracy": _at_best(record, "train_accuracy"),
             "test_accuracy": record.test.get("accuracy"),
             "test_loss": record.test.get("loss"),
+            "errors": record.test.get("errors"),
         }
         for record in records
     ]
     frame = pd.DataFrame(rows)
     numbers = [
         "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
-        "test_accuracy", "test_loss",
+        "test_accuracy", "test_loss", "errors", "channels", "temperature", "alpha", "omitted_class",
     ]  # fmt: skip
     if rows:
         frame[numbers] = frame[numbers].astype(float)
@@ -73,7 +78,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
 def history(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run and epoch (from 1), with the series of :data:`HISTORY_FIELDS`.
 
-    Those of :data:`EVALUATION_FIELDS` are NaN where they were not measured.
+    Those of :data:`EVALUATION_FIELDS` and :data:`DISTILLATION_FIELDS` are NaN where there are none.
     ``learning_rate`` is the run's, as in :func:`runs`; the one that its schedule had reached in an
     epoch is ``scheduled_learning_rate``.
     """
@@ -114,6 +119,19 @@ def layers(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame
             for index, module in enumerate(probe["names"])
         ]
     )
+
+
+def _variant(record: Record) -> dict[str, Any]:
+    spec = record.spec
+    settings = spec.distillation
+    return {
+        "channels": spec.model.channels,
+        "omitted_class": spec.training.omitted_class,
+        "temperature": settings and settings.temperature,
+        "alpha": settings and settings.alpha,
+        "teacher": settings and settings.teacher.key,
+        "twin": settings and replace(spec, distillation=None).key,
+    }
 
 
 def _identity(record: Record) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 
 from lab1 import config
 from lab1.reporting import frames
-from lab1.store import EVALUATION_FIELDS, HISTORY_FIELDS
+from lab1.store import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS
 
 
 def test_one_row_per_run_in_the_order_of_the_records(make_record):
@@ -180,6 +180,7 @@ def test_one_row_per_epoch_from_one(make_record):
         "epoch",
         *("scheduled_learning_rate" if n == "learning_rate" else n for n in HISTORY_FIELDS),
         *EVALUATION_FIELDS,
+        *DISTILLATION_FIELDS,
     ]
     assert [*frame["epoch"]] == [1, 2, 3, 1, 2, 3]
     assert [*frame["seed"]] == [0, 0, 0, 1, 1, 1]

@@ -22,11 +22,12 @@ NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 #: What a cell calls to show a chart, and to show a table.
 CHART = re.compile(
     r"^((charts|convergence)\.\w+|speed\.ratios|probed\.(confusion|class_accuracy)"
-    r"|degradation\.(?!errors)\w+)\(",
+    r"|degradation\.(?!errors)\w+|distillation\.\w+)\(",
     re.MULTILINE,
 )
 TABLE = re.compile(
-    r"^(tables\.\w+|speed\.table|probed\.hardest|degradation\.errors|chapter\.provenance)\(",
+    r"^(tables\.\w+|speed\.table|probed\.hardest|degradation\.errors|chapter\.provenance"
+    r"|distillation_tables\.\w+)\(",
     re.MULTILINE,
 )
 
@@ -38,6 +39,11 @@ every_chapter = pytest.mark.parametrize("name", NAMES)
 #: Those that show runs, and so have parameters beyond the profile.
 every_chapter_of_runs = pytest.mark.parametrize(
     "name", [name for name in NAMES if experiments.chapter(name).parameters]
+)
+
+#: Those that vary the depth of one kind of network.
+every_chapter_by_depth = pytest.mark.parametrize(
+    "name", [name for name in NAMES if "depth" in experiments.chapter(name).parameters]
 )
 
 
@@ -145,6 +151,7 @@ SUITABLE = {
     "1_1": {"mnist", "smoke-grey", "smoke-colour"},
     "1_2": {"mnist", "smoke-grey", "smoke-colour"},
     "1_3": {"cifar10", "cifar10-jpeg", "smoke-colour"},
+    "2_2": {"cifar10", "cifar10-jpeg", "smoke-colour"},
     "depth": {"cifar10", "cifar10-jpeg", "smoke-colour"},
 }
 
@@ -325,17 +332,18 @@ def runs_dir(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+@every_chapter_by_depth
+@pytest.mark.parametrize("value", ["four", 0, -1, 10**9, 2.5, [2, "many"], True])
+def test_a_depth_that_is_not_allowed_is_refused(name, value, runs_dir):
+    with pytest.raises(ParameterError, match=f"chapter {name}.*depth.*an integer from 1 to 1024"):
+        open_chapter(name, {**BASE, "depth": value})
+
+
 @every_chapter_of_runs
 @pytest.mark.parametrize(
     ("parameter", "value", "allowed"),
     [
-        ("depth", "four", "an integer from 1 to 1024"),
-        ("depth", 0, "an integer from 1 to 1024"),
-        ("depth", -1, "an integer from 1 to 1024"),
-        ("depth", 10**9, "an integer from 1 to 1024"),
-        ("depth", 2.5, "an integer from 1 to 1024"),
-        ("depth", [2, "many"], "an integer from 1 to 1024"),
-        ("depth", True, "an integer from 1 to 1024"),
+        ("epochs", 2.5, "an integer from 1 to 10000"),
         ("seeds", [], "one or more"),
         ("seeds", "", "one or more"),
         ("seeds", [-1], "an integer from 0"),
@@ -361,14 +369,14 @@ def test_a_value_that_is_not_allowed_is_refused(name, parameter, value, allowed,
 
 
 @every_chapter_of_runs
-@pytest.mark.parametrize("unknown", ["dept", "Depth", "lr", "num_layers", "_depth", "temperature"])
+@pytest.mark.parametrize("unknown", ["dept", "Depth", "lr", "num_layers", "_depth", "teacher"])
 def test_an_unknown_parameter_is_refused_by_name(name, unknown, runs_dir):
     """Papermill lets it pass with a warning, and the chapter would answer another question."""
     with pytest.raises(ParameterError) as refusal:
         open_chapter(name, {**BASE, unknown: 4})
     words = str(refusal.value)
     assert f"chapter {name}: unknown parameter {unknown!r}" in words
-    assert "depth" in words and "learning_rate" in words and "profile" in words
+    assert "epochs" in words and "learning_rate" in words and "profile" in words
 
 
 @every_chapter_of_runs
@@ -380,14 +388,14 @@ def test_repeated_seeds_are_refused(name, runs_dir):
 @every_chapter_of_runs
 def test_a_parameter_of_another_type_is_refused_and_not_passed_over(name, runs_dir):
     """A reader who edits the cell would take the profile's numbers for those of her own."""
-    with pytest.raises(ParameterError, match=f"chapter {name}.*depth"):
-        open_chapter(name, {**BASE, "depth": {2, 4}})
+    with pytest.raises(ParameterError, match=f"chapter {name}.*seeds"):
+        open_chapter(name, {**BASE, "seeds": {2, 4}})
 
 
 @every_chapter_of_runs
 def test_a_chapter_without_a_profile_is_refused(name, runs_dir):
     with pytest.raises(ParameterError, match=f"chapter {name}.*profile"):
-        open_chapter(name, {"depth": 4})
+        open_chapter(name, {"epochs": 4})
 
 
 @pytest.mark.parametrize("name", ["1_1", "1_2"])
@@ -411,7 +419,7 @@ def test_none_leaves_the_profile_as_it_is(name, runs_dir):
     assert page == profiles.page(name, "smoke", {})
 
 
-@every_chapter_of_runs
+@every_chapter_by_depth
 def test_parameters_change_the_plan(name, runs_dir):
     depth = ANOTHER_DEPTH[name]
     changes = {"depth": str(depth), "seeds": [5], "learning_rate": "0.01"}
@@ -469,8 +477,8 @@ NOTEBOOK_GLOBALS = {
 
 @every_chapter_of_runs
 def test_what_a_notebook_holds_of_itself_is_no_parameter(name, runs_dir):
-    page = open_chapter(name, {**NOTEBOOK_GLOBALS, **BASE, "depth": 4}).page
-    assert page.parameters["depth"] == (4,)
+    page = open_chapter(name, {**NOTEBOOK_GLOBALS, **BASE, "epochs": 4}).page
+    assert page.parameters["epochs"] == 4
 
 
 LIVE = """

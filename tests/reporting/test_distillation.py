@@ -1,0 +1,202 @@
+import pytest
+from distilled import SETTING, bias_probe, digits, lengthened, measured, several, study
+
+from lab1.reporting import distillation, frames, literature
+from lab1.reporting import distillation_tables as tables
+from lab1.reporting.sentences import Verdict
+
+PAIRS = [(0.70, 0.72), (0.73, 0.74), (0.76, 0.79)]
+
+
+@pytest.fixture
+def records(make_record):
+    """A teacher, students of two widths, and the first at two temperatures and two weights."""
+    return several(
+        make_record,
+        [
+            (PAIRS, {}),
+            ([(a, b + 0.01) for a, b in PAIRS], {"temperature": 8.0}),
+            ([(a, b - 0.01) for a, b in PAIRS], {"alpha": 0.5}),
+            ([(a + 0.1, b + 0.1) for a, b in PAIRS], {"channels": 16}),
+        ],
+    )
+
+
+@pytest.fixture
+def runs(records):
+    return frames.runs(records)
+
+
+@pytest.fixture
+def unseen(make_record):
+    of_digits = digits(make_record, [(70, 150, 80)] * 3, [(1, 1)] * 3)
+    alone = [bias_probe(1000, 1200, 990, 1190)] * 3
+    return measured(of_digits, alone, [bias_probe(150 + n, 230, 20, 110) for n in (-5, 0, 5)])
+
+
+def means(table, *columns):
+    return table.set_index([*columns])["mean"].to_dict()
+
+
+def test_twins_are_joined_by_a_line(runs):
+    figure = distillation.paired(runs, SETTING)
+    table = figure.data.set_index(["student", "seed"])["accuracy"]
+    assert table["alone", 1] == pytest.approx(73) and table["with teacher", 1] == pytest.approx(74)
+    level, line, _ = figure.chart.to_dict(validate=True)["layer"]
+    assert line["encoding"]["detail"]["field"] == "seed"
+    assert level["mark"]["type"] == "rule"
+    assert "which has 86.00 %" in figure.alt and "seed 2: +3.00" in figure.alt
+
+
+def test_the_gain_by_temperature(runs):
+    found = means(distillation.by_temperature(runs, SETTING).data, "split", "value")
+    assert found["test", 4] == pytest.approx(2) and found["test", 8] == pytest.approx(3)
+    assert set(found) == {(split, t) for split in ("test", "validation") for t in (4, 8)}
+
+
+def test_the_gain_by_weight(runs):
+    found = means(distillation.by_alpha(runs, SETTING).data, "split", "value")
+    assert found["validation", 0.5] == pytest.approx(1) and found["test", 0.9] == pytest.approx(2)
+
+
+def test_the_accuracy_by_size(runs):
+    found = means(distillation.by_size(runs, SETTING).data, "student", "parameters")
+    assert found["alone", 48_400] == pytest.approx(73)
+    assert found["with teacher", 102_400] == pytest.approx(85)
+
+
+def test_the_losses_are_those_of_the_setting(records, runs):
+    history = frames.history([lengthened(record, 5) for record in records])
+    table = distillation.losses(history, runs, SETTING).data
+    assert set(table["n"]) == {3} and table["epoch"].max() == 5
+    found = means(table, "part", "epoch")
+    assert found["hard: cross-entropy with the labels", 5] == pytest.approx(0.5)
+    assert found["soft: divergence from the teacher", 1] == pytest.approx(1.4)
+    assert found["combined", 2] == pytest.approx(0.8)
+
+
+def test_the_class_unseen_stands_beside_the_papers_values(unseen):
+    table = distillation.unseen(unseen).data
+    found = means(table, "source", "student")
+    assert found["this laboratory", "alone"] == 0
+    assert found["this laboratory", "with teacher"] == pytest.approx(85)
+    assert found["this laboratory", "with teacher, corrected"] == pytest.approx(98)
+    papers = "Hinton et al. (2015)"
+    assert found[papers, "with teacher"] == pytest.approx(100 * (1 - 133 / 1010))
+    assert found[papers, "with teacher, corrected"] == pytest.approx(100 * (1 - 14 / 1010))
+
+
+def test_the_papers_values_do_not_stand_beside_other_digits(unseen):
+    from dataclasses import replace
+
+    others = [
+        (replace(record, spec=replace(record.spec, dataset="smoke-grey", distillation=None)), probe)
+        for record, probe in unseen
+    ]
+    # Without their teachers all would be students alone; half keep theirs.
+    mixed = [pair if pair[0].spec.distillation else other for pair, other in zip(unseen, others,
+             strict=True)]  # fmt: skip
+    mixed.sort(key=lambda pair: pair[0].spec.dataset != "smoke-grey")
+    assert set(distillation.unseen(mixed).data["source"]) == {"this laboratory"}
+
+
+CHARTS = ("paired", "by_temperature", "by_alpha", "by_size")
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_charts_are_valid_and_name_their_data(name, runs):
+    figure = getattr(distillation, name)(runs, SETTING)
+    spec = figure.chart.to_dict(validate=True)
+    assert spec["title"] == "CIFAR-10 (JPEG copy)"
+    assert "CIFAR-10 (JPEG copy)" in figure.alt and "object at 0x" not in str(spec)
+    assert "<svg" in figure.parts()["svg"]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_without_a_pair_there_is_no_chart(name, make_record):
+    runs = frames.runs(study(make_record, PAIRS)[:1])
+    assert isinstance(getattr(distillation, name)(runs, SETTING), Verdict)
+
+
+def test_the_other_charts_are_valid_too(records, runs, unseen):
+    for figure in (
+        distillation.losses(frames.history(records), runs, SETTING),
+        distillation.unseen(unseen),
+    ):
+        assert figure.chart.to_dict(validate=True)["title"] in ("CIFAR-10 (JPEG copy)", "MNIST")
+        assert "<svg" in figure.parts()["svg"]
+    nothing = frames.runs(records[:1])
+    assert isinstance(distillation.losses(frames.history(records), nothing, SETTING), Verdict)
+    assert isinstance(distillation.unseen([]), Verdict)
+
+
+# The tables
+
+
+def test_the_summary_has_every_configuration(runs):
+    table = tables.summary(runs)
+    frame = table.frame
+    assert [*frame.columns] == tables.DISTILLATION_COLUMNS
+    assert frame["Role"].value_counts().to_dict() == {
+        "teacher": 1, "student alone": 2, "student with teacher": 4,
+    }  # fmt: skip
+    row = frame[(frame["Temperature"] == 8) & (frame["Alpha"] == 0.9)].iloc[0]
+    assert row["Test accuracy"] == pytest.approx(76)
+    assert (row["Improvement"], row["Pairs"], row["n"]) == (pytest.approx(3), 3, 3)
+    assert row["Improvement half-width"] == pytest.approx(2.484, abs=1e-3)
+    assert "+3.00 ± 2.48" in table.markup
+    assert all(f'href="#runs-{group}"' in table.markup for group in set(runs["group"]))
+
+
+def test_a_student_alone_has_no_improvement(runs):
+    alone = tables.summary(runs).frame.query("Role == 'student alone'")
+    assert alone["Improvement"].isna().all() and set(alone["Pairs"]) == {0}
+    assert alone["Temperature"].isna().all()
+
+
+def test_a_class_left_out_is_named(make_record):
+    runs = frames.runs(digits(make_record, [(70, 150, 80)], [(1200, 230)]))
+    roles = set(tables.summary(runs).frame["Role"])
+    assert "student with teacher, without class 3" in roles
+
+
+def test_the_errors_on_digits_stand_beside_the_papers(make_record, unseen):
+    runs = frames.runs(digits(make_record, [(70, 150, 80), (72, 152, 83), (68, 148, 77)]))
+    table = tables.digits(runs, unseen)
+    frame = table.frame.set_index("Network")
+    assert frame["Errors"].to_dict() == {
+        "teacher": 70,
+        "student alone": 150,
+        "student with teacher": 80,
+        "student alone, class 3 never seen": 1200,
+        "student with teacher, class 3 never seen": 230,
+        "… of these on that class": 150,
+        "… corrected": 110,
+        "… corrected, of these on that class": 20,
+    }
+    assert set(frame["n"]) == {3}
+    papers = frame["Hinton et al."].dropna().tolist()
+    assert papers == [67, 146, 74, 206, 133, 109, 14]
+    assert [*literature.DIGITS_ERRORS.values()] == papers[:3]
+    assert "80 ± 7.5" in table.markup
+
+
+def test_without_digits_there_is_no_such_table(runs):
+    assert isinstance(tables.digits(runs, []), Verdict)
+
+
+def test_softened_answers_stand_beside_their_image(make_record):
+    record = make_record("ResidualCNN", 4, 0, 0.86, "cifar10-jpeg", channels=16)
+    sharp, soft = [0.9, 0.06, 0.03, 0.01] + [0.0] * 6, [0.4, 0.3, 0.2, 0.1] + [0.0] * 6
+    probe = {
+        "temperatures": [1, 4],
+        "images": [{"index": 5, "label": 0, "png": "AAAA", "probabilities": [sharp, soft]}],
+    }
+    table = tables.softened(record, probe)
+    assert table.frame["temperature"].tolist() == [1, 4]
+    assert table.frame["airplane"].tolist() == [0.9, 0.4]
+    assert 'alt="test image 5, airplane"' in table.markup
+    assert "airplane 90.0%" in table.markup and "--share: 40.0%" in table.markup
+    # The likeliest first, and no more than can be read.
+    answer = table.markup.split("<td>")[-1]
+    assert answer.index("airplane") < answer.index("automobile") and answer.count("lab1-bar") == 4

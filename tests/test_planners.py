@@ -1,0 +1,145 @@
+"""The runs of the chapter on distillation; those of the others are in test_experiments.py."""
+
+from dataclasses import replace
+
+import pytest
+
+from lab1.errors import ParameterError
+from lab1.experiments import plan
+
+STUDY = {
+    "dataset": "smoke-colour",
+    "seeds": [0, 1],
+    "student_channels": 8,
+    "student_depth": 2,
+    "teacher_channels": 16,
+    "teacher_depth": 3,
+    "teacher_epochs": 5,
+    "teacher_seed": 7,
+    "temperature": 4,
+    "alpha": 0.9,
+    "epochs": 2,
+    "learning_rate": 0.1,
+    "validation_size": 500,
+}
+DIGITS = {
+    "digits_dataset": "smoke-grey",
+    "digits_seeds": [0, 1],
+    "digits_student_width": 32,
+    "digits_teacher_width": 64,
+    "digits_epochs": 3,
+    "digits_teacher_epochs": 4,
+    "digits_temperature": 20,
+    "digits_alpha": 0.8,
+    "digits_omitted_class": 3,
+}
+
+
+def test_the_teacher_comes_first_and_students_come_in_twins():
+    teacher, *students = plan("2_2", **STUDY)
+    assert (teacher.model.family, teacher.model.depth, teacher.model.channels) == (
+        "ResidualCNN", 3, 16,
+    )  # fmt: skip
+    assert (teacher.seed, teacher.training.epochs, teacher.training.learning_rate) == (7, 5, 0.1)
+    assert [(s.seed, s.distillation is not None) for s in students] == [
+        (0, False), (0, True), (1, False), (1, True),
+    ]  # fmt: skip
+    for alone, taught in zip(students[::2], students[1::2], strict=True):
+        assert replace(taught, distillation=None) == alone
+        assert taught.teacher == teacher
+        assert (taught.distillation.temperature, taught.distillation.alpha) == (4, 0.9)
+
+
+def test_the_teacher_is_the_run_of_exercise_1_3():
+    """In the published report, so that its record and weights serve both."""
+    from lab1 import profiles
+
+    (exercise,) = (page for page in profiles.pages("report") if page.name == "1_3")
+    (distilled,) = (page for page in profiles.pages("report") if page.name == "2_2")
+    assert distilled.plan()[0] in exercise.plan()
+
+
+def test_a_sweep_varies_one_thing_and_repeats_no_run():
+    specs = plan(
+        "2_2",
+        **STUDY,
+        sweep_seeds=[0],
+        sweep_temperatures=[1, 4],
+        sweep_alphas=[0.5, 0.9],
+        sweep_channels=[8, 16],
+        longer_epochs=9,
+    )
+    assert len(specs) == len(set(specs)) == 5 + 1 + 1 + 2 + 1
+    further = specs[5:]
+    settings = [
+        (s.model.channels, s.distillation and (s.distillation.temperature, s.distillation.alpha))
+        for s in further
+    ]
+    assert settings == [(8, (1, 0.9)), (8, (4, 0.5)), (16, None), (16, (4, 0.9)), (8, None)]
+    assert [s.training.epochs for s in further] == [2, 2, 2, 2, 9]
+    assert {s.seed for s in further} == {0}
+
+
+def test_the_digits():
+    specs = [s for s in plan("2_2", **STUDY, **DIGITS) if s.dataset == "smoke-grey"]
+    teachers, students = specs[:2], specs[2:]
+    assert [s.seed for s in teachers] == [0, 1]
+    for each in teachers:
+        assert (each.model.width, each.model.dropout_rate) == (64, 0.5)
+        assert (each.training.augmentation, each.training.epochs) == ("shift", 4)
+    assert [
+        (s.seed, s.training.omitted_class, s.distillation is not None) for s in students
+    ] == [
+        (seed, omitted, taught)
+        for seed in (0, 1)
+        for omitted in (None, 3)
+        for taught in (False, True)
+    ]  # fmt: skip
+    for each in students:
+        assert (each.model.width, each.model.dropout_rate) == (32, 0)
+        assert (each.training.augmentation, each.training.epochs) == ("none", 3)
+        # One teacher for all: its own other seeds are there for the interval of its errors.
+        assert each.teacher in (None, teachers[0])
+    assert {(s.distillation.temperature, s.distillation.alpha)
+            for s in students if s.distillation} == {(20, 0.8)}  # fmt: skip
+
+
+def test_digits_without_a_class_left_out():
+    specs = plan("2_2", **STUDY, **{**DIGITS, "digits_omitted_class": None})
+    assert sum(s.dataset == "smoke-grey" for s in specs) == 2 + 4
+
+
+def test_no_digits_where_they_are_left_out():
+    specs = plan("2_2", **STUDY, **{**DIGITS, "digits_dataset": "none"})
+    assert {s.dataset for s in specs} == {"smoke-colour"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"temperature": 0}, ("temperature = 0", "a number above 0")),
+        ({"temperature": -1}, ("temperature = -1", "a number above 0")),
+        ({"temperature": "nan"}, ("temperature = 'nan'", "a number above 0")),
+        ({"alpha": 1.5}, ("alpha = 1.5", "a number from 0 to 1")),
+        ({"alpha": -0.1}, ("alpha = -0.1", "a number from 0 to 1")),
+        ({"sweep_temperatures": [1, 0]}, ("sweep_temperatures = 0", "a number above 0")),
+        ({"sweep_alphas": [2]}, ("sweep_alphas = 2", "a number from 0 to 1")),
+        ({"student_channels": 0}, ("student_channels = 0", "an integer from 1")),
+        ({"teacher_depth": 6}, ("teacher_depth = 6", "an integer from 1 to 5")),
+        ({"digits_omitted_class": 10}, ("digits_omitted_class = 10", "an integer from 0 to 9")),
+        ({"digits_dataset": "cifar10"}, ("digits_dataset = 'cifar10'", "mnist, smoke-grey")),
+        ({"omitted_class": 3}, ("unknown parameter 'omitted_class'",)),
+    ],
+)
+def test_what_the_chapter_on_distillation_refuses(change, words):
+    with pytest.raises(ParameterError) as caught:
+        plan("2_2", **{**STUDY, **DIGITS, **change})
+    for each in ("chapter 2_2", *words):
+        assert each in str(caught.value)
+
+
+def test_digits_need_all_their_settings():
+    given = {name: value for name, value in DIGITS.items() if name != "digits_epochs"}
+    with pytest.raises(ParameterError, match="chapter 2_2: digits_dataset needs a value for "
+                       "digits_epochs"):  # fmt: skip
+        plan("2_2", **STUDY, **given)
