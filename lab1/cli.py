@@ -132,17 +132,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _table(options: argparse.Namespace) -> int:
-    from .reporting import frames, tables
+    from .reporting import distillation_tables, frames, tables
 
     store = Store()
-    planned = {s.key: s for page in profiles.pages(options.profile) for s in page.plan()}
+    # Each summary has pages of its own; one run may stand on both.
+    distilled = options.which == "distillation"
+    pages = [p for p in profiles.pages(options.profile) if (p.chapter == "2_2") == distilled]
+    planned = {spec.key: spec for page in pages for spec in page.plan()}
     records = [r for r in map(store.find, planned.values()) if r is not None]
     if not records:
         raise MissingRunsError(
             f"no run of the profile {options.profile!r} has a record yet; train with "
             "`python -m lab1 run CHAPTER`"
         )
-    frame = tables.performance(frames.runs(records)).frame
+    summary = distillation_tables.summary if distilled else tables.performance
+    frame = summary(frames.runs(records)).frame
     if options.format == "csv":
         print(frame.to_csv(index=False), end="")
     elif options.format == "json":
@@ -267,7 +271,7 @@ def parser() -> argparse.ArgumentParser:
     runtime(verify)
 
     table = command("table", _table, "Print a summary table of the published runs.")
-    table.add_argument("which", choices=["performance"])
+    table.add_argument("which", choices=["performance", "distillation"])
     table.add_argument("--format", choices=["text", "csv", "json"], default="text")
     profile(table)
 

@@ -501,6 +501,46 @@ def test_the_table_has_the_runs_that_there_are(home, lab1, planned):
     assert json.loads(out)[0]["95% half-width"] is None
 
 
+STUDY = {
+    "dataset": "smoke-colour", "seeds": [0, 1, 2], "student_channels": 16, "student_depth": 2,
+    "teacher_channels": 16, "teacher_depth": 2, "teacher_epochs": 3, "teacher_seed": 0,
+    "temperature": 4, "alpha": 0.9, "epochs": 3, "validation_size": 500,
+}  # fmt: skip
+
+
+def test_the_table_on_distillation(home, laboratory, lab1, make_record):
+    """Its students stand there with what the teacher adds, and not among the other networks."""
+    write_profile(laboratory, {"1_1": GRID, "2_2": STUDY})
+    (page,) = (page for page in profiles.pages("report") if page.chapter == "2_2")
+    for spec in page.plan():
+        taught = {"distillation": spec.distillation} if spec.distillation else {}
+        accuracy = 0.8 if spec.model.family == "ResidualCNN" else 0.6 + spec.seed / 100
+        accuracy += 0.05 if taught else 0
+        record = make_record(spec.model.family, 2, spec.seed, accuracy, "smoke-colour", **taught)
+        assert record.key == spec.key
+        publish_record(record)
+    status, out, err = lab1("table", "distillation", "--format", "csv")
+    header, *rows = (line.split(",") for line in out.splitlines())
+    assert (status, err) == (0, "")
+    shown = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [(row["Role"], row["n"]) for row in shown] == [
+        ("student alone", "3"), ("teacher", "1"), ("student with teacher", "3"),
+    ]  # fmt: skip
+    taught = shown[2]
+    assert (taught["Improvement"], taught["Improvement half-width"]) == ("5.0", "0.0")
+    assert (taught["Test accuracy"], taught["95% half-width"]) == ("66.0", "2.484")
+    assert shown[1]["95% half-width"] == ""
+    _, out, _ = lab1("table", "distillation", "--format", "json")
+    assert len(json.loads(out)) == 3
+
+
+def test_the_other_table_leaves_distillation_out(published, laboratory, lab1, make_record):
+    write_profile(laboratory, {"1_1": GRID, "2_2": STUDY})
+    publish_record(make_record("SimpleCNN", 2, 0, 0.6, "smoke-colour"))
+    _, out, _ = lab1("table", "performance", "--format", "csv")
+    assert "SimpleCNN" not in out and "MLP" in out
+
+
 def test_a_table_of_nothing_says_how_to_train(home, refused):
     assert "`python -m lab1 run CHAPTER`" in refused("table", "performance")
 

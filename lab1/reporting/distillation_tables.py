@@ -44,8 +44,11 @@ def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
     pairs = twins.pairs(runs)
     teaching = set(twins.teachers(runs)["group"])
     rows = []
+    # Without a teacher first, then as the teacher's part grows.
     order = ["dataset", "parameters", "temperature", "alpha", "epochs", "group"]
-    for labels, part in runs.groupby(order, sort=True, dropna=False):
+    filled = runs.fillna({"temperature": 0, "alpha": 0})
+    for labels, rows_of_group in filled.groupby(order, sort=True).groups.items():
+        part = runs.loc[rows_of_group]
         first = part.iloc[0]
         accuracy = estimate(100 * part["test_accuracy"])
         gain = estimate(100 * pairs[pairs["group"] == labels[-1]]["gain"])
