@@ -1,6 +1,6 @@
 """What is measured on a trained model afterwards, each kind a small record of its own.
 
-A probe needs the weights that the run left in ``runs/``, never a new training.
+A probe needs the weights of the run, published or one's own, never a new training.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..config import RunSpec, RuntimeOptions
-from ..errors import MissingRunsError, ParameterError
+from ..errors import ParameterError
 from ..store import Store
-from . import data, models
+from . import data, models, teachers
 from . import device as devices
 from .augmentation import Normalize
-from .callbacks import load_weights
 from .images import ImageSet, LoadedData
 
 #: How many images ``hardest`` keeps.
@@ -35,23 +34,16 @@ Probe = Callable[[nn.Module, RunSpec, LoadedData], Mapping[str, Any]]
 
 
 def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) -> None:
-    """Measures ``probe`` on the weights that a run left in ``runs/`` and writes it beside them.
+    """Measures ``probe`` on the weights of a run and writes it into the run's folder in ``runs/``.
 
-    Raises :class:`~lab1.errors.MissingRunsError` where the weights are not there, and
+    Raises :class:`~lab1.errors.MissingRunsError` where the weights are not here, and
     :class:`~lab1.errors.ParameterError` for a probe that does not exist.
     """
     if probe not in PROBES:
         raise ParameterError(f"probe {probe!r} is not allowed; allowed: {', '.join(PROBES)}")
-    path = store.run_dir(spec) / "weights.pt"
-    if not path.exists():
-        raise MissingRunsError(
-            f"{path}: the weights of {spec.title} are not here, and the probe {probe!r} is "
-            "measured on them; train the run again with save_weights, or measure it where it was "
-            "trained"
-        )
     loaded = data.load_once(spec.dataset, options.data_dir)
-    model = models.build(spec.model, loaded.declared, spec.seed)
-    model.load_state_dict(load_weights(path))
+    purpose = f"the probe {probe!r} is measured on them"
+    model = teachers.load(spec, loaded.declared, store, purpose).model
     model = model.to(devices.resolve(options.device)).eval()
     store.write_probe(spec, probe, PROBES[probe](model, spec, loaded))
 
@@ -100,7 +92,8 @@ def layers(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
     taken in evaluation mode after training; at the start, where running statistics say nothing
     yet, with the statistics of the batch.
     """
-    train, _ = data.split(loaded.train, spec.training.validation_size, spec.seed)
+    config = spec.training
+    train, _ = data.split(loaded.train, config.validation_size, spec.seed, config.omitted_class)
     sample = train.evenly_spaced(_SAMPLE)
     fresh = models.build(spec.model, loaded.declared, spec.seed).to(_device(model)).eval()
     for module in fresh.modules():
