@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import experiments, profiles, wandb_cli
+from . import experiments, lineage, profiles, verify, wandb_cli, weights_file
 from .config import ENGINES, RunSpec, RuntimeOptions
-from .errors import Lab1Error, MissingRunsError, ParameterError
+from .errors import Lab1Error, MissingRunsError, ParameterError, RecordError
 from .parameters import PARAMETERS
 from .store import Record, Store
 
@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> int:
     page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
     specs = page.plan()
     store = Store()
-    wanted = experiments.missing(specs, store)
+    wanted = lineage.with_teachers(experiments.missing(specs, store), store)
     seconds = [each for each in experiments.estimate(wanted, store.all()[0]) if each is not None]
     about = f", about {experiments.duration(sum(seconds))}" if seconds else ""
     if experiments.is_first_process():
@@ -96,11 +96,13 @@ def _stale(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[Record]:
 
 def _promote(options: argparse.Namespace) -> int:
     store = Store()
-    planned = {s.key for page in profiles.pages(options.profile) for s in page.plan()}
+    pages = profiles.pages(options.profile)
+    planned = {s.key for page in pages for spec in page.plan() for s in (spec, *spec.teachers)}
     records, problems = store.all()
     own = [record for record in records if store.is_own(record)]
     chosen = [record for record in own if options.all or record.key in planned]
     for record in chosen:
+        _publish_teacher(record, store)
         print(store.promote(record).name)
     print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
     for problem in problems:
@@ -108,9 +110,28 @@ def _promote(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _verify(options: argparse.Namespace) -> int:
-    from . import verify
+def _publish_teacher(record: Record, store: Store) -> None:
+    """Puts the weights of a record's teacher into ``results/``, so that others can distil too."""
+    teacher = record.spec.teacher
+    # Under an older recipe the teacher had another name, and nobody learns from it any more.
+    if teacher is None or record.key != record.spec.key:
+        return
+    file = weights_file.published(teacher, store)
+    if not verify.has_torch() and not file.exists():
+        raise MissingRunsError(
+            f"{file}: the weights of the teacher of {record.spec.title} are not published, and "
+            "torch is not installed to do so. Install the extra 'train': pip install -e '.[train]'"
+        )
+    store.check_promotable(record)
+    if not file.exists():
+        from .training import teachers
 
+        print(teachers.publish(teacher, store, record.origin["teacher_sha256"]).name)
+    for finding in verify.check_teacher(record, weights_file.read(file).sha256):
+        raise RecordError(finding)
+
+
+def _verify(options: argparse.Namespace) -> int:
     store = Store()
     records, problems = store.all()
     chosen = [record for record in records if record.key.startswith(options.key or "")]
@@ -119,6 +140,8 @@ def _verify(options: argparse.Namespace) -> int:
     if options.retrain and len(chosen) != 1:
         raise ParameterError(f"--retrain needs the key of one run; {len(chosen)} match")
     findings = [str(problem) for problem in problems if not options.key]
+    if not options.key:
+        findings += verify.check_weights(store, records)
     for record in chosen:
         findings += verify.check(record)
     if options.retrain:

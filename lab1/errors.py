@@ -19,6 +19,10 @@ class RecordError(Lab1Error):
     """A run record is damaged, foreign, or does not belong to its key."""
 
 
+class WeightsError(Lab1Error):
+    """A file of weights is damaged, another run's, or does not fit the model."""
+
+
 class CheckpointError(Lab1Error):
     """A checkpoint is damaged or belongs to another run."""
 

@@ -20,6 +20,7 @@ from typing import Any
 from . import parameters, planners
 from .config import RunSpec, RuntimeOptions, TrainingConfig
 from .errors import MissingRunsError, ParameterError
+from .lineage import teachers_first, with_teachers
 from .store import Record, Store
 
 #: What most chapters let a reader change; they show no training error in evaluation mode, and no
@@ -151,7 +152,7 @@ def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> d
 
 
 def plan(name: str, **values: Any) -> list[RunSpec]:
-    """The runs that a chapter wants, in the order in which they should be trained.
+    """The runs that a chapter wants, in the order in which they should be trained: teachers first.
 
     Raises :class:`~lab1.errors.ParameterError` for a parameter that is missing, unknown, of the
     wrong type or out of range.
@@ -161,7 +162,7 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
     if missing:
         raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
     try:
-        return chapter(name).planner(**checked)
+        return teachers_first(chapter(name).planner(**checked))
     except ParameterError as error:  # a combination that no single declaration rules out
         raise ParameterError(f"chapter {name}: {error}") from error
 
@@ -176,8 +177,9 @@ def ensure(
 ) -> list[Record]:
     """The records of ``specs``, in their order; runs that none holds are trained first.
 
-    Raises :class:`~lab1.errors.MissingRunsError` where runs are missing and torch is not
-    installed, or where some of them failed (the others are kept), and
+    So is a teacher of theirs that is not among them and was never trained.  Raises
+    :class:`~lab1.errors.MissingRunsError` where runs are missing and torch is not installed, where
+    a trained teacher's weights are missing, or where some runs failed (the others are kept), and
     :class:`~lab1.errors.RecordError` where a record is damaged.
     """
     options = options or RuntimeOptions()
@@ -185,7 +187,8 @@ def ensure(
     records = {spec: store.find(spec) for spec in specs}
     wanted = [spec for spec, record in records.items() if record is None]
     if wanted:
-        _train(wanted, len(specs), options, store)
+        to_train = with_teachers(wanted, store)
+        _train(to_train, len(specs) + len(to_train) - len(wanted), options, store)
         records.update({spec: store.find(spec) for spec in wanted})
     return [record for spec in specs if (record := records[spec]) is not None]
 
@@ -228,6 +231,8 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
     else:
         from .training import engine  # type: ignore[no-redef]
 
+    if any(spec.teacher in wanted for spec in wanted):  # the students learn from the weights
+        options = replace(options, save_weights=True)
     engine.check(wanted, options)
     progress = _Progress(wanted, estimate(wanted, store.all()[0]))
     engine.train_all(wanted, options, store, progress.finished)
@@ -236,8 +241,9 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
 def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float | None]:
     """About how many seconds each run takes, judged from the records of its like.
 
-    A run's like has the same family, data set and width; where none has its depth, seconds grow in
-    proportion to the layers.  ``None`` where there is no record to judge from.
+    A run's like has the same family, data set and width, and a teacher where it has one; where none
+    has its depth, seconds grow in proportion to the layers.  ``None`` where there is no record to
+    judge from.
     """
     # By kind and depth first: a large grid would otherwise go through all records for every run.
     paces: dict[_Kind, dict[int, list[float]]] = {}
@@ -261,11 +267,12 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
     return estimates
 
 
-_Kind = tuple[str, str, int | None]
+_Kind = tuple[str, str, int | None, bool]
 
 
 def _kind(spec: RunSpec) -> _Kind:
-    return spec.model.family, spec.dataset, spec.model.width
+    model = spec.model
+    return model.family, spec.dataset, model.width, spec.distillation is not None
 
 
 class _Progress:

@@ -278,14 +278,13 @@ class Store:
                 return
             yield True
 
-    def promote(self, record: Record) -> Path:
-        """Moves a record and its probes from ``runs/`` to ``results/``; the weights stay.
+    def check_promotable(self, record: Record) -> None:
+        """Raises :class:`RecordError` for a record whose numbers could not be followed back.
 
-        Raises :class:`RecordError` where the record was trained from uncommitted sources, or on
-        data with another fingerprint than the declared one: neither could be followed back.
+        That is one trained from uncommitted sources, or on data with another fingerprint than the
+        declared one.
         """
         source = self.runs / record.name
-        target = self.results / f"{record.name}.json"
         commit = str(record.origin.get("commit", ""))
         if not commit or commit == "unknown" or commit.endswith("-dirty"):
             raise RecordError(
@@ -294,6 +293,15 @@ class Store:
             )
         if record.origin.get("data_fingerprint") != DATASETS[record.spec.dataset].fingerprint:
             raise RecordError(f"{source}: trained on data with an undeclared fingerprint")
+
+    def promote(self, record: Record) -> Path:
+        """Moves a record and its probes from ``runs/`` to ``results/``; the weights stay.
+
+        Raises :class:`RecordError` for one that is not to be published (:meth:`check_promotable`).
+        """
+        self.check_promotable(record)
+        source = self.runs / record.name
+        target = self.results / f"{record.name}.json"
         moves = {
             path: self.results / f"{record.name}.{path.name}"
             for path in sorted(source.glob("*.json"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
+from . import weights_file
 from .config import RuntimeOptions
 from .datasets import DATASETS
-from .store import Record
+from .errors import WeightsError
+from .store import Record, Store
 
 #: What a machine's speed and memory decide, and not the training.
 _MACHINE_FIELDS = ("seconds", "peak_memory_bytes")
@@ -49,6 +52,42 @@ def check(record: Record) -> list[str]:
         if parameters != record.parameters:
             findings.append(f"it has {record.parameters} parameters, its model {parameters}")
     return [f"{record.name}: {finding}" for finding in findings]
+
+
+def check_weights(store: Store, records: Sequence[Record]) -> list[str]:
+    """What is wrong with the published weights, in words.
+
+    Their digest must be that of their tensors, a published record must say how they came about,
+    and the students among ``records`` must have learnt from them.  Needs no torch.
+    """
+    findings, digests = [], {}
+    for path in sorted(store.results.glob("*.safetensors")):
+        try:
+            file = weights_file.read(path)
+        except WeightsError as error:
+            findings.append(str(error))
+            continue
+        digests[path] = file.sha256
+        if not path.stem.endswith(f".{file.run}"):
+            findings.append(f"{path}: has the weights of run {file.run}")
+        elif not path.with_suffix(".json").exists():
+            findings.append(f"{path}: weights without a published record of their run")
+    for record in records:
+        teacher = record.spec.teacher
+        sha256 = digests.get(weights_file.published(teacher, store)) if teacher else None
+        findings += check_teacher(record, sha256) if sha256 else []
+    return findings
+
+
+def check_teacher(record: Record, sha256: str) -> list[str]:
+    """A finding where a record learnt from other weights than those with the digest ``sha256``."""
+    learnt = record.origin.get("teacher_sha256")
+    if learnt == sha256:
+        return []
+    return [
+        f"{record.name}: learnt from weights with the SHA-256 {learnt}, and the published ones of "
+        f"its teacher have {sha256}"
+    ]
 
 
 def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lab1 import config, experiments, profiles, publish, site_builder
+from lab1 import config, experiments, profiles, publish, site_builder, verify
 from lab1.cli import main
 from lab1.datasets import DATASETS
 from lab1.parameters import PARAMETERS
@@ -297,6 +297,126 @@ def test_promote_reports_a_damaged_file_and_moves_the_others(home, lab1, planned
     status, out, err = lab1("promote")
     assert status == 1
     assert "1 records promoted" in out and "damaged: " in err
+
+
+# promote and verify: the weights of teachers
+
+
+@pytest.fixture
+def taught(home, engine, planned, make_student):
+    """A student's record in ``runs/``, with the record and the weights of its teacher."""
+    from lab1.training import models, teachers
+
+    teacher = planned("ResidualMLP", 2, 0)
+    store = write(teacher)
+    model = models.build(teacher.spec.model, DATASETS[teacher.spec.dataset], 5)
+    teachers.save_weights(store.run_dir(teacher.spec) / "weights.pt", model.state_dict())
+    record = planned(distillation=make_student(teacher.spec).distillation)
+    sha256 = teachers.digest(model.state_dict())
+    record = replace(
+        record,
+        parameters=models.count_parameters(model),
+        origin={**record.origin, "teacher_sha256": sha256},
+    )
+    store.write(record)
+    return teacher, record
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """Has the pages of the profile plan these runs."""
+
+    def make(*specs):
+        page = type("Page", (), {"name": "made-up", "plan": staticmethod(lambda: [*specs])})
+        monkeypatch.setattr(profiles, "pages", lambda profile: [page])
+
+    return make
+
+
+def test_promote_takes_a_teacher_and_its_weights_along(lab1, taught, plans):
+    """Though the page plans the student alone."""
+    teacher, record = taught
+    plans(record.spec)
+    status, out, err = lab1("promote")
+    assert (status, err) == (0, "")
+    assert "2 records promoted, 0 of one's own left" in out
+    store = Store()
+    assert files(store.results) == sorted(
+        [f"{teacher.name}.json", f"{teacher.name}.safetensors", f"{record.name}.json"]
+    )
+    assert f"{teacher.name}.safetensors\n" in out
+    # One's own weights stay, and what was published is left alone.
+    assert (store.run_dir(teacher.spec) / "weights.pt").exists()
+    before = (store.results / f"{teacher.name}.safetensors").stat()
+    store.write(replace(record, seconds=99.0))
+    (store.results / f"{record.name}.json").unlink()
+    assert lab1("promote")[0] == 0
+    assert (store.results / f"{teacher.name}.safetensors").stat() == before
+
+
+def test_promote_without_torch_says_what_it_needs(refused, taught, plans, monkeypatch):
+    _, record = taught
+    plans(record.spec)
+    monkeypatch.setattr(verify, "has_torch", lambda: False)
+    complaint = refused("promote")
+    assert ".safetensors: the weights of the teacher of MLP depth 2" in complaint
+    assert "pip install -e '.[train]'" in complaint
+    assert (Store().run_dir(record.spec) / "record.json").exists()
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_student_of_other_weights_is_not_promoted(lab1, refused, taught, plans, published):
+    _, record = taught
+    plans(record.spec)
+    if published:
+        lab1("promote")
+        (Store().results / f"{record.name}.json").unlink()
+    write(replace(record, origin={**record.origin, "teacher_sha256": "0" * 64}))
+    complaint = refused("promote")
+    assert "learnt from" in complaint and "0" * 64 in complaint
+    assert (Store().run_dir(record.spec) / "record.json").exists()
+
+
+def test_a_student_that_cannot_be_promoted_publishes_no_weights(refused, taught, plans):
+    _, record = taught
+    plans(record.spec)
+    write(replace(record, origin={**record.origin, "commit": "0123456-dirty"}))
+    assert "only a run from committed sources" in refused("promote")
+    assert not list(Store().results.glob("*.safetensors"))
+
+
+def test_verify_checks_published_weights(lab1, taught, plans, monkeypatch):
+    teacher, record = taught
+    plans(record.spec)
+    lab1("promote")
+    monkeypatch.setattr(verify, "has_torch", lambda: False)
+    status, out, err = lab1("verify")
+    assert (status, err) == (0, "")
+    assert out.startswith("2 records verified, 0 findings\n")
+    path = Store().results / f"{teacher.name}.safetensors"
+    whole = path.read_bytes()
+
+    def finding():
+        status, _, err = lab1("verify")
+        assert status == 1
+        return err
+
+    path.write_bytes(whole[:-4] + b"\0\0\0\0")
+    assert f"{path}: is damaged" in finding()
+    path.write_bytes(whole)
+    other = path.with_name(f"MLP-d2-smoke-grey-s0.{'f' * 16}.safetensors")
+    path.rename(other)
+    assert f"{other}: has the weights of run {teacher.key}" in finding()
+    other.rename(path)
+    record_path = path.with_suffix(".json")
+    text = record_path.read_bytes()
+    record_path.unlink()
+    assert f"{path}: weights without a published record" in finding()
+    record_path.write_bytes(text)
+    assert lab1("verify")[0] == 0
+    (Store().results / f"{record.name}.json").unlink()
+    write(replace(record, origin={**record.origin, "teacher_sha256": "0" * 64}))
+    assert f"{record.name}: learnt from weights with the SHA-256 {'0' * 64}" in finding()
 
 
 # verify

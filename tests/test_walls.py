@@ -60,6 +60,7 @@ print(json.dumps(problems))
 #: What both halves may use.
 CORE = {
     "errors", "parameters", "paths", "files", "datasets", "distillation_config", "config", "store",
+    "weights_file",
 }  # fmt: skip
 
 #: The modules that start or exchange trainings, and then import the training half.  Not the
@@ -158,6 +159,8 @@ def test_the_wall_around_the_standard_library_holds(python):
         "lab1.distillation_config",
         "lab1.config",
         "lab1.store",
+        "lab1.weights_file",
+        "lab1.lineage",
     ],
 )
 def test_the_core_needs_the_standard_library_alone(python, name):

@@ -43,14 +43,35 @@ def load_once(name: str, data_dir: str | None = None) -> LoadedData:
     return load(name, data_dir)
 
 
-def split(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
+def split(
+    train: ImageSet, validation_size: int, seed: int, omitted_class: int | None = None
+) -> tuple[ImageSet, ImageSet | None]:
     """Parts the training images into (training, validation), stratified by class.
 
     Each class gives its share of ``validation_size``, within one image, drawn by the ``split``
     stream of ``seed``.  ``validation_size`` 0 gives ``(train, None)``: the protocol of He et al.
-    (2016), which trains on everything.  Raises :class:`~lab1.errors.ParameterError` where a class
-    would be left without a training image.
+    (2016), which trains on everything.  ``omitted_class`` does not change the draw; its images are
+    taken out of both parts afterwards.  Raises :class:`~lab1.errors.ParameterError` where a class
+    would be left without a training image, or a part without any.
     """
+    training, validation = _drawn(train, validation_size, seed)
+    if omitted_class is not None:
+        training = _without(training, omitted_class)
+        validation = None if validation is None else _without(validation, omitted_class)
+    return training, validation
+
+
+def _without(images: ImageSet, omitted_class: int) -> ImageSet:
+    kept = images.take(images.labels != omitted_class)
+    if len(kept) == 0:
+        raise ParameterError(
+            f"omitted_class = {omitted_class} leaves nothing of {len(images)} images; allowed: a "
+            "class beside which there are others in the training and the validation split"
+        )
+    return kept
+
+
+def _drawn(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
     if validation_size == 0:
         return train, None
     generator = seeds.generator(seed, "split")

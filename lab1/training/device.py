@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ..errors import ParameterError
 
@@ -41,6 +42,26 @@ def describe(device: torch.device) -> dict[str, str | int]:
     if device.type == "cuda":
         return {"kind": "cuda", "name": torch.cuda.get_device_name(device)}
     return {"kind": device.type, "name": _processor(), "threads": torch.get_num_threads()}
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises :class:`~lab1.errors.ParameterError` for ``bf16`` on a GPU without it."""
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise ParameterError(
+            "precision = 'bf16' is not allowed on this GPU, which has no bfloat16 arithmetic; "
+            "allowed: float32"
+        )
+
+
+def memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last for convolutions, whose kernels are then faster (half again on a CPU).
+
+    Not for fewer than eight feature maps, the width of a vector in AVX2: there the backward kernel
+    of oneDNN (in torch 2.14) writes past its memory.
+    """
+    maps = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
+    channels_last = maps and min(maps) >= 8 and device.type in ("cpu", "cuda")
+    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 @contextmanager

@@ -74,18 +74,20 @@ class Group:
         """
         return loss * (self._count * self.size / self._total)
 
-    def sums(self, loss: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
-        """Over the whole batch: the summed loss and the number of correct answers."""
+    def sums(self, means: Sequence[Tensor], correct: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Over the whole batch: the sum of what has these means over this process's part of it,
+        each a float32 scalar, and the number of correct answers."""
         counted = 1 if self._count else 0
-        number = loss.new_tensor(interruption.pending() or 0, dtype=torch.float64)
-        sums = torch.stack([loss.double() * self._count, correct.double() * counted, number])
+        number = correct.new_tensor(interruption.pending() or 0, dtype=torch.float64)
+        of_part = [each.double() * self._count for each in means]
+        sums = torch.stack([*of_part, correct.double() * counted, number])
         parts = [torch.empty_like(sums) for _ in range(self.size)]
         dist.all_gather(parts, sums)
         gathered = torch.stack(parts)
         # All stop after the same step; else some would wait for the others' gradients forever.
-        self.signal = int(gathered[:, 2].max()) or None
-        loss_sum, all_correct, _ = gathered.sum(0)
-        return loss_sum.to(loss.dtype), all_correct.to(correct.dtype)
+        self.signal = int(gathered[:, -1].max()) or None
+        *totals, all_correct, _ = gathered.sum(0)
+        return [each.float() for each in totals], all_correct.to(correct.dtype)
 
     def agree(self, value: T) -> T:
         """What the first process has."""

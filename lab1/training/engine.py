@@ -6,15 +6,21 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
+from ..datasets import DATASETS
 from ..errors import MissingRunsError
 from ..store import Record, Store
-from . import data, distributed, models, origin, tracking
+from . import data, distributed, models, origin, teacher_outputs, teachers, tracking
 from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .checkpoint import Checkpointer
+from .distill import DistillationTrainer
+from .images import LoadedData
+from .teacher_outputs import TeacherOutputs
 from .tracking import Tracker
 from .trainer import StreamlinedTrainer
 
@@ -29,7 +35,8 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
     """Trains one run, scores it once on the test set, and returns its record.
 
     With a ``store``, the best weights (where ``options`` ask for them) and a checkpoint are written
-    to the run's folder, and a run that was interrupted continues from its checkpoint.  Raises
+    to the run's folder, and a run that was interrupted continues from its checkpoint.  A distilled
+    run learns from the weights of its teacher (:func:`lab1.training.teachers.load`).  Raises
     :class:`~lab1.errors.DataError` where the data are missing or not the declared ones, before
     anything is trained.
     """
@@ -43,16 +50,20 @@ def _train_run(
 ) -> Record:
     started = origin.now()
     loaded = data.load_once(spec.dataset, options.data_dir)
-    train, validation = data.split(loaded.train, spec.training.validation_size, spec.seed)
+    config = spec.training
+    train, validation = data.split(
+        loaded.train, config.validation_size, spec.seed, config.omitted_class
+    )
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
     callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
     callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
     weights_path = folder / "weights.pt" if folder and options.save_weights else None
-    trainer = StreamlinedTrainer(
+    learning = _learning(spec, options, store, loaded)
+    trainer = learning.make_trainer(
         model,
-        spec.training,
+        config,
         train,
         validation,
         seed=spec.seed,
@@ -68,6 +79,8 @@ def _train_run(
     where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
     if group := distributed.current():
         where["processes"] = group.size
+    if learning.teacher_sha256 is not None:
+        where["teacher_sha256"] = learning.teacher_sha256
     record = Record(
         spec=spec,
         history=result.history,
@@ -85,6 +98,35 @@ def _train_run(
     return record
 
 
+@dataclass(frozen=True)
+class _Learning:
+    """How the trainer of a run is made, and the digest of the teacher that it then has."""
+
+    make_trainer: Callable[..., StreamlinedTrainer] = StreamlinedTrainer
+    teacher_sha256: str | None = None
+
+
+def _learning(
+    spec: RunSpec, options: RuntimeOptions, store: Store | None, loaded: LoadedData
+) -> _Learning:
+    if spec.distillation is None:
+        return _Learning()
+    taught = spec.distillation
+    declared, purpose = DATASETS[taught.teacher.dataset], "its students learn from them"
+    teacher = teachers.load(taught.teacher, declared, store or Store(), purpose)
+    device = devices.resolve(options.device)
+    key = teacher_outputs.key_of(spec, teacher.sha256, loaded.fingerprint, device)
+    folder = store.run_dir(taught.teacher) / f"outputs-{key}" if store else None
+    make_trainer = partial(
+        DistillationTrainer,
+        teacher=teacher.model,
+        temperature=taught.temperature,
+        alpha=taught.alpha,
+        outputs=TeacherOutputs(folder, key, device),
+    )
+    return _Learning(make_trainer, teacher.sha256)
+
+
 def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:
     """Torch uses the run's number of threads inside the block."""
     usual = 1 if spec.model.family in SINGLE_THREADED else None
@@ -97,17 +139,21 @@ def train_all(
     store: Store,
     on_finished: OnFinished = lambda record: None,
 ) -> None:
-    """Trains the runs in their order and writes a record for each.
+    """Trains the runs in their order, teachers before their students, and writes a record for each.
 
-    A run that another process is training is left to it and waited for at the end, so that the
-    same command, started twice, shares the work.  A run that fails does not keep the others from
-    being trained; the failures are raised together as :class:`~lab1.errors.MissingRunsError`.
+    A run that another process is training is left to it and waited for at the end, with those that
+    learn from it, so that the same command, started twice, shares the work.  A run that fails does
+    not keep the others from being trained; the failures are raised together as
+    :class:`~lab1.errors.MissingRunsError`.
     """
     failures: list[str] = []
     waiting = list(specs)
     while waiting:
-        claimed_elsewhere = []
+        claimed_elsewhere: list[RunSpec] = []
         for spec in waiting:
+            if spec.teacher in claimed_elsewhere:  # its weights are still in the making
+                claimed_elsewhere.append(spec)
+                continue
             with store.claim(spec) as mine:
                 if not mine:
                     claimed_elsewhere.append(spec)

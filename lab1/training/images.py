@@ -46,6 +46,11 @@ class ImageSet:
         count = min(count, len(self))
         return self.take(torch.arange(count) * len(self) // count)
 
+    def channel_statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, of pixels divided by 255."""
+        pixels = self.images.float().div(255).transpose(0, 1).flatten(1)
+        return pixels.mean(1).tolist(), pixels.std(1).clamp(min=1e-3).tolist()
+
     def to(self, device: torch.device) -> ImageSet:
         """The same on another device."""
         return ImageSet(self.images.to(device), self.labels.to(device))

@@ -30,7 +30,7 @@ from typing import Any
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..errors import MissingRunsError, ParameterError
 from ..store import Record, Store
-from . import engine, interruption, ray_cluster
+from . import engine, interruption, ray_cluster, teachers
 
 #: Tasks given to Ray and not yet back.  The driver keeps some kilobytes for each, and every look
 #: for finished ones goes through them all; a cluster needs no more than its cores to stay busy.
@@ -95,8 +95,9 @@ def train_all(
 ) -> None:
     """Trains the runs on a Ray cluster; each leaves its record in the shared folder.
 
-    Without an address the cluster that this machine has joined is used, else one is started here,
-    and stopped at the end.  A run whose worker or node dies is tried again and continues from its
+    A run is submitted once its teacher, where it is among them, has finished.  Without an address
+    the cluster that this machine has joined is used, else one is started here, and stopped at the
+    end.  A run whose worker or node dies is tried again and continues from its
     checkpoint; one that fails does not keep the others from being trained.  The failures are raised
     together as :class:`~lab1.errors.MissingRunsError`, which is also raised, before anything is
     trained, where a node lacks the data or does not see ``runs/``.  Ctrl-C and SIGTERM let every
@@ -113,6 +114,8 @@ def train_all(
         options = replace(options, device=device, progress=False)
         largest = int(max(node["Resources"].get("CPU", 0) for node in nodes))
         wanted = {spec: needs(spec, options, largest) for spec in specs}
+        for teacher in {spec.teacher for spec in specs if spec.teacher is not None}:
+            teachers.share(teacher, store)  # nodes need not see results/
         ray_cluster.ask_nodes(_fitting(nodes, set(wanted.values())), specs, options, store)
         _Grid(wanted, options, store, on_finished).train()
 
@@ -179,7 +182,12 @@ class _Grid:
         self._arguments = (options, store)
         self._on_finished = on_finished
         self._task = ray.remote(max_retries=_RETRIES)(_attempt)
-        self._queue = deque(wanted)
+        self._queue = deque(spec for spec in wanted if spec.teacher not in wanted)
+        #: Runs that have to wait for the weights of a teacher, by teacher.
+        self._students: dict[RunSpec, list[RunSpec]] = {}
+        for spec in wanted:
+            if spec.teacher is not None and spec.teacher in wanted:
+                self._students.setdefault(spec.teacher, []).append(spec)
         self._running: dict[Any, RunSpec] = {}
         #: Runs that another process claimed, with the time at which to try them again.
         self._elsewhere: deque[tuple[float, RunSpec]] = deque()
@@ -217,7 +225,10 @@ class _Grid:
             result = ray_cluster.result(ref)
             if result is None:
                 self._elsewhere.append((time.monotonic() + _POLL_SECONDS, spec))
-            elif isinstance(result, Record):
+                continue
+            # Where the teacher failed, they are told so when they look for its weights.
+            self._queue.extend(self._students.pop(spec, ()))
+            if isinstance(result, Record):
                 self._done += 1
                 self._on_finished(result)
             else:

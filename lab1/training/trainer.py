@@ -28,7 +28,7 @@ from .progress import Clock, Progress
 Metric = Callable[[Tensor, Tensor], float]
 
 #: Large, since no gradients are kept; the result does not depend on it beyond rounding.
-_EVALUATION_BATCH = 1000
+EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,10 @@ class StreamlinedTrainer:
         trainer.predict(test.images).argmax(1)
     """
 
+    #: Further quantities of a batch whose mean over an epoch's images is a series of the history;
+    #: :meth:`compute_loss` gives each to :meth:`observe`.
+    quantities: tuple[str, ...] = ()
+
     def __init__(
         self,
         model: nn.Module,
@@ -98,14 +102,14 @@ class StreamlinedTrainer:
         self._group = distributed.current()
         self._writes = self._group is None or self._group.first
         self.device = devices.resolve(device)
-        _check_precision(config.precision, self.device)
-        memory_format = _memory_format(model, self.device)
+        devices.check_precision(config.precision, self.device)
+        memory_format = devices.memory_format(model, self.device)
         self.model = model.to(self.device).to(memory_format=memory_format)
         self._parallel = self._group.wrap(self.model) if self._group else self.model
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
         if mean is None or std is None:
-            mean, std = _channel_statistics(train_dataset.images)
+            mean, std = train_dataset.channel_statistics()
         self.normalize = Normalize(tuple(mean), tuple(std), self.device, memory_format)
         self.augment = AUGMENTATIONS[config.augmentation]
         self.compute_metrics = dict(compute_metrics or {})
@@ -124,8 +128,12 @@ class StreamlinedTrainer:
         self.checkpointer = checkpointer
         size = config.train_evaluation_size
         self._train_sample = self.train_dataset.evenly_spaced(size) if size else None
-        series = [*history_fields(config), *self.compute_metrics]
-        self._progress = Progress(series, self.device)
+        series = [*history_fields(config), *self.quantities, *self.compute_metrics]
+        self._progress = Progress(series, self.device, self.quantities)
+        self._observed: dict[str, Tensor] = {}
+        #: The current batch's images, by their place in the training split; under torchrun those of
+        #: all processes.
+        self._indices = torch.empty(0, dtype=torch.int64)
         self._order = seeds.generator(seed, "order")
         #: The state from which the current epoch's order was, or will be, drawn.
         self._order_state = self._order.get_state()
@@ -138,6 +146,10 @@ class StreamlinedTrainer:
         ``labels`` int64 of shape (batch,), ``inputs`` the very images that the model saw.
         """
         return nn.functional.cross_entropy(logits, labels)
+
+    def observe(self, quantity: str, mean: Tensor) -> None:
+        """Takes down the mean of one of :attr:`quantities` over the current batch, a scalar."""
+        self._observed[quantity] = mean.detach()
 
     @property
     def history(self) -> Mapping[str, list[float | None]]:
@@ -221,11 +233,15 @@ class StreamlinedTrainer:
             progress.learning_rate = self.optimizer.param_groups[0]["lr"]
             self.optimizer.step()
             self.scheduler.step()
-            loss_sum = loss.detach() * len(labels)
+            means = [loss.detach(), *(self._observed[name] for name in self.quantities)]
             correct = (logits.argmax(1) == labels).sum()
             if self._group:
-                loss_sum, correct = self._group.sums(loss.detach(), correct)
-            progress.loss_sum += loss_sum
+                sums, correct = self._group.sums(means, correct)
+            else:
+                sums = [each * len(labels) for each in means]
+            progress.loss_sum += sums[0]
+            for name, total in zip(self.quantities, sums[1:], strict=True):
+                progress.quantity_sums[name] += total
             progress.correct += correct
             progress.steps += 1
             self._save_if_due(clock)
@@ -267,6 +283,7 @@ class StreamlinedTrainer:
         """The batches of an epoch after the first ``skip``, whose augmentation is drawn already."""
         order = torch.randperm(len(self.train_dataset), generator=self._order).to(self.device)
         for indices in order.split(self.config.batch_size)[skip:]:
+            self._indices = indices
             batch = self.train_dataset.take(indices)
             images = batch.images
             if self.augment is not None:
@@ -328,7 +345,7 @@ class StreamlinedTrainer:
         self.model.eval()
         with self._autocast():
             return torch.cat(
-                [self.model(self.normalize(part)) for part in images.split(_EVALUATION_BATCH)]
+                [self.model(self.normalize(part)) for part in images.split(EVALUATION_BATCH)]
             ).float()
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -339,30 +356,6 @@ class StreamlinedTrainer:
     def _notify(self, hook: str, *arguments: object) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *arguments)
-
-
-def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
-    """Channels last for convolutions, whose kernels are then faster (half again on a CPU).
-
-    Not for fewer than eight feature maps, the width of a vector in AVX2: there the backward kernel
-    of oneDNN (in torch 2.14) writes past its memory.
-    """
-    maps = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
-    channels_last = maps and min(maps) >= 8 and device.type in ("cpu", "cuda")
-    return torch.channels_last if channels_last else torch.contiguous_format
-
-
-def _channel_statistics(images: Tensor) -> tuple[list[float], list[float]]:
-    pixels = images.float().div(255).transpose(0, 1).flatten(1)
-    return pixels.mean(1).tolist(), pixels.std(1).clamp(min=1e-3).tolist()
-
-
-def _check_precision(precision: str, device: torch.device) -> None:
-    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise ParameterError(
-            "precision = 'bf16' is not allowed on this GPU, which has no bfloat16 arithmetic; "
-            "allowed: float32"
-        )
 
 
 def _is_finite(metrics: Mapping[str, float | None]) -> bool:

@@ -293,6 +293,26 @@ def test_size_zero_holds_out_nothing():
     assert numbers(train) == list(range(10))
 
 
+@pytest.mark.parametrize("size", [0, 100])
+def test_an_omitted_class_leaves_both_parts_after_the_same_draw(size):
+    whole = made(torch.arange(1000) % 10)
+    parts = split(whole, size, seed=4, omitted_class=3)
+    for part, usual in zip(parts, split(whole, size, seed=4), strict=True):
+        if usual is None:
+            assert part is None
+        else:
+            assert numbers(part) == [each for each in numbers(usual) if each % 10 != 3]
+            assert part.labels.tolist() == [each % 10 for each in numbers(part)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "size", "omitted"), [([3] * 9, 0, 3), ([3] * 8 + [1], 1, 3), ([3, 3], 1, 3)]
+)
+def test_an_omitted_class_must_leave_something(labels, size, omitted):
+    with pytest.raises(ParameterError, match=rf"omitted_class = {omitted} leaves nothing of"):
+        split(made(labels), size, seed=0, omitted_class=omitted)
+
+
 @pytest.mark.parametrize(
     ("counts", "size", "emptied"),
     [([5, 5], 9, 0), ([5, 5], 10, 0), ([95, 1], 95, 1), ([9, 1], 20, 0)],

@@ -1,5 +1,6 @@
 """Two processes train one run together and end where one process does."""
 
+import json
 import os
 import subprocess
 import sys
@@ -35,13 +36,10 @@ SETTINGS = {
 }
 
 
-def torchrun(runs, settings):
-    """``lab1 run`` in two processes on this machine."""
+def torchrun(runs, *program):
+    """A program in two processes on this machine."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "lab1", "run", "1_1", "--profile", "smoke"]
-    command += ["--device", "cpu"]
-    for name, value in settings.items():
-        command += ["-p", f"{name}={value}"]
+    command += ["--nproc-per-node", "2", *map(str, program)]
     return subprocess.run(
         command,
         capture_output=True,
@@ -51,16 +49,11 @@ def torchrun(runs, settings):
     )
 
 
-@pytest.mark.slow
-def test_two_processes_end_where_one_does(tmp_path):
-    (spec,) = profiles.page("1_1", "smoke", SETTINGS).plan()
-    alone, together = (Store(tmp_path / "results", tmp_path / name) for name in ("one", "two"))
-    engine.train_all([spec], RuntimeOptions(device="cpu", progress=False), alone)
-    done = torchrun(together.runs, SETTINGS)
-    assert done.returncode == 0, done.stderr
-
+def assert_alike(spec, alone, together):
+    """One process and two of them ended with the same run, but for rounding."""
     one, two = alone.find(spec), together.find(spec)
     assert (two.epochs, two.stopped, two.best_epoch) == (one.epochs, one.stopped, one.best_epoch)
+    assert set(two.history) == set(one.series)
     for name in set(one.history) - {"seconds", "peak_memory_bytes"}:
         assert two.history[name] == pytest.approx(one.history[name], rel=1e-4), name
     assert two.test == pytest.approx(one.test, rel=1e-4)
@@ -69,6 +62,53 @@ def test_two_processes_end_where_one_does(tmp_path):
         torch.testing.assert_close(weights[1][name], expected, rtol=1e-4, atol=1e-6)
     assert two.origin["processes"] == 2
     assert "processes" not in one.origin
+
+
+DISTIL = """
+import json, sys
+from pathlib import Path
+from lab1 import experiments
+from lab1.config import RunSpec, RuntimeOptions
+from lab1.store import Store
+options = RuntimeOptions(device="cpu", progress=False)
+spec = RunSpec.from_dict(json.loads(sys.argv[3]))
+experiments.ensure([spec], options, Store(Path(sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("augmentation", ["none", "crop"])
+def test_two_processes_distil_as_one_does(tmp_path, make_spec, make_student, augmentation):
+    """Each asks the teacher about its part of a batch; the losses are those of the whole."""
+    settings = {"batch_size": 64, "validation_size": 3869, "optimizer": "sgd"}
+    teacher = make_spec("ResidualMLP", **settings)
+    spec = make_student(
+        teacher, 3.0, 0.5, **settings, augmentation=augmentation, learning_rate=0.05
+    )
+    alone, together = (Store(tmp_path / "results", tmp_path / name) for name in ("one", "two"))
+    options = RuntimeOptions(device="cpu", progress=False)
+    engine.train_all([teacher, spec], options, alone)
+    program = tmp_path / "distil.py"
+    program.write_text(DISTIL)
+    text = json.dumps(spec.to_dict())
+    done = torchrun(together.runs, program, together.results, together.runs, text)
+    assert done.returncode == 0, done.stderr
+    assert_alike(teacher, alone, together)
+    assert_alike(spec, alone, together)
+    assert not list(together.runs.glob("*/outputs-*"))
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_does(tmp_path):
+    (spec,) = profiles.page("1_1", "smoke", SETTINGS).plan()
+    alone, together = (Store(tmp_path / "results", tmp_path / name) for name in ("one", "two"))
+    engine.train_all([spec], RuntimeOptions(device="cpu", progress=False), alone)
+    command = ["-m", "lab1", "run", "1_1", "--profile", "smoke", "--device", "cpu"]
+    for name, value in SETTINGS.items():
+        command += ["-p", f"{name}={value}"]
+    done = torchrun(together.runs, *command)
+    assert done.returncode == 0, done.stderr
+    assert_alike(spec, alone, together)
     # One process speaks and writes.
     assert done.stdout.splitlines() == ["1 runs planned, 1 missing"]
     assert done.stderr.count("training 1 missing run") == done.stderr.count("[1/1]") == 1

@@ -6,12 +6,16 @@ those of another recipe, and a key that stayed the same would hide it.
 """
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from lab1.config import RECIPE, ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
+from lab1.distillation_config import DistillationConfig
 from lab1.parameters import PARAMETERS
-from lab1.training.engine import train_run
+from lab1.store import Store
+from lab1.training.engine import train_all, train_run
 
 # Two courses, so that most of what a configuration can name takes part.  Not dropout, whose numbers
 # differ between builds of torch, and for speed but 300 images and 38 steps.
@@ -182,7 +186,60 @@ def test_a_training_computes_what_its_recipe_did(family, precision, course):
     )
 
 
+# By course, a student of the ResidualMLP of the first one: the combined, the hard and the soft loss
+# of both epochs, that on validation, and the test loss.
+STUDENT_RECIPES = {"MLP": 1, "ResidualMLP": 1}
+STUDENT = {
+    "adam": [
+        *(1.289079, 1.006928),
+        *(2.253434, 1.88925),
+        *(0.875784, 0.628789),
+        *(2.168616, 2.102498),
+        2.182266,
+    ],
+    "sgd": [
+        *(2.420293, 1.914422),
+        *(3.908103, 4.227143),
+        *(1.78266, 0.923256),
+        *(2.473623, 2.457883),
+        2.507031,
+    ],
+}
+
+
+def losses_of_student(course, folder):
+    options = RuntimeOptions(device="cpu", progress=False, threads=1)
+    model, dataset, _ = CASES["ResidualMLP"]
+    teacher = RunSpec(model, dataset, TrainingConfig(**COURSES["adam"]), 0)
+    model, dataset, _ = CASES["MLP"]
+    config = TrainingConfig(**COURSES[course], omitted_class=3)
+    spec = RunSpec(model, dataset, config, 0, DistillationConfig(teacher, 3.0, 0.7))
+    store = Store(folder / "results", folder / "runs")
+    train_all([teacher, spec], options, store)
+    record = store.find(spec)
+    series = ("train_loss", "hard_loss", "soft_loss", "validation_loss")
+    return [*(each for name in series for each in record.history[name]), record.test["loss"]]
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_a_student_learns_what_it_did(course, tmp_path):
+    here = "tests/training/test_golden.py"
+    assert {family: RECIPE[family] for family in STUDENT_RECIPES} == STUDENT_RECIPES, (
+        f"a recipe was raised: pin the student's new values with `python {here}`"
+    )
+    assert losses_of_student(course, tmp_path) == pytest.approx(
+        STUDENT[course], rel=TOLERANCE["float32"]
+    ), (
+        "what a distilled training computes has changed: undo it, or raise RECIPE of all families "
+        f"in lab1/config.py (which asks for new records) and pin the values with `python {here}`"
+    )
+
+
 if __name__ == "__main__":
+    for course in COURSES:
+        with tempfile.TemporaryDirectory() as folder:
+            values = [round(each, 6) for each in losses_of_student(course, Path(folder))]
+        print(f"    {course!r}: {values},")
     for family in RECIPE:
         for precision in PARAMETERS["precision"].choices:
             values = {

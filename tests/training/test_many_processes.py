@@ -79,6 +79,27 @@ def test_eight_processes_share_a_grid_and_a_dead_owner_is_replaced(start, store,
 
 
 @pytest.mark.slow
+def test_processes_wait_for_a_teacher_that_another_one_trains(
+    start, store, make_spec, make_student
+):
+    """Both are given the teacher and its students; one trains it, and neither a student before."""
+    teacher = make_spec("ResidualMLP", epochs=40, width=64)
+    students = [make_student(teacher, seed=seed, epochs=1) for seed in range(4)]
+    both = [start([teacher, *students]) for _ in range(2)]
+    for each in both:
+        go(each)
+    trained = [each.communicate(timeout=300) for each in both]
+    keys = [out.split() for out, _ in trained]
+    expected = sorted(each.key for each in (teacher, *students))
+    assert sorted([*keys[0], *keys[1]]) == expected, trained
+    ended = store.find(teacher).origin["ended"]
+    for student in students:
+        assert store.find(student).origin["started"] >= ended
+        assert store.find(student).origin["teacher_sha256"]
+    assert all(each.returncode == 0 for each in both)
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store, make_spec):
     spec = make_spec(epochs=2)
     full = start([spec], largest_file=20_000)

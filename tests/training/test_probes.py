@@ -11,6 +11,8 @@ from lab1.config import RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.training import data, models, probes
 from lab1.training.augmentation import Normalize
+from lab1.training.bias_correction import best_offset, corrected
+from lab1.training.callbacks import load_weights
 from lab1.training.engine import train_run
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
@@ -62,7 +64,7 @@ def test_rows_of_the_confusion_are_the_true_classes(make_spec, smoke_grey):
 def test_the_hardest_images_are_those_with_the_highest_loss(measured, trained, store, smoke_grey):
     found = measured("hardest")["images"]
     model = models.build(trained.spec.model, smoke_grey.declared, 0)
-    model.load_state_dict(probes.load_weights(store.run_dir(trained.spec) / "weights.pt"))
+    model.load_state_dict(load_weights(store.run_dir(trained.spec) / "weights.pt"))
     inputs = Normalize((0.5,), (0.25,), torch.device("cpu"))(smoke_grey.test.images)
     with torch.no_grad():
         logits = model(inputs)
@@ -128,3 +130,137 @@ def test_a_run_without_weights_is_told(make_spec, store):
 def test_an_unknown_probe_is_told(make_spec, store):
     with pytest.raises(ParameterError, match="'entropy' is not allowed; allowed: confusion, hard"):
         probes.measure(make_spec(), "entropy", OPTIONS, store)
+
+
+# What distillation is about
+
+
+@pytest.fixture
+def saying():
+    """Makes a model that gives the logits it is told, one call of a probe after the other."""
+
+    class Saying(nn.Module):
+        def __init__(self, *told):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+            self.told = torch.cat(told) if told else None
+
+        def forward(self, images):
+            said, self.told = self.told[: len(images)], self.told[len(images) :]
+            return said
+
+    return Saying
+
+
+def test_softened_images_are_right_and_nearly_wrong(saying, make_spec, smoke_grey):
+    labels = smoke_grey.test.labels
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1000, 10, generator=generator) + 2 * nn.functional.one_hot(labels, 10)
+    logits[labels == 2] -= 100.0 * nn.functional.one_hot(labels, 10)[labels == 2]  # never right
+    found = probes.softened(saying(logits), make_spec(), smoke_grey)
+    assert found["temperatures"] == [1, 4, 16]
+    assert [each["label"] for each in found["images"]] == [0, 1, 3, 4, 5, 6, 7, 8]
+    for each in found["images"]:
+        index = each["index"]
+        assert labels[index] == each["label"]
+        for temperature, probabilities in zip((1, 4, 16), each["probabilities"], strict=True):
+            powers = np.exp(logits[index].double().numpy() / temperature)
+            assert probabilities == pytest.approx((powers / powers.sum()).tolist(), rel=1e-5)
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(each["png"]))))
+        assert np.array_equal(shown, smoke_grey.test.images[index, 0].numpy())
+        # By going through all others, slowly.
+        chosen = sorted(logits[index].softmax(0).tolist())[-2]
+        for other in torch.nonzero(labels == each["label"]).flatten().tolist():
+            if int(logits[other].argmax()) == each["label"]:
+                assert sorted(logits[other].softmax(0).tolist())[-2] <= chosen
+
+
+def test_softened_is_measured_on_a_trained_run(measured):
+    found = measured("softened")
+    assert 1 <= len(found["images"]) <= 8
+    first = found["images"][0]
+    assert [len(each) for each in first["probabilities"]] == [10, 10, 10]
+    peaks = [max(each) for each in first["probabilities"]]
+    assert peaks == sorted(peaks, reverse=True)  # softer from one temperature to the next
+    assert np.argmax(first["probabilities"][0]) == first["label"]
+
+
+def errors_at(logits, labels, offset, omitted=3):
+    return int((corrected(logits, omitted, offset).argmax(1) != labels).sum())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_offset_is_that_of_a_fine_grid(seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(10, (80,), generator=generator)
+    logits = torch.randn(80, 10, generator=generator) + 2 * nn.functional.one_hot(labels, 10)
+    logits[:, 3] -= 4
+    offset = best_offset(logits, labels, 3)
+    grid = np.arange(-10, 20, 0.003)
+    errors = [errors_at(logits, labels, each) for each in grid]
+    assert errors_at(logits, labels, offset) <= min(errors)
+    assert errors_at(logits, labels, offset) < errors_at(logits, labels, 0.0)
+
+
+def test_of_equally_good_offsets_the_smallest_is_taken():
+    # Alone the class of the second image is in doubt: it is overtaken at 1, the first at 5.
+    logits = torch.tensor([[5.0, 0.0], [1.0, 0.0]])
+    assert best_offset(logits, torch.tensor([0, 1]), 1) == 3.0
+    assert best_offset(logits, torch.tensor([0, 0]), 1) == 0.0
+    assert best_offset(logits, torch.tensor([1, 1]), 1) == 6.0
+    assert best_offset(-logits, torch.tensor([0, 0]), 1) == -6.0
+    # At -1 and at 1 all is right, and in between not.
+    logits = torch.tensor([[-0.5, 0.0], [0.5, 0.0]])
+    labels = torch.tensor([0, 1])
+    assert [errors_at(logits, labels, each, 1) for each in (-2, 0, 2)] == [1, 2, 1]
+    assert best_offset(logits, labels, 1) == 1.5
+
+
+def test_the_bias_is_chosen_on_validation_and_told_on_the_test_set(saying, make_spec, smoke_grey):
+    spec = make_spec(omitted_class=3)
+    _, validation = data.split(smoke_grey.train, 500, 0)
+    assert int((validation.labels == 3).sum()) == 50
+    logits = []
+    for labels in (validation.labels, smoke_grey.test.labels):
+        generator = torch.Generator().manual_seed(len(labels))
+        said = torch.randn(len(labels), 10, generator=generator)
+        said += 4 * nn.functional.one_hot(labels, 10)
+        said[:, 3] -= 7
+        logits.append(said)
+    found = probes.bias_correction(saying(*logits), spec, smoke_grey)
+    offset = best_offset(logits[0], validation.labels, 3)
+    labels = smoke_grey.test.labels
+    threes = labels == 3
+    assert found == {
+        "omitted_class": 3,
+        "offset": offset,
+        "count_of_class": 100,
+        "errors": {
+            "before": errors_at(logits[1], labels, 0.0),
+            "after": errors_at(logits[1], labels, offset),
+        },
+        "errors_of_class": {
+            "before": errors_at(logits[1][threes], labels[threes], 0.0),
+            "after": errors_at(logits[1][threes], labels[threes], offset),
+        },
+    }
+    assert found["errors"]["after"] < found["errors"]["before"]
+    assert found["errors_of_class"]["before"] > 90 > found["errors_of_class"]["after"]
+    assert offset != best_offset(logits[1], labels, 3)
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"omitted_class": 3, "validation_size": 0}, {"validation_size": 0}]
+)
+def test_a_bias_cannot_be_corrected_for_every_run(saying, make_spec, smoke_grey, change):
+    with pytest.raises(ParameterError, match=r"'bias-correction' is not allowed for MLP depth 2"):
+        probes.bias_correction(saying(), make_spec(**change), smoke_grey)
+
+
+def test_the_layers_of_a_run_with_an_omitted_class_are_measured_without_it(make_spec, smoke_grey):
+    spec = make_spec(omitted_class=3)
+    model = models.build(spec.model, smoke_grey.declared, 0)
+    without, whole = (
+        probes.layers(model, each, smoke_grey)["trained"] for each in (spec, make_spec())
+    )
+    assert without != whole

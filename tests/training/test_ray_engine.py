@@ -1,6 +1,7 @@
 """Runs on Ray: what they ask of a node, what is told before, and a real cluster of two nodes."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,9 +17,10 @@ import pytest
 
 from lab1 import experiments
 from lab1.config import RuntimeOptions
+from lab1.datasets import DATASETS
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.store import Store
-from lab1.training import engine, interruption, ray_cluster, ray_engine
+from lab1.training import engine, interruption, ray_cluster, ray_engine, teachers
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.ray_engine import Needs, needs
 
@@ -278,6 +280,33 @@ def test_a_run_that_fails_is_named_and_the_others_arrive(cluster, store, make_sp
     assert "[3/4]" in said
     commits = {store.find(spec).origin["commit"] for spec in specs if spec != specs[1]}
     assert commits == {engine.origin.commit()}
+
+
+@needs_ray
+@pytest.mark.slow
+def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(
+    cluster, store, tmp_path, make_spec, make_student
+):
+    """A published teacher is put where all nodes see it."""
+    cluster.add_node(**cluster.small)
+    known, new = (make_spec(seed=seed, epochs=1) for seed in (7, 8))
+    engine.train_all([known], replace(OPTIONS, threads=1), store)
+    record = store.find(known)
+    digest = teachers.load(known, DATASETS["smoke-grey"], store, "a test").sha256
+    teachers.publish(known, store, digest)
+    shutil.move(store.run_dir(known) / "record.json", store.results / f"{record.name}.json")
+    shutil.rmtree(store.run_dir(known))
+    specs = [make_student(teacher, seed=1, epochs=2) for teacher in (known, new)]
+    options = replace(OPTIONS, ray_address=cluster.address)
+    records = experiments.ensure(specs, options, store)
+    assert [each.spec for each in records] == specs
+    assert records[0].origin["teacher_sha256"] == digest
+    shared = {path.name for path in store.run_dir(known).iterdir()}
+    assert shared >= {"record.json", "weights.pt"}
+    assert store.find(new).origin["ended"] <= records[1].origin["started"]
+    alone = Store(tmp_path / "results", tmp_path / "alone")
+    engine.train_all([new, *specs], replace(OPTIONS, threads=1), alone)
+    assert [outcome(each) for each in records] == [outcome(alone.find(spec)) for spec in specs]
 
 
 @needs_ray

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -12,11 +13,13 @@ import torch
 
 from lab1 import files
 from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
+from lab1.distillation_config import DistillationConfig
 from lab1.errors import CheckpointError, StorageError
-from lab1.store import Store
+from lab1.store import DISTILLATION_FIELDS, Store
 from lab1.training import checkpoint, engine, interruption
 from lab1.training.callbacks import load_weights
 from lab1.training.checkpoint import Checkpointer
+from lab1.training.distill import DistillationTrainer
 from lab1.training.trainer import StreamlinedTrainer
 
 #: A checkpoint after every step, so that a kill hits the writing of one as often as not.
@@ -51,6 +54,23 @@ def spec(config, family="MLP"):
     return RunSpec(ModelSpec(family, 2, 8, dropout_rate=0.2), "smoke-grey", config, seed=3)
 
 
+@pytest.fixture
+def taught(tmp_path):
+    """Makes a store, ``taught(name)``, that has a trained teacher, and the spec of a student."""
+    teacher = spec(replace(CONFIGS["adam"], epochs=1), "ResidualMLP")
+    first = Store(tmp_path / "results", tmp_path / "teacher")
+    engine.train_all([teacher], OPTIONS, first)
+
+    def student(config):
+        return replace(spec(config), distillation=DistillationConfig(teacher, 3.0, 0.5))
+
+    def store(name):
+        shutil.copytree(first.runs, tmp_path / name)
+        return Store(first.results, tmp_path / name)
+
+    return store, student
+
+
 def outcome(record):
     """What does not depend on the machine's speed."""
     history = {k: v for k, v in record.history.items() if k not in ("seconds", "peak_memory_bytes")}
@@ -78,7 +98,7 @@ def stop_after(monkeypatch):
         def counted(self, state):
             nonlocal count
             save(self, state)
-            count += 1
+            count += self.path.name == "checkpoint.pt"  # not what a teacher said
             if count == n:
                 raise StopHereError
 
@@ -108,6 +128,35 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
         )
 
 
+@pytest.mark.parametrize("augmentation", ["none", "shift"])
+def test_a_distilled_run_that_stopped_anywhere_ends_the_same(taught, stop_after, augmentation):
+    """The sums of its two losses included, whether or not its teacher's answers were kept."""
+    stores, student = taught
+    run = student(replace(CONFIGS["sgd"], augmentation=augmentation))
+    whole = stores("whole")
+    expected = engine.train_run(run, OPTIONS, whole)
+    assert set(expected.history) >= set(DISTILLATION_FIELDS)
+    for stop in (3, 8, 10, 17):
+        store = stores(f"stopped-{stop}")
+        disarm = stop_after(stop)
+        with pytest.raises(StopHereError):
+            engine.train_run(run, OPTIONS, store)
+        disarm()
+        kept = list(store.run_dir(run.teacher).glob("outputs-*/*.pt"))
+        assert len(kept) == (stop // 8 if augmentation == "shift" else 1)
+        again = engine.train_run(run, OPTIONS, store)
+        assert outcome(again) == outcome(expected), stop
+        assert same_weights(
+            load_weights(store.run_dir(run) / "weights.pt"),
+            load_weights(whole.run_dir(run) / "weights.pt"),
+        )
+        # The epoch in which it stopped was never computed in one sitting.
+        names = {path.name for path in store.run_dir(run.teacher).glob("outputs-*/*.pt")}
+        missing = {f"epoch-000{stop // 8 + 1}.pt"} if stop % 8 else set()
+        if augmentation == "shift":
+            assert names == {f"epoch-000{epoch}.pt" for epoch in (1, 2, 3)} - missing
+
+
 def test_what_was_trained_is_not_trained_again(tmp_path, stop_after, monkeypatch):
     run, store = spec(CONFIGS["adam"]), Store(tmp_path / "results", tmp_path / "runs")
     disarm = stop_after(9)
@@ -132,21 +181,41 @@ def _train(runs, run):
     engine.train_all([run], OPTIONS, Store(runs.parent / "results", runs))
 
 
+needs_fork = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="needs fork, to start children in no time"
+)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to start children in no time")
+@needs_fork
 @pytest.mark.parametrize("name", ["adam", "patience"])
 def test_killed_at_random_moments_it_ends_with_the_same_record(name, tmp_path, monkeypatch):
     run = spec(replace(CONFIGS[name], epochs=40, patience=CONFIGS[name].patience and 40))
-    whole = Store(tmp_path / "results", tmp_path / "whole")
+    whole, store = (Store(tmp_path / "results", tmp_path / name) for name in ("whole", "killed"))
+    kill_until_trained(run, whole, store, StreamlinedTrainer, monkeypatch)
+
+
+@pytest.mark.slow
+@needs_fork
+@pytest.mark.parametrize("augmentation", ["none", "shift"])
+def test_a_distilled_run_that_is_killed_ends_with_the_same_record(
+    taught, augmentation, monkeypatch
+):
+    stores, student = taught
+    run = student(replace(CONFIGS["adam"], epochs=40, augmentation=augmentation))
+    kill_until_trained(run, stores("whole"), stores("killed"), DistillationTrainer, monkeypatch)
+
+
+def kill_until_trained(run, whole, store, kind, monkeypatch):
+    """Trains a run in ``whole`` undisturbed and in ``store`` through twenty kills, and compares."""
     expected = engine.train_run(run, OPTIONS, whole)
-    store = Store(tmp_path / "results", tmp_path / "killed")
-    loss = StreamlinedTrainer.compute_loss
+    loss = kind.compute_loss
 
     def slow_loss(self, *arguments):
         time.sleep(0.02)  # 280 steps of it outlast twenty kills, on however fast a machine
         return loss(self, *arguments)
 
-    monkeypatch.setattr(StreamlinedTrainer, "compute_loss", slow_loss)
+    monkeypatch.setattr(kind, "compute_loss", slow_loss)
     context = multiprocessing.get_context("fork")
     moments = random.Random(20)
     kills = 0

@@ -282,7 +282,7 @@ def test_predictions_are_logits_on_the_cpu(make_trainer, toy):
 def test_scores_do_not_depend_on_the_evaluation_batch(make_trainer, toy, monkeypatch, size):
     made, images = make_trainer(), toy(45, seed=3)
     expected, logits = made.evaluate(images), made.predict(images.images)
-    monkeypatch.setattr(trainer, "_EVALUATION_BATCH", size)
+    monkeypatch.setattr(trainer, "EVALUATION_BATCH", size)
     assert made.evaluate(images) == {**expected, "loss": pytest.approx(expected["loss"], rel=1e-5)}
     torch.testing.assert_close(made.predict(images.images), logits)
 
@@ -402,9 +402,9 @@ def test_the_loss_is_computed_in_float32(make_trainer):
 def test_a_gpu_without_bf16_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
     with pytest.raises(ParameterError, match=r"precision = 'bf16' is not allowed.*float32"):
-        trainer._check_precision("bf16", torch.device("cuda"))
-    trainer._check_precision("float32", torch.device("cuda"))
-    trainer._check_precision("bf16", torch.device("cpu"))
+        devices.check_precision("bf16", torch.device("cuda"))
+    devices.check_precision("float32", torch.device("cuda"))
+    devices.check_precision("bf16", torch.device("cpu"))
 
 
 # The best epoch

@@ -1,0 +1,137 @@
+"""Knowledge distillation: a student also learns what its teacher says (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import TrainingConfig
+from ..errors import ParameterError
+from ..store import DISTILLATION_FIELDS
+from . import device as devices
+from .images import ImageSet
+from .teacher_outputs import TeacherOutputs
+from .trainer import EVALUATION_BATCH, StreamlinedTrainer
+
+
+def distillation_loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    temperature: float,
+    alpha: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a batch and its two parts: (combined, hard, soft), each a scalar.
+
+    ``hard`` is the mean cross-entropy with ``labels`` (int64, of shape (batch,)).  ``soft`` is the
+    mean Kullback-Leibler divergence, in nats, from the teacher's to the student's probabilities,
+    both at ``temperature``, times its square: the gradient shrinks with that square, and so stays
+    as large as that of the hard loss (Hinton et al. 2015, section 2).  ``combined`` is (1 -
+    ``alpha``) hard + ``alpha`` soft; at ``alpha`` 0 it is ``hard`` itself.  Both logits are float32
+    of shape (batch, classes).  Raises :class:`~lab1.errors.ParameterError` where their shapes
+    differ.
+    """
+    if teacher_logits.shape != student_logits.shape:
+        raise _refusal(teacher_logits.shape[-1], student_logits.shape[-1])
+    hard = nn.functional.cross_entropy(student_logits, labels)
+    soft = temperature**2 * nn.functional.kl_div(
+        (student_logits / temperature).log_softmax(1),
+        (teacher_logits / temperature).log_softmax(1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    combined = hard if alpha == 0 else (1 - alpha) * hard + alpha * soft
+    return combined, hard, soft
+
+
+class DistillationTrainer(StreamlinedTrainer):
+    """Trains a student on the labels and on the answers of a trained ``teacher``.
+
+    ``temperature`` and ``alpha`` are those of :func:`distillation_loss`, whose three values are the
+    series ``train_loss``, ``hard_loss`` and ``soft_loss`` of the history.  The teacher stays as it
+    is, in evaluation mode; it sees the very images that the student sees, augmented alike, in the
+    same precision, and draws no random numbers.  ``outputs`` remembers what it said; one without a
+    folder is made where none is given.  Everything else is :class:`StreamlinedTrainer`'s, and with
+    ``alpha`` 0 the training is bit by bit the same.  Raises
+    :class:`~lab1.errors.ParameterError` for a teacher of another number of classes.
+    """
+
+    quantities = DISTILLATION_FIELDS
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        train_dataset: ImageSet,
+        eval_dataset: ImageSet | None = None,
+        *,
+        teacher: nn.Module,
+        temperature: float,
+        alpha: float,
+        outputs: TeacherOutputs | None = None,
+        **keywords: Any,
+    ) -> None:
+        theirs, ours = _output_size(teacher), _output_size(model)
+        if theirs is not None and ours is not None and theirs != ours:
+            raise _refusal(theirs, ours)
+        super().__init__(model, config, train_dataset, eval_dataset, **keywords)
+        self._teacher_format = devices.memory_format(teacher, self.device)
+        teacher = teacher.to(self.device).to(memory_format=self._teacher_format)
+        self.teacher = teacher.requires_grad_(False).eval()
+        self.temperature = temperature
+        self.alpha = alpha
+        self.outputs = outputs or TeacherOutputs()
+
+    def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
+        """The combined loss of one batch, a scalar; see :func:`distillation_loss`."""
+        combined, hard, soft = distillation_loss(
+            logits, self._teacher_logits(inputs), labels, self.temperature, self.alpha
+        )
+        self.observe("hard_loss", hard)
+        self.observe("soft_loss", soft)
+        return combined
+
+    def _teacher_logits(self, inputs: Tensor) -> Tensor:
+        """What the teacher says to the current batch; float32 of shape (batch, classes)."""
+        if self._group:  # each process sees its part of a batch
+            return self._ask(inputs)
+        count = len(self.train_dataset)
+        if self.augment is None:
+            return self.outputs.of_images(count, self._ask_all)[self._indices]
+        begin = self._progress.steps * self.config.batch_size
+        rows = slice(begin, begin + len(inputs))
+        epoch = self._progress.epoch
+        return self.outputs.of_batch(epoch, rows, count, lambda: self._ask(inputs))
+
+    def _ask_all(self) -> Tensor:
+        """What the teacher says to every training image as it is."""
+        parts = self.train_dataset.images.split(EVALUATION_BATCH)
+        return torch.cat([self._ask(self.normalize(part)) for part in parts])
+
+    # Not in inference mode, whose tensors the backward pass of the student could not use.
+    @torch.no_grad()
+    def _ask(self, inputs: Tensor) -> Tensor:
+        with self._autocast():
+            logits: Tensor = self.teacher(self._as_it_lies(inputs))
+        return logits.float()
+
+    def _as_it_lies(self, inputs: Tensor) -> Tensor:
+        """The inputs in the teacher's memory format: its kernels, and so the bits of what it says,
+        must not depend on the student's."""
+        laid = torch.empty_like(inputs, memory_format=self._teacher_format)
+        return inputs if laid.stride() == inputs.stride() else laid.copy_(inputs)
+
+
+def _output_size(model: nn.Module) -> int | None:
+    """How many logits a model gives, as far as its last linear layer tells."""
+    sizes = [each.out_features for each in model.modules() if isinstance(each, nn.Linear)]
+    return sizes[-1] if sizes else None
+
+
+def _refusal(teacher: int, student: int) -> ParameterError:
+    return ParameterError(
+        f"DistillationTrainer: a teacher of {teacher} classes is not allowed for a student of "
+        f"{student}; allowed: as many classes"
+    )

@@ -1,0 +1,122 @@
+"""Where the weights of a run are, and the published ones checked (standard library only).
+
+One's own lie in ``runs/<run>/weights.pt``, published ones in ``results/<run>.safetensors``.  The
+latter's format is that of huggingface.co/docs/safetensors, "Format": eight bytes of length (little
+endian), a JSON header of that length, and the tensors' bytes.  Its ``__metadata__`` here holds the
+``run``'s key and the ``sha256`` of the tensors (:func:`digest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .config import RunSpec
+from .errors import WeightsError
+from .store import Store
+
+#: A tensor as it is digested: its name, its type (``F32``, ``I64``), its shape, its bytes.
+Part = tuple[str, str, list[int], bytes]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file whose digest fits: the ``run`` and ``sha256`` that it names, and its ``content``."""
+
+    run: str
+    sha256: str
+    content: bytes
+
+
+def published(spec: RunSpec, store: Store) -> Path:
+    """The file in ``results/`` that has the weights of a run, or would have them."""
+    return store.results / f"{spec.name}.safetensors"
+
+
+def find(spec: RunSpec, store: Store) -> Path | None:
+    """The file with the weights of a finished run, published or one's own, where there is one."""
+    public, own = published(spec, store), store.run_dir(spec) / "weights.pt"
+    if public.exists():
+        return public
+    # A training under way keeps its best weights so far there too; a record says that it is over.
+    return own if own.exists() and store.path_of(spec) is not None else None
+
+
+def absence(spec: RunSpec, store: Store, purpose: str) -> str:
+    """Words for weights that are nowhere, although ``purpose`` needs them, and how to get them."""
+    own, record = store.run_dir(spec) / "weights.pt", store.path_of(spec)
+    again = f"take {record} away" if record else "train it"
+    return (
+        f"{own}: the weights of {spec.title} are not here, nor are they published as "
+        f"{published(spec, store).name}, and {purpose}; copy them from where the run was trained, "
+        f"or {again} to have it trained here{' again' if record else ''}, with save_weights"
+    )
+
+
+def digest(tensors: Iterable[Part]) -> str:
+    """The SHA-256 of tensors in the order of their names: of each, name, type, shape and bytes."""
+    found = hashlib.sha256()
+    for name, kind, shape, content in sorted(tensors):
+        found.update(json.dumps([name, kind, shape]).encode() + b"\n")
+        found.update(content)
+    return found.hexdigest()
+
+
+def read(path: Path) -> WeightsFile:
+    """The checked content of a published file.
+
+    Raises :class:`~lab1.errors.WeightsError`, naming the file, where it is missing, truncated,
+    damaged, or not one of lab1's.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise refusal(path, f"cannot be read: {error.strerror}") from error
+    try:
+        header, data = _parted(content)
+        metadata = header.pop("__metadata__")
+        run, named = str(metadata["run"]), str(metadata["sha256"])
+        found = digest(
+            (name, str(each["dtype"]), list(each["shape"]), _bytes_of(data, each["data_offsets"]))
+            for name, each in header.items()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = f"is no published weights file, or a truncated one: {error!r}"
+        raise refusal(path, why) from error
+    if found != named:
+        raise refusal(path, "is damaged: the SHA-256 that it names is not that of its tensors")
+    return WeightsFile(run, named, content)
+
+
+def with_sorted_header(content: bytes) -> bytes:
+    """The same file with its header in the order of the names: equal weights, equal bytes."""
+    header, data = _parted(content)
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def refusal(path: Path, why: str) -> WeightsError:
+    """The error for a file of weights, with what to do about it."""
+    return WeightsError(
+        f"{path}: {why}. Get the original file again (`git checkout` restores a published one, "
+        "another has to be copied from where its run was trained), or delete it and train again"
+    )
+
+
+def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:
+    begin = 8 + int.from_bytes(content[:8], "little")
+    if begin > len(content):
+        raise ValueError("it ends within its header")
+    return json.loads(content[8:begin]), content[begin:]
+
+
+def _bytes_of(data: bytes, offsets: list[int]) -> bytes:
+    begin, end = offsets
+    if not 0 <= begin <= end <= len(data):
+        raise ValueError("it ends within a tensor")
+    return data[begin:end]

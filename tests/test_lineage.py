@@ -1,0 +1,152 @@
+"""Teachers come before their students."""
+
+import importlib.util
+import sys
+
+import pytest
+
+from lab1 import experiments
+from lab1.config import RuntimeOptions
+from lab1.errors import MissingRunsError
+from lab1.experiments import Chapter, ensure, estimate, plan
+from lab1.lineage import teachers_first, with_teachers
+
+
+@pytest.fixture
+def family(make_spec, make_student):
+    """Teacher, student, and the student's student."""
+    teacher = make_spec(seed=1)
+    student = make_student(teacher)
+    return teacher, student, make_student(student, family="ResidualMLP")
+
+
+def weights_for(store, spec):
+    path = store.run_dir(spec) / "weights.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"weights")
+
+
+def test_teachers_come_first_and_nothing_else_moves(family, make_spec):
+    teacher, student, grandchild = family
+    one, other = make_spec(seed=8), make_spec(seed=9)
+    assert teachers_first([one, grandchild, other, student, teacher]) == [
+        one, teacher, student, grandchild, other,
+    ]  # fmt: skip
+    assert teachers_first([other, one]) == [other, one]
+    # Who is not listed is not added.
+    assert teachers_first([grandchild, teacher, one]) == [teacher, grandchild, one]
+    assert teachers_first([]) == []
+
+
+def test_a_teacher_that_was_never_trained_is_added(family, store, make_spec):
+    teacher, student, grandchild = family
+    one = make_spec(seed=8)
+    assert with_teachers([one, grandchild], store) == [one, teacher, student, grandchild]
+    assert with_teachers([grandchild, teacher], store) == [teacher, student, grandchild]
+
+
+def test_a_trained_teacher_is_not_added(family, store, make_record):
+    teacher, student, _ = family
+    store.write(make_record(seed=1))
+    weights_for(store, teacher)
+    assert with_teachers([student], store) == [student]
+    # Nor is its own teacher asked for.
+    taught = make_record(distillation=student.distillation)
+    store.write(taught)
+    weights_for(store, taught.spec)
+    assert with_teachers([family[2]], store) == [family[2]]
+
+
+def test_a_teacher_in_the_midst_of_its_training_is_waited_for(family, store):
+    teacher, student, _ = family
+    weights_for(store, teacher)  # of its best epoch so far
+    assert with_teachers([student], store) == [teacher, student]
+
+
+def test_a_trained_teacher_without_weights_is_told(family, store, make_record):
+    _, student, grandchild = family
+    store.write(make_record(seed=1))
+    for wanted in (student, grandchild):
+        with pytest.raises(MissingRunsError) as caught:
+            with_teachers([wanted], store)
+        assert "weights.pt: the weights of MLP depth 2" in str(caught.value)
+        assert f"{student.title} learns from them; copy them" in str(caught.value)
+
+
+def test_a_plan_has_teachers_first(family, monkeypatch):
+    chapter = Chapter(planner=lambda: [*reversed(family)], required=(), optional=())
+    monkeypatch.setattr(experiments, "CHAPTERS", {"made-up": chapter})
+    assert plan("made-up") == [*family]
+
+
+@pytest.fixture
+def trained(monkeypatch, make_record, store):
+    """Stands in for the training half; lists what was asked of it."""
+    calls = []
+
+    class Engine:
+        @staticmethod
+        def check(specs, options):
+            pass
+
+        @staticmethod
+        def train_all(specs, options, store, on_finished):
+            calls.append((list(specs), options))
+            for spec in specs:
+                record = make_record(
+                    spec.model.family, spec.model.depth, spec.seed, distillation=spec.distillation
+                )
+                assert record.key == spec.key
+                store.write(record)
+                weights_for(store, spec)
+                on_finished(record)
+
+    monkeypatch.setitem(sys.modules, "lab1.training", type("training", (), {"engine": Engine}))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: object() if name == "torch" else find_spec(name, *rest),
+    )
+    return calls
+
+
+def test_ensure_trains_teachers_and_returns_what_was_asked_for(family, trained, store, capsys):
+    (record,) = ensure([family[2]], store=store)
+    assert record.spec == family[2]
+    ((specs, _),) = trained
+    assert specs == [*family]
+    assert "training 3 missing runs" in capsys.readouterr().err
+    assert ensure([family[2]], store=store) == [record]
+    assert len(trained) == 1
+
+
+def test_ensure_trains_in_another_order_than_it_returns(family, trained, store):
+    records = ensure([*reversed(family)], store=store)
+    assert [record.spec for record in records] == [*reversed(family)]
+    assert trained[0][0] == [*family]
+
+
+def test_the_weights_of_a_teacher_are_kept_whatever_the_options_say(
+    family, trained, store, make_spec
+):
+    options = RuntimeOptions(save_weights=False)
+    ensure([make_spec(seed=7)], options, store)
+    ensure([family[1]], options, store)
+    assert [asked.save_weights for _, asked in trained] == [False, True]
+
+
+def test_without_torch_the_teacher_counts_as_missing_too(family, store, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingRunsError, match=r"2 of 2 runs have no record.*seed 1\)"):
+        ensure([family[1]], store=store)
+
+
+def test_distilled_runs_are_estimated_by_their_like(family, make_record):
+    _, student, _ = family
+    usual = make_record(seconds=3.0)
+    taught = make_record(distillation=student.distillation, seconds=9.0)
+    assert estimate([usual.spec, student], [usual, taught]) == [
+        pytest.approx(3.0), pytest.approx(9.0),
+    ]  # fmt: skip
+    assert estimate([student], [usual]) == [None]

@@ -1,0 +1,135 @@
+"""Published weights, read and checked with the standard library."""
+
+import hashlib
+import json
+import struct
+
+import pytest
+
+from lab1 import weights_file
+from lab1.errors import WeightsError
+
+TENSORS = [
+    ("b", "F32", [2], struct.pack("<2f", 1.0, 2.0)),
+    ("a", "I64", [], struct.pack("<q", 7)),
+]
+
+
+def encoded(tensors=TENSORS, run="0" * 16, sha256=None, **more):
+    """A safetensors file, made by hand from the format's description."""
+    header, data = {}, b""
+    for name, kind, shape, content in tensors:
+        offsets = [len(data), len(data) + len(content)]
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": offsets}
+        data += content
+    sha256 = weights_file.digest(tensors) if sha256 is None else sha256
+    header["__metadata__"] = {"run": run, "sha256": sha256, **more}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(content):
+        path = tmp_path / "weights.safetensors"
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def test_the_digest_is_of_names_types_shapes_and_bytes():
+    text = b'["a", "I64", []]\n' + TENSORS[1][3] + b'["b", "F32", [2]]\n' + TENSORS[0][3]
+    assert weights_file.digest(TENSORS) == hashlib.sha256(text).hexdigest()
+    assert weights_file.digest(TENSORS[::-1]) == weights_file.digest(TENSORS)
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, "c"), (1, "I32"), (2, [1, 2]), (3, b"x" * 8)])
+def test_each_of_them_changes_it(place, value):
+    changed = [*TENSORS[0]]
+    changed[place] = value
+    assert weights_file.digest([tuple(changed), TENSORS[1]]) != weights_file.digest(TENSORS)
+
+
+def test_a_whole_file_is_read(written):
+    file = weights_file.read(written(encoded()))
+    assert (file.run, file.sha256) == ("0" * 16, weights_file.digest(TENSORS))
+    assert file.content == encoded()
+
+
+@pytest.mark.parametrize("length", [0, 4, 8, 30, 150, -1, -9])
+def test_a_truncated_file_is_told(written, length):
+    path = written(encoded()[:length])
+    with pytest.raises(WeightsError, match=rf"{path}: .*truncated.*git checkout"):
+        weights_file.read(path)
+
+
+@pytest.mark.parametrize("place", [-1, -16])
+def test_a_flipped_bit_is_told(written, place):
+    content = bytearray(encoded())
+    content[place] ^= 1
+    with pytest.raises(WeightsError, match="is damaged: the SHA-256"):
+        weights_file.read(written(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no weights at all",
+        (2).to_bytes(8, "little") + b"[]",
+        (2).to_bytes(8, "little") + b"{}",
+        (22).to_bytes(8, "little") + b'{"__metadata__": null}',
+        encoded(sha256=""),
+        encoded([("a", "I64", [], b"")], sha256="0"),
+        encoded().replace(b'"data_offsets": [0, 8]', b'"data_offsets": [8, 0]'),
+        encoded().replace(b'"data_offsets": [0, 8]', b'"data_offsets": [-8,0]'),
+    ],
+)
+def test_what_is_no_published_file_is_told(written, content):
+    path = written(content)
+    with pytest.raises(WeightsError, match=f"^{path}: "):
+        weights_file.read(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(WeightsError, match="cannot be read: No such file"):
+        weights_file.read(tmp_path / "weights.safetensors")
+
+
+def test_a_sorted_header_holds_the_same_tensors(written):
+    one, other = encoded(a="1", z="2"), encoded(z="2", a="1")
+    assert one != other
+    assert weights_file.with_sorted_header(one) == weights_file.with_sorted_header(other)
+    again = weights_file.with_sorted_header(one)
+    assert weights_file.read(written(again)).sha256 == weights_file.digest(TENSORS)
+    assert int.from_bytes(again[:8], "little") % 8 == 0
+    assert weights_file.with_sorted_header(again) == again
+
+
+# Where they are
+
+
+def test_weights_count_once_their_run_has_finished(store, make_record):
+    record = make_record()
+    own = store.run_dir(record.spec) / "weights.pt"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"weights of some epoch")
+    assert weights_file.find(record.spec, store) is None
+    store.write(record)
+    assert weights_file.find(record.spec, store) == own
+    public = weights_file.published(record.spec, store)
+    assert public == store.results / f"{record.name}.safetensors"
+    store.promote(record)
+    public.write_bytes(encoded())
+    assert weights_file.find(record.spec, store) == public
+
+
+def test_absent_weights_are_told_with_the_remedy(store, make_record):
+    record = make_record()
+    words = weights_file.absence(record.spec, store, "they are wanted")
+    assert "or train it to have it trained here, with save_weights" in words
+    assert "weights.pt: the weights of MLP depth 2" in words
+    store.write(record)
+    words = weights_file.absence(record.spec, store, "they are wanted")
+    assert "record.json away to have it trained here again, with save_weights" in words
+    assert f"{record.name}.safetensors, and they are wanted; copy them from where" in words

@@ -1,0 +1,425 @@
+"""The distillation loss by hand, and a trainer that is the usual one but for its loss."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lab1.config import TrainingConfig
+from lab1.errors import ParameterError
+from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
+from lab1.training.cnn import SimpleCNN
+from lab1.training.distill import DistillationTrainer, distillation_loss
+from lab1.training.images import ImageSet
+from lab1.training.teacher_outputs import TeacherOutputs
+from lab1.training.trainer import StreamlinedTrainer
+
+MEASURED = {"seconds", "peak_memory_bytes"}
+
+STUDENT = [[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]
+TEACHER = [[2.0, 0.0, -1.0], [-0.5, 1.5, 2.5]]
+LABELS = [0, 2]
+
+
+# The loss
+
+
+def probabilities(logits, temperature):
+    powers = [math.exp(each / temperature) for each in logits]
+    return [each / sum(powers) for each in powers]
+
+
+def by_hand(student, teacher, labels, temperature, alpha):
+    """Equations of Hinton et al. (2015), section 2, an image and a class at a time."""
+    hard = soft = 0.0
+    for ours, theirs, label in zip(student, teacher, labels, strict=True):
+        hard -= math.log(probabilities(ours, 1)[label]) / len(labels)
+        at = [probabilities(each, temperature) for each in (theirs, ours)]
+        divergence = sum(p * math.log(p / q) for p, q in zip(*at, strict=True))
+        soft += temperature**2 * divergence / len(labels)
+    return (1 - alpha) * hard + alpha * soft, hard, soft
+
+
+def losses(student=STUDENT, teacher=TEACHER, temperature=4.0, alpha=0.9):
+    double = (torch.tensor(each, dtype=torch.float64) for each in (student, teacher))
+    given = *double, torch.tensor(LABELS)
+    return [float(each) for each in distillation_loss(*given, temperature, alpha)]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
+def test_the_loss_is_the_one_by_hand(temperature, alpha):
+    expected = by_hand(STUDENT, TEACHER, LABELS, temperature, alpha)
+    assert losses(temperature=temperature, alpha=alpha) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_loss_has_its_golden_values():
+    """Computed once with numpy in double precision."""
+    assert losses() == pytest.approx([1.7531068, 2.2852404, 1.6939808], rel=1e-7)
+
+
+def test_a_student_that_equals_its_teacher_has_no_soft_loss():
+    logits = torch.tensor(STUDENT, requires_grad=True)
+    combined, hard, soft = distillation_loss(
+        logits, logits.detach(), torch.tensor(LABELS), 4.0, 1.0
+    )
+    assert soft.item() == 0.0
+    combined.backward()
+    assert float(logits.grad.abs().max()) < 1e-7
+    assert hard.item() > 0
+
+
+def test_the_divergence_goes_from_the_teacher_to_the_student():
+    """Where the teacher is sure, a student that is not is charged less than the other way round."""
+    forth, back = losses(alpha=1.0)[2], losses(TEACHER, STUDENT, alpha=1.0)[2]
+    assert forth == pytest.approx(by_hand(STUDENT, TEACHER, LABELS, 4.0, 1.0)[2], rel=1e-5)
+    assert forth != pytest.approx(back, rel=1e-3)
+
+
+def test_the_gradient_does_not_shrink_with_the_temperature():
+    """At high temperatures it is that of half the mean squared difference of centred logits
+    (Hinton et al. 2015, section 2.1, equation 4)."""
+    student = torch.tensor(STUDENT, requires_grad=True)
+    teacher = torch.tensor(TEACHER)
+    distillation_loss(student, teacher, torch.tensor(LABELS), 1000.0, 1.0)[0].backward()
+    centred = [each - each.mean(1, keepdim=True) for each in (student.detach(), teacher)]
+    torch.testing.assert_close(
+        student.grad, (centred[0] - centred[1]) / (3 * 2), rtol=5e-3, atol=1e-3
+    )
+
+
+def test_without_alpha_loss_and_gradient_are_bitwise_the_usual_ones():
+    gradients = []
+    for distilled in (True, False):
+        logits, labels = torch.tensor(STUDENT, requires_grad=True), torch.tensor(LABELS)
+        usual = nn.functional.cross_entropy(logits, labels)
+        combined = distillation_loss(logits, torch.tensor(TEACHER) * 1e4, labels, 4.0, 0.0)[0]
+        assert torch.equal(combined, usual)
+        (combined if distilled else usual).backward()
+        gradients.append(logits.grad)
+    assert torch.equal(*gradients)
+
+
+def test_logits_of_other_shapes_are_refused():
+    with pytest.raises(ParameterError, match=r"a teacher of 7 classes is not allowed.*of 3"):
+        distillation_loss(torch.zeros(2, 3), torch.zeros(2, 7), torch.tensor(LABELS), 1.0, 0.5)
+
+
+# The trainer
+
+
+def configured(**keywords):
+    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "validation_size": 30}
+    return TrainingConfig(**{**defaults, **keywords})
+
+
+class Counting(nn.Module):
+    """A teacher that counts the images and the calls, and keeps what it saw."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.calls = 0
+        self.images = 0
+        self.seen = []
+
+    def forward(self, images):
+        self.calls += 1
+        self.images += len(images)
+        self.seen.append(images.clone())
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        return self.model(images)
+
+
+@pytest.fixture
+def make_trainer(toy, small_mlp):
+    """Makes a distillation trainer, or with ``kind`` another, of a small MLP on the toy set."""
+
+    def make(config=None, kind=DistillationTrainer, model=None, **more):
+        if issubclass(kind, DistillationTrainer):
+            defaults = {"teacher": small_mlp(seed=9, hidden_sizes=(16, 16)), "temperature": 3.0}
+            more = {**defaults, "alpha": 0.7, **more}
+        return kind(
+            small_mlp() if model is None else model,
+            config or configured(),
+            toy(60, seed=1),
+            toy(30, seed=2),
+            device="cpu",
+            **{"seed": 4, **more},
+        )
+
+    return make
+
+
+def weights_of(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def repeating(history):
+    return {name: series for name, series in history.items() if name not in MEASURED}
+
+
+def test_the_student_learns_from_the_teacher_alone(make_trainer, toy, small_mlp):
+    """With alpha 1 it never sees a label, and yet it tells the classes apart."""
+    teacher = make_trainer(configured(epochs=15), StreamlinedTrainer, small_mlp(seed=9))
+    teacher.train()
+    made = make_trainer(configured(epochs=20), teacher=teacher.model, alpha=1.0)
+    assert made.evaluate()["accuracy"] < 0.7
+    history = made.train().history
+    assert made.evaluate(toy(300, seed=9))["accuracy"] > 0.9
+    assert history["soft_loss"][-1] < 0.2 * history["soft_loss"][0]
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_without_alpha_the_training_is_bitwise_the_usual_one(
+    make_trainer, small_mlp, augmentation, precision, optimizer
+):
+    """With dropout in both models: the teacher must draw nothing from any stream."""
+    config = configured(augmentation=augmentation, precision=precision, optimizer=optimizer)
+    trained = []
+    for kind, more in (
+        (StreamlinedTrainer, {}),
+        (DistillationTrainer, {"alpha": 0.0, "teacher": small_mlp(seed=9, dropout_rate=0.5)}),
+    ):
+        made = make_trainer(config, kind, small_mlp(dropout_rate=0.3), **more)
+        trained.append((repeating(made.train().history), weights_of(made.model)))
+    (usual, usual_weights), (distilled, distilled_weights) = trained
+    assert {name: distilled[name] for name in usual} == usual
+    assert set(distilled) - set(usual) == set(DISTILLATION_FIELDS)
+    assert distilled["hard_loss"] == distilled["train_loss"]
+    assert same_weights(distilled_weights, usual_weights)
+
+
+def test_a_teacher_changes_what_is_learnt(make_trainer):
+    taught, usual = (make_trainer(alpha=alpha) for alpha in (0.7, 0.0))
+    taught.train()
+    usual.train()
+    assert not same_weights(weights_of(taught.model), weights_of(usual.model))
+
+
+def test_the_parts_of_the_loss_are_series_and_add_up(make_trainer):
+    history = make_trainer(configured(epochs=4)).train().history
+    assert list(history) == [*HISTORY_FIELDS, *DISTILLATION_FIELDS]
+    for combined, hard, soft in zip(
+        history["train_loss"], history["hard_loss"], history["soft_loss"], strict=True
+    ):
+        assert type(hard) is type(soft) is float
+        assert combined == pytest.approx(0.3 * hard + 0.7 * soft, rel=1e-5)
+
+
+def test_the_parts_are_means_over_images(make_trainer, toy):
+    """At a vanishing learning rate the student stays what it is; the last batch is a small one."""
+    made = make_trainer(configured(epochs=1, learning_rate=1e-12))
+    train = made.train_dataset
+    student, teacher = (
+        m(made.normalize(train.images)).detach() for m in (made.model, made.teacher)
+    )
+    expected = distillation_loss(student, teacher, train.labels, 3.0, 0.7)
+    history = made.train().history
+    for name, value in zip(("train_loss", *DISTILLATION_FIELDS), expected, strict=True):
+        assert history[name] == [pytest.approx(float(value), rel=1e-5)], name
+
+
+def test_the_teacher_stays_as_it_is_and_out_of_the_optimizer():
+    """With batch normalisation, whose running statistics training mode would move."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, 3, 8, 8), generator=generator).to(torch.uint8)
+    teacher = SimpleCNN(8, 2)
+    with torch.no_grad():
+        for name, buffer in teacher.named_buffers():
+            if name.endswith("running_var"):
+                buffer.fill_(2.0)
+    before = weights_of(teacher)
+    config = configured(epochs=2, augmentation="crop", optimizer="sgd", weight_decay=0.1)
+    made = DistillationTrainer(
+        SimpleCNN(8, 1),
+        config,
+        ImageSet(images, torch.arange(40) % 10),
+        device="cpu",
+        teacher=teacher.train(),
+        temperature=2.0,
+        alpha=0.5,
+    )
+    made.train()
+    assert same_weights(weights_of(made.teacher), before)
+    assert not made.teacher.training
+    assert not any(each.requires_grad for each in made.teacher.parameters())
+    assert all(each.grad is None for each in made.teacher.parameters())
+    optimized = {id(each) for group in made.optimizer.param_groups for each in group["params"]}
+    assert optimized == {id(each) for each in made.model.parameters()}
+
+
+def test_the_teacher_sees_the_very_views_of_the_student(make_trainer, small_mlp):
+    seen = []
+
+    class Watching(DistillationTrainer):
+        def compute_loss(self, logits, labels, inputs):
+            seen.append(inputs.clone())
+            return super().compute_loss(logits, labels, inputs)
+
+    teacher = Counting(small_mlp(seed=9))
+    make_trainer(configured(augmentation="crop-flip"), Watching, teacher=teacher).train()
+    assert len(seen) == len(teacher.seen) == 3 * 4
+    assert all(torch.equal(*pair) for pair in zip(seen, teacher.seen, strict=True))
+
+
+def test_the_teacher_computes_in_the_precision_of_the_student(make_trainer, small_mlp):
+    for precision, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+        teacher, dtypes = small_mlp(seed=9), set()
+        teacher.hidden[1].register_forward_hook(lambda m, g, out, d=dtypes: d.add(out.dtype))
+        make_trainer(configured(precision=precision), teacher=teacher).train()
+        assert dtypes == {dtype}
+
+
+def test_what_a_teacher_says_does_not_depend_on_the_students_memory_format():
+    """Convolutional students run channels last, perceptrons do not."""
+    seen = []
+    images = ImageSet(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4).long())
+    for student in (SimpleCNN(8, 1), SimpleCNN(4, 1)):
+        teacher = SimpleCNN(8, 2)
+        teacher.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].stride()))
+        config = configured(epochs=1, augmentation="crop")
+        DistillationTrainer(
+            student, config, images, device="cpu", teacher=teacher, temperature=1.0, alpha=0.5
+        ).train()
+    assert len(set(seen)) == 1
+
+
+def test_a_teacher_of_another_number_of_classes_is_refused_at_once(make_trainer):
+    with pytest.raises(ParameterError, match=r"a teacher of 10 classes is not allowed.*of 3"):
+        make_trainer(teacher=SimpleCNN(8, 1))
+
+
+def test_or_at_the_first_batch_where_its_layers_do_not_tell(make_trainer):
+    class Sevens(nn.Module):
+        def forward(self, images):
+            return torch.zeros(len(images), 7)
+
+    made = make_trainer(teacher=Sevens())
+    with pytest.raises(ParameterError, match=r"a teacher of 7 classes is not allowed.*of 3"):
+        made.train()
+
+
+# What the teacher said is kept
+
+
+@pytest.fixture
+def asked(make_trainer, small_mlp, tmp_path):
+    """Trains a student whose teacher's answers are kept; gives the teacher and what was learnt."""
+
+    def train(config, kept=True, folder="outputs", model=None, **more):
+        teacher = Counting(small_mlp(seed=9, hidden_sizes=(16, 16)))
+        outputs = TeacherOutputs(tmp_path / folder, "0" * 16) if kept else None
+        made = make_trainer(config, teacher=teacher, outputs=outputs, model=model, **more)
+        return teacher, (repeating(made.train().history), weights_of(made.model))
+
+    return train
+
+
+def equal(one, other):
+    return one[0] == other[0] and same_weights(one[1], other[1])
+
+
+def test_with_augmentation_each_view_is_asked_about_once_for_all_students(
+    asked, tmp_path, small_mlp
+):
+    config = configured(augmentation="crop")
+    without, alone = asked(config, kept=False)
+    cold, first = asked(config)
+    warm, again = asked(config)
+    assert (without.calls, cold.calls, warm.calls) == (12, 12, 0)
+    assert (cold.images, warm.images) == (180, 0)
+    assert equal(alone, first)
+    assert equal(first, again)
+    names = sorted(path.name for path in (tmp_path / "outputs").iterdir())
+    assert names == ["epoch-0001.pt", "epoch-0002.pt", "epoch-0003.pt"]
+    # Another student, at another temperature and for longer, with another optimiser.
+    config = configured(augmentation="crop", epochs=5, optimizer="sgd")
+    other, learnt = asked(config, model=small_mlp(seed=3, dropout_rate=0.3), temperature=1.0)
+    assert other.calls == 2 * 4
+    _, expected = asked(
+        config, kept=False, model=small_mlp(seed=3, dropout_rate=0.3), temperature=1.0
+    )
+    assert equal(learnt, expected)
+
+
+def test_without_augmentation_each_image_is_asked_about_once(asked, tmp_path):
+    config = configured()
+    without, alone = asked(config, kept=False)
+    cold, first = asked(config)
+    warm, again = asked(config, folder="outputs")
+    assert (without.images, cold.images, warm.images) == (60, 60, 0)
+    assert equal(alone, first)
+    assert equal(first, again)
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["images.pt"]
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop"])
+def test_answers_belong_to_their_images_in_whatever_order(make_trainer, small_mlp, augmentation):
+    """Against a teacher that is asked anew about every batch."""
+
+    class Anew(DistillationTrainer):
+        def compute_loss(self, logits, labels, inputs):
+            kept = self._teacher_logits(inputs)
+            torch.testing.assert_close(kept, self.teacher(inputs), rtol=1e-5, atol=1e-6)
+            checked.append(len(labels))
+            return super().compute_loss(logits, labels, inputs)
+
+    checked = []
+    make_trainer(configured(augmentation=augmentation), Anew).train()
+    assert checked == [16, 16, 16, 12] * 3
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop"])
+@pytest.mark.parametrize(
+    "damage", [lambda c: c[:-50], lambda c: b"", lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:]]
+)
+def test_damaged_answers_are_asked_for_anew(asked, tmp_path, augmentation, damage):
+    config = configured(augmentation=augmentation)
+    _, first = asked(config)
+    path = sorted((tmp_path / "outputs").iterdir())[0]
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    warm, again = asked(config)
+    assert warm.images == 60
+    assert equal(first, again)
+    assert asked(config)[0].calls == 0
+
+
+def test_answers_of_another_key_or_length_are_not_taken(tmp_path):
+    ones = TeacherOutputs(tmp_path, "0" * 16).of_images(6, lambda: torch.ones(6, 3))
+    assert ones.sum() == 18
+    for key, count in (("f" * 16, 6), ("0" * 16, 5)):
+        found = TeacherOutputs(tmp_path, key).of_images(count, lambda n=count: torch.zeros(n, 3))
+        assert found.sum() == 0
+        TeacherOutputs(tmp_path, "0" * 16)._save("images", torch.ones(6, 3))
+
+
+def test_an_epoch_that_began_elsewhere_is_not_kept(tmp_path):
+    outputs = TeacherOutputs(tmp_path, "0" * 16)
+    outputs.of_batch(1, slice(4, 6), 6, lambda: torch.ones(2, 3))
+    outputs.of_batch(2, slice(0, 4), 6, lambda: torch.full((4, 3), 2.0))
+    assert list(tmp_path.iterdir()) == []
+    outputs.of_batch(2, slice(4, 6), 6, lambda: torch.full((2, 3), 3.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-0002.pt"]
+    again = TeacherOutputs(tmp_path, "0" * 16).of_batch(2, slice(4, 6), 6, pytest.fail)
+    assert torch.equal(again, torch.full((2, 3), 3.0))
+
+
+def test_a_full_disk_does_not_stop_the_training(asked, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    config = configured(augmentation="crop")
+    _, expected = asked(config, kept=False)
+    monkeypatch.setattr("lab1.files.os.fsync", full)
+    _, learnt = asked(config)
+    assert equal(learnt, expected)

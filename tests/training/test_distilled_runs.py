@@ -1,0 +1,232 @@
+"""Distilled runs in the engine: what becomes a record, and what a teacher has to have."""
+
+import re
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lab1 import experiments
+from lab1.config import RuntimeOptions
+from lab1.errors import MissingRunsError
+from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
+from lab1.training import data, engine, models, ray_engine, teachers
+from lab1.training.callbacks import load_weights, save_weights
+from lab1.training.distill import DistillationTrainer
+
+OPTIONS = RuntimeOptions(device="cpu", progress=False)
+
+SMALL = {"epochs": 2, "batch_size": 64, "validation_size": 3700, "width": 8}
+
+
+@pytest.fixture
+def pair(make_spec, make_student):
+    """The specs of a teacher and its student; fields of the student may be given."""
+
+    def make(**overrides):
+        teacher = make_spec("ResidualMLP", **SMALL | {"width": 32})
+        return teacher, make_student(teacher, 3.0, 0.5, **SMALL | overrides)
+
+    return make
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What every distillation trainer was made of."""
+    made = []
+    init = DistillationTrainer.__init__
+
+    def watching(self, *arguments, **keywords):
+        made.append((arguments, keywords))
+        init(self, *arguments, **keywords)
+
+    monkeypatch.setattr(DistillationTrainer, "__init__", watching)
+    return made
+
+
+def test_a_distilled_run_becomes_a_record(pair, store, watched, smoke_grey):
+    teacher, student = pair()
+    records = experiments.ensure([student, teacher], OPTIONS, store)
+    assert [record.spec for record in records] == [student, teacher]
+    record = records[0]
+    assert set(record.history) == {*HISTORY_FIELDS, *DISTILLATION_FIELDS}
+    assert {len(series) for series in record.history.values()} == {2}
+    path = store.run_dir(teacher) / "weights.pt"
+    weights = load_weights(path)
+    assert record.origin["teacher_sha256"] == teachers.digest(weights)
+    assert "teacher_sha256" not in records[1].origin
+    ((arguments, keywords),) = watched
+    assert (keywords["temperature"], keywords["alpha"]) == (3.0, 0.5)
+    found = keywords["teacher"].state_dict()
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+    expected = models.build(student.model, smoke_grey.declared, seed=0)
+    assert type(arguments[0]) is type(expected)
+    # Written by this test's run alone, with the key of what decides it.
+    (folder,) = store.run_dir(teacher).glob("outputs-*")
+    assert [each.name for each in folder.iterdir()] == ["images.pt"]
+    assert store.all() == ([*sorted(records, key=lambda r: r.name)], [])
+
+
+def test_a_distilled_run_repeats_itself_with_and_without_a_store(pair, store, monkeypatch):
+    teacher, student = pair(augmentation="shift", dropout_rate=0.2)
+    engine.train_all([teacher], OPTIONS, store)
+    monkeypatch.setenv("LAB1_RUNS", str(store.runs))
+    records = [
+        engine.train_run(student, OPTIONS, store),  # asks the teacher
+        engine.train_run(student, OPTIONS, store),  # reads what it said
+        engine.train_run(student, OPTIONS),  # keeps nothing
+    ]
+    for name in {*HISTORY_FIELDS, *DISTILLATION_FIELDS} - {"seconds", "peak_memory_bytes"}:
+        assert len({tuple(record.history[name]) for record in records}) == 1, name
+    assert len({record.test["loss"] for record in records}) == 1
+
+
+def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, store):
+    teacher, student = pair(augmentation="shift")
+    engine.train_all([teacher], OPTIONS, store)
+
+    def folders(*specs):
+        for spec in specs:
+            engine.train_run(spec, OPTIONS, store)
+        return len(list(store.run_dir(teacher).glob("outputs-*")))
+
+    def with_training(**changes):
+        return replace(student, training=replace(student.training, **changes))
+
+    cooler = replace(student, distillation=replace(student.distillation, temperature=1.0))
+    assert folders(student, cooler, with_training(learning_rate=0.01, epochs=1)) == 1
+    changes = ({"augmentation": "crop"}, {"batch_size": 32}, {"omitted_class": 3})
+    assert folders(*(with_training(**each, epochs=1) for each in changes)) == 4
+    assert folders(with_training(validation_size=3600, epochs=1)) == 5
+    assert folders(replace(student, seed=5)) == 6
+    assert folders(with_training(precision="bf16", epochs=1)) == 7
+    # Another teacher's weights under the same name, as after it was trained again elsewhere.
+    weights = load_weights(store.run_dir(teacher) / "weights.pt")
+    weights["output.bias"] += 1
+    save_weights(store.run_dir(teacher) / "weights.pt", weights)
+    assert folders(with_training(epochs=1)) == 8
+
+
+def test_an_omitted_class_is_neither_trained_on_nor_selected_by(pair, store, watched, smoke_grey):
+    teacher, student = pair(omitted_class=3, seed=2, epochs=1)
+    engine.train_all([teacher, student], OPTIONS, store)
+    ((arguments, _),) = watched
+    whole = data.split(smoke_grey.train, 3700, 2)
+    for part, expected in zip(arguments[2:4], whole, strict=True):
+        kept = expected.labels != 3
+        assert 0 < int(kept.sum()) < len(kept)
+        assert torch.equal(part.labels, expected.labels[kept])
+        assert torch.equal(part.images, expected.images[kept])
+    assert store.find(student).test["count"] == 1000
+
+
+def test_without_its_teachers_weights_nothing_is_trained(pair, store):
+    teacher, student = pair()
+    engine.train_all([teacher], replace(OPTIONS, save_weights=False), store)
+    words = re.escape(f"{student.title} learns from them")
+    with pytest.raises(MissingRunsError, match=words):
+        experiments.ensure([student], OPTIONS, store)
+    with pytest.raises(MissingRunsError, match="its students learn from them"):
+        engine.train_run(student, OPTIONS, store)
+    assert store.find(student) is None
+
+
+def test_the_students_of_a_teacher_that_failed_fail_too(pair, store, monkeypatch):
+    teacher, student = pair()
+    train = engine.train_run
+
+    def failing(spec, options, store=None):
+        if spec == teacher:
+            raise ZeroDivisionError("unlucky")
+        return train(spec, options, store)
+
+    monkeypatch.setattr(engine, "train_run", failing)
+    with pytest.raises(MissingRunsError, match=r"(?s)2 of 2 runs failed.*unlucky.*are not here"):
+        engine.train_all([teacher, student], OPTIONS, store)
+
+
+def test_students_wait_for_a_teacher_that_another_process_trains(
+    pair, store, make_record, monkeypatch
+):
+    teacher, student = pair()
+    trained, naps = [], []
+    elsewhere = store.claim(teacher)
+    assert elsewhere.__enter__()
+
+    def sleep(seconds):
+        naps.append(list(trained))
+        if len(naps) == 2:  # the other process finishes
+            store.write(replace(make_record(), spec=teacher, key=""))
+            elsewhere.__exit__(None, None, None)
+
+    def train(spec, options, store=None):
+        trained.append(spec)
+        return replace(make_record(), spec=spec, key="")
+
+    monkeypatch.setattr(engine.time, "sleep", sleep)
+    monkeypatch.setattr(engine, "train_run", train)
+    other = replace(teacher, seed=7)
+    engine.train_all([teacher, student, other], OPTIONS, store)
+    assert naps == [[other], [other]]
+    assert trained == [other, student]
+
+
+def test_published_weights_teach_too(pair, store):
+    teacher, student = pair()
+    engine.train_all([teacher], OPTIONS, store)
+    own = store.run_dir(teacher) / "weights.pt"
+    sha256 = teachers.digest(load_weights(own))
+    teachers.publish(teacher, store, sha256)
+    own.unlink()
+    record = engine.train_run(student, OPTIONS, store)
+    assert record.origin["teacher_sha256"] == sha256
+
+
+# On Ray
+
+
+def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(
+    pair, make_spec, make_record, store, monkeypatch
+):
+    """With a cluster that finishes the runs in the order in which it got them, one at a time."""
+    teacher, student = pair()
+    grandchild = replace(student, distillation=replace(student.distillation, teacher=student))
+    other = make_spec(seed=7)
+    submitted, at_once = [], []
+
+    class Task:
+        def options(self, **_):
+            return self
+
+        def remote(self, spec, options, store):
+            submitted.append(spec)
+            return spec
+
+    answers = {teacher: [None, "record"], student: ["ZeroDivisionError: unlucky"]}
+
+    def result(spec):
+        answer = answers.get(spec, ["record"]).pop(0)
+        return replace(make_record(), spec=spec, key="") if answer == "record" else answer
+
+    def wait(refs, number, seconds):
+        at_once.append(list(refs))
+        return refs[:1]
+
+    monkeypatch.setattr(ray_engine, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(ray_engine.ray_cluster, "wait", wait)
+    monkeypatch.setattr(ray_engine.ray_cluster, "result", result)
+    monkeypatch.setitem(sys.modules, "ray", type("ray", (), {"remote": remote(Task)}))
+    specs = [grandchild, student, teacher, other]
+    wanted = {spec: ray_engine.Needs(1) for spec in specs}
+    finished = []
+    with pytest.raises(MissingRunsError, match="1 of 4 runs failed"):
+        ray_engine._Grid(wanted, OPTIONS, store, finished.append).train()
+    assert at_once[0] == [teacher, other]
+    assert submitted[-2:] == [student, grandchild]
+    assert submitted.count(teacher) == 2  # claimed elsewhere the first time
+    assert [record.spec for record in finished] == [other, teacher, grandchild]
+
+
+def remote(task):
+    return staticmethod(lambda **_: lambda function: task())

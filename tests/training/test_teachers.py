@@ -1,0 +1,217 @@
+"""Weights of a run: found, checked, published."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lab1 import weights_file
+from lab1.datasets import DATASETS
+from lab1.errors import MissingRunsError, WeightsError
+from lab1.training import models, teachers
+from lab1.training.callbacks import load_weights, save_weights
+
+PURPOSE = "a test reads them"
+
+
+@pytest.fixture
+def run(store, make_record):
+    """Makes a run with a record and the weights of a fresh model."""
+
+    def make(seed=0, **overrides):
+        record = make_record(seed=seed, **overrides)
+        store.write(record)
+        model = models.build(record.spec.model, DATASETS[record.spec.dataset], seed=50 + seed)
+        save_weights(store.run_dir(record.spec) / "weights.pt", model.state_dict())
+        return record.spec
+
+    return make
+
+
+def load(spec, store):
+    return teachers.load(spec, DATASETS[spec.dataset], store, PURPOSE)
+
+
+def same_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture
+def published(run, store):
+    """A run whose weights are published; one's own are gone."""
+    spec = run()
+    path = teachers.publish(spec, store, load(spec, store).sha256)
+    (store.run_dir(spec) / "weights.pt").unlink()
+    return spec, path
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"family": "SimpleCNN", "channels": 8, "dataset": "smoke-colour"}],
+    ids=["perceptron", "convolutions"],
+)
+def test_published_weights_are_ones_own(run, store, more):
+    """Also where one's own lie in another memory format, and with integers among them."""
+    spec = run(**more)
+    own_path = store.run_dir(spec) / "weights.pt"
+    laid = {
+        name: each.contiguous(memory_format=torch.channels_last) if each.ndim == 4 else each
+        for name, each in load_weights(own_path).items()
+    }
+    before = load(spec, store)
+    save_weights(own_path, laid)
+    own = load(spec, store)
+    assert own.sha256 == before.sha256
+    path = teachers.publish(spec, store, own.sha256)
+    assert path == store.results / f"{spec.name}.safetensors"
+    own_path.unlink()
+    public = load(spec, store)
+    assert public.sha256 == own.sha256 == weights_file.read(path).sha256
+    assert same_weights(public.model.state_dict(), own.model.state_dict())
+    images = torch.rand(3, *DATASETS[spec.dataset].image_shape)
+    assert torch.equal(public.model.eval()(images), own.model.eval()(images))
+
+
+def test_published_weights_come_before_ones_own(published, run, store):
+    spec, _ = published
+    expected = load(spec, store).sha256
+    save_weights(
+        store.run_dir(spec) / "weights.pt",
+        models.build(spec.model, DATASETS[spec.dataset], 99).state_dict(),
+    )
+    assert load(spec, store).sha256 == expected
+
+
+def test_a_published_file_has_the_same_bytes_every_time(published, store, tmp_path):
+    """Also in processes of their own, between which the package orders its metadata at random."""
+    spec, path = published
+    expected = path.read_bytes()
+    weights = load(spec, store)
+    save_weights(store.run_dir(spec) / "weights.pt", weights.model.state_dict())
+    code = """
+import json, sys
+from pathlib import Path
+from lab1.config import RunSpec
+from lab1.store import Store
+from lab1.training import teachers
+store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
+spec = RunSpec.from_dict(json.loads(sys.argv[3]))
+print(teachers.publish(spec, store, sys.argv[4]).read_bytes().hex())
+"""
+    for _ in range(3):
+        path.unlink()
+        text = json.dumps(spec.to_dict())
+        arguments = [store.results, store.runs, text, weights.sha256]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected.hex(), done.stderr
+
+
+def test_weights_are_read_by_the_package_itself(published, store):
+    from safetensors import safe_open
+
+    spec, path = published
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata() == {"run": spec.key, "sha256": load(spec, store).sha256}
+        assert set(file.keys()) == set(load(spec, store).model.state_dict())
+
+
+def test_other_weights_than_a_student_learnt_from_are_not_published(run, store):
+    with pytest.raises(WeightsError, match=r"weights\.pt: has the SHA-256 .*learnt from 000"):
+        teachers.publish(run(), store, "0" * 64)
+    assert not store.results.exists()
+
+
+def test_missing_weights_are_told(store, make_spec):
+    with pytest.raises(MissingRunsError, match=r"weights\.pt: the weights of MLP depth 2.*a test"):
+        load(make_spec(), store)
+
+
+def test_weights_of_a_training_under_way_are_not_taken(run, store):
+    spec = run()
+    (store.run_dir(spec) / "record.json").unlink()
+    with pytest.raises(MissingRunsError, match="are not here"):
+        load(spec, store)
+
+
+@pytest.mark.parametrize("length", [0, 100, -1])
+def test_a_truncated_file_is_told(published, store, length):
+    spec, path = published
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(WeightsError, match=rf"{path}: .*Get the original file again"):
+        load(spec, store)
+
+
+def test_a_damaged_file_is_told(published, store):
+    spec, path = published
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=rf"{path}: is damaged"):
+        load(spec, store)
+
+
+def test_ones_own_damaged_weights_are_told(run, store):
+    spec = run()
+    path = store.run_dir(spec) / "weights.pt"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match=rf"{path}: is not readable as weights\. Get"):
+        load(spec, store)
+
+
+def test_another_runs_file_is_told(published, run, store):
+    spec, path = published
+    other = run(seed=1)
+    foreign = teachers.publish(other, store, load(other, store).sha256)
+    path.write_bytes(foreign.read_bytes())
+    with pytest.raises(
+        WeightsError, match=rf"{path}: has the weights of run {other.key}, not of {spec.key}"
+    ):
+        load(spec, store)
+
+
+def test_weights_of_other_shapes_are_told(run, store):
+    spec, wider = run(), run(width=17)
+    path = store.run_dir(spec) / "weights.pt"
+    path.write_bytes((store.run_dir(wider) / "weights.pt").read_bytes())
+    with pytest.raises(WeightsError, match=rf"{path}: does not fit MLP depth 2.*size mismatch"):
+        load(spec, store)
+
+
+def test_without_safetensors_ones_own_weights_do(published, run, store, monkeypatch):
+    spec, path = published
+    own = run(seed=1)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    load(own, store)
+    with pytest.raises(MissingRunsError, match=rf"{path}: safetensors is not installed.*'train'"):
+        load(spec, store)
+    with pytest.raises(MissingRunsError, match=r"safetensors is not installed.*'train'"):
+        teachers.publish(own, store, load(own, store).sha256)
+
+
+def test_shared_weights_are_found_where_results_cannot_be_seen(published, store, tmp_path):
+    spec, _ = published
+    store.promote(store.find(spec))
+    blind = replace_results(store, tmp_path / "nowhere")
+    with pytest.raises(MissingRunsError):
+        load(spec, blind)
+    teachers.share(spec, store)
+    assert load(spec, blind).sha256 == load(spec, store).sha256
+    assert blind.find(spec) == store.find(spec)
+    teachers.share(spec, blind)  # nothing to do
+
+
+def replace_results(store, results):
+    return type(store)(results, store.runs)
+
+
+def test_a_run_without_weights_is_not_shared(store, make_spec, make_record):
+    teachers.share(make_spec(), store)
+    store.write(make_record())
+    teachers.share(make_spec(), store)
+    assert not (store.run_dir(make_spec()) / "weights.pt").exists()
+    assert store.find(make_spec()) == make_record()
