@@ -642,14 +642,14 @@ def test_the_table_on_distillation(home, laboratory, lab1, make_record):
     status, out, err = lab1("table", "distillation", "--format", "csv")
     header, *rows = (line.split(",") for line in out.splitlines())
     assert (status, err) == (0, "")
-    shown = [dict(zip(header, row, strict=True)) for row in rows]
-    assert [(row["Role"], row["n"]) for row in shown] == [
-        ("student alone", "3"), ("teacher", "1"), ("student with teacher", "3"),
-    ]  # fmt: skip
-    taught = shown[2]
+    shown = {row[1]: dict(zip(header, row, strict=True)) for row in rows}
+    assert {role: row["n"] for role, row in shown.items()} == {
+        "teacher": "1", "student alone": "3", "student with teacher": "3",
+    }  # fmt: skip
+    taught = shown["student with teacher"]
     assert (taught["Improvement"], taught["Improvement half-width"]) == ("5.0", "0.0")
     assert (taught["Test accuracy"], taught["95% half-width"]) == ("66.0", "2.484")
-    assert shown[1]["95% half-width"] == ""
+    assert shown["teacher"]["95% half-width"] == ""
     _, out, _ = lab1("table", "distillation", "--format", "json")
     assert len(json.loads(out)) == 3
 

@@ -47,8 +47,8 @@ def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
     # Without a teacher first, then as the teacher's part grows.
     order = ["dataset", "parameters", "temperature", "alpha", "epochs", "group"]
     filled = runs.fillna({"temperature": 0, "alpha": 0})
-    for labels, rows_of_group in filled.groupby(order, sort=True).groups.items():
-        part = runs.loc[rows_of_group]
+    for labels, filled_part in filled.groupby(order, sort=True):
+        part = runs.loc[filled_part.index]
         first = part.iloc[0]
         accuracy = estimate(100 * part["test_accuracy"])
         gain = estimate(100 * pairs[pairs["group"] == labels[-1]]["gain"])
