@@ -73,7 +73,7 @@ def _status(options: argparse.Namespace) -> int:
     print(f"{'page':<14}{'planned':>8}{'present':>8}{'missing':>8}{'stale':>8}")
     for page in profiles.pages(options.profile):
         specs = page.plan()
-        planned.update({spec.key: spec for spec in specs})
+        planned.update({each.key: each for spec in specs for each in (spec, *spec.teachers)})
         present = {record.key for record in records}
         missing = [spec for spec in specs if spec.key not in present]
         stale = _stale(specs, records)

@@ -354,6 +354,14 @@ def test_promote_takes_a_teacher_and_its_weights_along(lab1, taught, plans):
     assert (store.results / f"{teacher.name}.safetensors").stat() == before
 
 
+def test_a_teacher_belongs_to_the_page_of_its_student(lab1, taught, plans):
+    _, record = taught
+    plans(record.spec)
+    out = lab1("status")[1]
+    assert counts(out, "made-up") == {"planned": 1, "present": 1, "missing": 0, "stale": 0}
+    assert "0 further records" in out
+
+
 def test_promote_without_torch_says_what_it_needs(refused, taught, plans, monkeypatch):
     _, record = taught
     plans(record.spec)
