@@ -144,6 +144,7 @@ def distillation_runs(
             **{name.removeprefix("digits_"): value for name, value in digits.items()},
             batch_size=config.batch_size,
             validation_size=config.validation_size,
+            precision=config.precision,
         )
     return list(dict.fromkeys(runs))
 

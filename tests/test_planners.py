@@ -81,7 +81,10 @@ def test_a_sweep_varies_one_thing_and_repeats_no_run():
 
 
 def test_the_digits():
-    specs = [s for s in plan("2_2", **STUDY, **DIGITS) if s.dataset == "smoke-grey"]
+    planned = plan("2_2", **STUDY, **DIGITS, precision="bf16")
+    specs = [spec for spec in planned if spec.dataset == "smoke-grey"]
+    # What digits and photographs share.
+    assert {(s.training.precision, s.training.validation_size) for s in specs} == {("bf16", 500)}
     teachers, students = specs[:2], specs[2:]
     assert [s.seed for s in teachers] == [0, 1]
     for each in teachers:

@@ -251,7 +251,9 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
     x = alt.X("mean:Q", title="recognised (%)", scale=alt.Scale(domain=[0, 100]))
     colour = theme.COLOURS[record.spec.model.family]
     chart = alt.layer(
-        base.mark_rule(color=colour).encode(x=alt.X("low:Q", title="recognised (%)"), x2="high:Q"),
+        base.mark_rule(color=colour, clip=True).encode(
+            x=alt.X("low:Q", title="recognised (%)"), x2="high:Q"
+        ),
         base.mark_point(opacity=1, color=colour).encode(
             x=x,
             shape=alt.Shape(

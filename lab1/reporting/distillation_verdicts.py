@@ -132,7 +132,7 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Verdict:
             below="with the teacher it knows **less** of the class",
             neither="what the teacher adds is **not measurable**",
         )
-        + f" With the class's logit raised by {estimate(taught['offset']).mean:.1f}, a number "
+        + f" With the class's logit raised by {estimate(taught['offset']).mean:z.1f}, a number "
         f"chosen on validation images, it recognises {points(estimate(taught['corrected_right']))} "
         f"of them. Over all classes the correction is worth {signed(corrected)}: "
         + judge(
