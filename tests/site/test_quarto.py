@@ -103,7 +103,7 @@ def site(tmp_path_factory):
             "PATH": os.pathsep.join([str(python), os.environ["PATH"]]),
         },
     )
-    for chapter in ("1_2", "1_3", "depth"):
+    for chapter in ("1_2", "1_3", "2_2", "depth"):
         built.command("python", "-m", "lab1", "run", chapter, "--device", "cpu")
     built.render()
     return built
@@ -128,17 +128,18 @@ class _Loads(HTMLParser):
             self.links.append(own["href"])
 
 
-CHAPTERS = ("1_1", "1_2", "1_3", "depth", "performance")
+CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "performance")
 REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
 #: Those that show runs, and among them those on perceptrons.
-OF_RUNS = REPORT[:4]
+OF_RUNS = REPORT[:5]
 ON_MLP = REPORT[:2]
 
 #: Some of the figures and tables of each page.
 LABELS = [
     *[("fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs")] * 2,
     ("fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
+    ("fig-paired", "fig-unseen", "tbl-summary", "tbl-softened", "tbl-runs"),
     ("fig-error", "fig-gradients", "tbl-errors", "tbl-runs"),
     ("fig-speed", "tbl-speed"),
 ]
@@ -212,7 +213,7 @@ def test_every_citation_is_listed(site):
     for name in REPORT:
         text = site.text(name)
         cited = set(re.findall(r'href="#(ref-[\w-]+)"', text))
-        assert "ref-he2016deep" in cited
+        assert cited & {"ref-he2016deep", "ref-hinton2015distilling"}
         assert cited <= set(re.findall(r'id="(ref-[\w-]+)"', text))
         assert "citeproc-not-found" not in text
 
@@ -250,7 +251,7 @@ def test_the_search_knows_the_chapters(site):
 
 def test_the_charts_are_on_the_pages(site):
     # In 1.3 two charts show what it takes to reach a level, and so short a training may reach none.
-    counts = zip(["index.html", *REPORT], ({1}, {5}, {5}, {6, 8}, {5}, {1}), strict=True)
+    counts = zip(["index.html", *REPORT], ({1}, {5}, {5}, {6, 8}, {6}, {5}, {1}), strict=True)
     for name, allowed in counts:
         text = site.text(name)
         count = text.count('class="lab1-chart"')
@@ -273,7 +274,7 @@ def test_the_pages_are_of_the_profile(site):
         assert "../figures/" not in site.text(name)
     for name in ON_MLP:
         assert "built-in grey patterns" in site.text(name)
-    for name in ("1_3", "depth"):
+    for name in ("1_3", "2_2", "depth"):
         assert "built-in colour patterns" in site.text(f"report/{name}.html")
     assert not (site.home / "figures").exists() or not any(
         path.name.startswith(("1_1", "1_2")) and "smoke" in path.read_text()
