@@ -16,7 +16,7 @@ from .drawing import dataset_titles, in_percent, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .statistics import estimate, summarize
-from .tables import Table, markup, number, text
+from .tables import Table, markup, number, runs_link, text
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -161,7 +161,7 @@ def errors(runs: pd.DataFrame) -> Table:
                 number(depth),
                 number(_with_interval(training.mean, training.half_width)),
                 number(_with_interval(test.mean, test.half_width)),
-                number(f'<a href="#runs-{part["group"].iloc[0]}">{len(part)}</a>'),
+                number(runs_link(part["group"].iloc[0], len(part))),
                 number("" if papers is None else f"{papers:.2f}"),
             ]
         )
