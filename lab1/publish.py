@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from . import benchmarks, experiments, exports, fragments, paths, profiles
+from . import benchmarks, experiments, exports, fragments, paths, profiles, reference
 from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
 from .files import write_if_changed
@@ -77,6 +77,7 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
             _say(f"{page.name}: failed")
     _remove_others(report, {each.path for each in done})
     fragments.write(report, profile, shown, store)
+    reference.write(root)
     if profile == REPORT and not failures:
         exports.remove_others(root / "figures", {path for each in done for path in each.figures})
     if failures:
