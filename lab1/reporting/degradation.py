@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 
 from . import literature, theme, words
-from .drawing import dataset_titles, in_percent, rounded, ticks
+from .drawing import dataset_titles, in_percent, leading, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .statistics import estimate, summarize
@@ -99,13 +99,16 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
             alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
             alt.Tooltip("n:Q", title="seeds"),
         ],
+        href="runs:N",
     )
+    shown_rows = leading(rounded(table), runs, ["family", "depth"])
+    shown_rows.loc[shown_rows["source"] == _PAPERS, "runs"] = ""
     chart = (
         alt.layer(
             base.mark_line().encode(y=y, strokeDash=_dash(sources)),
             base.mark_rule().encode(y=alt.Y("low:Q", title="error (%)"), y2="high:Q"),
             points,
-            data=rounded(table),
+            data=shown_rows,
         )
         .properties(width=320, height=230)
         .facet(facet=alt.Facet("split:N", title=None, sort=["training", "test"]), columns=2)

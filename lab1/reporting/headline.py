@@ -45,7 +45,7 @@ def fragments(
         "A teacher": _on_distillation(distillation, setting),
     }
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
-    figure = charts.accuracy_by_depth(runs)
+    figure = charts.accuracy_by_depth(runs, runs_page="runs.html")
     markup = figures.render(figure.parts(), assets="report/assets")
     caption = (
         f"Test accuracy on {titles} against the number of hidden layers, with and without skip "

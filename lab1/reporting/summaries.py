@@ -13,7 +13,7 @@ import altair as alt
 import pandas as pd
 
 from . import distillation_tables, tables, theme
-from .drawing import dataset_titles, in_percent, rounded
+from .drawing import dataset_titles, in_percent, leading, rounded
 from .figures import Figure
 from .sentences import Verdict
 from .statistics import FEWEST, summarize
@@ -93,7 +93,7 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
     )
     interval = base.mark_rule().encode(y=alt.Y("low:Q", title="test accuracy (%)"), y2="high:Q")
     # The address is the page's, and of no use in the file that a reader takes away.
-    shown = rounded(table).assign(runs=[f"{RUNS_PAGE}#runs-{group}" for group in table["group"]])
+    shown = leading(rounded(table), runs, ["group"], RUNS_PAGE)
     chart = (
         alt.layer(interval, points, data=shown)
         .properties(width=320, height=230)

@@ -100,6 +100,9 @@ def test_the_chart_is_a_figure_with_a_caption_that_can_be_referred_to(experiment
     assert 'data-assets="report/assets"' in markup
     (spec,) = re.findall(r'class="lab1-spec">(.*?)</script>', markup)
     assert "MLP from 91.00 % at 2 to 81.00 % at 8" in json.loads(spec)["description"]
+    # So are the runs behind its points.
+    (rows,) = json.loads(spec)["datasets"].values()
+    assert {row["runs"].split("#")[0] for row in rows} == {"runs.html"}
 
 
 def test_the_same_records_give_the_same_front_page(experiment):
