@@ -10,7 +10,7 @@ A chapter's first cells are its parameters and::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +64,32 @@ class OpenChapter:
 
     @cached_property
     def records(self) -> list[Record]:
-        """The records of the chapter's runs; missing ones are trained."""
-        return experiments.ensure(self.page.plan())
+        """The records of the chapter's runs; missing ones are trained.
+
+        A chapter that reads the profile's other pages gets what records they have.
+        """
+        return self.page.records()
+
+    def of(self, *chapters: str) -> OpenChapter:
+        """The same page with the records of those chapters alone, none where there are none yet."""
+        return self._reading(lambda name: name in chapters)
+
+    def besides(self, *chapters: str) -> OpenChapter:
+        """The same page without the records that only those chapters have."""
+        return self._reading(lambda name: name not in chapters)
+
+    def _reading(self, chosen: Callable[[str], bool]) -> OpenChapter:
+        part = OpenChapter(self.page)
+        try:
+            part.records = profiles.trained(self.page.profile, chosen)
+        except MissingRunsError:
+            part.records = []
+        return part
+
+    @cached_property
+    def pages(self) -> dict[str, tuple[str, ...]]:
+        """The names of the profile's pages that show each run, by the run's key."""
+        return profiles.shown_on(self.page.profile)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -141,4 +165,5 @@ class OpenChapter:
 
         results = Store().results
         published = {r.key for r in self.records if (results / f"{r.name}.json").exists()}
-        return runs_table(self.records, published)
+        # What a reader trained for a question of her own is on no page of the site.
+        return runs_table(self.records, published, self.pages)

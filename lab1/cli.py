@@ -157,17 +157,9 @@ def _verify(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace) -> int:
     from .reporting import distillation_tables, frames, tables
 
-    store = Store()
     # Each summary has pages of its own; one run may stand on both.
     distilled = options.which == "distillation"
-    pages = [p for p in profiles.pages(options.profile) if (p.chapter == "2_2") == distilled]
-    planned = {spec.key: spec for page in pages for spec in page.plan()}
-    records = [r for r in map(store.find, planned.values()) if r is not None]
-    if not records:
-        raise MissingRunsError(
-            f"no run of the profile {options.profile!r} has a record yet; train with "
-            "`python -m lab1 run CHAPTER`"
-        )
+    records = profiles.trained(options.profile, lambda name: (name == "2_2") == distilled)
     summary = distillation_tables.summary if distilled else tables.performance
     frame = summary(frames.runs(records)).frame
     if options.format == "csv":

@@ -39,13 +39,15 @@ class Chapter:
     ``required`` parameters must come from the profile or the reader; ``optional`` ones have a
     default in :mod:`lab1.config` or mean "none".  ``probes`` names those that are measured on a
     run, so that the chapter can show any of them where the weights are not.  ``reads_benchmarks``
-    says that the chapter shows :func:`lab1.benchmarks.published`.
+    says that the chapter shows :func:`lab1.benchmarks.published`, ``reads_pages`` that it plans no
+    run and shows the records there are of the profile's other pages.
     """
 
     planner: Callable[..., list[RunSpec]]
     required: tuple[str, ...]
     optional: tuple[str, ...]
     reads_benchmarks: bool = False
+    reads_pages: bool = False
     probes: Callable[[RunSpec], tuple[str, ...]] = lambda spec: ()
 
     @property
@@ -123,8 +125,10 @@ CHAPTERS: Mapping[str, Chapter] = {
         optional=_TRAINING_PARAMETERS,
         probes=lambda spec: ("layers",),
     ),
-    # No runs: how fast they are made.
+    # No runs of their own: how fast they are made, and what all pages together say.
     "performance": Chapter(planner=list, required=(), optional=(), reads_benchmarks=True),
+    "dynamics": Chapter(planner=list, required=(), optional=(), reads_pages=True),
+    "summary": Chapter(planner=list, required=(), optional=(), reads_pages=True),
 }
 
 

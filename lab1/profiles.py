@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import yaml
 
 from . import experiments, paths
 from .config import RunSpec
-from .errors import ParameterError
+from .errors import MissingRunsError, ParameterError
+from .store import Record, Store
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,23 @@ class Page:
         """What sets a further page of a chapter apart: ``narrow`` in ``1_1-narrow``, else empty."""
         return self.name.removeprefix(self.chapter).removeprefix("-")
 
+    @property
+    def reads_pages(self) -> bool:
+        """Whether it shows the records of the profile's other pages, and has no runs of its own."""
+        return experiments.chapter(self.chapter).reads_pages
+
     def plan(self) -> list[RunSpec]:
-        """The runs that the page shows."""
+        """The runs that the page asks for."""
         return experiments.plan(self.chapter, **self.parameters)
+
+    def records(self, store: Store | None = None) -> list[Record]:
+        """The records that the page shows; those of its own runs are trained where missing.
+
+        Raises as :func:`lab1.experiments.ensure` does or, where it reads others', :func:`trained`.
+        """
+        if self.reads_pages:
+            return trained(self.profile, store=store)
+        return experiments.ensure(self.plan(), store=store)
 
 
 def names() -> list[str]:
@@ -73,6 +88,38 @@ def pages(profile: str) -> list[Page]:
             "give each further set a 'page' of its own"
         )
     return result
+
+
+def trained(
+    profile: str,
+    chapters: Callable[[str], bool] = lambda name: True,
+    store: Store | None = None,
+) -> list[Record]:
+    """The records there are of the runs that a profile's pages plan, each once; trains none.
+
+    ``chapters`` chooses the pages by the name of their chapter.  Raises
+    :class:`~lab1.errors.MissingRunsError` where no run has a record.
+    """
+    store = store or Store()
+    planned = {
+        spec.key: spec for page in pages(profile) if chapters(page.chapter) for spec in page.plan()
+    }
+    records = [record for record in map(store.find, planned.values()) if record is not None]
+    if not records:
+        raise MissingRunsError(
+            f"no run of the profile {profile!r} has a record yet; train with "
+            "`python -m lab1 run CHAPTER`"
+        )
+    return records
+
+
+def shown_on(profile: str) -> dict[str, tuple[str, ...]]:
+    """The names of the pages that plan each run, by the run's key."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in pages(profile):
+        for spec in each.plan():
+            found[spec.key] = (*found.get(spec.key, ()), each.name)
+    return found
 
 
 def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import nbformat
 import papermill
-import vl_convert
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -28,17 +27,16 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from . import benchmarks, experiments, exports, paths, profiles
+from . import benchmarks, experiments, exports, fragments, paths, profiles, reference
 from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
 from .files import write_if_changed
 from .profiles import Page
+from .run_it import Shown
 from .store import Record, Store
 
 #: The profile whose charts are exported to ``figures/``, and that the site shows by default.
 REPORT = "report"
-
-_SITE = Path(__file__).parent / "site"
 
 _CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
 
@@ -62,23 +60,24 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     """
     root = root or paths.project_root()
     report = root / "report"
-    pages = profiles.pages(profile)
+    # Those that read the others' records come last: they may be trained before.
+    pages = sorted(profiles.pages(profile), key=lambda page: page.reads_pages)
     cache = get_cache(str(root / ".jupyter_cache"))
     store = Store()
     done: list[Published] = []
-    records: dict[str, Record] = {}
+    shown: list[Shown] = []
     failures: dict[str, str] = {}
     for page in pages:
         try:
-            used = experiments.ensure(page.plan(), store=store)
+            used = page.records(store)
             done.append(_prepare(page, used, store, cache, root))
-            records.update({record.key: record for record in used})
+            shown.append(Shown(page, _title(done[-1].path), used))
         except Lab1Error as error:
             failures[page.name] = str(error)
             _say(f"{page.name}: failed")
     _remove_others(report, {each.path for each in done})
-    if records:
-        _write_front_page(report, list(records.values()))
+    fragments.write(report, profile, shown, store)
+    reference.write(root)
     if profile == REPORT and not failures:
         exports.remove_others(root / "figures", {path for each in done for path in each.figures})
     if failures:
@@ -155,6 +154,12 @@ def _retitled(front_matter: str, variant: str) -> str:
     return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---"
 
 
+def _title(path: Path) -> str:
+    """The title of a prepared page."""
+    front_matter = nbformat.read(path, 4).cells[0].source
+    return str(yaml.safe_load(front_matter.strip().strip("-"))["title"])
+
+
 def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:
     _say(f"{page.name}: executing")
     started = time.monotonic()
@@ -200,23 +205,13 @@ def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     if experiments.chapter(page.chapter).reads_benchmarks:
         for name, benchmark in benchmarks.published().items():
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())
+    if page.reads_pages:  # they also say which page shows a run
+        digest.update(json.dumps(profiles.shown_on(page.profile)).encode())
     for record in records:
         path = store.path_of(record.spec)
         assert path is not None  # it has just been read
         digest.update(f"{record.key} {path.parent == store.results}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _write_front_page(report: Path, records: Sequence[Record]) -> None:
-    from .reporting import headline
-
-    for name, text in headline.fragments(records).items():
-        write_if_changed(report / f"{name}.md", text.encode())
-    assets = report / "assets"
-    # A module's names are its own, but a page opened from a file may not load modules.
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
-    write_if_changed(assets / "charts.js", (_SITE / "charts.js").read_bytes())
 
 
 def _remove_others(report: Path, kept: set[Path]) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from lab1 import experiments, paths, profiles
 from lab1.datasets import DATASETS
-from lab1.errors import Lab1Error, ParameterError
+from lab1.errors import Lab1Error, MissingRunsError, ParameterError
+from lab1.store import Store
 
 GRID = {"dataset": "smoke-grey", "depth": [2], "seeds": [0], "width": 16, "validation_size": 500}
 SHIPPED = sorted(
@@ -50,8 +51,9 @@ def test_a_shipped_profile_loads_and_plans(name):
         assert page.profile == name
         specs = page.plan()
         assert len({each.key for each in specs}) == len(specs)
-        # Every chapter shows runs, or else benchmarks.
-        assert bool(specs) != experiments.chapter(page.chapter).reads_benchmarks
+        # Every chapter has runs, or shows benchmarks or those of the others.
+        chapter = experiments.chapter(page.chapter)
+        assert bool(specs) != (chapter.reads_benchmarks or chapter.reads_pages)
 
 
 @pytest.mark.parametrize("name", ["report", "quick", "smoke"])
@@ -279,3 +281,23 @@ def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB1_DATA", "")
     assert paths.runs_dir() == laboratory / "runs"
     assert paths.data_dir() == laboratory / "data"
+
+
+# What there is of it
+
+
+def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch):
+    monkeypatch.setattr(experiments, "_train", None)
+    both = CHAPTER + CHAPTER.split("chapters:")[1].replace("1_1", "1_2") + "  summary: {}\n"
+    name = profile(both.replace("sweep_depth: [8]", "sweep_depth: none"))
+    with pytest.raises(MissingRunsError, match=r"no run of the profile 'mine' .*run CHAPTER"):
+        profiles.trained(name)
+    records = [make_record("MLP", 2, 0, epochs=20), make_record("ResidualMLP", 8, 1, epochs=20)]
+    for record in [*records, make_record("MLP", 32, 0)]:
+        Store().write(record)
+    assert profiles.trained(name) == records  # each once, although two pages plan the first
+    assert profiles.trained(name, lambda chapter: chapter == "1_1") == records[:1]
+    (summary,) = (page for page in profiles.pages(name) if page.chapter == "summary")
+    assert summary.plan() == [] and summary.records() == records
+    on = profiles.shown_on(name)
+    assert [on[record.key] for record in records] == [("1_1", "1_2"), ("1_2",)]

@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 
 from . import theme, verdicts, words
-from .drawing import dataset_titles, in_percent, rounded, ticks
+from .drawing import dataset_titles, in_percent, leading, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .sentences import Verdict
@@ -55,12 +55,16 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     )
 
 
-def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
-    """Test accuracy against depth, with intervals."""
-    table = in_percent(summarize(verdicts.base_rate(runs), ["family", "depth"], "test_accuracy"))
+def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
+    """Test accuracy against depth, with intervals.
+
+    Points lead to their runs, on the same page or on the ``runs_page``.
+    """
+    base, by = verdicts.base_rate(runs), ["family", "depth"]
+    table = in_percent(summarize(base, by, "test_accuracy"))
     depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
-        table,
+        leading(table, base, by, runs_page),
         title=dataset_titles(runs),
         x=_log_x("depth", depth, table, format="d", values=True),
         y_title="test accuracy (%)",
@@ -72,10 +76,11 @@ def accuracy_by_depth(runs: pd.DataFrame) -> Figure:
 
 def time_by_depth(runs: pd.DataFrame) -> Figure:
     """Wall-clock seconds of a whole training against depth, with intervals."""
-    table = summarize(verdicts.base_rate(runs), ["family", "depth"], "train_seconds")
+    base, by = verdicts.base_rate(runs), ["family", "depth"]
+    table = summarize(base, by, "train_seconds")
     depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
-        table,
+        leading(table, base, by),
         title=dataset_titles(runs),
         x=alt.X(
             "depth:Q",
@@ -92,10 +97,10 @@ def time_by_depth(runs: pd.DataFrame) -> Figure:
 
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     """Test accuracy against the number of parameters, with intervals."""
-    base = verdicts.base_rate(runs)
-    table = in_percent(summarize(base, ["family", "depth", "parameters"], "test_accuracy"))
+    base, by = verdicts.base_rate(runs), ["family", "depth", "parameters"]
+    table = in_percent(summarize(base, by, "test_accuracy"))
     chart = _with_intervals(
-        table,
+        leading(table, base, by),
         title=dataset_titles(runs),
         x=_log_x("parameters", "parameters", table, format="~s"),
         y_title="test accuracy (%)",
@@ -117,11 +122,10 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
     if not verdicts.swept_depths(runs):
         return verdicts.NOT_SWEPT
     swept = runs[runs["depth"].isin(verdicts.swept_depths(runs))]
-    table = in_percent(
-        summarize(swept, ["family", "depth", "learning_rate"], "validation_accuracy")
-    )
+    by = ["family", "depth", "learning_rate"]
+    table = in_percent(summarize(swept, by, "validation_accuracy"))
     chart = _with_intervals(
-        table,
+        leading(table, swept, by),
         title=dataset_titles(runs),
         x=_log_x("learning_rate", "learning rate", table, format="~g", values=True),
         y_title="validation accuracy (%)",
@@ -150,7 +154,10 @@ def _with_intervals(
     zero: bool = False,
     facet: alt.Facet | None = None,
 ) -> Any:
-    """Means as points with a rule for the interval; a family is picked out in the legend."""
+    """Means as points with a rule for the interval; a family is picked out in the legend.
+
+    A point leads to the address in the column ``runs``.
+    """
     families = list(table["family"].unique())
     pick = alt.selection_point(fields=["family"], bind="legend")
     shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
@@ -168,8 +175,8 @@ def _with_intervals(
     ]
     base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
     interval = base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
-    points = base.mark_point(opacity=1).encode(
-        y=y, shape=theme.family_shape(families), tooltip=tooltip
+    points = base.mark_point(opacity=1, cursor="pointer").encode(
+        y=y, shape=theme.family_shape(families), tooltip=tooltip, href="runs:N"
     )
     layers = [interval, points]
     if line:

@@ -12,11 +12,11 @@ import altair as alt
 import pandas as pd
 
 from . import literature, theme, words
-from .drawing import dataset_titles, in_percent, rounded, ticks
+from .drawing import dataset_titles, in_percent, leading, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .statistics import estimate, summarize
-from .tables import Table, markup, number, text
+from .tables import Table, markup, number, runs_link, text
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -99,13 +99,16 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
             alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
             alt.Tooltip("n:Q", title="seeds"),
         ],
+        href="runs:N",
     )
+    shown_rows = leading(rounded(table), runs, ["family", "depth"])
+    shown_rows.loc[shown_rows["source"] == _PAPERS, "runs"] = ""
     chart = (
         alt.layer(
             base.mark_line().encode(y=y, strokeDash=_dash(sources)),
             base.mark_rule().encode(y=alt.Y("low:Q", title="error (%)"), y2="high:Q"),
             points,
-            data=rounded(table),
+            data=shown_rows,
         )
         .properties(width=320, height=230)
         .facet(facet=alt.Facet("split:N", title=None, sort=["training", "test"]), columns=2)
@@ -161,7 +164,7 @@ def errors(runs: pd.DataFrame) -> Table:
                 number(depth),
                 number(_with_interval(training.mean, training.half_width)),
                 number(_with_interval(test.mean, test.half_width)),
-                number(f'<a href="#runs-{part["group"].iloc[0]}">{len(part)}</a>'),
+                number(runs_link(part["group"].iloc[0], len(part))),
                 number("" if papers is None else f"{papers:.2f}"),
             ]
         )

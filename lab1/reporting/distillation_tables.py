@@ -15,7 +15,7 @@ from .distillation_verdicts import count
 from .probed import class_names
 from .sentences import Verdict
 from .statistics import Estimate, estimate
-from .tables import Table, markup, number, text
+from .tables import Table, devices_of, markup, number, runs_link, text
 
 #: The columns of the distillation summary; accuracies in percent, improvements in points.
 DISTILLATION_COLUMNS = [
@@ -80,9 +80,14 @@ def _role(run: pd.Series[Any], taught: bool, teaching: bool) -> str:
     return role if math.isnan(omitted) else f"{role}, without class {omitted:.0f}"
 
 
-def summary(runs: pd.DataFrame) -> Table:
-    """The knowledge distillation summary; ``n`` leads to the runs behind the row."""
+def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
+    """The knowledge distillation summary; ``n`` leads to the runs behind the row.
+
+    They stand on the same page or on the ``runs_page``.  ``devices`` adds what each was trained on.
+    """
     frame = summary_frame(runs)
+    if devices:
+        frame["Device"] = devices_of(runs, frame["group"])
     rows = []
     for row in frame.to_dict("records"):
         accuracy = Estimate(row["Test accuracy"], row["95% half-width"], row["n"])
@@ -99,12 +104,13 @@ def summary(runs: pd.DataFrame) -> Table:
                 number(row["Epochs"]),
                 number(_shown(accuracy, "{:.2f}") or "diverged"),
                 number(_shown(gain, "{:+.2f}")),
-                number(f'<a href="#runs-{row["group"]}">{row["n"]}</a>'),
+                number(runs_link(row["group"], row["n"], runs_page)),
+                *([text(row["Device"])] if devices else []),
             ]
         )
     header = [
         "Model", "Role", "Dataset", "Parameters", "T", "α", "Epochs", "Test accuracy (%)",
-        "Improvement (points)", "n",
+        "Improvement (points)", "n", *(["Device"] if devices else []),
     ]  # fmt: skip
     plain = frame.drop(columns="group").round(
         {name: 3 for name in DISTILLATION_COLUMNS if frame[name].dtype == float}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ..datasets import DATASETS
@@ -24,6 +26,24 @@ def in_percent(table: pd.DataFrame) -> pd.DataFrame:
     columns = ["mean", "half_width", "low", "high"]
     scaled[columns] = 100 * scaled[columns].astype(float)
     return scaled
+
+
+def leading(
+    table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str], runs_page: str = ""
+) -> pd.DataFrame:
+    """The table with a column ``runs``: where a point that is one configuration leads.
+
+    ``by`` are the columns that tie a row to its runs, which stand on the same page or on the
+    ``runs_page``; a row of none or of several configurations leads nowhere.
+    """
+    groups = {
+        labels: own.iloc[0] if own.nunique() == 1 else ""
+        for labels, own in runs.groupby([*by])["group"]
+    }
+    rows = table[[*by]].itertuples(index=False, name=None)
+    led = [groups.get(labels, "") for labels in rows]
+    # Vega follows null as if it were an address, and an empty one not.
+    return table.assign(runs=[f"{runs_page}#runs-{group}" if group else "" for group in led])
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:

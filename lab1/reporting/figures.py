@@ -37,7 +37,7 @@ class Figure:
         spec["description"] = self.alt
         return {
             "spec": spec,
-            "svg": vl_convert.vegalite_to_svg(json.dumps(spec)),
+            "svg": vl_convert.vegalite_to_svg(json.dumps(_without_links(spec))),
             "csv": self.data.to_csv(index=False, lineterminator="\n"),
             "alt": self.alt,
         }
@@ -45,6 +45,22 @@ class Figure:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         parts = self.parts()
         return {"text/html": render(parts), MIME: parts, "text/plain": self.alt}
+
+
+def _without_links(spec: Any) -> Any:
+    """The specification as it is drawn: the drawing also lies elsewhere, where no link leads.
+
+    Nor would one here, since vl-convert takes a relative address for one of a host of its own.
+    """
+    if isinstance(spec, list):
+        return [_without_links(each) for each in spec]
+    if not isinstance(spec, dict):
+        return spec
+    return {
+        name: _without_links(each)
+        for name, each in spec.items()
+        if not (name == "href" and isinstance(each, dict))
+    }
 
 
 def render(parts: dict[str, Any], assets: str = "assets", downloads: str = "") -> str:

@@ -31,10 +31,12 @@ def group_of(record: Record) -> str:
 def runs(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run.
 
-    ``device`` is the kind of device, ``versions`` the version of torch.  Accuracies are fractions;
-    ``train_seconds`` are wall-clock, ``epoch_seconds`` their median over the epochs, validation
-    included; ``peak_memory_bytes`` is the most that any epoch used; ``validation_accuracy`` is that
-    of the best epoch, ``train_loss`` and ``train_evaluation_accuracy`` those of the last.
+    ``device`` is the kind of device, ``hardware`` its name, ``versions`` the version of torch.
+    Accuracies are fractions; ``train_seconds`` are wall-clock, ``epoch_seconds`` their median over
+    the epochs, validation included; ``peak_memory_bytes`` is the most that any epoch used;
+    ``validation_accuracy`` is that of the best epoch, ``train_loss`` and
+    ``train_evaluation_accuracy`` those of the last.
+    ``epochs`` were trained of the ``epochs_allowed``; ``patience`` is NaN where there was none.
     ``errors`` are the test images that were not recognised.  A distilled run names the key of its
     ``teacher`` and of its ``twin``, which differs in the loss alone.  The test
     columns and ``train_evaluation_accuracy`` of a diverged run are NaN.
@@ -45,13 +47,18 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "name": record.name,
             **_variant(record),
             "device": record.origin.get("device", {}).get("kind", "unknown"),
+            "hardware": hardware(record),
             "versions": record.origin.get("versions", {}).get("torch", "unknown"),
             "dataset_title": DATASETS[record.spec.dataset].title,
             "parameters": record.parameters,
             "flops": record.flops,
             "epochs": record.epochs,
+            "epochs_allowed": record.spec.training.epochs,
+            "patience": record.spec.training.patience,
             "best_epoch": record.best_epoch,
             "stopped": record.stopped,
+            "optimizer": record.spec.training.optimizer,
+            "schedule": record.spec.training.schedule,
             "train_seconds": record.seconds,
             "epoch_seconds": median(_known(record, "seconds")),
             "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
@@ -69,6 +76,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     numbers = [
         "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
         "test_accuracy", "test_loss", "errors", "channels", "temperature", "alpha", "omitted_class",
+        "patience", "best_epoch",
     ]  # fmt: skip
     if rows:
         frame[numbers] = frame[numbers].astype(float)
@@ -119,6 +127,14 @@ def layers(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame
             for index, module in enumerate(probe["names"])
         ]
     )
+
+
+def hardware(record: Record) -> str:
+    """What a run was trained on: the device and its threads."""
+    device = record.origin.get("device", {})
+    threads = device.get("threads")
+    suffix = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
+    return f"{device.get('name', 'unknown')}{suffix}"
 
 
 def _variant(record: Record) -> dict[str, Any]:

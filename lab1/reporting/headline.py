@@ -1,4 +1,4 @@
-"""The fragments that the site's front page includes: the answer in sentences, and one chart."""
+"""The fragments that the site's front page includes: the answer, one chart, and details."""
 
 from __future__ import annotations
 
@@ -7,23 +7,45 @@ from typing import Any
 
 from ..datasets import DATASETS
 from ..store import Record
-from . import charts, figures, frames, verdicts, words
+from . import (
+    charts,
+    degradation_verdicts,
+    distillation_verdicts,
+    figures,
+    frames,
+    twins,
+    verdicts,
+    words,
+)
+from .twins import Setting
 
 
-def fragments(records: Sequence[Record]) -> dict[str, str]:
-    """``answer`` and ``headline``, Markdown, from the records of all pages.
+def fragments(
+    records: Sequence[Record],
+    degradation: Sequence[Record] = (),
+    distillation: Sequence[Record] = (),
+    setting: Setting | None = None,
+) -> dict[str, str]:
+    """``answer``, ``headline`` and ``details``, Markdown, from the records of all pages.
 
-    They are about the first page's question: records that differ from its first one in more than
-    family, depth, seed and learning rate belong to another and are left out.  The chart's scripts
-    are named as seen from the front page.
+    The answer has a sentence on each question that there are records for: what skip connections
+    change on digits; with the records of ``degradation``, what they change in deep networks; with
+    those of ``distillation`` and its ``setting``, what a teacher is worth.
+
+    The first, the chart and the details are about the first page's question: records that differ
+    from its first one in more than family, depth, seed and learning rate belong to another and are
+    left out.  The chart's scripts are named as seen from the front page.
     """
     asked = _question(records[0])
     runs = frames.runs([record for record in records if _question(record) == asked])
     families = [family for family in words.NAMES if (runs["family"] == family).any()]
-    answers = [verdicts.depth_effect(runs, family).text for family in families]
-    answers.append(verdicts.skip_effect_at_deepest(runs).text)
+    answers = {
+        "Skip connections": verdicts.skip_effect_at_deepest(runs).text,
+        "Deep networks": _on_degradation(degradation),
+        "A teacher": _on_distillation(distillation, setting),
+    }
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
-    figure = charts.accuracy_by_depth(runs)
+    figure = charts.accuracy_by_depth(runs, runs_page="runs.html")
     markup = figures.render(figure.parts(), assets="report/assets")
     caption = (
         f"Test accuracy on {titles} against the number of hidden layers, with and without skip "
@@ -31,7 +53,34 @@ def fragments(records: Sequence[Record]) -> dict[str, str]:
         "point at a mark for its numbers."
     )
     chart = f"::: {{#fig-headline}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
-    return {"answer": "\n\n".join(answers) + "\n", "headline": chart}
+    details = [verdicts.depth_effect(runs, family).text for family in families]
+    return {
+        "answer": "\n\n".join(f"**{name}.** {text}" for name, text in answers.items() if text)
+        + "\n",
+        "headline": chart,
+        "details": "\n\n".join(details) + "\n",
+    }
+
+
+def _on_degradation(records: Sequence[Record]) -> str:
+    """What the shortcut does to degradation; nothing before there are two depths to compare."""
+    runs = frames.runs(records)
+    if runs.empty:
+        return ""
+    depths = [set(runs[runs["family"] == family]["depth"]) for family in ("PlainNet", "ResNet")]
+    if len(set.intersection(*depths)) < 2:
+        return ""
+    return degradation_verdicts.shortcut_effect(runs).text
+
+
+def _on_distillation(records: Sequence[Record], setting: Setting | None) -> str:
+    """What a teacher is worth; nothing before there is a student with one, and its twin."""
+    runs = frames.runs(records)
+    if runs.empty or setting is None:
+        return ""
+    if twins.of_setting(twins.pairs(twins.photographs(runs)), setting).empty:
+        return ""
+    return distillation_verdicts.improvement(runs, setting).text
 
 
 def _question(record: Record) -> dict[str, Any]:

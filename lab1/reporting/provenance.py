@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,16 +11,19 @@ import pandas as pd
 from ..datasets import DATASETS
 from ..store import Record
 from . import words
-from .frames import group_of
-from .tables import Table, markup, number, text
+from .frames import group_of, hardware
+from .tables import RUNS_PAGE, Table, markup, number, runs_link, text
 
 
-def runs_table(records: Sequence[Record], published: set[str]) -> Table:
+def runs_table(
+    records: Sequence[Record], published: set[str], detailed: Collection[str] = ()
+) -> Table:
     """One row per configuration, its seeds leading to their records.
 
     ``published`` holds the keys of the records in ``results/``, which the site carries; others
-    are one's own and are named without a link.  A row's anchor is ``runs-<group>``, where the
-    performance summary leads.
+    are one's own and are named without a link.  ``detailed`` holds the keys of the runs that the
+    site's page of all runs shows: their rows lead there.  A row's anchor is ``runs-<group>``, where
+    the performance summary leads.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -29,19 +32,22 @@ def runs_table(records: Sequence[Record], published: set[str]) -> Table:
         [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
     )
     cells = []
-    for members in groups.values():
+    for group, members in groups.items():
         first = members[0]
+        family = first.spec.model.family
         seeds = ", ".join(_seed(record, published) for record in members)
         cells.append(
             [
-                text(first.spec.model.family),
+                text(family)
+                if first.key not in detailed
+                else f"<td>{runs_link(group, family, RUNS_PAGE)}</td>",
                 text(DATASETS[first.spec.dataset].title),
                 number(first.spec.model.depth),
                 number(f"{first.spec.training.learning_rate:g}"),
                 f"<td>{seeds}</td>",
-                text(_joined(members, _device)),
-                text(_joined(members, _versions)),
-                text(_joined(members, _commit)),
+                text(_joined(members, hardware)),
+                text(_joined(members, versions)),
+                text(_joined(members, commit)),
             ]
         )
     depth = words.depth_axis([record.spec.model.family for record in records])
@@ -60,8 +66,8 @@ def _row(record: Record) -> dict[str, Any]:
         "depth": record.spec.model.depth,
         "learning_rate": record.spec.training.learning_rate,
         "seed": record.spec.seed,
-        "device": _device(record),
-        "versions": _versions(record),
+        "device": hardware(record),
+        "versions": versions(record),
         "commit": record.origin.get("commit", ""),
         "data_fingerprint": record.origin.get("data_fingerprint", ""),
     }
@@ -78,17 +84,12 @@ def _joined(members: Sequence[Record], describe: Any) -> str:
     return " / ".join(sorted({describe(record) for record in members}))
 
 
-def _device(record: Record) -> str:
-    device = record.origin.get("device", {})
-    threads = device.get("threads")
-    suffix = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
-    return f"{device.get('name', 'unknown')}{suffix}"
-
-
-def _versions(record: Record) -> str:
+def versions(record: Record) -> str:
+    """What a run was trained with."""
     versions = record.origin.get("versions", {})
     return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
 
 
-def _commit(record: Record) -> str:
+def commit(record: Record) -> str:
+    """The sources that it was trained from, abbreviated."""
     return str(record.origin.get("commit", "unknown"))[:10]

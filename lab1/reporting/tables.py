@@ -42,6 +42,9 @@ PERFORMANCE_COLUMNS = [
 ]
 
 
+#: Where a page in ``report/`` finds the page of all runs.
+RUNS_PAGE = "../runs.html"
+
 _NUMBER = '<td class="number">'
 
 
@@ -72,9 +75,14 @@ def performance_frame(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*PERFORMANCE_COLUMNS, "group"])
 
 
-def performance(runs: pd.DataFrame) -> Table:
-    """The performance summary; ``n`` leads to the runs behind the row, on the same page."""
+def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
+    """The performance summary; ``n`` leads to the runs behind the row.
+
+    They stand on the same page or on the ``runs_page``.  ``devices`` adds what each was trained on.
+    """
     frame = performance_frame(runs)
+    if devices:
+        frame["Device"] = devices_of(runs, frame["group"])
     rows = []
     for row in frame.to_dict("records"):
         accuracy = f"{row['Test accuracy']:.2f}" if row["n"] else "diverged"
@@ -88,16 +96,28 @@ def performance(runs: pd.DataFrame) -> Table:
                 number(f"{row['Learning rate']:g}"),
                 number(f"{row['Params']:,}"),
                 number(accuracy),
-                number(f'<a href="#runs-{row["group"]}">{row["n"]}</a>'),
+                number(runs_link(row["group"], row["n"], runs_page)),
                 number(f"{row['Train time']:.0f}"),
+                *([text(row["Device"])] if devices else []),
             ]
         )
     header = [
         "Model", "Dataset", _depth_heading(frame["Model"]), "Learning rate", "Parameters",
-        "Test accuracy (%)", "n", "Train time (s)",
+        "Test accuracy (%)", "n", "Train time (s)", *(["Device"] if devices else []),
     ]  # fmt: skip
     rounded = frame.round({"Test accuracy": 3, "95% half-width": 3, "Train time": 1})
     return Table(rounded.drop(columns="group"), markup(header, rows))
+
+
+def devices_of(runs: pd.DataFrame, groups: pd.Series[str]) -> list[str]:
+    """What the runs of each group were trained on."""
+    names = runs.groupby("group")["hardware"].agg(lambda own: " / ".join(sorted(set(own))))
+    return [str(names[group]) for group in groups]
+
+
+def runs_link(group: str, shown: Any, runs_page: str = "") -> str:
+    """A link to the runs of a configuration, on the same page or on another."""
+    return f'<a href="{runs_page}#runs-{group}">{shown}</a>'
 
 
 def _depth_heading(families: pd.Series[str]) -> str:

@@ -23,8 +23,11 @@ COLOURS = {
 #: Families also differ in the shape of their points, for print and for colour-blind readers.
 SHAPES = {family: "circle" if colour == _PLAIN else "square" for family, colour in COLOURS.items()}
 
+#: For lines that are no family's.
+NEUTRAL = "#8a8a8a"
+
 _TEXT = "#6b6b6b"
-_LINE = "#8a8a8a"
+_LINE = NEUTRAL
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 

@@ -336,3 +336,26 @@ def test_every_chart_of_runs_names_its_data_set(make_record):
     ):
         assert figure.chart.to_dict()["title"] == "CIFAR-10 (JPEG copy)"
     assert '"stages"' in charts.accuracy_by_depth(runs).chart.to_json()
+
+
+@pytest.mark.parametrize("name", [name for name in CHARTS if name != "loss_curves"])
+def test_a_point_leads_to_the_runs_of_its_configuration(both, name):
+    figure = draw(name, both)
+    (rows,) = figure.parts()["spec"]["datasets"].values()
+    led = {(row["family"], row["depth"], row.get("learning_rate", 0.001)): row["runs"]
+           for row in rows}  # fmt: skip
+    expected = {
+        (r.spec.model.family, r.spec.model.depth, r.spec.training.learning_rate): (
+            f"#runs-{frames.group_of(r)}"
+        )
+        for r in both
+    }
+    assert led.items() <= expected.items() and led
+    assert "runs" not in figure.data.columns
+
+
+def test_a_point_of_several_configurations_leads_nowhere(both, experiment):
+    other = experiment({("MLP", 2): [0.5] * 3}, width=32)
+    (rows,) = draw("accuracy_by_depth", both + other).parts()["spec"]["datasets"].values()
+    led = {(row["family"], row["depth"]): row["runs"] for row in rows}
+    assert led["MLP", 2] == "" and led["MLP", 8].startswith("#runs-")

@@ -156,3 +156,13 @@ def test_a_panel_without_style_has_solid_lines_of_one_thickness(both):
     )
     line = chart.to_dict()["spec"]["layer"][1]
     assert not {"strokeDash", "strokeWidth", "detail"} & line["encoding"].keys()
+
+
+def test_our_points_lead_to_their_runs_and_the_papers_nowhere(experiment):
+    evaluated = {"dataset": "cifar10-jpeg", "train_evaluation_size": 100}
+    records = experiment({("ResNet", 20): [0.9] * 3}, **evaluated)
+    figure = degradation.error_by_depth(frames.runs(records))
+    (rows,) = figure.parts()["spec"]["datasets"].values()
+    led = {(row["source"], row["split"]): row["runs"] for row in rows if row["depth"] == 20}
+    assert led["this laboratory", "test"] == f"#runs-{frames.group_of(records[0])}"
+    assert led["He et al. (2016)", "test"] == ""

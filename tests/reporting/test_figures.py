@@ -128,3 +128,12 @@ def test_nothing_is_asked_of_another_host(figure):
     for tag, attributes in Page(render(figure().parts())).elements:
         for name in ("src", "href", "data"):
             assert "//" not in attributes.get(name, ""), tag
+
+
+def test_a_drawing_holds_no_links_and_the_live_chart_does():
+    """They would be wrong in the files that are taken away, and lead to a host of vl-convert's."""
+    data = pandas.DataFrame({"x": [1], "y": [2], "runs": ["#runs-1"]})
+    chart = altair.Chart(data).mark_point().encode(x="x", y="y", href="runs:N")
+    parts = Figure(chart, data, "One point.").parts()
+    assert parts["spec"]["encoding"]["href"] == {"field": "runs", "type": "nominal"}
+    assert "<a " not in parts["svg"] and "vega-datasets" not in parts["svg"]

@@ -82,4 +82,11 @@ def test_a_chapter_links_what_lies_in_results(laboratory, make_record):
     store.write(own)
     page = chapters.open_chapter("1_1", {"profile": "mine"})
     assert [record.key for record in page.records] == [published.key, own.key]
-    assert links(page.provenance().markup) == [f"../results/{published.name}.json"]
+    assert links(page.provenance().markup) == [
+        f"../runs.html#runs-{frames.group_of(own)}",
+        f"../results/{published.name}.json",
+    ]
+    # What she asks for beyond the profile is on no page of the site.
+    store.write(make_record(seed=7))
+    other = chapters.open_chapter("1_1", {"profile": "mine", "seeds": 7})
+    assert links(other.provenance().markup) == []

@@ -22,12 +22,13 @@ NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 #: What a cell calls to show a chart, and to show a table.
 CHART = re.compile(
     r"^((charts|convergence)\.\w+|speed\.ratios|probed\.(confusion|class_accuracy)"
-    r"|degradation\.(?!errors)\w+|distillation\.\w+)\(",
+    r"|degradation\.(?!errors)\w+|distillation\.\w+|summaries\.accuracy"
+    r"|dynamics\.(?!\w+_table)\w+)\(",
     re.MULTILINE,
 )
 TABLE = re.compile(
     r"^(tables\.\w+|speed\.table|probed\.hardest|degradation\.errors|chapter\.provenance"
-    r"|distillation_tables\.\w+)\(",
+    r"|distillation_tables\.\w+|summaries\.(performance|distillation)|dynamics\.\w+_table)\(",
     re.MULTILINE,
 )
 

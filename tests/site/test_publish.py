@@ -177,7 +177,10 @@ def test_each_page_is_executed_into_the_report(home, _made):
         "1_1.ipynb",
         "1_2.ipynb",
         "answer.md",
+        "details.md",
         "headline.md",
+        "run-it.md",
+        "runs.md",
         "assets",
     }
     for name in PROFILE:
@@ -242,13 +245,16 @@ def test_the_published_figures_are_exported_and_linked(home):
 
 @pytest.mark.slow
 def test_the_front_page_tells_of_all_pages(home):
-    answer = (home / "report" / "answer.md").read_text()
-    assert "plain MLP with 8 layers" in answer and "residual MLP with 8 layers" in answer
+    assert "With 8 layers, the residual MLP" in (home / "report" / "answer.md").read_text()
+    details = (home / "report" / "details.md").read_text()
+    assert "plain MLP with 8 layers" in details and "residual MLP with 8 layers" in details
+    assert (home / "report" / "runs.md").read_text().count('id="runs-') == 4
+    assert "python -m lab1 run 1_2 " in (home / "report" / "run-it.md").read_text()
     assert "#fig-headline" in (home / "report" / "headline.md").read_text()
     assets = home / "report" / "assets"
-    assert (assets / "charts.js").read_bytes() == (
-        Path(publish.__file__).parent / "site" / "charts.js"
-    ).read_bytes()
+    for name in ("charts.js", "tables.js"):
+        shipped = Path(publish.__file__).parent / "site" / name
+        assert (assets / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (assets / "vega.js").read_text()
 
 
@@ -278,7 +284,8 @@ def test_executing_again_gives_the_same_bytes(home):
     assert executed(publish.publish()) == {"1_1": True}
     again = everything(home)
     assert {name for name in before if "1_1" in name} < again.keys()
-    for name in again.keys() - {"report/answer.md", "report/headline.md"}:
+    told = {f"report/{each}.md" for each in ("answer", "details", "headline", "runs", "run-it")}
+    for name in again.keys() - told:
         assert again[name] == before[name]
 
 
@@ -542,6 +549,31 @@ def test_the_digest_of_the_performance_page_is_that_of_the_benchmarks(store, mon
     after = [publish.records_digest(page, [], store) for page in pages]
     assert before[0] != after[0]
     assert before[1] == after[1]
+
+
+def test_the_digest_of_a_page_that_reads_others_says_where_the_runs_stand(
+    laboratory, store, make_record
+):
+    """A run that a further page shows is named there, though its record is the same."""
+    record = make_record()
+    store.write(record)
+    page = profiles.Page("summary", "summary", "report", {})
+    write_profile(laboratory, {"1_1": GRID, "summary": {}})
+    digests = [publish.records_digest(page, records, store) for records in ([record], [])]
+    write_profile(laboratory, {**PROFILE, "summary": {}})
+    digests.append(publish.records_digest(page, [record], store))
+    assert len(set(digests)) == 3
+
+
+def test_pages_that_read_the_others_come_last(laboratory, make_record, monkeypatch):
+    """So they see what was trained for those."""
+    write_profile(laboratory, {"summary": {}, "1_1": GRID})
+    trained = []
+    monkeypatch.setattr(profiles.Page, "records", lambda page, store: trained.append(page.name))
+    monkeypatch.setattr(publish, "_prepare", fail)
+    with pytest.raises(PublishError, match="2 of 2 pages failed"):
+        publish.publish()
+    assert trained == ["1_1", "summary"]
 
 
 def figure_notebook(source="#| label: fig-one\nx", **parts):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html import unescape
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -128,10 +129,13 @@ class _Loads(HTMLParser):
             self.links.append(own["href"])
 
 
-CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "performance")
+CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "dynamics", "performance", "summary")
 REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
-#: Those that show runs, and among them those on perceptrons.
+#: The pages beside the chapters.
+OTHERS = ["glossary.html", "index.html", "run-it.html", "runs.html"]
+
+#: Those that have runs of their own, and among them those on perceptrons.
 OF_RUNS = REPORT[:5]
 ON_MLP = REPORT[:2]
 
@@ -141,13 +145,18 @@ LABELS = [
     ("fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
     ("fig-paired", "fig-unseen", "tbl-summary", "tbl-softened", "tbl-runs"),
     ("fig-error", "fig-gradients", "tbl-errors", "tbl-runs"),
+    ("fig-schedules", "fig-perceptrons", "fig-stopping", "tbl-cost"),
     ("fig-speed", "tbl-speed"),
+    ("fig-accuracy", "tbl-performance", "tbl-distillation"),
 ]
 
 
 def test_there_is_a_page_for_each_source(site):
     names = [path.relative_to(site.root).as_posix() for path in site.pages()]
-    assert names == ["index.html", *REPORT]
+    # The reference is there where quartodoc is.
+    reference = [name for name in names if name.startswith("reference/")]
+    assert bool(reference) == (find_spec("quartodoc") is not None)
+    assert [name for name in names if name not in reference] == sorted([*OTHERS, *REPORT])
 
 
 def test_a_page_loads_nothing_from_another_host(site):
@@ -172,9 +181,10 @@ def test_no_style_sheet_loads_anything_from_another_host(site):
         assert not re.search(r"url\(\s*[\"']?(?:https?:)?//", text), sheet
 
 
-def test_a_chart_script_asks_for_nothing_but_its_neighbour(site):
-    text = site.text("report/assets/charts.js")
-    assert "//" not in re.sub(r"^\s*//.*|// .*$", "", text, flags=re.MULTILINE)
+def test_a_script_asks_for_nothing_but_its_neighbour(site):
+    for name in ("charts.js", "tables.js"):
+        text = site.text(f"report/assets/{name}")
+        assert "//" not in re.sub(r"^\s*//.*|// .*$", "", text, flags=re.MULTILINE)
     assert (site.root / "report" / "assets" / "vega.js").stat().st_size > 100_000
 
 
@@ -235,6 +245,25 @@ def test_the_counts_in_a_table_lead_to_the_runs(site):
         assert targets == set(re.findall(r'id="(runs-\w+)"', text))
 
 
+def test_every_row_leads_to_its_runs(site):
+    """From the summaries at once, from a chapter by way of its own section of runs."""
+    sections = set(re.findall(r'<section class="lab1-run" id="(runs-\w+)"', site.text("runs.html")))
+    led = {
+        name: set(re.findall(r'"\.\./runs\.html#(runs-\w+)"', site.text(name))) for name in REPORT
+    }
+    for name in OF_RUNS:
+        assert led[name] == set(re.findall(r'<tr [^>]*id="(runs-\w+)"', site.text(name)))
+    assert led["report/summary.html"] == sections == set().union(*led.values())
+
+
+def test_the_summaries_can_be_sorted_and_taken_away(site):
+    text = site.text("report/summary.html")
+    assert text.count("lab1-table lab1-sortable") == 2
+    assert text.count('src="assets/tables.js"') == 2
+    names = re.findall(r'download="([^"]*)" href="data:text/csv', text)
+    assert names == ["performance-summary.csv", "distillation-summary.csv"]
+
+
 def test_there_is_a_dark_theme(site):
     for page in site.pages():
         sheets = [own for tag, own in _Loads(page.read_text()).tags if tag == "link"]
@@ -251,8 +280,9 @@ def test_the_search_knows_the_chapters(site):
 
 def test_the_charts_are_on_the_pages(site):
     # In 1.3 two charts show what it takes to reach a level, and so short a training may reach none.
-    counts = zip(["index.html", *REPORT], ({1}, {5}, {5}, {6, 8}, {6}, {5}, {1}), strict=True)
-    for name, allowed in counts:
+    # No run of the profile has a patience, so none of its charts shows where one ran out.
+    counts = ({1}, {5}, {5}, {6, 8}, {6}, {5}, {5}, {1}, {1})
+    for name, allowed in zip(["index.html", *REPORT], counts, strict=True):
         text = site.text(name)
         count = text.count('class="lab1-chart"')
         assert count in allowed

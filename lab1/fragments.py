@@ -1,0 +1,62 @@
+"""What publishing writes beside the chapters: computed parts of other pages, and the scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import vl_convert
+
+from . import benchmarks, profiles, run_it
+from .files import write_if_changed
+from .run_it import Shown
+from .store import Record, Store
+
+_SITE = Path(__file__).parent / "site"
+
+
+def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> None:
+    """Writes the fragments that the pages outside ``chapters/`` include, and the scripts.
+
+    ``shown`` are the pages that were prepared; without a record there is nothing to write.
+    """
+    from .reporting import runs_page
+
+    records = {record.key: record for each in shown for record in each.records}
+    if not records:
+        return
+    published = {r.key for r in records.values() if (store.results / f"{r.name}.json").exists()}
+    fragments = {
+        **_front_page(list(records.values()), shown),
+        "runs": runs_page.fragment(
+            list(records.values()),
+            profile=profile,
+            published=published,
+            shown_on=profiles.shown_on(profile),
+        ),
+        "run-it": run_it.fragment(shown, benchmarks.published()),
+    }
+    for name, text in fragments.items():
+        write_if_changed(report / f"{name}.md", text.encode())
+    assets = report / "assets"
+    # A module's names are its own, but a page opened from a file may not load modules.
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
+    for script in ("charts.js", "tables.js"):
+        write_if_changed(assets / script, (_SITE / script).read_bytes())
+
+
+def _front_page(records: Sequence[Record], shown: Sequence[Shown]) -> dict[str, str]:
+    from .reporting import headline
+    from .reporting.twins import Setting
+
+    first: dict[str, Shown] = {}
+    for each in shown:
+        first.setdefault(each.page.chapter, each)
+    depth, distilled = first.get("depth"), first.get("2_2")
+    return headline.fragments(
+        records,
+        degradation=depth.records if depth else (),
+        distillation=distilled.records if distilled else (),
+        setting=Setting.of(distilled.page.parameters) if distilled else None,
+    )

@@ -1,0 +1,158 @@
+from dataclasses import replace
+
+import pytest
+
+from lab1.reporting import dynamics, dynamics_verdicts, frames, summaries
+
+CELLS = {
+    ("MLP", 2): [0.9, 0.9, 0.9],
+    ("MLP", 8): [0.8, 0.8, 0.8],
+    ("ResidualMLP", 2): [0.9, 0.9, 0.9],
+    ("ResidualMLP", 8): [0.9, 0.9, 0.9],
+}
+
+
+def with_gradients(records, norms):
+    """The records with a gradient norm for the last epoch, by family and depth; seeds differ."""
+    changed = []
+    for record in records:
+        model = record.spec.model
+        norm = norms.get((model.family, model.depth), 1.0) + record.spec.seed / 100
+        series = [*record.history["gradient_norm"][:-1], norm]
+        changed.append(replace(record, history={**record.history, "gradient_norm": series}))
+    return changed
+
+
+@pytest.fixture
+def shrinking(experiment):
+    """At eight layers the plain network's gradient ends small, its twin's does not."""
+    return with_gradients(experiment(CELLS), {("MLP", 8): 0.1, ("ResidualMLP", 8): 2.0})
+
+
+def said_of(records, plain="MLP"):
+    return str(
+        dynamics_verdicts.last_gradients(frames.history(records), frames.runs(records), plain)
+    )
+
+
+def test_the_gradients_are_compared_at_the_deepest_common_depth(shrinking):
+    said = said_of(shrinking)
+    assert "With 8 layers" in said and "(n = 3)" in said
+    assert "end **larger** (the interval excludes zero)" in said
+
+
+def test_the_verdict_on_gradients_turns_round_with_the_families(shrinking, swap_families):
+    assert "end **smaller**" in said_of(swap_families(shrinking))
+
+
+def test_gradients_that_do_not_differ_measurably_are_said_to(experiment):
+    records = with_gradients(experiment(CELLS), {})
+    assert "**no measurable difference**" in said_of(records)
+
+
+def test_two_seeds_claim_nothing_of_the_gradients(shrinking):
+    said = said_of([record for record in shrinking if record.spec.seed < 2])
+    assert "fewer than 3 common seeds" in said and "**" not in said
+
+
+def test_families_without_a_common_depth_are_not_compared(experiment):
+    records = experiment({("MLP", 2): [0.9] * 3, ("ResidualMLP", 8): [0.9] * 3})
+    assert "no depth in common" in said_of(records)
+
+
+def stopped(trained, seed, epochs, best, **settings):
+    """A run of ten epochs at most, stopped after some, with a patience of two."""
+    settings = {"epochs": 10, "patience": 2, **settings}
+    record = trained(seed=seed, length=epochs, **settings)
+    reason = "early stopping" if epochs < 10 else "all epochs"
+    return replace(record, stopped=reason, best_epoch=best)
+
+
+@pytest.fixture
+def patient(trained):
+    """Two runs that were stopped early, one that was not, and one without a patience."""
+    return [
+        stopped(trained, 0, 4, 2),
+        stopped(trained, 1, 6, 4),
+        stopped(trained, 2, 10, 9),
+        trained(seed=3),
+    ]
+
+
+def test_what_early_stopping_saved(patient):
+    said = str(dynamics_verdicts.stopping(frames.runs(patient)))
+    # Six epochs and four, of three times ten.
+    assert "Of 3 runs with a patience, early stopping ended **2**" in said
+    assert "saved 10 of 30 epochs, **33%**" in said
+
+
+def test_where_no_patience_ran_out_the_verdict_says_so(trained):
+    runs = frames.runs([stopped(trained, seed, 10, 8) for seed in range(3)])
+    assert "ended **none**" in str(dynamics_verdicts.stopping(runs))
+
+
+def test_runs_without_a_patience_are_no_matter_of_early_stopping(experiment):
+    runs = frames.runs(experiment(CELLS))
+    for shown in (dynamics_verdicts.stopping, dynamics.stopping, dynamics.stopping_table):
+        assert shown(runs) == dynamics.NO_PATIENCE
+
+
+def test_the_table_says_what_the_patience_saw(patient):
+    (row,) = dynamics.stopping_table(frames.runs(patient)).frame.to_dict("records")
+    assert (row["Patience"], row["Epochs at most"], row["n"]) == (2, 10, 3)
+    assert (row["Mean best epoch"], row["Mean last epoch"]) == (5.0, 6.67)
+    assert row["Stopped early"] == 2
+
+
+def test_each_run_is_drawn_from_its_best_epoch_to_its_last(patient):
+    figure = dynamics.stopping(frames.runs(patient))
+    drawn = figure.data[["seed", "best_epoch", "epochs"]].to_numpy().tolist()
+    assert drawn == [[0, 2, 4], [1, 4, 6], [2, 9, 10]]
+    assert "MLP: best epoch 5.0, stopped after 6.7 in the mean of 3 runs" in figure.alt
+    assert figure.parts()["svg"].startswith("<svg")
+
+
+def test_the_schedules_have_a_line_per_page_and_course(experiment):
+    records = experiment({**CELLS, ("MLP", 8, 0.003): [0.7] * 3})
+    pages = {r.key: ("1_1", "1_2") if r.spec.model.family == "MLP" else ("1_2",) for r in records}
+    figure = dynamics.schedules(frames.history(records), frames.runs(records), pages)
+    courses = figure.data.groupby(["page", "learning_rate"])["epoch"].agg(list).to_dict()
+    assert courses == {
+        (page, rate): [1, 2, 3] for page in ("1.1", "1.2") for rate in (0.001, 0.003)
+    }
+    assert "1.1: adam constant from 0.001, adam constant from 0.003" in figure.alt
+    assert figure.parts()["svg"].startswith("<svg")
+
+
+def test_of_runs_that_share_a_course_the_longest_is_drawn(patient):
+    pages = {record.key: ("1_1",) for record in patient}
+    runs = frames.runs(patient)
+    data = dynamics.schedules(frames.history(patient), runs, pages).data
+    assert data[data["epochs_allowed"] == 10]["epoch"].tolist() == [*range(1, 11)]
+
+
+def test_the_gradients_of_a_sweep_are_left_out(shrinking, experiment):
+    records = [*shrinking, *experiment({("MLP", 8, 0.01): [0.5] * 3})]
+    figure = dynamics.gradient_norms(frames.history(records))
+    assert set(figure.data["n"]) == {3}
+    assert "MLP 8: 0.11" in figure.alt and "ResidualMLP 8: 2.01" in figure.alt
+
+
+def test_what_a_configuration_costs(trained):
+    runs = frames.runs([trained(seed=seed) for seed in range(3)])
+    (row,) = dynamics.cost_table(runs).frame.to_dict("records")
+    assert row["Peak memory (MiB)"] == pytest.approx(286.1)
+    assert (row["Seconds per epoch"], row["95% half-width"], row["n"]) == (1.0, 0.0, 3)
+    assert row["Device"] == "a processor, 1 thread"
+    assert "MLP 2: 1 seconds per epoch" in dynamics.costs(runs).alt
+
+
+def test_where_there_are_no_runs_a_sentence_says_so():
+    runs, history = frames.runs([]), frames.history([])
+    assert dynamics.schedules(history, runs, {}) == summaries.NO_RUNS
+    assert dynamics.gradient_norms(history) == summaries.NO_RUNS
+    assert dynamics.costs(runs) == dynamics.cost_table(runs) == summaries.NO_RUNS
+    assert dynamics.stopping(runs) == dynamics.stopping_table(runs) == dynamics.NO_PATIENCE
+    assert dynamics_verdicts.stopping(runs) == dynamics.NO_PATIENCE
+    said = str(dynamics_verdicts.last_gradients(history, runs, "PlainNet"))
+    assert said == "Of the plain net and the ResNet no run has a record yet."

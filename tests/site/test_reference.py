@@ -1,0 +1,72 @@
+"""The reference: what it covers exists, and its pages hold no link that leads nowhere."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab1 import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATION = yaml.safe_load((ROOT / "_quarto.yml").read_text())
+
+
+def test_every_module_that_it_covers_exists():
+    sections = CONFIGURATION["quartodoc"]["sections"]
+    names = [name for section in sections for name in section["contents"]]
+    assert len(names) == len(set(names)) > 20
+    for name in names:
+        assert (ROOT / "lab1" / f"{name.replace('.', '/')}.py").is_file(), name
+
+
+def test_a_role_is_shown_as_code():
+    text = "See :func:`lab1.store.read`, :class:`~lab1.store.Store` and :meth:`write`; ``a: b``."
+    assert reference.plain_roles(text) == ("See `lab1.store.read`, `Store` and `write`; ``a: b``.")
+
+
+def test_a_link_without_its_target_is_a_name():
+    text = "# m { #m }\n\n[f](#m.f) [a](#m.a) [n](n.qmd#n)\n\n## f { #m.f }\n"
+    assert reference.live_links(text) == (
+        "# m { #m }\n\n[f](#m.f) `a` [n](n.qmd)\n\n## f { #m.f }\n"
+    )
+
+
+def test_a_project_that_asks_for_none_has_none(tmp_path):
+    assert reference.write(tmp_path) == []
+    (tmp_path / "_quarto.yml").write_text("project: {type: website}\n")
+    assert reference.write(tmp_path) == []
+    assert not (tmp_path / "reference").exists()
+
+
+def test_without_quartodoc_the_reference_is_left_out_and_old_pages_go(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "_quarto.yml").write_text("quartodoc: {package: lab1, sections: []}\n")
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "old.qmd").write_text("# Old")
+    monkeypatch.setattr(reference.importlib.util, "find_spec", lambda name: None)
+    assert reference.write(tmp_path) == []
+    assert not (tmp_path / "reference" / "old.qmd").exists()
+    assert "quartodoc is not installed (extra 'site')" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(find_spec("quartodoc") is None, reason="quartodoc is not installed")
+def test_the_pages_are_made_of_the_docstrings(tmp_path):
+    settings = {
+        "package": "lab1",
+        "parser": "google",
+        "sections": [{"title": "Some", "contents": ["store", "training.models"]}],
+    }
+    (tmp_path / "_quarto.yml").write_text(yaml.safe_dump({"quartodoc": settings}))
+    (tmp_path / "lab1").symlink_to(ROOT / "lab1")
+    pages = {path.stem: path for path in reference.write(tmp_path)}
+    assert pages.keys() == {"index", "store", "training.models"}
+    text = pages["store"].read_text()
+    assert "What one finished run did and where it came from." in text
+    assert not re.search(r":[a-z]+:`", text)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["_quarto.yml", "lab1", "reference"]
+    times = {path: path.stat().st_mtime_ns for path in pages.values()}
+    reference.write(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in times} == times

@@ -1,0 +1,87 @@
+"""The page that says what to type: its commands are those that the command line takes."""
+
+import re
+import shlex
+
+import pytest
+
+from lab1 import cli, experiments, profiles, run_it
+from lab1.parameters import PARAMETERS
+from lab1.run_it import Shown
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The pages of the shipped profile `quick`, none of which has a record."""
+    return [Shown(page, f"Title of {page.name}", []) for page in profiles.pages("quick")]
+
+
+def test_every_page_with_runs_has_a_section(shipped):
+    text = run_it.fragment(shipped, {})
+    titles = re.findall(r"^## (Title of .*)$", text, re.M)
+    assert titles == [f"Title of {name}" for name in ("1_1", "1_2", "1_3", "2_2", "depth")]
+
+
+def test_the_commands_parse(shipped):
+    text = run_it.fragment(shipped, {})
+    lines = re.findall(r"^python -m lab1 (.*?)(?:\s+#.*)?$", text, re.M)
+    assert len(lines) == 10
+    for line in lines:
+        options = cli.parser().parse_args(shlex.split(line))
+        assert options.profile == "quick" and options.chapter in experiments.CHAPTERS
+    assert "papermill chapters/1_3.ipynb out.ipynb -p profile quick -p seeds 0,1,2" in text
+
+
+def test_the_profile_of_the_report_needs_no_mention():
+    (page, *_) = profiles.pages("report")
+    text = run_it.fragment([Shown(page, "One", [])], {})
+    assert "\npython -m lab1 run 1_1   " in text and "profile report" not in text
+
+
+def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
+    text = run_it.fragment(shipped[:1], {})
+    for name in experiments.chapter("1_1").parameters:
+        declared = PARAMETERS[name]
+        assert f"| `{name}` | {declared.meaning} | {declared.allowed} |" in text
+    rows = dict(re.findall(r"^\| `(\w+)` .* \| ([^|]*) \|$", text, re.M))
+    assert (rows["depth"], rows["epochs"], rows["schedule"]) == ("2, 8, 32", "3", "cosine")
+    # What the profile leaves out is as the code has it.
+    assert (rows["activation"], rows["patience"], rows["dropout_rate"]) == ("relu", "none", "0.0")
+
+
+@pytest.fixture
+def page():
+    parameters = {"dataset": "smoke-grey", "depth": [2], "seeds": [0, 1, 2], "width": 16}
+    parameters |= {"epochs": 3, "validation_size": 500}
+    checked = experiments.check_parameters("1_1", parameters)
+    return profiles.Page("1_1", "1_1", "mine", checked)
+
+
+def test_the_cost_is_that_of_the_records(page, make_record):
+    records = [make_record(seed=seed, seconds=each) for seed, each in enumerate((60, 10, 20))]
+    other = make_record(depth=8, seconds=10_000)  # shown there, asked for elsewhere
+    said = run_it.cost(Shown(page, "One", [*records, other]))
+    assert said.startswith("Its 3 runs took 2 min one after the other")
+    assert "on a processor: 20 s in the median, 60 s at most" in said
+
+
+def test_a_cost_that_nobody_has_paid_is_not_known(page):
+    said = run_it.cost(Shown(page, "One", []))
+    assert said == "None of its 3 runs has a record, so what they cost is not known."
+
+
+def benchmark(kind, **rates):
+    return {
+        "hardware": {"kind": kind},
+        "cases": [
+            {"title": title, "rounds": {"lab1": [{"images_per_second": rate}], "reference": []}}
+            for title, rate in rates.items()
+        ],
+    }
+
+
+def test_a_gpu_is_set_against_the_cpu_where_both_were_measured():
+    found = {"a": benchmark("cpu", mlp=100, cnn=10), "b": benchmark("cuda", cnn=250)}
+    assert "it was 25.0 times as fast for cnn." in run_it.gpu(found)
+    assert run_it.gpu({"a": found["a"]}) == run_it.gpu({"b": found["b"]}) == ""
+    assert run_it.gpu({}) == ""
