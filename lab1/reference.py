@@ -24,6 +24,9 @@ _CONFIGURATION = "_quarto.yml"
 #: Sphinx's roles, which name an object: the name alone is shown, or with a tilde its last part.
 _ROLE = re.compile(r":[a-z]+:`(~?)\.*([^`]*)`")
 
+#: A heading of quartodoc's: it has an anchor, or names what its section lists.
+_HEADING = re.compile(r"^(#+ (?:.* \{ #\S+ \}|[A-Z][a-z]+)$)", re.MULTILINE)
+
 
 def write(root: Path) -> list[Path]:
     """Writes the pages that have changed, takes away others, and returns all.
@@ -62,7 +65,7 @@ def _build(root: Path, settings: dict[str, Any]) -> dict[str, str]:
         builder.out_inventory = f"{folder}/objects.json"  # else it lies in the working directory
         builder.build()
         return {
-            path.name: live_links(plain_roles(path.read_text()))
+            path.name: below_title(live_links(plain_roles(path.read_text())))
             for path in sorted(Path(folder).glob("*.qmd"))
         }
 
@@ -82,3 +85,9 @@ def live_links(text: str) -> str:
         r"\[([^\]]*)\]\(#([^)\s]+)\)", lambda r: r[0] if r[2] in anchors else f"`{r[1]}`", text
     )
     return re.sub(r"(\]\(\S+\.qmd)#[^)\s]+\)", r"\1)", text)
+
+
+def below_title(text: str) -> str:
+    """The page with one heading of the first level, its title, and the others a level below."""
+    first, *others = re.split(r"^(?=# )", text, flags=re.MULTILINE)[1:] or [text]
+    return first + "".join(_HEADING.sub(r"#\1", each) for each in others)

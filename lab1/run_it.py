@@ -83,8 +83,14 @@ def cost(shown: Shown) -> str:
         return f"None of its {len(planned)} runs has a record, so what they cost is not known."
     seconds = [record.seconds for record in records]
     devices = sorted({str(r.origin.get("device", {}).get("name", "unknown")) for r in records})
+    whole = len(records) == len(planned)
+    whose = (
+        f"Its {len(planned)} runs"
+        if whole
+        else (f"Of its {len(planned)} runs, the {len(records)} that have a record")
+    )
     return (
-        f"Its {len(records)} runs took {experiments.duration(sum(seconds))} one after the other on "
+        f"{whose} took {experiments.duration(sum(seconds))} one after the other on "
         f"{' and '.join(devices)}: {experiments.duration(median(seconds))} in the median, "
         f"{experiments.duration(max(seconds))} at most. On a laptop expect the same order of "
         "magnitude; a run that has a record costs nothing."

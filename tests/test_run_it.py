@@ -65,6 +65,11 @@ def test_the_cost_is_that_of_the_records(page, make_record):
     assert "on a processor: 20 s in the median, 60 s at most" in said
 
 
+def test_a_cost_of_some_runs_says_of_how_many(page, make_record):
+    said = run_it.cost(Shown(page, "One", [make_record(seconds=60)]))
+    assert said.startswith("Of its 3 runs, the 1 that have a record took 60 s one after")
+
+
 def test_a_cost_that_nobody_has_paid_is_not_known(page):
     said = run_it.cost(Shown(page, "One", []))
     assert said == "None of its 3 runs has a record, so what they cost is not known."

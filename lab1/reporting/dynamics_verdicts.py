@@ -68,5 +68,5 @@ def stopping(runs: pd.DataFrame) -> Verdict:
         )
     return Verdict(
         f"Of {len(own)} runs with a patience, early stopping ended **{len(early)}**, and saved "
-        f"{saved:,} of {allowed:,} epochs, **{saved / allowed:.0%}**."
+        f"{saved:,} of {allowed:,} epochs, **{100 * saved / allowed:.1f} %**."
     )

@@ -83,7 +83,7 @@ def test_what_early_stopping_saved(patient):
     said = str(dynamics_verdicts.stopping(frames.runs(patient)))
     # Six epochs and four, of three times ten.
     assert "Of 3 runs with a patience, early stopping ended **2**" in said
-    assert "saved 10 of 30 epochs, **33%**" in said
+    assert "saved 10 of 30 epochs, **33.3 %**" in said
 
 
 def test_where_no_patience_ran_out_the_verdict_says_so(trained):

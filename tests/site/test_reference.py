@@ -15,7 +15,9 @@ CONFIGURATION = yaml.safe_load((ROOT / "_quarto.yml").read_text())
 
 def test_every_module_that_it_covers_exists():
     sections = CONFIGURATION["quartodoc"]["sections"]
-    names = [name for section in sections for name in section["contents"]]
+    names = [
+        name for section in sections for page in section["contents"] for name in page["contents"]
+    ]
     assert len(names) == len(set(names)) > 20
     for name in names:
         assert (ROOT / "lab1" / f"{name.replace('.', '/')}.py").is_file(), name
@@ -31,6 +33,12 @@ def test_a_link_without_its_target_is_a_name():
     assert reference.live_links(text) == (
         "# m { #m }\n\n[f](#m.f) `a` [n](n.qmd)\n\n## f { #m.f }\n"
     )
+
+
+def test_a_page_has_one_title_and_every_module_is_below_it():
+    text = "# Part\n\n# m { #m }\n\n## Classes\n\n```python\n# no heading\n```\n\n### C { #m.C }\n"
+    assert reference.below_title(text) == text.replace("\n#", "\n##").replace("## no", "# no")
+    assert reference.below_title("# m { #m }\n\n## Classes\n") == "# m { #m }\n\n## Classes\n"
 
 
 def test_a_project_that_asks_for_none_has_none(tmp_path):
