@@ -36,11 +36,12 @@ def error_curves(history: pd.DataFrame) -> Figure:
     long["error"] = 1 - long["accuracy"]
     table = in_percent(summarize(long, ["family", "depth", "split", "epoch"], "error"))
     table = logarithmic(complete(table, ["family", "depth", "split"]))
+    depths = [str(depth) for depth in sorted(table["depth"].unique())]
     chart = panels(
         table,
         x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
         y=Axis("mean", "error (%)", log=True),
-        facet=alt.Facet("split:N", title=None),
+        facet=alt.Facet("split:N", title=f"from thin to thick: {', '.join(depths)} layers"),
         title=dataset_titles(history),
         thickness="depth",
         size=320,

@@ -89,9 +89,10 @@ def panels(
     if thickness:
         values = sorted(table[thickness].unique().tolist())
         thick = [1.2 + 2.6 * rank / max(1, len(values) - 1) for rank in range(len(values))]
-        styles["strokeWidth"] = alt.StrokeWidth(
-            f"{thickness}:O", scale=alt.Scale(domain=values, range=thick)
-        )
+        scale = alt.Scale(domain=values, range=thick)
+        # The size of a line is its thickness: to a width of strokes the theme's is preferred.  A
+        # legend would show it as the size of dots.
+        styles["size"] = alt.Size(f"{thickness}:O", scale=scale, legend=None)
     shown: dict[str, Any] = {
         "y": alt.Y("mean:Q", title=y.title, scale=y.scale(), axis=y.axis()),
         "opacity": alt.when(selection).then(alt.value(1)).otherwise(alt.value(0.12)),

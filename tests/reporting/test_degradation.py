@@ -46,13 +46,13 @@ def test_the_curves_are_of_training_and_validation_error(both):
 def test_a_deeper_network_has_the_thicker_line(both):
     figure = degradation.error_curves(frames.history(both))
     _, line, points = figure.chart.to_dict(validate=True)["spec"]["layer"]
-    scale = line["encoding"]["strokeWidth"]["scale"]
+    scale = line["encoding"]["size"]["scale"]
     assert scale["domain"] == [20, 56] and scale["range"][0] < scale["range"][1]
-    # On points the channel would win over the line's, so they carry none.
-    assert "strokeWidth" not in points["encoding"]
+    assert "size" not in points["encoding"]
     svg = figure.parts()["svg"]
-    for width in scale["range"]:
-        assert f'stroke-width="{width:g}"' in svg
+    for width in scale["range"]:  # of each family in both panels
+        assert svg.count(f'stroke-width="{width:g}"') == 2 * 2
+    assert "from thin to thick: 20, 56 layers" in svg
 
 
 def test_the_end_is_shown_beside_the_papers_values(both):
@@ -155,7 +155,7 @@ def test_a_panel_without_style_has_solid_lines_of_one_thickness(both):
         title="",
     )
     line = chart.to_dict()["spec"]["layer"][1]
-    assert not {"strokeDash", "strokeWidth", "detail"} & line["encoding"].keys()
+    assert not {"strokeDash", "size", "detail"} & line["encoding"].keys()
 
 
 def test_our_points_lead_to_their_runs_and_the_papers_nowhere(experiment):
