@@ -1,5 +1,4 @@
 import importlib.util
-import sys
 
 import pytest
 
@@ -170,7 +169,7 @@ def test_parameters_are_checked_without_being_complete():
 
 
 @pytest.fixture
-def trained(monkeypatch, make_record):
+def trained(train_with, make_record):
     """Stands in for the training half; lists what was asked of it, a list per call."""
     calls = []
 
@@ -194,14 +193,7 @@ def trained(monkeypatch, make_record):
                 store.write(record)
                 on_finished(record)
 
-    # In place of the real ones, which need torch: the package and its engine.
-    monkeypatch.setitem(sys.modules, "lab1.training", type("training", (), {"engine": Engine}))
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *rest: object() if name == "torch" else find_spec(name, *rest),
-    )
+    train_with(Engine)
     return calls
 
 

@@ -1,7 +1,6 @@
 """Teachers come before their students."""
 
 import importlib.util
-import sys
 
 import pytest
 
@@ -80,7 +79,7 @@ def test_a_plan_has_teachers_first(family, monkeypatch):
 
 
 @pytest.fixture
-def trained(monkeypatch, make_record, store):
+def trained(train_with, make_record, store):
     """Stands in for the training half; lists what was asked of it."""
     calls = []
 
@@ -101,13 +100,7 @@ def trained(monkeypatch, make_record, store):
                 weights_for(store, spec)
                 on_finished(record)
 
-    monkeypatch.setitem(sys.modules, "lab1.training", type("training", (), {"engine": Engine}))
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *rest: object() if name == "torch" else find_spec(name, *rest),
-    )
+    train_with(Engine)
     return calls
 
 
