@@ -6,8 +6,6 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 
 from __future__ import annotations
 
-import math
-
 import altair as alt
 import pandas as pd
 
@@ -15,7 +13,7 @@ from . import literature, theme, words
 from .drawing import dataset_titles, in_percent, leading, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
-from .statistics import estimate, summarize
+from .statistics import Estimate, estimate, in_words, summarize
 from .tables import Table, markup, number, runs_link, text
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
@@ -163,8 +161,8 @@ def errors(runs: pd.DataFrame) -> Table:
             [
                 text(family),
                 number(depth),
-                number(_with_interval(training.mean, training.half_width)),
-                number(_with_interval(test.mean, test.half_width)),
+                number(_error(training)),
+                number(_error(test)),
                 number(runs_link(part["group"].iloc[0], len(part))),
                 number("" if papers is None else f"{papers:.2f}"),
             ]
@@ -173,10 +171,8 @@ def errors(runs: pd.DataFrame) -> Table:
     return Table(pd.DataFrame(rows), markup(header, cells))
 
 
-def _with_interval(mean: float, half_width: float) -> str:
-    if math.isnan(mean):
-        return "unknown"
-    return f"{mean:.2f}" if math.isnan(half_width) else f"{mean:.2f} ± {half_width:.2f}"
+def _error(value: Estimate) -> str:
+    return in_words(value) if value.n else "unknown"
 
 
 def gradient_norms(layers: pd.DataFrame) -> Figure:

@@ -14,7 +14,7 @@ from . import literature, twins
 from .distillation_verdicts import count
 from .probed import class_names
 from .sentences import Verdict
-from .statistics import Estimate, estimate
+from .statistics import Estimate, estimate, in_words
 from .tables import Table, devices_of, markup, number, runs_link, text
 
 #: The columns of the distillation summary; accuracies in percent, improvements in points.
@@ -102,8 +102,8 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
                 number(f"{row['Temperature']:g}" if taught else ""),
                 number(f"{row['Alpha']:g}" if taught else ""),
                 number(row["Epochs"]),
-                number(_shown(accuracy, "{:.2f}") or "diverged"),
-                number(_shown(gain, "{:+.2f}")),
+                number(_shown(accuracy, ".2f") or "diverged"),
+                number(_shown(gain, "+.2f")),
                 number(runs_link(row["group"], row["n"], runs_page)),
                 *([text(row["Device"])] if devices else []),
             ]
@@ -119,10 +119,7 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
 
 
 def _shown(value: Estimate, form: str) -> str:
-    if value.n == 0:
-        return ""
-    mean = form.format(value.mean)
-    return mean if math.isnan(value.half_width) else f"{mean} ± {value.half_width:.2f}"
+    return in_words(value, form, ".2f") if value.n else ""
 
 
 def digits(

@@ -6,7 +6,6 @@ names the student and the distillation that is judged.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import pandas as pd
 from ..store import Record
 from . import twins, words
 from .sentences import Verdict, judge, points, signed
-from .statistics import Estimate, estimate, paired_difference
+from .statistics import Estimate, estimate, in_words, paired_difference
 from .twins import Setting
 
 
@@ -148,8 +147,7 @@ def count(value: Estimate) -> str:
     """A number of errors: ``74.3 ± 5.1``."""
     if value.n == 0:
         return "unknown"
-    number = f"{value.mean:.1f}" if value.mean % 1 else f"{value.mean:.0f}"
-    return number if math.isnan(value.half_width) else f"{number} ± {value.half_width:.1f}"
+    return in_words(value, ".1f" if value.mean % 1 else ".0f", ".1f")
 
 
 def capacity(runs: pd.DataFrame, setting: Setting) -> Verdict:

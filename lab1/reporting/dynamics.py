@@ -16,7 +16,7 @@ from .drawing import dataset_titles, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .sentences import Verdict
-from .statistics import estimate, summarize
+from .statistics import estimate, in_words, summarize
 from .summaries import NO_RUNS, sortable
 from .tables import RUNS_PAGE, Table, devices_of, markup, number, runs_link, text
 from .verdicts import base_rate
@@ -234,7 +234,6 @@ def cost_table(runs: pd.DataFrame) -> Table | Verdict:
                 "Device": device,
             }
         )
-        spread = f" ± {seconds.half_width:.2f}" if seconds.half_width == seconds.half_width else ""
         cells.append(
             [
                 text(labels[0]),
@@ -243,7 +242,7 @@ def cost_table(runs: pd.DataFrame) -> Table | Verdict:
                 number(f"{labels[3]:,}"),
                 number(f"{labels[4]:g}"),
                 number(f"{memory:,.0f}"),
-                number(f"{seconds.mean:.2f}{spread}"),
+                number(in_words(seconds)),
                 number(runs_link(group, len(part), RUNS_PAGE)),
                 text(device),
             ]

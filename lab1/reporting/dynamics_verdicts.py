@@ -8,7 +8,7 @@ from ..config import TWINS
 from . import words
 from .dynamics import NO_PATIENCE, with_patience
 from .sentences import Verdict, judge
-from .statistics import Estimate, estimate, paired_difference
+from .statistics import Estimate, estimate, in_words, paired_difference
 from .verdicts import base_rate, of_family
 from .words import NAMES
 
@@ -47,10 +47,7 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
 
 
 def _size(value: Estimate) -> str:
-    if value.n == 0:
-        return "an unknown size"
-    spread = f" ± {value.half_width:.2g}" if value.half_width == value.half_width else ""
-    return f"{value.mean:.3g}{spread}"
+    return in_words(value, ".3g", ".2g") if value.n else "an unknown size"
 
 
 def stopping(runs: pd.DataFrame) -> Verdict:

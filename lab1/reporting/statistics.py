@@ -43,6 +43,17 @@ class Estimate:
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
+def in_words(value: Estimate, form: str = ".2f", spread: str = "") -> str:
+    """The mean with the half-width of its interval, where there is one: ``74.30 ± 5.10``.
+
+    ``form`` formats the mean and ``spread`` the half-width, by default alike.
+    """
+    mean = f"{value.mean:{form}}"
+    if math.isnan(value.half_width):
+        return mean
+    return f"{mean} ± {value.half_width:{spread or form}}"
+
+
 def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
     """The mean of ``values`` (missing ones left out) with its 95 % interval."""
     kept = pd.Series(values, dtype=float).dropna()
