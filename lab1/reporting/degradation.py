@@ -86,10 +86,7 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     sources = list(table["source"].unique())
     points = base.mark_point().encode(
         y=y,
-        shape=alt.Shape(
-            "source:N",
-            scale=alt.Scale(domain=sources, range=["circle", "diamond"][: len(sources)]),
-        ),
+        shape=theme.source_shape(sources),
         tooltip=[
             alt.Tooltip("source:N", title="from"),
             alt.Tooltip("family:N", title="model"),

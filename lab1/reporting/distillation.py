@@ -256,10 +256,7 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
         ),
         base.mark_point(opacity=1, color=colour).encode(
             x=x,
-            shape=alt.Shape(
-                "source:N",
-                scale=alt.Scale(domain=sources, range=["circle", "diamond"][: len(sources)]),
-            ),
+            shape=theme.source_shape(sources),
             tooltip=[
                 alt.Tooltip("source:N", title="from"),
                 alt.Tooltip("student:N"),

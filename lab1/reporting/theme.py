@@ -82,3 +82,9 @@ def family_shape(families: list[str]) -> alt.Shape:
     domain = [family for family in SHAPES if family in families]
     scale = alt.Scale(domain=domain, range=[SHAPES[family] for family in domain])
     return alt.Shape("family:N", scale=scale)
+
+
+def source_shape(sources: list[str]) -> alt.Shape:
+    """Shape by who measured: circles for the first of ``sources``, diamonds for a paper."""
+    shapes = ["circle", "diamond"][: len(sources)]
+    return alt.Shape("source:N", scale=alt.Scale(domain=sources, range=shapes))
