@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from repeats import repeating, same_weights, weights_of
 from torch import nn
 
 from lab1.config import TrainingConfig
@@ -14,8 +15,6 @@ from lab1.training.distill import DistillationTrainer, distillation_loss
 from lab1.training.images import ImageSet
 from lab1.training.teacher_outputs import TeacherOutputs
 from lab1.training.trainer import StreamlinedTrainer
-
-MEASURED = {"seconds", "peak_memory_bytes"}
 
 STUDENT = [[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]
 TEACHER = [[2.0, 0.0, -1.0], [-0.5, 1.5, 2.5]]
@@ -151,18 +150,6 @@ def make_trainer(toy, small_mlp):
         )
 
     return make
-
-
-def weights_of(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def same_weights(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def repeating(history):
-    return {name: series for name, series in history.items() if name not in MEASURED}
 
 
 def test_the_student_learns_from_the_teacher_alone(make_trainer, toy, small_mlp):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from repeats import same_weights
 
 from lab1 import files
 from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
@@ -75,12 +76,6 @@ def outcome(record):
     """What does not depend on the machine's speed."""
     history = {k: v for k, v in record.history.items() if k not in ("seconds", "peak_memory_bytes")}
     return history, record.test, record.best_epoch, record.stopped
-
-
-def same_weights(first, second):
-    return first.keys() == second.keys() and all(
-        torch.equal(first[name], second[name]) for name in first
-    )
 
 
 class StopHereError(Exception):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from repeats import same_weights
 
 from lab1 import weights_file
 from lab1.datasets import DATASETS
@@ -32,10 +33,6 @@ def run(store, make_record):
 
 def load(spec, store):
     return teachers.load(spec, DATASETS[spec.dataset], store, PURPOSE)
-
-
-def same_weights(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.fixture

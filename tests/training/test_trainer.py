@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from repeats import repeating, same_weights, weights_of
 from torch import nn
 
 from lab1.config import TrainingConfig
@@ -17,9 +18,6 @@ from lab1.training.cnn import SimpleCNN
 from lab1.training.images import ImageSet
 from lab1.training.models import MLP, ResidualMLP
 from lab1.training.trainer import StreamlinedTrainer
-
-#: Series that say how long and how much it took; all others repeat.
-MEASURED = {"seconds", "peak_memory_bytes"}
 
 
 def configured(**keywords):
@@ -42,18 +40,6 @@ def make_trainer(toy, small_mlp):
         )
 
     return make
-
-
-def weights_of(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def same_weights(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def repeating(history):
-    return {name: series for name, series in history.items() if name not in MEASURED}
 
 
 # Learning
