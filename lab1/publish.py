@@ -28,7 +28,7 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from . import benchmarks, experiments, exports, paths, profiles
+from . import benchmarks, experiments, exports, paths, profiles, source_link
 from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
 from .files import write_if_changed
@@ -39,6 +39,9 @@ from .store import Record, Store
 REPORT = "report"
 
 _SITE = Path(__file__).parent / "site"
+
+#: Where in ``report/`` the charts of every other profile are exported to.
+_UNPUBLISHED = "assets/figures"
 
 _CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
 
@@ -77,10 +80,12 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
             failures[page.name] = str(error)
             _say(f"{page.name}: failed")
     _remove_others(report, {each.path for each in done})
+    figures = {path for each in done for path in each.figures}
+    exports.remove_others(report / _UNPUBLISHED, figures)
     if records:
-        _write_front_page(report, list(records.values()))
+        _write_shared(report, list(records.values()))
     if profile == REPORT and not failures:
-        exports.remove_others(root / "figures", {path for each in done for path in each.figures})
+        exports.remove_others(root / "figures", figures)
     if failures:
         lines = "\n".join(f"{name}: {why}" for name, why in failures.items())
         raise PublishError(f"{len(failures)} of {len(pages)} pages failed\n{lines}")
@@ -101,10 +106,12 @@ def _prepare(
         executed = True
     # Taken from the cache either way, so that the page is the same to the byte.
     _, notebook = cache.merge_match_into_notebook(asked)
-    figures: set[Path] = set()
-    if page.profile == REPORT:
-        notebook, figures = exports.export_figures(notebook, page.name, root / "figures")
-    notebook = exports.as_raw_blocks(notebook)
+    # Charts of another profile must not be taken for those that are published.
+    published = page.profile == REPORT
+    folder = root / "figures" if published else root / "report" / _UNPUBLISHED
+    address = "../figures" if published else _UNPUBLISHED
+    notebook, figures = exports.export_figures(notebook, page.name, folder, address)
+    notebook = source_link.added(exports.as_raw_blocks(notebook), page.chapter, root)
     path = root / "report" / f"{page.name}.ipynb"
     write_if_changed(path, nbformat.writes(notebook).encode())
     return Published(page, path, executed, frozenset(figures))
@@ -207,7 +214,7 @@ def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     return digest.hexdigest()[:16]
 
 
-def _write_front_page(report: Path, records: Sequence[Record]) -> None:
+def _write_shared(report: Path, records: Sequence[Record]) -> None:
     from .reporting import headline
 
     for name, text in headline.fragments(records).items():
@@ -217,6 +224,9 @@ def _write_front_page(report: Path, records: Sequence[Record]) -> None:
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
     write_if_changed(assets / "charts.js", (_SITE / "charts.js").read_bytes())
+    # What a link to the site is shown with elsewhere, where only pixels are understood.
+    card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
+    write_if_changed(assets / "card.png", card)
 
 
 def _remove_others(report: Path, kept: set[Path]) -> None:

@@ -398,6 +398,8 @@ def test_another_profile_leaves_the_published_figures_alone(home):
     assert 'class="lab1-chart"' in shown and "80.10 % at 4" in shown
     # Files that say something else must not be offered below the chart.
     assert "../figures/" not in shown
+    assert 'href="assets/figures/1_1-accuracy.csv"' in shown
+    assert (home / "report" / "assets" / "figures" / "1_1-accuracy.csv").is_file()
     assert not (home / "report" / "1_2.ipynb").exists()
 
 
@@ -558,7 +560,7 @@ def figure_notebook(source="#| label: fig-one\nx", **parts):
 
 def test_a_figure_is_exported_in_three_forms(tmp_path):
     notebook = figure_notebook()
-    changed, files = exports.export_figures(notebook, "page", tmp_path / "figures")
+    changed, files = exports.export_figures(notebook, "page", tmp_path / "figures", "../figures")
     assert {path.name: path.read_text() for path in files} == {
         "page-one.svg": "<svg/>",
         "page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
@@ -571,16 +573,16 @@ def test_a_figure_is_exported_in_three_forms(tmp_path):
 
 
 def test_an_equal_file_is_left_alone(tmp_path):
-    exports.export_figures(figure_notebook(), "page", tmp_path)
+    exports.export_figures(figure_notebook(), "page", tmp_path, ".")
     times = {path: path.stat().st_ino for path in tmp_path.iterdir()}
-    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", tmp_path)
+    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", tmp_path, ".")
     changed = {path.name for path in tmp_path.iterdir() if path.stat().st_ino != times[path]}
     assert changed == {"page-one.csv"}
 
 
 def test_a_figure_without_a_label_is_refused_by_page_and_cell(tmp_path):
     with pytest.raises(PublishError, match=r"page 1_1: .*label: fig-.*\ncharts.nameless"):
-        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", tmp_path)
+        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", tmp_path, ".")
     assert not any(tmp_path.iterdir())
 
 
