@@ -80,7 +80,8 @@ class Reader:
     def transferred(self):
         """The bytes that a usual host, which compresses text, would have sent so far."""
         total = 0
-        for url, response in self.received.items():
+        # Reading a body lets further responses arrive.
+        for url, response in list(self.received.items()):
             content = response.body()
             suffix = Path(urlsplit(url).path).suffix
             total += len(gzip.compress(content) if suffix in _COMPRESSED else content)

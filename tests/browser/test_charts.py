@@ -56,7 +56,8 @@ def _choosing_changes_marks(page, chart):
     entries = chart.locator(".role-legend-symbol path")
     before = chart.locator(MARKS).evaluate_all(LOOKS)
     for entry in entries.all():
-        entry.click()
+        box = entry.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_timeout(100)
         if chart.locator(MARKS).evaluate_all(LOOKS) != before:
             return True

@@ -19,11 +19,11 @@ pytestmark = pytest.mark.slow
 #: runs that its count leads to.
 TABLES = """
 () => [...document.querySelectorAll('table')]
-  .filter(table => table.querySelector('td a[href^="#runs-"]'))
+  .filter(table => table.querySelector('td a[href*="#runs-"]'))
   .map(table => ({
     headings: [...table.querySelectorAll('thead th')].map(cell => cell.innerText),
     rows: [...table.querySelectorAll('tbody tr')].map(row => {
-      const link = row.querySelector('a[href^="#runs-"]').getAttribute('href');
+      const link = row.querySelector('a[href*="#runs-"]').hash;
       const runs = document.getElementById(link.slice(1));
       return {
         cells: [...row.cells].map(cell => cell.innerText),
