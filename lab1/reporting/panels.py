@@ -105,7 +105,9 @@ def panels(
             alt.Tooltip("n:Q", title="seeds"),
         ],
     }
-    line = base.mark_line().encode(**shown, **styles)
+    # The selection belongs to the lines: only these have all channels that the legends explain, and
+    # a legend answers to a selection of its own view alone.
+    line = base.mark_line().encode(**shown, **styles).add_params(selection)
     # Of their own, for points that belong to the line would take the line's thickness from it.
     points = base.mark_circle(size=16).encode(**shown)
     chart = (
@@ -113,7 +115,6 @@ def panels(
         .properties(width=size, height=height)
         .facet(facet=facet, columns=3)
         .properties(title=title)
-        .add_params(selection)
     )
     if independent_x:
         chart = chart.resolve_scale(x="independent")

@@ -61,17 +61,22 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
     )
     spread = base.mark_rule().encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")
-    marks = base.mark_point(opacity=1).encode(
-        x=x,
-        shape=alt.Shape("contender:N", scale=alt.Scale(domain=others)),
-        tooltip=[
-            alt.Tooltip("case:N", title="task"),
-            alt.Tooltip("contender:N", title="beside"),
-            alt.Tooltip("ratio:Q", title="median ratio", format=".2f"),
-            alt.Tooltip("minimum:Q", title="smallest", format=".2f"),
-            alt.Tooltip("maximum:Q", title="largest", format=".2f"),
-            alt.Tooltip("images_per_second:Q", title="its images/s", format=".0f"),
-        ],
+    # A legend answers to a selection of the marks that it explains.
+    marks = (
+        base.mark_point(opacity=1)
+        .encode(
+            x=x,
+            shape=alt.Shape("contender:N", scale=alt.Scale(domain=others)),
+            tooltip=[
+                alt.Tooltip("case:N", title="task"),
+                alt.Tooltip("contender:N", title="beside"),
+                alt.Tooltip("ratio:Q", title="median ratio", format=".2f"),
+                alt.Tooltip("minimum:Q", title="smallest", format=".2f"),
+                alt.Tooltip("maximum:Q", title="largest", format=".2f"),
+                alt.Tooltip("images_per_second:Q", title="its images/s", format=".0f"),
+            ],
+        )
+        .add_params(pick)
     )
     one = alt.Chart().mark_rule(strokeDash=[4, 4], color="#8a8a8a").encode(x=alt.datum(1))
     facets = ["case", "dataset"] + ["hardware"] * (table["hardware"].nunique() > 1)
@@ -80,7 +85,6 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         alt.layer(one, spread, marks, data=table)
         .properties(width=480, height=80)
         .facet(facet=alt.Facet("panel:N", title=None, sort=list(table["panel"])), columns=1)
-        .add_params(pick)
     )
     said = "; ".join(
         f"{row['panel']}: {row['ratio']:.2f} times as fast as {row['contender']}"

@@ -14,16 +14,15 @@ def site(request, chromium):
 
 def test_the_search_finds_degradation(read):
     page = read("index.html").page
-    page.locator("#quarto-search input, #quarto-search button").first.click()
-    page.keyboard.type("degradation")
-    results = page.locator(".aa-Panel .aa-Item a")
+    page.locator("#quarto-search input").fill("degradation")
+    results = page.locator(".search-result-container a, .aa-Panel a")
     results.first.wait_for()
     assert any("depth.html" in href for href in results.evaluate_all("all => all.map(a => a.href)"))
 
 
 def test_a_citation_opens_under_the_pointer(read):
     page = read("report/depth.html").page
-    page.locator("a[href^='#ref-']").first.hover()
+    page.locator("main a[role=doc-biblioref]").first.hover()
     tip = page.locator(".tippy-box")
     tip.wait_for()
     assert "He" in tip.inner_text()
@@ -37,7 +36,7 @@ def test_a_wrong_address_shows_the_sites_own_page(read):
     assert page.locator("#quarto-sidebar").is_visible()
     assert reader.complaints == ["Failed to load resource: the server responded with a status of "
                                  "404 (Not Found)"]  # fmt: skip
-    page.get_by_role("link", name="overview").click()
+    page.get_by_role("link", name="overview", exact=True).click()
     page.wait_for_url(f"{reader.address}/index.html")
 
 
