@@ -71,8 +71,8 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
         )
     )
     chart = alt.layer(
-        level,
-        base.mark_line().encode(detail="seed:O").add_params(pick),
+        level.add_params(pick),  # a legend answers to a selection of the first marks it explains
+        base.mark_line().encode(detail="seed:O"),
         base.mark_point(opacity=1),
     ).properties(width=360, height=300, title=dataset_titles(pairs))
     gains = "; ".join(f"seed {r['seed']}: {100 * r['gain']:+.2f}" for r in pairs.to_dict("records"))
@@ -168,7 +168,7 @@ def _curves(
     )
     dash = alt.StrokeDash(f"{style}:N", scale=alt.Scale(domain=styles, range=[[1, 0], [5, 4]]))
     layers = [
-        # A legend answers to a selection of the marks that it explains.
+        # A legend answers to a selection of the first marks that it explains.
         base.mark_line().encode(y=y, strokeDash=dash).add_params(pick),
         base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail=f"{style}:N"),
         base.mark_point(opacity=1).encode(

@@ -105,9 +105,12 @@ def panels(
             alt.Tooltip("n:Q", title="seeds"),
         ],
     }
-    # The selection belongs to the lines: only these have all channels that the legends explain, and
-    # a legend answers to a selection of its own view alone.
-    line = base.mark_line().encode(**shown, **styles).add_params(selection)
+    line = base.mark_line().encode(**shown, **styles)
+    # A legend answers to a selection of the first marks that it explains, and to no other.
+    if dash and pick == dash[0]:
+        line = line.add_params(selection)
+    else:
+        band = band.add_params(selection)
     # Of their own, for points that belong to the line would take the line's thickness from it.
     points = base.mark_circle(size=16).encode(**shown)
     chart = (

@@ -60,23 +60,23 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         title="times as fast",
         scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
     )
-    spread = base.mark_rule().encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")
-    # A legend answers to a selection of the marks that it explains.
-    marks = (
-        base.mark_point(opacity=1)
-        .encode(
-            x=x,
-            shape=alt.Shape("contender:N", scale=alt.Scale(domain=others)),
-            tooltip=[
-                alt.Tooltip("case:N", title="task"),
-                alt.Tooltip("contender:N", title="beside"),
-                alt.Tooltip("ratio:Q", title="median ratio", format=".2f"),
-                alt.Tooltip("minimum:Q", title="smallest", format=".2f"),
-                alt.Tooltip("maximum:Q", title="largest", format=".2f"),
-                alt.Tooltip("images_per_second:Q", title="its images/s", format=".0f"),
-            ],
-        )
+    # A legend answers to a selection of the first marks that it explains, and to no other.
+    spread = (
+        base.mark_rule()
+        .encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")
         .add_params(pick)
+    )
+    marks = base.mark_point(opacity=1).encode(
+        x=x,
+        shape=alt.Shape("contender:N", scale=alt.Scale(domain=others)),
+        tooltip=[
+            alt.Tooltip("case:N", title="task"),
+            alt.Tooltip("contender:N", title="beside"),
+            alt.Tooltip("ratio:Q", title="median ratio", format=".2f"),
+            alt.Tooltip("minimum:Q", title="smallest", format=".2f"),
+            alt.Tooltip("maximum:Q", title="largest", format=".2f"),
+            alt.Tooltip("images_per_second:Q", title="its images/s", format=".0f"),
+        ],
     )
     one = alt.Chart().mark_rule(strokeDash=[4, 4], color="#8a8a8a").encode(x=alt.datum(1))
     facets = ["case", "dataset"] + ["hardware"] * (table["hardware"].nunique() > 1)
