@@ -32,6 +32,7 @@ browser: $(VENV)/.installed-all ## the tests in a browser alone, on what `make s
 
 screenshot: site $(VENV)/.installed-all ## take the README's picture of the site anew (needs Chromium)
 	python -m pytest -q tests/browser/test_screenshots.py -k "readme and quarto" --project .
+	mkdir -p docs
 	cp test-artifacts/screenshots/readme-quarto.png docs/screenshot.png
 
 check: $(VENV)/.installed-all ## style, format and types; chapters must be without outputs

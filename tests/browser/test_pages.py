@@ -26,7 +26,7 @@ def test_a_page_loads_without_complaint_and_from_this_host_alone(seen):
 
 @pytest.mark.width(WIDE)
 def test_the_first_view_is_small(seen):
-    assert 20_000 < seen.first_view < FIRST_VIEW
+    assert 10_000 < seen.first_view < FIRST_VIEW
 
 
 @pytest.mark.width(WIDE)

@@ -28,12 +28,12 @@ def test_a_page_has_its_picture(site, seen, name, width, dark):
 
 def test_the_readmes_picture(site, read):
     """The first view of the front page."""
-    reader = read("index.html", width=1200, height=750)
+    reader = read("index.html", width=1200, height=1050)
     reader.see_all()
     path = FOLDER / f"readme-{site.kind}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     reader.page.screenshot(path=path)
-    assert size(path.read_bytes()) == (1200, 750)
+    assert size(path.read_bytes()) == (1200, 1050)
 
 
 def size(png):

@@ -274,6 +274,10 @@ class TestSite:
         cells = one.one(id="tbl-cell").all("th")
         assert [each["scope"] for each in cells] == ["col", "col", "row"]
 
+    def test_the_keyboard_reaches_an_equation_that_scrolls(self, one):
+        assert [each["tabindex"] for each in one.all("math", display="block")] == ["0"]
+        assert all(each["tabindex"] is None for each in one.all("math", display="inline"))
+
     def test_no_page_loads_anything_from_another_host(self, site):
         for path in site.rglob("*"):
             if path.suffix not in {".html", ".css"}:
