@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help site preview test fast check format clean
+.PHONY: help site preview test fast browser screenshot check format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -26,6 +26,14 @@ test: check ## all tests: style, types, units, real trainings, chapters (nbval),
 
 fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in about a minute
 	python -m pytest -q -m "not slow" tests
+
+browser: $(VENV)/.installed-all ## the tests in a browser alone, on what `make site` has built
+	python -m pytest -q tests/browser --project .
+
+screenshot: site $(VENV)/.installed-all ## take the README's picture of the site anew (needs Chromium)
+	python -m pytest -q tests/browser/test_screenshots.py -k "readme and quarto" --project .
+	mkdir -p docs
+	cp test-artifacts/screenshots/readme-quarto.png docs/screenshot.png
 
 check: $(VENV)/.installed-all ## style, format and types; chapters must be without outputs
 	ruff check .

@@ -1,4 +1,4 @@
-"""The figures of an executed chapter as files: SVG, Vega-Lite and CSV in ``figures/``."""
+"""The figures of an executed chapter as files: SVG, Vega-Lite and the CSV behind each."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
 
 
 def export_figures(
-    notebook: NotebookNode, page: str, folder: Path
+    notebook: NotebookNode, page: str, folder: Path, address: str
 ) -> tuple[NotebookNode, set[Path]]:
     """Writes ``<page>-<label>.{svg,vl.json,csv}`` for every figure and links them below it.
 
-    ``label`` is the cell's ``#| label: fig-…`` without its prefix.  Files that are equal are left
-    alone.  Returns a changed copy of the notebook, and the files; raises
+    ``label`` is the cell's ``#| label: fig-…`` without its prefix; ``address`` is the folder as the
+    page names it.  Files that are equal are left alone.
+
+    Returns a changed copy of the notebook, and the files; raises
     :class:`~lab1.errors.PublishError` for a figure without a label.
     """
     notebook = copy.deepcopy(notebook)
@@ -41,7 +43,7 @@ def export_figures(
             path = folder / f"{name}.{ending}"
             write_if_changed(path, content.encode())
             files.add(path)
-            links.append(f'<a href="../figures/{path.name}">{_ENDINGS[ending]}</a>')
+            links.append(f'<a href="{address}/{path.name}">{_ENDINGS[ending]}</a>')
         downloads = f'<p class="lab1-downloads">{"".join(links)}</p>\n'
         output["data"]["text/html"] = figures.render(parts, downloads=downloads)
     return notebook, files

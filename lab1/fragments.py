@@ -44,6 +44,9 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
     for script in ("charts.js", "tables.js"):
         write_if_changed(assets / script, (_SITE / script).read_bytes())
+    # What a link to the site is shown with elsewhere, where only pixels are understood.
+    card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
+    write_if_changed(assets / "card.png", card)
 
 
 def _front_page(records: Sequence[Record], shown: Sequence[Shown]) -> dict[str, str]:

@@ -27,7 +27,16 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from . import benchmarks, experiments, exports, fragments, paths, profiles, reference
+from . import (
+    benchmarks,
+    experiments,
+    exports,
+    fragments,
+    paths,
+    profiles,
+    reference,
+    source_link,
+)
 from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
 from .files import write_if_changed
@@ -37,6 +46,9 @@ from .store import Record, Store
 
 #: The profile whose charts are exported to ``figures/``, and that the site shows by default.
 REPORT = "report"
+
+#: Where in ``report/`` the charts of every other profile are exported to.
+_UNPUBLISHED = "assets/figures"
 
 _CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
 
@@ -76,10 +88,12 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
             failures[page.name] = str(error)
             _say(f"{page.name}: failed")
     _remove_others(report, {each.path for each in done})
+    figures = {path for each in done for path in each.figures}
+    exports.remove_others(report / _UNPUBLISHED, figures)
     fragments.write(report, profile, shown, store)
     reference.write(root)
     if profile == REPORT and not failures:
-        exports.remove_others(root / "figures", {path for each in done for path in each.figures})
+        exports.remove_others(root / "figures", figures)
     if failures:
         lines = "\n".join(f"{name}: {why}" for name, why in failures.items())
         raise PublishError(f"{len(failures)} of {len(pages)} pages failed\n{lines}")
@@ -100,10 +114,12 @@ def _prepare(
         executed = True
     # Taken from the cache either way, so that the page is the same to the byte.
     _, notebook = cache.merge_match_into_notebook(asked)
-    figures: set[Path] = set()
-    if page.profile == REPORT:
-        notebook, figures = exports.export_figures(notebook, page.name, root / "figures")
-    notebook = exports.as_raw_blocks(notebook)
+    # Charts of another profile must not be taken for those that are published.
+    published = page.profile == REPORT
+    folder = root / "figures" if published else root / "report" / _UNPUBLISHED
+    address = "../figures" if published else _UNPUBLISHED
+    notebook, figures = exports.export_figures(notebook, page.name, folder, address)
+    notebook = source_link.added(exports.as_raw_blocks(notebook), page.chapter, root)
     path = root / "report" / f"{page.name}.ipynb"
     write_if_changed(path, nbformat.writes(notebook).encode())
     return Published(page, path, executed, frozenset(figures))

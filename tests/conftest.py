@@ -6,12 +6,14 @@ training anything.
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
 from math import nan, prod
 from pathlib import Path
 
+import built_site
 import pytest
 
 from lab1 import paths
@@ -33,6 +35,46 @@ def _isolated(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB1_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("LAB1_HOME", raising=False)
     monkeypatch.delenv("LAB1_COMMIT", raising=False)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--project",
+        metavar="FOLDER",
+        help="test the site that was built in this project, rather than build one: see README",
+    )
+
+
+@pytest.fixture(scope="session")
+def project(request, tmp_path_factory):
+    """A copy of the project with the runs of its profile `smoke`, or the one that was named."""
+    if named := request.config.getoption("--project"):
+        home = Path(named).resolve()
+        runs = os.environ.get("LAB1_RUNS", home / "runs")
+        data = os.environ.get("LAB1_DATA", home / "data")
+        profile = os.environ.get("LAB1_PROFILE", "report")
+        return built_site.Project(home, built_site.environment_of(home, runs, data, profile))
+    return built_site.trained_copy(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def quarto_site(request):
+    """The project's site as Quarto renders it, rendered once."""
+    if shutil.which("quarto") is None:
+        pytest.skip("Quarto is not on the PATH")
+    site = built_site.Site(request.getfixturevalue("project"), "quarto")
+    if not request.config.getoption("--project"):
+        site.render()
+    return site
+
+
+@pytest.fixture(scope="session")
+def preview_site(project, tmp_path_factory):
+    """The project's site as the preview without Quarto, built once, in a copy."""
+    pytest.importorskip("pypandoc", reason="the preview needs pandoc")
+    copy = project.copy(tmp_path_factory.mktemp("preview") / "project")
+    copy.command("python", "-m", "lab1", "site", "--preview")
+    return built_site.Site(copy, "preview")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path, PurePosixPath
 
 from ..errors import PublishError
+from .elsewhere import cards, sitemap
 from .links import Links, check
 from .markup import make_accessible
 from .navigation import around_html, plain_title, relative, sidebar_html
@@ -72,6 +73,8 @@ def _build(project: Project, site: Path) -> list[PurePosixPath]:
         path.write_text(str(text), encoding="utf-8")
     _copy(project.root, site, [*project.resources, *links.files])
     pages = [page_name(source.path) for source in sources]
+    if project.addresses.site:
+        (site / "sitemap.xml").write_text(sitemap(project.addresses.site, pages), encoding="utf-8")
     check(site, pages)
     return pages
 
@@ -94,6 +97,7 @@ def _variables(
         "styles": [relative(style, source.path) for style in styles],
         "sidebar": sidebar_html(project.sidebar, titles, source.path),
         "around": around_html(project.sidebar, titles, source.path),
+        **cards(project, source.path),
     }
 
 

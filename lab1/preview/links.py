@@ -99,7 +99,8 @@ def _addresses(found: Scan) -> Iterator[tuple[str, bool]]:
             candidates = value.split(",") if name == "srcset" else [value]
             for candidate in candidates:
                 address = candidate.split()[0] if name == "srcset" else candidate.strip()
-                yield address, tag.name in _FOLLOWED
+                named = tag.attributes.get("rel") == "canonical"  # says where the page is
+                yield address, tag.name in _FOLLOWED or named
         for address in stylesheet_addresses(tag.attributes.get("style", "")):
             yield address, False
     for sheet in found.styles:

@@ -99,8 +99,8 @@ def replace_attributes(text: str, new_value: Callable[[Tag, str, str], str | Non
 def make_accessible(text: str) -> str:
     """The text with what wide content and tables need.
 
-    Tables get a container that scrolls by itself and that the keyboard reaches, as code blocks do;
-    header cells get the scope that their place gives them.
+    Tables get a container that scrolls by itself and that the keyboard reaches, as code blocks and
+    equations do; header cells get the scope that their place gives them.
     """
     found = scan(text)
     edits: list[tuple[int, int, str]] = []
@@ -113,6 +113,8 @@ def make_accessible(text: str) -> str:
             edits.append((tag.start + 3, tag.start + 3, f' scope="{scope}"'))
         elif tag.name == "img" and "alt" not in tag.attributes:  # says nothing, so decorates
             edits.append((tag.start + 4, tag.start + 4, ' alt=""'))
+        elif tag.name == "math" and tag.attributes.get("display") == "block":
+            edits.append((tag.start + 5, tag.start + 5, ' tabindex="0"'))
         elif tag.name == "pre" and "tabindex" not in tag.attributes:
             edits.append((tag.start + 4, tag.start + 4, ' tabindex="0"'))
     for name, end, around in found.ends:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from .. import addresses
+from ..addresses import Addresses
 from ..errors import PublishError
 
 CONFIGURATION = "_quarto.yml"
@@ -43,6 +45,9 @@ class Project:
     resources: tuple[PurePosixPath, ...]
     bibliography: tuple[PurePosixPath, ...]
     csl: PurePosixPath | None
+    favicon: PurePosixPath | None
+    card: PurePosixPath | None
+    addresses: Addresses
     execute: Mapping[str, Any]
     html: Mapping[str, Any]
 
@@ -94,6 +99,7 @@ def read_project(root: Path) -> Project:
     ]
     sidebar = tuple(entry for item in contents for entry in _entries(root, pages, item))
     csl = strings(content.get("csl"))
+    favicon, card = strings(website.get("favicon")), strings(website.get("image"))
     return Project(
         root=root,
         title=str(website.get("title") or content.get("title") or root.name),
@@ -102,7 +108,10 @@ def read_project(root: Path) -> Project:
         sidebar=sidebar or tuple(Entry(None, page) for page in pages),
         resources=tuple(_matching(root, strings(project.get("resources")))),
         bibliography=existing(root, strings(content.get("bibliography")), CONFIGURATION),
-        csl=existing(root, csl, CONFIGURATION)[0] if csl else None,
+        csl=next(iter(existing(root, csl, CONFIGURATION)), None),
+        favicon=next(iter(existing(root, favicon, CONFIGURATION)), None),
+        card=next(iter(existing(root, card, CONFIGURATION)), None),
+        addresses=addresses.read(root),
         execute=mapping(content.get("execute")),
         # Options of the format may also stand at the top level, for all formats.
         html={**{key: value for key, value in content.items() if key != "format"}, **html},

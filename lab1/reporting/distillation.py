@@ -38,6 +38,8 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
     table = pd.DataFrame(rows)
     rule = pd.DataFrame([{"family": teacher["family"], "accuracy": 100 * teacher["test_accuracy"]}])
     families = [pairs["family"].iloc[0], teacher["family"]]
+    pick = alt.selection_point(fields=["family"], bind="legend")
+    opacity = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
     y = alt.Y("accuracy:Q", title="test accuracy (%)", scale=alt.Scale(zero=False, padding=8))
     base = alt.Chart(rounded(table)).encode(
         x=alt.X(
@@ -48,6 +50,7 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
         ),
         y=y,
         color=theme.family_colour(families),
+        opacity=opacity,
         tooltip=[
             alt.Tooltip("student:N"),
             alt.Tooltip("seed:O"),
@@ -60,6 +63,7 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
         .encode(
             y=y,
             color=theme.family_colour(families),
+            opacity=opacity,
             tooltip=[
                 alt.Tooltip("family:N", title="teacher"),
                 alt.Tooltip("accuracy:Q", title="test accuracy (%)", format=".2f"),
@@ -67,7 +71,9 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
         )
     )
     chart = alt.layer(
-        level, base.mark_line().encode(detail="seed:O"), base.mark_point(opacity=1)
+        level.add_params(pick),  # a legend answers to a selection of the first marks it explains
+        base.mark_line().encode(detail="seed:O"),
+        base.mark_point(opacity=1),
     ).properties(width=360, height=300, title=dataset_titles(pairs))
     gains = "; ".join(f"seed {r['seed']}: {100 * r['gain']:+.2f}" for r in pairs.to_dict("records"))
     return Figure(
@@ -162,7 +168,8 @@ def _curves(
     )
     dash = alt.StrokeDash(f"{style}:N", scale=alt.Scale(domain=styles, range=[[1, 0], [5, 4]]))
     layers = [
-        base.mark_line().encode(y=y, strokeDash=dash),
+        # A legend answers to a selection of the first marks that it explains.
+        base.mark_line().encode(y=y, strokeDash=dash).add_params(pick),
         base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail=f"{style}:N"),
         base.mark_point(opacity=1).encode(
             y=y,
@@ -179,7 +186,7 @@ def _curves(
     if zero:
         line = alt.Chart(pd.DataFrame({"mean": [0.0]})).mark_rule(strokeWidth=1, color="#8a8a8a")
         layers.insert(0, line.encode(y="mean:Q"))
-    return alt.layer(*layers).add_params(pick)
+    return alt.layer(*layers)
 
 
 _LOSSES = {
@@ -245,7 +252,9 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
         ]
         shown = pd.concat([shown, pd.DataFrame(papers)], ignore_index=True)
     sources = list(shown["source"].unique())
+    pick = alt.selection_point(fields=["source"], bind="legend")
     base = alt.Chart(rounded(shown)).encode(
+        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
         y=alt.Y("student:N", title=None, sort=list(_UNSEEN_STATES)),
     )
     x = alt.X("mean:Q", title="recognised (%)", scale=alt.Scale(domain=[0, 100]))
@@ -254,7 +263,8 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
         base.mark_rule(color=colour, clip=True).encode(
             x=alt.X("low:Q", title="recognised (%)"), x2="high:Q"
         ),
-        base.mark_point(opacity=1, color=colour).encode(
+        base.mark_point(opacity=1, color=colour)
+        .encode(
             x=x,
             shape=theme.source_shape(sources),
             tooltip=[
@@ -264,7 +274,8 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
                 alt.Tooltip("half_width:Q", title="± 95 %", format=".1f"),
                 alt.Tooltip("n:Q", title="seeds"),
             ],
-        ),
+        )
+        .add_params(pick),
     ).properties(width=480, height=150, title=dataset_titles(_frame(record)))
     said = "; ".join(
         f"{r['student']} ({r['source']}): {r['mean']:.1f} %" for r in shown.to_dict("records")

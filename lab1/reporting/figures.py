@@ -7,6 +7,7 @@ notebook keeps the parts under :data:`MIME`, from which publishing exports ``fig
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from . import theme
+from . import tables, theme
 
 #: The notebook output that holds a figure's parts: ``spec``, ``svg``, ``csv`` and ``alt``.
 MIME = "application/vnd.lab1.figure+json"
+
+#: A longer table of data weighs down a page and is read by nobody; it is left to the CSV file.
+LONGEST_TABLE = 200
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,33 @@ def render(parts: dict[str, Any], assets: str = "assets", downloads: str = "") -
     # Inside a script element HTML looks for "</" and "<!--", wherever they stand.
     spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
     return (
+        f'<div class="lab1-figure">\n'
         f'<div class="lab1-chart" role="img" aria-label="{html.escape(parts["alt"])}" '
         f'data-assets="{html.escape(assets)}">\n'
-        f'<div class="lab1-view">{parts["svg"]}</div>\n'
+        # The alternative above says what these marks show; one by one they say nothing.
+        f'<div class="lab1-view" aria-hidden="true">{parts["svg"]}</div>\n'
         f'<script type="application/json" class="lab1-spec">{spec}</script>\n'
         f'<script src="{html.escape(assets)}/charts.js" defer></script>\n'
-        f"</div>\n{downloads}"
+        f"</div>\n{_data(parts['csv'], downloads)}</div>"
     )
+
+
+def _data(text: str, downloads: str) -> str:
+    """The numbers behind a chart, folded: a table where it is short, and links to the files."""
+    columns, *rows = csv.reader(text.splitlines())
+    table = ""
+    if 0 < len(rows) <= LONGEST_TABLE:
+        cells = [[_cell(value) for value in row] for row in rows]
+        table = tables.markup([name.replace("_", " ") for name in columns], cells)
+    if not table and not downloads:
+        return ""
+    return f'<details class="lab1-data"><summary>Data</summary>\n{table}\n{downloads}</details>\n'
+
+
+def _cell(value: str) -> str:
+    """A cell of a table; a fraction has six digits, more than a chart shows."""
+    try:
+        read = float(value)
+    except ValueError:
+        return tables.text(value)
+    return tables.number(f"{read:.6g}" if "." in value else value)

@@ -107,6 +107,11 @@ def panels(
         ],
     }
     line = base.mark_line().encode(**shown, **styles)
+    # A legend answers to a selection of the first marks that it explains, and to no other.
+    if dash and pick == dash[0]:
+        line = line.add_params(selection)
+    else:
+        band = band.add_params(selection)
     # Of their own, for points that belong to the line would take the line's thickness from it.
     points = base.mark_circle(size=16).encode(**shown)
     chart = (
@@ -114,7 +119,6 @@ def panels(
         .properties(width=size, height=height)
         .facet(facet=facet, columns=3)
         .properties(title=title)
-        .add_params(selection)
     )
     if independent_x:
         chart = chart.resolve_scale(x="independent")

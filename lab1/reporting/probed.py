@@ -30,11 +30,10 @@ def confusion(record: Record, probe: Mapping[str, Any]) -> Figure:
     table = pd.DataFrame(rows)
     wrong = table[table["true"] != table["predicted"]].sort_values("images", ascending=False)
     x = alt.X("predicted:N", sort=names, title="taken for", axis=alt.Axis(labelAngle=-45))
-    base = alt.Chart(table).encode(x=x, y=alt.Y("true:N", sort=names, title="class"))
-    # On a square root the many small counts stay visible beside the diagonal.
-    scale = alt.Scale(type="sqrt", range=["#3d8fd111", "#3d8fd1"])
-    cells = base.mark_rect().encode(
-        color=alt.Color("share:Q", scale=scale, legend=None),
+    base = alt.Chart(table).encode(
+        x=x,
+        y=alt.Y("true:N", sort=names, title="class"),
+        # Of cells and counts alike: a pointer in the middle of a cell is on its count.
         tooltip=[
             alt.Tooltip("true:N", title="class"),
             alt.Tooltip("predicted:N", title="taken for"),
@@ -42,6 +41,9 @@ def confusion(record: Record, probe: Mapping[str, Any]) -> Figure:
             alt.Tooltip("share:Q", title="of its class", format=".1%"),
         ],
     )
+    # On a square root the many small counts stay visible beside the diagonal.
+    scale = alt.Scale(type="sqrt", range=["#3d8fd111", "#3d8fd1"])
+    cells = base.mark_rect().encode(color=alt.Color("share:Q", scale=scale, legend=None))
     counts = base.mark_text(fontSize=10).encode(text="images:Q")
     chart = alt.layer(cells, counts).properties(width=400, height=400, title=_title(record))
     worst = "; ".join(

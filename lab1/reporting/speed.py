@@ -60,7 +60,12 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         title="times as fast",
         scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
     )
-    spread = base.mark_rule().encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")
+    # A legend answers to a selection of the first marks that it explains, and to no other.
+    spread = (
+        base.mark_rule()
+        .encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")
+        .add_params(pick)
+    )
     marks = base.mark_point(opacity=1).encode(
         x=x,
         shape=alt.Shape("contender:N", scale=alt.Scale(domain=others)),
@@ -80,7 +85,6 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         alt.layer(one, spread, marks, data=table)
         .properties(width=480, height=80)
         .facet(facet=alt.Facet("panel:N", title=None, sort=list(table["panel"])), columns=1)
-        .add_params(pick)
     )
     said = "; ".join(
         f"{row['panel']}: {row['ratio']:.2f} times as fast as {row['contender']}"

@@ -33,6 +33,7 @@
     const embed = await load(chart.dataset.assets);
     const live = document.createElement("div");
     live.className = "lab1-view lab1-live";
+    live.setAttribute("aria-hidden", "true"); // as the drawing's, its marks are named as a whole
     view.before(live); // measured in place; the SVG stays until the live chart stands
     try {
       await embed(live, fit(spec, chart.clientWidth), { renderer: "svg", actions: false });

@@ -1,4 +1,6 @@
+import html
 import json
+import re
 from html.parser import HTMLParser
 
 import altair
@@ -6,7 +8,7 @@ import pandas
 import pytest
 
 from lab1.reporting import theme
-from lab1.reporting.figures import MIME, Figure, render
+from lab1.reporting.figures import LONGEST_TABLE, MIME, Figure, render
 
 #: What a text must not do to the page that holds it.
 AWKWARD = [
@@ -109,7 +111,7 @@ def test_a_comment_in_a_text_does_not_swallow_the_end_of_the_script(figure):
 
 def test_the_drawing_is_there_without_scripts(figure):
     parts = figure().parts()
-    assert f'<div class="lab1-view">{parts["svg"]}</div>' in render(parts)
+    assert f'<div class="lab1-view" aria-hidden="true">{parts["svg"]}</div>' in render(parts)
 
 
 def test_the_script_is_named_as_seen_from_the_page(figure):
@@ -121,7 +123,36 @@ def test_the_script_is_named_as_seen_from_the_page(figure):
 
 def test_downloads_follow_the_chart(figure):
     markup = render(figure().parts(), downloads='<p><a href="x.csv">CSV</a></p>')
-    assert markup.rstrip().endswith('</div>\n<p><a href="x.csv">CSV</a></p>')
+    assert markup.endswith('\n<p><a href="x.csv">CSV</a></p></details>\n</div>')
+
+
+def test_the_data_behind_a_chart_can_be_read_as_a_table(figure):
+    page = render(figure().parts()).partition('<details class="lab1-data">')[2]
+    assert [*re.findall(r"<th scope=.*?>(.*?)</th>", page)] == ["x", "y", "label"]
+    assert re.findall(r"<td.*?>(.*?)</td>", page) == ["1", "3", "Two points.", "2", "4", "other"]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_a_text_in_the_data_stays_a_text(figure, text):
+    page = render(figure(text).parts()).partition('<details class="lab1-data">')[2]
+    assert f"<td>{html.escape(text)}</td>" in page
+
+
+def test_numbers_in_the_table_have_six_digits_and_counts_all_of_theirs(figure):
+    parts = figure().parts() | {"csv": "x,n\n97.35333333333332,1234567\n0.25,\n"}
+    assert re.findall(r'<td class="number">(.*?)</td>', render(parts)) == [
+        "97.3533", "1234567", "0.25",
+    ]  # fmt: skip
+
+
+def test_a_long_table_is_left_to_its_file(figure):
+    def rows(count):
+        return figure().parts() | {"csv": "x\n" + "1\n" * count}
+
+    assert "<table>" in render(rows(LONGEST_TABLE))
+    assert "<details" not in render(rows(LONGEST_TABLE + 1))
+    with_file = render(rows(LONGEST_TABLE + 1), downloads="<p>CSV</p>")
+    assert "<table>" not in with_file and "<details" in with_file
 
 
 def test_nothing_is_asked_of_another_host(figure):

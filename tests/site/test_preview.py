@@ -274,6 +274,10 @@ class TestSite:
         cells = one.one(id="tbl-cell").all("th")
         assert [each["scope"] for each in cells] == ["col", "col", "row"]
 
+    def test_the_keyboard_reaches_an_equation_that_scrolls(self, one):
+        assert [each["tabindex"] for each in one.all("math", display="block")] == ["0"]
+        assert all(each["tabindex"] is None for each in one.all("math", display="inline"))
+
     def test_no_page_loads_anything_from_another_host(self, site):
         for path in site.rglob("*"):
             if path.suffix not in {".html", ".css"}:
@@ -294,6 +298,38 @@ class TestSite:
         (root / "chapters" / "2_2.ipynb").unlink()
         with pytest.raises(PublishError, match=r"report/2_2\.ipynb is not among the pages"):
             build(root, root / "_site")
+
+    def test_icon_cards_and_sitemap_derive_from_the_address(self, small):
+        website = "title: Small, favicon: icon.svg, image: /card.png"
+        root = small(
+            {
+                "index.qmd": "---\ntitle: Home\ndescription: A & B.\n---\nText.",
+                "404.qmd": "# Nothing here",
+                "report/one.ipynb": [],
+                "icon.svg": toy.SVG,
+                "card.png": "a picture",
+            },
+            "project: {render: [index.qmd, 404.qmd, 'report/*.ipynb'], resources: [card.png]}\n"
+            f"website: {{{website}, site-url: 'https://a.org/x/'}}\n",
+        )
+        home = built(root)
+        assert home.one("link", rel="icon")["href"] == "icon.svg"
+        assert (root / "_site" / "icon.svg").is_file()
+        assert home.one("link", rel="canonical")["href"] == "https://a.org/x/index.html"
+        cards = {each["property"] or each["name"]: each["content"] for each in home.all("meta")}
+        assert cards["og:image"] == cards["twitter:image"] == "https://a.org/x/card.png"
+        assert cards["og:description"] == "A & B."
+        one = html_tree.tree(root / "_site" / "report" / "one.html")
+        assert one.one("link", rel="icon")["href"] == "../icon.svg"
+        listed = re.findall("<loc>(.*)</loc>", (root / "_site" / "sitemap.xml").read_text())
+        assert listed == ["https://a.org/x/index.html", "https://a.org/x/report/one.html"]
+
+    def test_without_an_address_nothing_is_made_up(self, small):
+        home = built(small({"index.qmd": "# Home", "card.png": ""}, "website: {image: card.png}\n"))
+        properties = {each["property"] for each in home.all("meta")}
+        assert "og:title" in properties
+        assert not properties & {"og:image", "og:url"}
+        assert not home.all("link", rel="canonical") and not home.all("link", rel="icon")
 
     def test_colours_contrast_in_both_themes(self, site):
         pairs = re.findall(

@@ -194,10 +194,9 @@ def test_each_page_is_executed_into_the_report(home, _made):
 def test_a_page_keeps_its_prose_and_its_order(home):
     page = published_page(home, "1_1")
     assert page.cells[0].source == CELLS[0][1]
-    assert [cell.source for cell in page.cells if cell.cell_type == "markdown"] == [
-        "The question {#sec-question} is old.",
-        "The end.",
-    ]
+    first, source, last = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
+    assert (first, last) == ("The question {#sec-question} is old.", "The end.")
+    assert '[chapters/1_1.ipynb](../chapters/1_1.ipynb){download="1_1.ipynb"}.' in source
     injected = [c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])]
     assert len(injected) == 1
     assert 'profile = "report"' in injected[0].source and "depth = [2, 8]" in injected[0].source
@@ -396,15 +395,21 @@ def test_several_parameter_sets_make_several_pages(home):
 
 @pytest.mark.slow
 def test_another_profile_leaves_the_published_figures_alone(home):
-    before = {name: data for name, data in everything(home).items() if "figures" in name}
+    def published():
+        return {k: data for k, data in everything(home).items() if k.startswith("figures")}
+
+    before = published()
+    assert before
     write_profile(home, {"1_1": {**GRID, "depth": [4, 8]}}, "mine")
     done = publish.publish("mine")
     assert executed(done) == {"1_1": True}
-    assert {name: data for name, data in everything(home).items() if "figures" in name} == before
+    assert published() == before
     shown = texts(published_page(home, "1_1"))
     assert 'class="lab1-chart"' in shown and "80.10 % at 4" in shown
     # Files that say something else must not be offered below the chart.
     assert "../figures/" not in shown
+    assert 'href="assets/figures/1_1-accuracy.csv"' in shown
+    assert (home / "report" / "assets" / "figures" / "1_1-accuracy.csv").is_file()
     assert not (home / "report" / "1_2.ipynb").exists()
 
 
@@ -590,7 +595,7 @@ def figure_notebook(source="#| label: fig-one\nx", **parts):
 
 def test_a_figure_is_exported_in_three_forms(tmp_path):
     notebook = figure_notebook()
-    changed, files = exports.export_figures(notebook, "page", tmp_path / "figures")
+    changed, files = exports.export_figures(notebook, "page", tmp_path / "figures", "../figures")
     assert {path.name: path.read_text() for path in files} == {
         "page-one.svg": "<svg/>",
         "page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
@@ -603,16 +608,16 @@ def test_a_figure_is_exported_in_three_forms(tmp_path):
 
 
 def test_an_equal_file_is_left_alone(tmp_path):
-    exports.export_figures(figure_notebook(), "page", tmp_path)
+    exports.export_figures(figure_notebook(), "page", tmp_path, ".")
     times = {path: path.stat().st_ino for path in tmp_path.iterdir()}
-    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", tmp_path)
+    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", tmp_path, ".")
     changed = {path.name for path in tmp_path.iterdir() if path.stat().st_ino != times[path]}
     assert changed == {"page-one.csv"}
 
 
 def test_a_figure_without_a_label_is_refused_by_page_and_cell(tmp_path):
     with pytest.raises(PublishError, match=r"page 1_1: .*label: fig-.*\ncharts.nameless"):
-        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", tmp_path)
+        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", tmp_path, ".")
     assert not any(tmp_path.iterdir())
 
 

@@ -1,20 +1,15 @@
 """The whole site, built by Quarto from a copy of the project, with runs trained for it."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from html import unescape
 from html.parser import HTMLParser
 from importlib.util import find_spec
-from pathlib import Path
 
 import nbformat
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from built_site import ROOT, git
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,92 +17,10 @@ pytestmark = [
 ]
 
 
-def run(*command, cwd, **environment):
-    result = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    return run("git", *identity, *arguments, cwd=folder).stdout
-
-
-def copy_project(target):
-    """What a reader would clone, without the published runs; a repository of its own."""
-    try:
-        listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    except AssertionError:
-        pytest.skip("not a git checkout, so there is no list of the project's files")
-    for name in filter(None, listed.split("\0")):
-        is_run = name.startswith("results/") and not name.startswith("results/benchmarks/")
-        if not is_run and not name.startswith("tests/") and (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target / name)
-    git(target, "init", "--quiet")
-    git(target, "add", "--all")
-    git(target, "commit", "--quiet", "--message", "The project")
-
-
-class Site:
-    """A project that was rendered, and the pages of its site."""
-
-    def __init__(self, home, environment):
-        self.home, self._environment = home, environment
-        self.renders = []
-
-    def command(self, *arguments):
-        return run(*arguments, cwd=self.home, **self._environment)
-
-    def render(self):
-        self.renders.append(self.command("quarto", "render", self.home))
-        return self.renders[-1]
-
-    @property
-    def root(self):
-        return self.home / "_site"
-
-    def pages(self):
-        return sorted(self.root.glob("**/*.html"))
-
-    def text(self, name):
-        return (self.root / name).read_text()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The site of the profile `smoke`, rendered once, its runs trained first."""
-    folder = tmp_path_factory.mktemp("quarto")
-    home = folder / "project"
-    home.mkdir()
-    copy_project(home)
-    python = Path(sys.executable).parent
-    built = Site(
-        home,
-        {
-            "LAB1_HOME": str(home),
-            "LAB1_PROFILE": "smoke",
-            "LAB1_RUNS": str(folder / "runs"),
-            "LAB1_DATA": str(folder / "data"),
-            "LAB1_COMMIT": git(home, "rev-parse", "HEAD").strip(),
-            # Networks this small gain nothing from more, and lose much on a busy machine.
-            "OMP_NUM_THREADS": "1",
-            # The copy's sources, in the kernels too.
-            "PYTHONPATH": str(home),
-            "PATH": os.pathsep.join([str(python), os.environ["PATH"]]),
-        },
-    )
-    for chapter in ("1_2", "1_3", "2_2", "depth"):
-        built.command("python", "-m", "lab1", "run", chapter, "--device", "cpu")
-    built.render()
-    return built
+@pytest.fixture
+def site(quarto_site):
+    """The site of the profile `smoke`, rendered once."""
+    return quarto_site
 
 
 class _Loads(HTMLParser):
@@ -152,7 +65,7 @@ LABELS = [
 
 
 def test_there_is_a_page_for_each_source(site):
-    names = [path.relative_to(site.root).as_posix() for path in site.pages()]
+    names = site.names()
     # The reference is there where quartodoc is.
     reference = [name for name in names if name.startswith("reference/")]
     assert bool(reference) == (find_spec("quartodoc") is not None)

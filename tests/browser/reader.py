@@ -1,0 +1,88 @@
+"""A reader with a browser: opens a page, and notes what it asks for and complains of."""
+
+import gzip
+from pathlib import Path
+from urllib.parse import urlsplit
+
+WIDE, NARROW = 1280, 360
+
+#: The pages of a site that are read, from the chapters there are.
+PAGES = [
+    "index.html",
+    *(
+        f"report/{path.stem}.html"
+        for path in sorted((Path(__file__).resolve().parents[2] / "chapters").glob("*.ipynb"))
+    ),
+]
+
+#: What a usual host compresses on the way.
+_COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".txt", ".csv"}
+
+
+class Reader:
+    """A page in a browser of its own.
+
+    ``complaints`` are the errors of its console and scripts and its failed requests, ``foreign``
+    the addresses on other hosts that it asked for (none is let through), ``received`` the bytes of
+    each file that it was sent.
+    """
+
+    def __init__(self, browser, address, *, dark=False, width=WIDE, scripts=True, height=900):
+        self.address = address
+        self._browser = browser
+        self._view = {
+            "viewport": {"width": width, "height": height},
+            "color_scheme": "dark" if dark else "light",
+            "java_script_enabled": scripts,
+            "reduced_motion": "reduce",
+        }
+        self.complaints, self.foreign, self.received = [], [], {}
+
+    def __enter__(self):
+        self._context = self._browser.new_context(**self._view)
+        self.page = self._context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.page.route(lambda url: not url.startswith((self.address, "data:", "blob:")),
+                        self._refuse)  # fmt: skip
+        self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda r: self.complaints.append(f"{r.url}: {r.failure}"))
+        self.page.on("response", self._note)
+        return self
+
+    def __exit__(self, *_):
+        self._context.close()
+
+    def _refuse(self, route):
+        self.foreign.append(route.request.url)
+        route.abort()
+
+    def _note(self, response):
+        if response.url.startswith(self.address):
+            self.received[response.url] = response
+
+    def open(self, name):
+        self.page.goto(f"{self.address}/{name}", wait_until="networkidle")
+
+    def see_all(self):
+        """Scrolls through the page until every chart is live."""
+        charts = self.page.locator(".lab1-chart")
+        for index in range(charts.count()):
+            charts.nth(index).scroll_into_view_if_needed()
+            charts.nth(index).locator(".lab1-live svg").wait_for()
+        self.page.evaluate("window.scrollTo(0, 0)")
+
+    def wear(self, *, dark):
+        """Changes the system's theme."""
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        self.page.wait_for_timeout(200)  # the themes of Quarto change at the next turn
+
+    def transferred(self):
+        """The bytes that a usual host, which compresses text, would have sent so far."""
+        total = 0
+        # Reading a body lets further responses arrive.
+        for url, response in list(self.received.items()):
+            content = response.body()
+            suffix = Path(urlsplit(url).path).suffix
+            total += len(gzip.compress(content) if suffix in _COMPRESSED else content)
+        return total

@@ -1,0 +1,121 @@
+"""The charts in a browser: live, with tooltips and a legend, and drawn where no script runs."""
+
+import re
+
+import pytest
+from reader import NARROW, WIDE
+
+pytestmark = pytest.mark.slow
+
+
+def charts(page):
+    found = page.locator(".lab1-chart")
+    return [found.nth(index) for index in range(found.count())]
+
+
+#: What a mark of data is in Vega's drawing, and how opaque each is.
+MARKS = ".lab1-live .role-mark :is(path, rect, circle)"
+LOOKS = "all => all.map(m => [m.getAttribute('opacity'), getComputedStyle(m).opacity].join())"
+
+
+@pytest.mark.width(WIDE)
+def test_every_chart_is_drawn_live(seen):
+    assert charts(seen.page)
+    for chart in charts(seen.page):
+        assert chart.locator("svg").count() == 1  # the live one in the place of the drawn one
+        assert chart.locator(".role-mark path, .role-mark line").count() > 1
+
+
+def test_pointing_and_choosing(read, name):
+    """A tooltip appears under the pointer, and choosing a legend entry changes the marks."""
+    reader = read(name)
+    reader.see_all()
+    for chart in charts(reader.page):
+        chart.scroll_into_view_if_needed()
+        _point_at_a_mark(reader.page, chart)
+        tooltip = reader.page.locator("#vg-tooltip-element.visible")
+        tooltip.wait_for()
+        assert tooltip.locator("td.value").count() >= 1
+        assert re.search(r"\d", tooltip.inner_text())
+        reader.page.mouse.move(0, 0)
+        assert _choosing_changes_marks(reader.page, chart)
+    assert reader.complaints == []
+
+
+def _point_at_a_mark(page, chart):
+    """Moves the pointer to the middle of the last point, bar or cell that shows data."""
+    marks = chart.locator(".role-mark.mark-symbol path, .role-mark.mark-rect path")
+    box = marks.last.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 1, y - 1)
+    page.mouse.move(x, y)
+
+
+def _choosing_changes_marks(page, chart):
+    """Whether a click on an entry of the legend dims marks; true where it has no two entries."""
+    entries = chart.locator(".role-legend-symbol path")
+    before = chart.locator(MARKS).evaluate_all(LOOKS)
+    for entry in entries.all():
+        box = entry.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(100)
+        if chart.locator(MARKS).evaluate_all(LOOKS) != before:
+            return True
+    return entries.count() < 2
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_without_scripts_the_drawing_is_there(read, dark):
+    page = read("report/1_2.html", scripts=False, dark=dark).page
+    assert charts(page)
+    for chart in charts(page):
+        drawing = chart.locator("svg")
+        assert drawing.count() == 1 and drawing.is_visible()
+        assert drawing.bounding_box()["width"] > 200
+
+
+@pytest.mark.width(NARROW)
+def test_on_a_narrow_screen_a_chart_fits_and_can_be_read(seen):
+    for chart in charts(seen.page):
+        box, drawing = chart.bounding_box(), chart.locator("svg").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= NARROW
+        assert drawing["width"] <= box["width"] + 1
+        sizes = chart.locator("svg text").evaluate_all(
+            "all => all.map(t => t.getBoundingClientRect().height)"
+        )
+        assert min(size for size in sizes if size) >= 9
+
+
+@pytest.mark.width(WIDE)
+def test_every_chart_has_an_alternative_and_its_data(seen):
+    for chart in charts(seen.page):
+        assert len(chart.get_attribute("aria-label")) > 40
+    figures = seen.page.locator(".lab1-figure")
+    assert figures.count() == len(charts(seen.page))
+    for figure in figures.all():
+        data = figure.locator("details.lab1-data")
+        rows = data.locator("tbody tr").count()
+        assert rows <= 200
+        if rows:
+            assert data.locator("th[scope=col]").count() > 1
+            assert re.search(r"\d", data.locator("tbody").text_content())
+        else:
+            assert data.locator("a[href$='.csv']").count() == 1
+
+
+@pytest.mark.width(WIDE)
+def test_on_paper_charts_are_whole_and_code_is_folded_away(seen):
+    page = seen.page
+    page.emulate_media(media="print")
+    try:
+        paper = page.evaluate("document.documentElement.clientWidth")
+        for chart in charts(page):
+            box = chart.locator("svg").bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= paper
+            look = chart.evaluate("e => getComputedStyle(e.closest('.lab1-figure')).breakInside")
+            assert look == "avoid"
+        for folded in page.locator("details:has(.sourceCode), details.lab1-data").all():
+            assert not folded.is_visible()
+        assert len(page.pdf()) > 10_000
+    finally:
+        page.emulate_media(media="screen")

@@ -1,0 +1,90 @@
+"""Every number in the summary tables, recomputed from the records that its row leads to.
+
+Nothing of the reporting half takes part: the rows are read off the page, and the records are the
+files that the site was built from.
+"""
+
+from dataclasses import replace
+from statistics import mean, stdev
+
+import pytest
+from reader import WIDE
+from scipy.stats import t
+
+from lab1.store import Store
+
+pytestmark = pytest.mark.slow
+
+#: Each table with a row per configuration: its headings, and each row's cells and the keys of the
+#: runs that its count leads to.
+TABLES = """
+() => [...document.querySelectorAll('table')]
+  .filter(table => table.querySelector('td a[href*="#runs-"]'))
+  .map(table => ({
+    headings: [...table.querySelectorAll('thead th')].map(cell => cell.innerText),
+    rows: [...table.querySelectorAll('tbody tr')].map(row => {
+      const link = row.querySelector('a[href*="#runs-"]').hash;
+      const runs = document.getElementById(link.slice(1));
+      return {
+        cells: [...row.cells].map(cell => cell.innerText),
+        keys: [...runs.querySelectorAll('[title]')].map(seed => seed.title),
+      };
+    }),
+  }))
+"""
+
+
+@pytest.fixture
+def records(site):
+    store = Store(site.home / "results", site.project.runs)
+    return {record.key: record for record in store.all()[0]}
+
+
+def interval(values, form="{:.2f}"):
+    """The mean, with Student's 95 % interval where there are three values or more."""
+    if not values:
+        return ""
+    shown = form.format(mean(values))
+    if len(values) < 3:
+        return shown
+    half = t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return f"{shown} ± {half:.2f}"
+
+
+def gain(record, records):
+    """What a teacher added, in points: against the run that differs in nothing else."""
+    twin = records[replace(record.spec, distillation=None).key]
+    return 100 * (record.test["accuracy"] - twin.test["accuracy"])
+
+
+#: What a column must say of the scored runs of a row.
+COLUMNS = {
+    "Test accuracy (%)": lambda runs, _: interval([100 * r.test["accuracy"] for r in runs]),
+    "Test error (%)": lambda runs, _: interval([100 - 100 * r.test["accuracy"] for r in runs]),
+    "Training error (%)": lambda runs, _: interval(
+        [100 - 100 * r.history["train_evaluation_accuracy"][-1] for r in runs]
+    ),
+    "n": lambda runs, _: str(len(runs)),
+    "Parameters": lambda runs, _: f"{runs[0].parameters:,}",
+    "Learning rate": lambda runs, _: f"{runs[0].spec.training.learning_rate:g}",
+    "Train time (s)": lambda runs, _: f"{mean(r.seconds for r in runs):.0f}",
+    "Improvement (points)": lambda runs, records: interval(
+        [gain(r, records) for r in runs if r.spec.distillation], "{:+.2f}"
+    ),
+}
+
+
+@pytest.mark.width(WIDE)
+def test_every_number_in_a_summary_is_that_of_its_records(seen, records):
+    checked = 0
+    for table in seen.page.evaluate(TABLES):
+        for row in table["rows"]:
+            runs = [records[key] for key in row["keys"]]
+            scored = [run for run in runs if run.test]
+            assert scored or "diverged" in row["cells"]
+            for heading, shown in zip(table["headings"], row["cells"], strict=True):
+                if heading in COLUMNS and scored:
+                    assert shown == COLUMNS[heading](scored, records), (heading, row)
+                    checked += 1
+    without_runs = ("index", "performance")
+    assert checked >= 4 or any(name in seen.page.url for name in without_runs)

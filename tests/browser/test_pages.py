@@ -1,0 +1,102 @@
+"""Every page of the site in a browser: it loads, its links lead somewhere, it is whole."""
+
+import re
+from pathlib import PurePosixPath
+
+import pytest
+from reader import NARROW, PAGES, WIDE
+
+from lab1 import addresses
+
+pytestmark = pytest.mark.slow
+
+#: The most that the first view of a page may transfer, in bytes.
+FIRST_VIEW = 1_500_000
+
+
+def test_the_pages_are_those_that_are_tested(site):
+    assert set(PAGES) == set(site.names())
+    assert (site.root / "404.html").is_file()
+
+
+def test_a_page_loads_without_complaint_and_from_this_host_alone(seen):
+    assert seen.complaints == []
+    assert seen.foreign == []
+
+
+@pytest.mark.width(WIDE)
+def test_the_first_view_is_small(seen):
+    assert 10_000 < seen.first_view < FIRST_VIEW
+
+
+@pytest.mark.width(WIDE)
+def test_every_link_and_anchor_within_the_site_resolves(site, seen):
+    """After all scripts have run, so that what they add is looked at too."""
+    links = seen.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+    own = {link for link in links if link.startswith(seen.address)}
+    assert len(own) > len(PAGES)
+    for link in own:
+        path, _, anchor = link.removeprefix(f"{seen.address}/").partition("#")
+        path = path.partition("?")[0] or "index.html"
+        assert (site.root / path).is_file(), link
+        if anchor and PurePosixPath(path).suffix == ".html":
+            assert re.search(rf'\bid="{re.escape(anchor)}"', site.text(path)), link
+
+
+@pytest.mark.width(WIDE)
+def test_no_placeholder_is_left(seen):
+    text = seen.page.inner_text("body")
+    assert len(text) > 500
+    assert not re.search(r"\b(TODO|TBD|FIXME|XXX|lorem ipsum)\b|\?\?|\{dataset\}", text, re.I)
+    assert not re.search(r"\b(nan|NaN|undefined)\b", text)
+
+
+@pytest.mark.width(WIDE)
+def test_a_page_leads_to_its_source(site, seen, name):
+    if name == "index.html":
+        return
+    chapter = PurePosixPath(name).with_suffix(".ipynb").name
+    source = seen.page.locator(f".lab1-source a[download='{chapter}']")
+    assert source.evaluate("link => link.href") == f"{seen.address}/chapters/{chapter}"
+    assert (site.root / "chapters" / chapter).read_bytes() == (
+        site.home / "chapters" / chapter
+    ).read_bytes()
+
+
+@pytest.mark.width(WIDE)
+def test_a_link_to_the_page_is_shown_with_a_card(site, seen, name):
+    """Where the site says at which address it is published."""
+    published = addresses.read(site.home).site
+    said = seen.page.eval_on_selector_all(
+        "meta[property], meta[name]",
+        "all => all.map(m => [m.getAttribute('property') || m.name, m.content])",
+    )
+    said = dict(said)
+    assert seen.page.title() == said["og:title"]
+    assert len(said["og:description"]) > 30
+    assert said["twitter:card"] == "summary_large_image"
+    if published:
+        assert said["og:image"] == said["twitter:image"] == f"{published}/report/assets/card.png"
+        assert f"{published}/{name}" in (site.root / "sitemap.xml").read_text()
+    picture = (site.root / "report" / "assets" / "card.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) < 150_000
+
+
+@pytest.mark.width(WIDE)
+def test_a_page_has_an_icon_of_its_own(site, seen, name):
+    icon = seen.page.locator("link[rel~=icon]").evaluate("link => link.href")
+    path = icon.removeprefix(f"{seen.address}/")
+    assert (site.root / path).read_text().startswith("<svg")
+
+
+@pytest.mark.width(WIDE)
+def test_code_is_folded(seen):
+    folded = seen.page.locator("details:has(.sourceCode)")
+    assert all(not each.evaluate("e => e.open") for each in folded.all())
+    assert "index" in seen.page.url or folded.count() > 3
+
+
+@pytest.mark.width(NARROW)
+def test_no_page_is_wider_than_a_narrow_screen(seen):
+    """What is wide scrolls by itself."""
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= NARROW

@@ -1,0 +1,45 @@
+"""What Quarto's site has and the preview has not: a search, and citations that open in place."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session", params=["quarto"])
+def site(request, chromium):
+    return request.getfixturevalue(f"{request.param}_site")
+
+
+def test_the_search_finds_degradation(read):
+    page = read("index.html").page
+    page.locator("#quarto-search input").fill("degradation")
+    results = page.locator(".search-result-container a, .aa-Panel a")
+    results.first.wait_for()
+    assert any("depth.html" in href for href in results.evaluate_all("all => all.map(a => a.href)"))
+
+
+def test_a_citation_opens_under_the_pointer(read):
+    page = read("report/depth.html").page
+    page.locator("main a[role=doc-biblioref]").first.hover()
+    tip = page.locator(".tippy-box")
+    tip.wait_for()
+    assert "He" in tip.inner_text()
+
+
+def test_a_wrong_address_shows_the_sites_own_page(read):
+    """At any depth below the site, since its links begin at the root."""
+    reader = read("no/such/page.html")
+    page = reader.page
+    assert page.locator("h1").inner_text() == "There is no such page"
+    assert page.locator("#quarto-sidebar").is_visible()
+    assert reader.complaints == ["Failed to load resource: the server responded with a status of "
+                                 "404 (Not Found)"]  # fmt: skip
+    page.get_by_role("link", name="overview", exact=True).click()
+    page.wait_for_url(f"{reader.address}/index.html")
+
+
+def test_the_search_index_knows_no_page_for_wrong_addresses(site):
+    found = json.loads(site.text("search.json"))
+    assert not any(each["href"].startswith("404") for each in found)

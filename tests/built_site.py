@@ -1,0 +1,142 @@
+"""The project as a reader would clone it, with runs trained for it, and the sites built from it.
+
+`tests/conftest.py` makes fixtures of this; all tests of a session share one project and one site of
+each kind.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Chapters whose runs make up those of all chapters.
+TRAINED = ("1_2", "1_3", "2_2", "depth")
+
+#: Where the copy says it is published; made up, and asked by nothing.
+SITE_URL, REPO_URL = "https://example.org/laboratory", "https://example.org/sources"
+
+
+def run(*command, cwd, **environment):
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    return run("git", *identity, *arguments, cwd=folder).stdout
+
+
+def copy_project(target):
+    """What a reader would clone, without the published runs; a repository of its own."""
+    try:
+        listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except AssertionError:
+        pytest.skip("not a git checkout, so there is no list of the project's files")
+    for name in filter(None, listed.split("\0")):
+        is_run = name.startswith("results/") and not name.startswith("results/benchmarks/")
+        if not is_run and not name.startswith("tests/") and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    git(target, "init", "--quiet")
+    git(target, "add", "--all")
+    git(target, "commit", "--quiet", "--message", "The project")
+
+
+class Project:
+    """A project, and the environment in which its commands run."""
+
+    def __init__(self, home, environment):
+        self.home, self.environment = home, environment
+
+    def command(self, *arguments):
+        return run(*arguments, cwd=self.home, **self.environment)
+
+    @property
+    def runs(self):
+        """Where its own records lie."""
+        return Path(self.environment["LAB1_RUNS"])
+
+    @property
+    def profile(self):
+        return self.environment["LAB1_PROFILE"]
+
+    def copy(self, target):
+        """A copy whose runs are the same, and in which nothing need be executed again."""
+        left = shutil.ignore_patterns(".git", ".venv", ".quarto", "_site", "runs", "data")
+        shutil.copytree(self.home, target, ignore=left)
+        paths = {name: str(target) for name in ("LAB1_HOME", "PYTHONPATH")}
+        return Project(target, {**self.environment, **paths})
+
+
+def environment_of(home, runs, data, profile):
+    python = Path(sys.executable).parent
+    return {
+        "LAB1_HOME": str(home),
+        "LAB1_PROFILE": profile,
+        "LAB1_RUNS": str(runs),
+        "LAB1_DATA": str(data),
+        # Networks this small gain nothing from more, and lose much on a busy machine.
+        "OMP_NUM_THREADS": "1",
+        # The copy's sources, in the kernels too.
+        "PYTHONPATH": str(home),
+        "PATH": os.pathsep.join([str(python), os.environ["PATH"]]),
+    }
+
+
+def trained_copy(folder):
+    """A copy of the project in ``folder``, the runs of its profile `smoke` trained."""
+    home = folder / "project"
+    home.mkdir()
+    copy_project(home)
+    addresses = f"website: {{site-url: '{SITE_URL}', repo-url: '{REPO_URL}'}}\n"
+    (home / "_quarto.yml.local").write_text(addresses)
+    environment = environment_of(home, folder / "runs", folder / "data", "smoke")
+    environment["LAB1_COMMIT"] = git(home, "rev-parse", "HEAD").strip()
+    project = Project(home, environment)
+    for chapter in TRAINED:
+        project.command("python", "-m", "lab1", "run", chapter, "--device", "cpu")
+    return project
+
+
+class Site:
+    """A site that was built from a project, and its pages."""
+
+    def __init__(self, project, kind):
+        self.project, self.kind = project, kind
+        self.renders = []
+
+    def render(self):
+        self.renders.append(self.project.command("quarto", "render", self.home))
+        return self.renders[-1]
+
+    @property
+    def home(self):
+        return self.project.home
+
+    @property
+    def root(self):
+        return self.home / "_site"
+
+    def pages(self):
+        """All but the one for a wrong address, whose links begin at the root of the host."""
+        return sorted(path for path in self.root.glob("**/*.html") if path.name != "404.html")
+
+    def names(self):
+        """The addresses of its pages, relative to its root."""
+        return [path.relative_to(self.root).as_posix() for path in self.pages()]
+
+    def text(self, name):
+        return (self.root / name).read_text()

@@ -1,0 +1,127 @@
+"""The files that publish the project parse, and what they name exists."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import lab1
+from lab1 import addresses
+from lab1.errors import PublishError
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text())
+#: What the workflow takes from a build; `make clean` removes both.
+BUILT = {"_site", "test-artifacts"}
+
+
+def steps():
+    return [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def test_the_workflow_runs_on_pushes_pull_requests_and_a_schedule():
+    events = WORKFLOW[True]  # what YAML 1.1 takes the key `on` for
+    assert {"push", "pull_request", "schedule"} <= events.keys()
+    (entry,) = events["schedule"]
+    assert len(entry["cron"].split()) == 5
+
+
+def test_what_the_workflow_runs_exists():
+    commands = [line for step in steps() for line in step.get("run", "").splitlines()]
+    made = {name for line in commands for name in re.findall(r"^make (\w+)", line)}
+    assert {"site", "test"} <= made
+    assert made <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_every_action_is_named_with_a_version():
+    used = [step["uses"] for step in steps() if "uses" in step]
+    assert all(re.fullmatch(r"[\w-]+/[\w/-]+@v\d+", each) for each in used)
+    assert any(each.startswith("quarto-dev/quarto-actions/") for each in used)
+
+
+def test_the_files_that_the_workflow_names_are_there_or_built():
+    for step in steps():
+        options = step.get("with", {})
+        for name in (options.get("path"), options.get("cache-dependency-path")):
+            assert name is None or name in BUILT or (ROOT / name).exists(), name
+
+
+def test_what_is_built_is_ignored_by_git_and_removed_by_clean():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    (clean,) = re.findall(r"^clean:.*\n\trm -rf (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    for name in BUILT:
+        assert f"/{name}/" in ignored
+        assert name in clean.split()
+
+
+def test_only_what_is_on_the_main_branch_is_published():
+    jobs = WORKFLOW["jobs"]
+    assert set(jobs["publish"]["needs"]) == {"test", "render"}
+    assert "refs/heads/main" in jobs["publish"]["if"]
+    assert "pull_request" in jobs["publish"]["if"]
+    # All other jobs may read alone.
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
+
+
+def test_the_python_of_workflow_and_container_is_one_that_the_package_takes():
+    oldest = tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    versions = [step["with"]["python-version"] for step in steps()
+                if "python-version" in step.get("with", {})]  # fmt: skip
+    versions.append(container["image"].rpartition(":")[2])
+    assert len(versions) > 2
+    assert all(tuple(map(int, version.split("."))) >= oldest for version in versions)
+
+
+def test_the_container_opens_a_chapter_and_installs_what_it_needs():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    opened = container["customizations"]["codespaces"]["openFiles"]
+    assert any(name.startswith("chapters/") for name in opened)
+    needed = re.findall(r"--requirement (\S+)", container["postCreateCommand"])
+    assert needed
+    for name in [*opened, *needed]:
+        assert (ROOT / name).is_file(), name
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    assert str(citation["version"]) == lab1.__version__
+    assert citation["license"] == PROJECT["license"]
+
+
+# The addresses
+
+
+def configured(root, text, name="_quarto.yml"):
+    (root / name).write_text(text)
+    return root
+
+
+def test_no_address_is_made_up():
+    """An address of nobody's would be published in every card and link."""
+    assert "example" not in (ROOT / "_quarto.yml").read_text()
+
+
+@pytest.mark.parametrize("text", ["{}", "website: {site-url: ''}", "website: {repo-url: }", ""])
+def test_an_address_may_be_missing(tmp_path, text):
+    assert addresses.read(configured(tmp_path, text)) == addresses.Addresses("", "")
+
+
+def test_the_local_file_overrides(tmp_path):
+    configured(tmp_path, "website: {site-url: 'https://a.org/x/', repo-url: 'https://b.org'}")
+    configured(tmp_path, "website: {site-url: 'https://c.org'}", "_quarto.yml.local")
+    assert addresses.read(tmp_path) == addresses.Addresses("https://c.org", "https://b.org")
+
+
+@pytest.mark.parametrize("value", ["a.org", "ftp://a.org", "https://", "3"])
+def test_what_is_no_address_is_refused_by_value_and_place(tmp_path, value):
+    configured(tmp_path, f"website: {{repo-url: {json.dumps(value)}}}")
+    with pytest.raises(PublishError, match=r"_quarto.yml: website: repo-url: .*https://"):
+        addresses.read(tmp_path)
