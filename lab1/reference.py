@@ -21,6 +21,9 @@ FOLDER = "reference"
 
 _CONFIGURATION = "_quarto.yml"
 
+#: Of the page that lists the others, which quartodoc gives none.
+_DESCRIPTION = "What each module of lab1 does and takes, made of its docstrings."
+
 #: Sphinx's roles, which name an object: the name alone is shown, or with a tilde its last part.
 _ROLE = re.compile(r":[a-z]+:`(~?)\.*([^`]*)`")
 
@@ -65,7 +68,7 @@ def _build(root: Path, settings: dict[str, Any]) -> dict[str, str]:
         builder.out_inventory = f"{folder}/objects.json"  # else it lies in the working directory
         builder.build()
         return {
-            path.name: below_title(live_links(plain_roles(path.read_text())))
+            path.name: titled(below_title(live_links(plain_roles(path.read_text()))))
             for path in sorted(Path(folder).glob("*.qmd"))
         }
 
@@ -91,3 +94,13 @@ def below_title(text: str) -> str:
     """The page with one heading of the first level, its title, and the others a level below."""
     first, *others = re.split(r"^(?=# )", text, flags=re.MULTILINE)[1:] or [text]
     return first + "".join(_HEADING.sub(r"#\1", each) for each in others)
+
+
+def titled(text: str) -> str:
+    """The page with its heading and the sentence below it as metadata, for browsers and cards."""
+    found = re.match(r"# (.+?)(?: \{.*\})?\n\s*(?:([^#\s].*)\n)?", text)
+    if found is None:
+        return text
+    metadata = {"title": found[1], "description": found[2] or _DESCRIPTION}
+    head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{head}---\n\n{text[found.end() :].lstrip()}"

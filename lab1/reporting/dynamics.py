@@ -118,10 +118,12 @@ def stopping(runs: pd.DataFrame) -> Figure | Verdict:
     families = list(table["family"].unique())
     shown = rounded(table)
     shown["run"] = shown.groupby(["family", "depth"]).cumcount()
+    pick = alt.selection_point(fields=["family"], bind="legend")
     base = alt.Chart().encode(
         y=alt.Y("depth:O", title=words.depth_axis(families)),
         yOffset="run:O",
         color=theme.family_colour(families),
+        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
     )
     tooltip = [
         alt.Tooltip("depth:Q", title="depth"),
@@ -136,7 +138,7 @@ def stopping(runs: pd.DataFrame) -> Figure | Verdict:
     x = alt.X("best_epoch:Q", title="epoch", scale=alt.Scale(zero=True))
     chart = (
         alt.layer(
-            base.mark_rule().encode(x=x, x2="epochs:Q", tooltip=tooltip),
+            base.mark_rule().encode(x=x, x2="epochs:Q", tooltip=tooltip).add_params(pick),
             base.mark_point(shape="circle").encode(x=x, tooltip=tooltip),
             base.mark_tick(thickness=2).encode(x=alt.X("epochs:Q", title="epoch"), tooltip=tooltip),
             data=shown,

@@ -83,8 +83,10 @@ def _section(
         "Again": "<br>".join(f"<code>{html.escape(command)}</code>" for command in commands),
     }
     listed = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
+    # The heading's own link, which Quarto's script makes, leads to the section.
+    heading = f'<h3 data-anchor-id="runs-{group}">{html.escape(_title(first))}</h3>'
     return (
-        f'<section class="lab1-run" id="runs-{group}">\n<h3>{html.escape(_title(first))}</h3>\n'
+        f'<section class="lab1-run" id="runs-{group}">\n{heading}\n'
         f"{_curves(members)}\n{_seeds(members, published)}\n<dl>\n{listed}\n</dl>\n</section>"
     )
 

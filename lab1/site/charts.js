@@ -18,7 +18,11 @@
 
   // A specification is drawn for a wide page; on a narrow one, panels stand below each other and
   // a single chart takes the width there is.
-  const fit = (spec, width) => {
+  const fit = (drawn, width) => {
+    // Six families in one row of a legend would be wider than a telephone.
+    const columns = Math.max(1, Math.floor(width / 100));
+    const config = { ...drawn.config, legend: { ...drawn.config?.legend, columns } };
+    const spec = width < 480 ? { ...drawn, config } : drawn;
     const panel = spec.spec?.width;
     if (panel) {
       const columns = Math.max(1, Math.min(spec.columns ?? 1, Math.floor(width / (panel + 60))));

@@ -112,9 +112,8 @@ def seen(chromium, address, name, width):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that looks at a page runs on every page, and at both widths unless it names one."""
-    if "name" in metafunc.fixturenames:
-        metafunc.parametrize("name", PAGES, scope="session")
-    if "width" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("width")
-        metafunc.parametrize("width", only.args if only else (WIDE, NARROW), scope="session")
+    """A test that looks at a page runs on every page and at both widths, unless it names some."""
+    for argument, mark, every in (("name", "pages", PAGES), ("width", "width", (WIDE, NARROW))):
+        if argument in metafunc.fixturenames:
+            only = metafunc.definition.get_closest_marker(mark)
+            metafunc.parametrize(argument, only.args if only else every, scope="session")

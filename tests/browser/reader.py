@@ -6,13 +6,27 @@ from urllib.parse import urlsplit
 
 WIDE, NARROW = 1280, 360
 
-#: The pages of a site that are read, from the chapters there are.
+#: The pages that the chapters become.
+REPORT = [
+    f"report/{path.stem}.html"
+    for path in sorted((Path(__file__).resolve().parents[2] / "chapters").glob("*.ipynb"))
+]
+
+#: Those with charts.
+CHARTED = ["index.html", *REPORT]
+
+#: All pages of a site; its page for a wrong address is looked at on its own.
 PAGES = [
-    "index.html",
-    *(
-        f"report/{path.stem}.html"
-        for path in sorted((Path(__file__).resolve().parents[2] / "chapters").glob("*.ipynb"))
-    ),
+    *CHARTED,
+    "glossary.html",
+    "run-it.html",
+    "runs.html",
+    "reference/index.html",
+    "reference/planning.html",
+    "reference/publishing.html",
+    "reference/reporting.html",
+    "reference/runs.html",
+    "reference/training.html",
 ]
 
 #: What a usual host compresses on the way.

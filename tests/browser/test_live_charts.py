@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from reader import NARROW, WIDE
+from reader import CHARTED, NARROW, WIDE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pages(*CHARTED)]
 
 
 def charts(page):

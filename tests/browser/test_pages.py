@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 import pytest
-from reader import NARROW, PAGES, WIDE
+from reader import CHARTED, NARROW, PAGES, REPORT, WIDE
 
 from lab1 import addresses
 
@@ -26,7 +26,7 @@ def test_a_page_loads_without_complaint_and_from_this_host_alone(seen):
 
 @pytest.mark.width(WIDE)
 def test_the_first_view_is_small(seen):
-    assert 10_000 < seen.first_view < FIRST_VIEW
+    assert 5_000 < seen.first_view < FIRST_VIEW
 
 
 @pytest.mark.width(WIDE)
@@ -37,7 +37,9 @@ def test_every_link_and_anchor_within_the_site_resolves(site, seen):
     assert len(own) > len(PAGES)
     for link in own:
         path, _, anchor = link.removeprefix(f"{seen.address}/").partition("#")
-        path = path.partition("?")[0] or "index.html"
+        path = path.partition("?")[0]
+        if not path or path.endswith("/"):  # as Quarto's script shortens its links
+            path += "index.html"
         assert (site.root / path).is_file(), link
         if anchor and PurePosixPath(path).suffix == ".html":
             assert re.search(rf'\bid="{re.escape(anchor)}"', site.text(path)), link
@@ -48,13 +50,17 @@ def test_no_placeholder_is_left(seen):
     text = seen.page.inner_text("body")
     assert len(text) > 500
     assert not re.search(r"\b(TODO|TBD|FIXME|XXX|lorem ipsum)\b|\?\?|\{dataset\}", text, re.I)
-    assert not re.search(r"\b(nan|NaN|undefined)\b", text)
 
 
+@pytest.mark.pages(*CHARTED, "runs.html")
+@pytest.mark.width(WIDE)
+def test_no_value_is_missing(seen):
+    assert not re.search(r"\b(nan|NaN|undefined)\b", seen.page.inner_text("body"))
+
+
+@pytest.mark.pages(*REPORT)
 @pytest.mark.width(WIDE)
 def test_a_page_leads_to_its_source(site, seen, name):
-    if name == "index.html":
-        return
     chapter = PurePosixPath(name).with_suffix(".ipynb").name
     source = seen.page.locator(f".lab1-source a[download='{chapter}']")
     assert source.evaluate("link => link.href") == f"{seen.address}/chapters/{chapter}"
@@ -89,11 +95,12 @@ def test_a_page_has_an_icon_of_its_own(site, seen, name):
     assert (site.root / path).read_text().startswith("<svg")
 
 
+@pytest.mark.pages(*REPORT)
 @pytest.mark.width(WIDE)
 def test_code_is_folded(seen):
     folded = seen.page.locator("details:has(.sourceCode)")
+    assert folded.count() > 3
     assert all(not each.evaluate("e => e.open") for each in folded.all())
-    assert "index" in seen.page.url or folded.count() > 3
 
 
 @pytest.mark.width(NARROW)

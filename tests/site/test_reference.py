@@ -41,6 +41,25 @@ def test_a_page_has_one_title_and_every_module_is_below_it():
     assert reference.below_title("# m { #m }\n\n## Classes\n") == "# m { #m }\n\n## Classes\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "title", "description", "rest"),
+    [
+        ("# Part\n\nWhat it: does.\n\n## m { #m }\n", "Part", "What it: does.", "## m { #m }\n"),
+        ("# All {.doc .doc-index}\n\n## Parts\n", "All", None, "## Parts\n"),
+    ],
+)
+def test_title_and_description_are_metadata(text, title, description, rest):
+    _, head, body = re.split(r"^---\n", reference.titled(text), flags=re.MULTILINE)
+    metadata = yaml.safe_load(head)
+    assert metadata.pop("title") == title
+    assert (
+        len(metadata["description"]) > 30
+        if description is None
+        else metadata == {"description": description}
+    )
+    assert body == f"\n{rest}"
+
+
 def test_a_project_that_asks_for_none_has_none(tmp_path):
     assert reference.write(tmp_path) == []
     (tmp_path / "_quarto.yml").write_text("project: {type: website}\n")
