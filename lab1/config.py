@@ -306,9 +306,12 @@ class RunSpec:
     @property
     def title(self) -> str:
         """The run in words, for progress bars and messages."""
+        model, training = self.model, self.training
+        size = f", width {model.width}" if model.width else ""
+        size += f", {model.channels} channels" if model.channels else ""
         words = (
-            f"{self.model.family} depth {self.model.depth}, {DATASETS[self.dataset].title}, "
-            f"learning rate {self.training.learning_rate:g}, seed {self.seed}"
+            f"{model.family} depth {model.depth}{size}, {DATASETS[self.dataset].title}, "
+            f"{training.epochs} epochs, learning rate {training.learning_rate:g}, seed {self.seed}"
         )
         if self.training.omitted_class is not None:
             words += f", without class {self.training.omitted_class}"

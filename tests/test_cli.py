@@ -114,7 +114,8 @@ def test_a_dry_run_lists_what_is_missing_and_trains_nothing(home, lab1, planned)
     plan = profiles.page("1_1", "report", {}).plan()
     expected = [s for s in plan if not (s.model.depth == 2 and s.seed in (0, 1))]
     assert [line.split()[0] for line in listed] == [spec.key for spec in expected]
-    assert "MLP depth 8, built-in grey patterns, learning rate 0.001, seed 0" in out
+    title = "MLP depth 8, width 16, built-in grey patterns, 3 epochs, learning rate 0.001, seed 0"
+    assert title in out
     assert len([*Store().runs.glob("*")]) == 2
 
 

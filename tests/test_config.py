@@ -267,7 +267,11 @@ def test_a_key_is_sixteen_hexadecimal_digits_and_ends_the_name():
 
 
 def test_the_title_tells_the_run_in_words():
-    assert SPEC.title == "MLP depth 4, built-in grey patterns, learning rate 0.001, seed 0"
+    assert SPEC.title == (
+        "MLP depth 4, width 16, built-in grey patterns, 20 epochs, learning rate 0.001, seed 0"
+    )
+    wide = replace(SPEC, model=ModelSpec("SimpleCNN", 3, channels=11))
+    assert wide.title.startswith("SimpleCNN depth 3, 11 channels, ")
 
 
 @pytest.mark.parametrize("make", GOLDEN_KEYS.values(), ids=GOLDEN_KEYS)

@@ -4,7 +4,6 @@
 """
 
 import struct
-from pathlib import PurePosixPath
 
 import pytest
 from built_site import ROOT
@@ -19,7 +18,8 @@ FOLDER = ROOT / "test-artifacts" / "screenshots"
 def test_a_page_has_its_picture(site, seen, name, width, dark):
     seen.wear(dark=dark)
     look = f"{'dark' if dark else 'light'}-{'wide' if width == WIDE else 'narrow'}"
-    path = FOLDER / site.kind / f"{PurePosixPath(name).stem}-{look}.png"
+    page = name.removesuffix(".html").replace("/", "-")
+    path = FOLDER / site.kind / f"{page}-{look}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     seen.page.screenshot(path=path, full_page=True)
     seen.wear(dark=False)

@@ -39,7 +39,9 @@ def test_there_is_a_section_per_configuration_below_a_heading_per_kind(records):
 def test_a_section_names_its_configuration_and_all_of_its_seeds(records):
     own = section(shown(records), records[2])
     leads, title = re.search(r'<h3 data-anchor-id="(.*)">(.*)</h3>', own).groups()
-    assert title == "ResidualMLP 8 layers, built-in grey patterns, learning rate 0.001"
+    assert title == (
+        "ResidualMLP 8 layers, width 16, built-in grey patterns, 3 epochs, learning rate 0.001"
+    )
     assert f'<section class="lab1-run" id="{leads}">' in own
     for record in records:
         assert (record.key in own) == (record.spec.model.family == "ResidualMLP")
