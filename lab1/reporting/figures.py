@@ -8,8 +8,10 @@ notebook keeps the parts under :data:`MIME`, from which publishing exports ``fig
 from __future__ import annotations
 
 import csv
+import hashlib
 import html
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +43,7 @@ class Figure:
         spec["description"] = self.alt
         return {
             "spec": spec,
-            "svg": vl_convert.vegalite_to_svg(json.dumps(_without_links(spec))),
+            "svg": _own_paths(vl_convert.vegalite_to_svg(json.dumps(_without_links(spec)))),
             "csv": self.data.to_csv(index=False, lineterminator="\n"),
             "alt": self.alt,
         }
@@ -49,6 +51,19 @@ class Figure:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         parts = self.parts()
         return {"text/html": render(parts), MIME: parts, "text/plain": self.alt}
+
+
+def _own_paths(svg: str) -> str:
+    """The drawing with names of its own for what it clips with.
+
+    Vega numbers them through a whole process: the same chart would differ from build to build, and
+    the charts of two processes on one page would clip with each other's.
+    """
+    names = dict.fromkeys(re.findall(r'id="(clip\d+)"', svg))
+    numbered = {name: f"clip-{index}" for index, name in enumerate(names)}
+    svg = re.sub(r"\bclip\d+\b", lambda found: numbered.get(found[0], found[0]), svg)
+    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    return re.sub(r"\bclip-(\d+)\b", rf"clip-{own}-\1", svg)
 
 
 def _without_links(spec: Any) -> Any:

@@ -77,7 +77,7 @@ def panels(
         color=theme.family_colour(families),
         **detail,
     )
-    band = base.mark_area().encode(
+    band = base.mark_area(clip=True).encode(
         y=alt.Y("low:Q", title=y.title, scale=y.scale(), axis=y.axis()),
         y2="high:Q",
         opacity=alt.when(selection).then(alt.value(0.2)).otherwise(alt.value(0.03)),
@@ -106,14 +106,16 @@ def panels(
             alt.Tooltip("n:Q", title="seeds"),
         ],
     }
-    line = base.mark_line().encode(**shown, **styles)
+    line = base.mark_line(clip=True).encode(**shown, **styles)
     # A legend answers to a selection of the first marks that it explains, and to no other.
     if dash and pick == dash[0]:
         line = line.add_params(selection)
     else:
         band = band.add_params(selection)
     # Of their own, for points that belong to the line would take the line's thickness from it.
-    points = base.mark_circle(size=16).encode(**shown)
+    points = base.mark_circle(size=16, clip=True).encode(**shown)
+    if not (independent_x or independent_y):
+        points = points.add_params(_zoom())
     chart = (
         alt.layer(band, line, points, data=rounded(table))
         .properties(width=size, height=height)
@@ -123,6 +125,17 @@ def panels(
     if independent_x:
         chart = chart.resolve_scale(x="independent")
     return chart.resolve_scale(y="independent") if independent_y else chart
+
+
+def _zoom() -> alt.Parameter:
+    """All panels zoom together; with a key held, since the wheel alone scrolls the page."""
+    held = "event.ctrlKey || event.metaKey"
+    return alt.selection_interval(
+        bind="scales",
+        zoom=f"wheel![{held}]",
+        translate=f"[pointerdown[{held}], window:pointerup] > window:pointermove!",
+        clear="dblclick",
+    )
 
 
 def logarithmic(table: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,13 @@
     return { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } };
   };
 
+  const zooming = () => {
+    const hint = document.createElement("p");
+    hint.className = "lab1-zooming";
+    hint.textContent = "Ctrl and the wheel zoom, Ctrl and dragging move, a double click resets.";
+    return hint;
+  };
+
   const draw = async (chart) => {
     const view = chart.querySelector(".lab1-view");
     const spec = JSON.parse(chart.querySelector(".lab1-spec").textContent);
@@ -42,6 +49,7 @@
     try {
       await embed(live, fit(spec, chart.clientWidth), { renderer: "svg", actions: false });
       view.remove();
+      if (JSON.stringify(spec).includes('"bind":"scales"')) live.after(zooming());
     } catch (error) {
       live.remove();
       console.error(error);

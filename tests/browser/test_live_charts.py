@@ -64,6 +64,36 @@ def _choosing_changes_marks(page, chart):
     return entries.count() < 2
 
 
+def test_a_chart_by_epoch_zooms_while_a_key_is_held_and_resets(read):
+    """Without the key the wheel scrolls the page."""
+    page = read("report/1_1.html").page
+    chart = page.locator(".lab1-chart:has(.lab1-zooming)").first
+    page.locator(".lab1-chart").first.scroll_into_view_if_needed()
+    chart.locator(".lab1-live svg").wait_for()
+    chart.scroll_into_view_if_needed()
+
+    def ticks():
+        page.wait_for_timeout(300)
+        return chart.locator(".role-axis-label text").all_text_contents()
+
+    def pointed_at():
+        panel = chart.locator(".role-mark.mark-line path").first.bounding_box()
+        return panel["x"] + panel["width"] / 2, panel["y"] + panel["height"] / 2
+
+    before = ticks()
+    page.mouse.move(*pointed_at())
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -500)
+    zoomed = ticks()
+    page.keyboard.up("Control")
+    assert set(zoomed) != set(before)
+    page.mouse.dblclick(*pointed_at())
+    assert set(ticks()) == set(before)
+    page.mouse.wheel(0, 300)
+    assert set(ticks()) == set(before)
+    assert page.evaluate("window.scrollY") > 0
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_without_scripts_the_drawing_is_there(read, dark):
     page = read("report/1_2.html", scripts=False, dark=dark).page

@@ -168,3 +168,18 @@ def test_a_drawing_holds_no_links_and_the_live_chart_does():
     parts = Figure(chart, data, "One point.").parts()
     assert parts["spec"]["encoding"]["href"] == {"field": "runs", "type": "nominal"}
     assert "<a " not in parts["svg"] and "vega-datasets" not in parts["svg"]
+
+
+def test_what_clips_a_drawing_has_a_name_of_its_own():
+    """Drawings share a page, where a name may stand once, and are drawn in any order."""
+
+    def drawn(data):
+        chart = altair.Chart(data).mark_line(clip=True).encode(x="epoch:Q", y="loss:Q")
+        return Figure(chart, data, "alternative").parts()["svg"]
+
+    falling = pandas.DataFrame({"epoch": [1, 2], "loss": [0.5, 0.25]})
+    first, other, again = drawn(falling), drawn(falling * 2), drawn(falling)
+    assert first == again
+    names = [re.findall(r'id="([^"]*)"', each) for each in (first, other)]
+    assert names[0] and not set(names[0]) & set(names[1])
+    assert set(re.findall(r"url\(#([^)]*)\)", first)) == set(names[0])
