@@ -247,7 +247,7 @@ def test_the_front_page_tells_of_all_pages(home):
     assert "With 8 layers, the residual MLP" in (home / "report" / "answer.md").read_text()
     details = (home / "report" / "details.md").read_text()
     assert "plain MLP with 8 layers" in details and "residual MLP with 8 layers" in details
-    assert (home / "report" / "runs.md").read_text().count('id="runs-') == 4
+    assert (home / "report" / "runs.md").read_text().count('<section class="lab1-run"') == 4
     assert "python -m lab1 run 1_2 " in (home / "report" / "run-it.md").read_text()
     assert "#fig-headline" in (home / "report" / "headline.md").read_text()
     assets = home / "report" / "assets"
