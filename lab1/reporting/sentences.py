@@ -23,7 +23,8 @@ class Verdict:
 
 def points(value: Estimate, signed: bool = False) -> str:
     """An accuracy, or with ``signed`` a difference, in percent: ``98.21 ± 0.08 %``."""
-    number = f"{100 * value.mean:+.2f}" if signed else f"{100 * value.mean:.2f}"
+    number = f"{100 * value.mean:{'+' if signed else ''}.2f}"
+    number = number.replace("-", "\u2212")  # a minus; after a hyphen a line may end
     unit = "points" if signed else "%"
     if math.isnan(value.half_width):
         return f"{number} {unit}"

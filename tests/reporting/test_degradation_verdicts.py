@@ -82,7 +82,7 @@ def test_the_shortcut_is_judged_by_what_depth_does_to_each_twin(fitted):
 def test_changes_are_paired_by_seed(fitted):
     """The second minus the first, seed by seed: 9 points each, whatever the seeds' own level."""
     assert (
-        "-9.00 ± 0.00 points (n = 3)"
+        "−9.00 ± 0.00 points (n = 3)"
         in shortcut_effect(
             frames.runs(
                 fitted(

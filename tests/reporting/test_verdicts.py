@@ -39,7 +39,7 @@ def test_a_deep_network_that_is_worse_is_hurt_by_depth(runs):
     verdict = depth_effect(runs({("MLP", 2): SEEDS, ("MLP", 32): around(-0.02)}), "MLP")
     assert claims(verdict) == ["hurt"]
     assert "The plain MLP with 32 layers" in verdict.text
-    assert "-2.00 ± 0.25 points (n = 3)" in verdict.text
+    assert "−2.00 ± 0.25 points (n = 3)" in verdict.text
     assert "the interval excludes zero" in verdict.text
 
 
@@ -128,7 +128,7 @@ def test_the_best_shallower_depth_is_chosen_on_validation(runs):
     assert claims(verdict) == ["help"]
     # The shallowest is named beside it, so that nothing is hidden.
     assert "Against the shallowest network, of 2 layers" in verdict.text
-    assert "-2.00 ± " in verdict.text
+    assert "−2.00 ± " in verdict.text
 
 
 def test_the_deepest_network_is_not_its_own_reference(runs):
@@ -238,7 +238,7 @@ def test_the_verdict_on_skips_turns_round_with_the_families(experiment, swap_fam
     after = skip_effect(frames.runs(swap_families(records))).text
     assert "help (the interval excludes zero)" in before and "hurt (" not in before
     assert "hurt (the interval excludes zero)" in after and "help (" not in after
-    assert "+2.00 ± " in before and "-2.00 ± " in after
+    assert "+2.00 ± " in before and "−2.00 ± " in after
     assert "hurt at 32 layers, and nowhere do they help" in after
 
 
@@ -304,7 +304,7 @@ def test_the_verdict_at_the_greatest_depth_turns_round(experiment, swap_families
     for swapped in (swap_families(records), swap_depths(records, 2, 32)):
         verdict = skip_effect_at_deepest(frames.runs(swapped))
         assert claims(verdict) == ["hurt"]
-        assert "-2.00 ± 0.25 points" in verdict.text
+        assert "−2.00 ± 0.25 points" in verdict.text
 
 
 def test_noise_shows_no_effect_at_the_greatest_depth(runs):
@@ -359,7 +359,7 @@ def test_the_verdict_on_tuning_turns_round_with_the_families(experiment, swap_fa
     assert "chooses 0.001 for the plain MLP" in verdict.text
     assert "chooses 0.003 for the residual MLP" in verdict.text
     assert claims(verdict) == ["the better one"]
-    assert "-2.00 ± " in verdict.text and "the interval excludes zero" in verdict.text
+    assert "−2.00 ± " in verdict.text and "the interval excludes zero" in verdict.text
 
 
 def test_a_tuned_network_can_be_rescued(runs):
