@@ -68,7 +68,7 @@ def test_what_is_published_has_three_seeds_at_least():
         for page in profiles.pages("report")
         if len(page.parameters.get("seeds", (0, 1, 2))) < 3
     }
-    assert partial <= {"1_3", "depth"}
+    assert partial <= {"depth"}
 
 
 def test_the_smoke_profile_needs_no_download():
