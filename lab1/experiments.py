@@ -122,7 +122,7 @@ CHAPTERS: Mapping[str, Chapter] = {
     "depth": Chapter(
         planner=partial(planners.cnn_runs, ("PlainNet", "ResNet")),
         required=("dataset", "depth", "seeds", "train_evaluation_size"),
-        optional=_TRAINING_PARAMETERS,
+        optional=(*_TRAINING_PARAMETERS, "first_seed_depth"),
         probes=lambda spec: ("layers",),
     ),
     # No runs of their own: how fast they are made, and what all pages together say.

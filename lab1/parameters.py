@@ -233,6 +233,10 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         minimum=0,
         maximum=1000,
     ),
+    Parameter(
+        "first_seed_depth", int, "depths that cost too much for more than the first seed",
+        minimum=1, maximum=1024, many=True, optional=True,
+    ),
     # Knowledge distillation.
     Parameter(
         "temperature",

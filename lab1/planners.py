@@ -61,17 +61,21 @@ def cnn_runs(
     depth: Sequence[int],
     seeds: Sequence[int],
     channels: int | None = None,
+    first_seed_depth: Sequence[int] | None = None,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
 
-    ``channels`` is for those families that take it.
+    ``channels`` is for those families that take it.  Those of ``first_seed_depth`` that are among
+    ``depth`` are trained with the first of ``seeds`` alone, and last.
     """
     config = TrainingConfig(**training)
+    once = [each for each in depth if each in (first_seed_depth or ())]
+    settings = [(seed, layers) for seed in seeds for layers in depth if layers not in once]
+    settings += [(seeds[0], layers) for layers in once]
     return [
         RunSpec(ModelSpec(family, layers, channels=channels), dataset, config, seed)
-        for seed in seeds
-        for layers in depth
+        for seed, layers in settings
         for family in families
     ]
 

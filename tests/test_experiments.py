@@ -100,6 +100,17 @@ def test_asking_for_one_depth_drops_the_sweep_of_the_others():
     ]
 
 
+def test_depths_of_the_first_seed_alone_come_last():
+    values = {"dataset": "smoke-colour", "validation_size": 500, "train_evaluation_size": 500}
+    values |= {"depth": [8, 14, 20], "seeds": [3, 4], "first_seed_depth": [14, 56]}
+    twins = ("PlainNet", "ResNet")
+    runs = [(3, 8), (3, 20), (4, 8), (4, 20), (3, 14)]
+    expected = [(*run, 0.001, family) for run in runs for family in twins]
+    assert short(plan("depth", **values)) == expected
+    assert short(plan("depth", **{**values, "depth": "14"})) == expected[-2:]
+    assert len(plan("depth", **{**values, "first_seed_depth": "none"})) == 12
+
+
 @pytest.mark.parametrize("sweep", [{"sweep_depth": [8]}, {"sweep_learning_rates": [0.1]}, {}])
 def test_half_a_sweep_is_none(sweep):
     assert len(plan("1_1", **GRID, **sweep)) == 4

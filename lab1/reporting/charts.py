@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 
 from . import theme, verdicts, words
-from .drawing import dataset_titles, in_percent, leading, rounded, ticks
+from .drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .sentences import Verdict
@@ -159,8 +159,7 @@ def _with_intervals(
     A point leads to the address in the column ``runs``.
     """
     families = list(table["family"].unique())
-    pick = alt.selection_point(fields=["family"], bind="legend")
-    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
+    pick, shown = picked("family")
     y = alt.Y(
         "mean:Q",
         title=y_title,

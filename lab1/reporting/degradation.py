@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from . import literature, theme, words
-from .drawing import dataset_titles, in_percent, leading, rounded, ticks
+from .drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .statistics import Estimate, estimate, in_words, summarize
@@ -73,8 +73,7 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
         papers = literature.resnet_errors().rename(columns={"error": "mean"})
         table = pd.concat([table, papers.assign(split="test", source=_PAPERS)], ignore_index=True)
     families = list(table["family"].unique())
-    pick = alt.selection_point(fields=["family"], bind="legend")
-    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
+    pick, shown = picked("family")
     x = alt.X(
         "depth:Q",
         title=words.depth_axis(families),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..store import DISTILLATION_FIELDS, Record
 from . import literature, theme, twins
-from .drawing import dataset_titles, in_percent, rounded, ticks
+from .drawing import dataset_titles, in_percent, picked, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, panels
 from .sentences import Verdict
@@ -38,8 +38,7 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
     table = pd.DataFrame(rows)
     rule = pd.DataFrame([{"family": teacher["family"], "accuracy": 100 * teacher["test_accuracy"]}])
     families = [pairs["family"].iloc[0], teacher["family"]]
-    pick = alt.selection_point(fields=["family"], bind="legend")
-    opacity = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
+    pick, opacity = picked("family")
     y = alt.Y("accuracy:Q", title="test accuracy (%)", scale=alt.Scale(zero=False, padding=8))
     base = alt.Chart(rounded(table)).encode(
         x=alt.X(
@@ -160,15 +159,13 @@ def _curves(
     zero: bool,
 ) -> Any:
     """Two curves of one family, solid and dashed, with intervals; ``zero`` draws the zero line."""
-    pick = alt.selection_point(fields=[style], bind="legend")
-    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
+    pick, shown = picked(style)
     y = alt.Y("mean:Q", title=y_title, scale=alt.Scale(zero=False, padding=8))
     base = alt.Chart(rounded(table)).encode(
         x=x, color=theme.family_colour(list(table["family"].unique())), opacity=shown
     )
     dash = alt.StrokeDash(f"{style}:N", scale=alt.Scale(domain=styles, range=[[1, 0], [5, 4]]))
     layers = [
-        # A legend answers to a selection of the first marks that it explains.
         base.mark_line().encode(y=y, strokeDash=dash).add_params(pick),
         base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail=f"{style}:N"),
         base.mark_point(opacity=1).encode(
@@ -252,9 +249,9 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
         ]
         shown = pd.concat([shown, pd.DataFrame(papers)], ignore_index=True)
     sources = list(shown["source"].unique())
-    pick = alt.selection_point(fields=["source"], bind="legend")
+    pick, opacity = picked("source")
     base = alt.Chart(rounded(shown)).encode(
-        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
+        opacity=opacity,
         y=alt.Y("student:N", title=None, sort=list(_UNSEEN_STATES)),
     )
     x = alt.X("mean:Q", title="recognised (%)", scale=alt.Scale(domain=[0, 100]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import altair as alt
 import pandas as pd
 
 from ..datasets import DATASETS
@@ -18,6 +20,15 @@ def ticks(last: int) -> list[int]:
     """Four or five whole numbers up to ``last``."""
     step = max(1, round(last / 4))
     return list(range(step, last + 1, step))
+
+
+def picked(field: str) -> tuple[alt.Parameter, Any]:
+    """What a reader picks in the legend of ``field``, and the opacity that leaves the rest faint.
+
+    The selection belongs to the first marks that the legend explains: it answers to no other.
+    """
+    pick = alt.selection_point(fields=[field], bind="legend")
+    return pick, alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
 
 
 def in_percent(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 
 from . import degradation, theme, words
-from .drawing import dataset_titles, rounded, ticks
+from .drawing import dataset_titles, picked, rounded, ticks
 from .figures import Figure
 from .panels import Axis, complete, logarithmic, panels
 from .sentences import Verdict
@@ -118,12 +118,12 @@ def stopping(runs: pd.DataFrame) -> Figure | Verdict:
     families = list(table["family"].unique())
     shown = rounded(table)
     shown["run"] = shown.groupby(["family", "depth"]).cumcount()
-    pick = alt.selection_point(fields=["family"], bind="legend")
+    pick, opacity = picked("family")
     base = alt.Chart().encode(
         y=alt.Y("depth:O", title=words.depth_axis(families)),
         yOffset="run:O",
         color=theme.family_colour(families),
-        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12)),
+        opacity=opacity,
     )
     tooltip = [
         alt.Tooltip("depth:Q", title="depth"),

@@ -9,15 +9,16 @@ import altair as alt
 import pandas as pd
 
 from . import theme
-from .drawing import rounded
+from .drawing import picked, rounded
 
 
 @dataclass(frozen=True)
 class Axis:
     """A quantitative axis: the column it shows, its title and its scale.
 
-    ``zero`` begins the scale at zero; ``log`` makes it logarithmic.  ``values`` are the ticks.
-    ``format`` is d3's, for the tooltip.
+    ``zero`` begins the scale at zero; ``log`` makes it logarithmic.  ``values`` are the ticks,
+    ``padding`` the pixels between the ends of the axis and its curves, at least the radius of a
+    dot, half of which would else be cut off.  ``format`` is d3's, for the tooltip.
     """
 
     column: str
@@ -25,13 +26,13 @@ class Axis:
     log: bool = False
     zero: bool = False
     values: list[int] = field(default_factory=list)
-    padding: int = 0
+    padding: int = 3
     format: str = ".2f"
 
     def scale(self) -> alt.Scale:
         """Its scale."""
         if self.log:
-            return alt.Scale(type="log", nice=False)
+            return alt.Scale(type="log", nice=False, padding=self.padding)
         return alt.Scale(zero=self.zero, padding=self.padding)
 
     def axis(self) -> alt.Axis:
@@ -68,7 +69,7 @@ def panels(
     ``independent_x`` or ``independent_y`` every panel has its own scale there.
     """
     families = list(table["family"].unique())
-    selection = alt.selection_point(fields=[pick], bind="legend")
+    selection, opacity = picked(pick)
     detail: dict[str, Any] = {}
     if dash or thickness:
         detail["detail"] = [f"{name}:N" for name in (dash and dash[0], thickness) if name]
@@ -95,7 +96,7 @@ def panels(
         styles["size"] = alt.Size(f"{thickness}:O", scale=scale, legend=None)
     shown: dict[str, Any] = {
         "y": alt.Y("mean:Q", title=y.title, scale=y.scale(), axis=y.axis()),
-        "opacity": alt.when(selection).then(alt.value(1)).otherwise(alt.value(0.12)),
+        "opacity": opacity,
         "tooltip": [
             alt.Tooltip("family:N", title="model"),
             alt.Tooltip("depth:O", title="depth"),

@@ -13,6 +13,7 @@ import altair as alt
 import pandas as pd
 
 from .. import benchmarks
+from .drawing import picked
 from .figures import Figure
 from .sentences import Verdict, points
 from .statistics import estimate
@@ -49,18 +50,17 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
     table = frame(published)
     table = table[~table["contender"].str.startswith("lab1")].drop(columns="target")
     others = list(table["contender"].unique())
-    pick = alt.selection_point(fields=["contender"], bind="legend")
+    pick, opacity = picked("contender")
     base = alt.Chart().encode(
         y=alt.Y("contender:N", title=None, axis=alt.Axis(labels=False, ticks=False)),
         color=alt.Color("contender:N", scale=alt.Scale(domain=others, range=_COLOURS)),
-        opacity=alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.15)),
+        opacity=opacity,
     )
     x = alt.X(
         "ratio:Q",
         title="times as fast",
         scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
     )
-    # A legend answers to a selection of the first marks that it explains, and to no other.
     spread = (
         base.mark_rule()
         .encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")

@@ -13,7 +13,7 @@ import altair as alt
 import pandas as pd
 
 from . import distillation_tables, tables, theme
-from .drawing import dataset_titles, in_percent, leading, rounded
+from .drawing import dataset_titles, in_percent, leading, picked, rounded
 from .figures import Figure
 from .sentences import Verdict
 from .statistics import FEWEST, summarize
@@ -65,7 +65,7 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
     if table.empty:
         return NO_RUNS
     families = list(table["family"].unique())
-    pick = alt.selection_point(fields=["family"], bind="legend")
+    pick, opacity = picked("family")
     base = alt.Chart().encode(
         x=alt.X(
             "parameters:Q",
@@ -74,7 +74,7 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
             axis=alt.Axis(format="~s", tickCount=4),
         ),
         color=theme.family_colour(families),
-        opacity=alt.when(pick).then(alt.value(0.9)).otherwise(alt.value(0.1)),
+        opacity=opacity,
     )
     y = alt.Y("mean:Q", title="test accuracy (%)", scale=alt.Scale(zero=False, padding=8))
     points = base.mark_point(cursor="pointer").encode(

@@ -20,8 +20,8 @@
   // a single chart takes the width there is.
   const fit = (drawn, width) => {
     // Six families in one row of a legend would be wider than a telephone.
-    const columns = Math.max(1, Math.floor(width / 100));
-    const config = { ...drawn.config, legend: { ...drawn.config?.legend, columns } };
+    const entries = Math.max(1, Math.floor(width / 100));
+    const config = { ...drawn.config, legend: { ...drawn.config?.legend, columns: entries } };
     const spec = width < 480 ? { ...drawn, config } : drawn;
     const panel = spec.spec?.width;
     if (panel) {

@@ -44,8 +44,9 @@ def load(spec: RunSpec, declared: Dataset, store: Store, purpose: str) -> Traine
     """The trained model of a run: with the published weights where there are any, else one's own.
 
     ``declared`` is the run's data set; ``purpose`` says, in an error, what the weights are for.
-    Raises :class:`~lab1.errors.MissingRunsError` where there are no weights of a finished run, and
-    :class:`~lab1.errors.WeightsError`, naming the file, where they are damaged or another run's.
+    Raises :class:`~lab1.errors.MissingRunsError` where there are no weights of a finished run or
+    where it diverged, and :class:`~lab1.errors.WeightsError`, naming the file, where they are
+    damaged or another run's.
     """
     path, weights = _found(spec, store, purpose)
     model = models.build(spec.model, declared, spec.seed)
@@ -101,6 +102,12 @@ def _found(spec: RunSpec, store: Store, purpose: str) -> tuple[Path, dict[str, T
     path = weights_file.find(spec, store)
     if path is None:
         raise MissingRunsError(weights_file.absence(spec, store, purpose))
+    record = store.find(spec)
+    if record is not None and record.stopped == "diverged":
+        raise MissingRunsError(
+            f"{path}: {spec.title} diverged in epoch {record.epochs}, so its weights prove "
+            f"nothing, and {purpose}; choose other settings for it, such as a lower learning rate"
+        )
     return path, _read(path, spec)
 
 

@@ -134,6 +134,12 @@ def test_weights_of_a_training_under_way_are_not_taken(run, store):
         load(spec, store)
 
 
+def test_weights_of_a_run_that_diverged_teach_nobody(run, store):
+    spec = run(stopped="diverged")
+    with pytest.raises(MissingRunsError, match=rf"diverged in epoch 3.*{PURPOSE}.*learning rate"):
+        load(spec, store)
+
+
 @pytest.mark.parametrize("length", [0, 100, -1])
 def test_a_truncated_file_is_told(published, store, length):
     spec, path = published
