@@ -144,10 +144,10 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Verdict:
 
 
 def count(value: Estimate) -> str:
-    """A number of errors: ``74.3 ± 5.1``."""
+    """A number of errors: ``74.0 ± 5.1``, or of a single run ``74``."""
     if value.n == 0:
         return "unknown"
-    return in_words(value, ".1f" if value.mean % 1 else ".0f", ".1f")
+    return in_words(value, ".0f" if value.n == 1 else ".1f")
 
 
 def capacity(runs: pd.DataFrame, setting: Setting) -> Verdict:

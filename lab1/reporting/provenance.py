@@ -23,7 +23,8 @@ def runs_table(
     ``published`` holds the keys of the records in ``results/``, which the site carries; others
     are one's own and are named without a link.  ``detailed`` holds the keys of the runs that the
     site's page of all runs shows: their rows lead there.  A row's anchor is ``runs-<group>``, where
-    the performance summary leads.
+    the performance summary leads.  Where models, depths and learning rates do not tell the
+    configurations apart, a column ``Setting`` does.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -31,8 +32,9 @@ def runs_table(
     frame = pd.DataFrame(
         [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
     )
+    settings = _settings([members[0] for members in groups.values()])
     cells = []
-    for group, members in groups.items():
+    for (group, members), setting in zip(groups.items(), settings, strict=True):
         first = members[0]
         family = first.spec.model.family
         seeds = ", ".join(_seed(record, published) for record in members)
@@ -44,6 +46,7 @@ def runs_table(
                 text(DATASETS[first.spec.dataset].title),
                 number(first.spec.model.depth),
                 number(f"{first.spec.training.learning_rate:g}"),
+                *([text(setting)] if any(settings) else []),
                 f"<td>{seeds}</td>",
                 text(_joined(members, hardware)),
                 text(_joined(members, versions)),
@@ -52,10 +55,28 @@ def runs_table(
         )
     depth = words.depth_axis([record.spec.model.family for record in records])
     header = [
-        "Model", "Dataset", depth.capitalize(), "Learning rate", "Seeds (records)", "Device",
-        "Versions", "Commit",
+        "Model", "Dataset", depth.capitalize(), "Learning rate",
+        *(["Setting"] if any(settings) else []), "Seeds (records)", "Device", "Versions", "Commit",
     ]  # fmt: skip
     return Table(frame, markup(header, cells, [f"runs-{group}" for group in groups]))
+
+
+def _settings(configurations: Sequence[Record]) -> list[str]:
+    """Of each configuration, in words, what it does not share with all the others."""
+    described = [_setting(each) for each in configurations]
+    shared = set.intersection(*map(set, described)) if described else set()
+    return [", ".join(part for part in parts if part not in shared) for parts in described]
+
+
+def _setting(record: Record) -> list[str]:
+    model, training, taught = record.spec.model, record.spec.training, record.spec.distillation
+    parts = [f"width {model.width}"] if model.width else []
+    parts += [f"{model.channels} channels"] if model.channels else []
+    parts.append(f"{training.epochs} epochs")
+    parts += [f"T = {taught.temperature:g}", f"α = {taught.alpha:g}"] if taught else []
+    if training.omitted_class is not None:
+        parts.append(f"without class {training.omitted_class}")
+    return parts
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def test_the_errors_on_digits_stand_beside_the_papers(make_record, unseen):
     papers = frame["Hinton et al."].dropna().tolist()
     assert papers == [67, 146, 74, 206, 133, 109, 14]
     assert [*literature.DIGITS_ERRORS.values()] == papers[:3]
-    assert "80 ± 7.5" in table.markup
+    assert "80.0 ± 7.5" in table.markup
 
 
 def test_without_digits_there_is_no_such_table(runs):

@@ -138,8 +138,8 @@ def test_errors_on_digits_and_their_swap(make_record):
     given = [(70, 150, 80), (72, 152, 83), (68, 148, 77)]
     verdict = verdicts.digits(frames.runs(digits(make_record, given)))
     assert claims(verdict) == ["helps"]
-    assert "The large network makes 70 ± 5.0 errors" in verdict.text
-    assert "spares it 70 ± 2.5 errors (n = 3)" in verdict.text
+    assert "The large network makes 70.0 ± 5.0 errors" in verdict.text
+    assert "spares it 70.0 ± 2.5 errors (n = 3)" in verdict.text
     back = [(teacher, taught, alone) for teacher, alone, taught in given]
     assert claims(verdicts.digits(frames.runs(digits(make_record, back)))) == ["hurts"]
 

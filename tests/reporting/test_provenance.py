@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from distilled import study
 
 from lab1 import chapter as chapters
 from lab1.reporting import frames, tables
@@ -60,6 +61,25 @@ def test_runs_from_several_places_name_them_all(records):
 def test_a_record_of_unknown_origin_is_shown(records):
     markup = runs_table([replace(records[0], origin={})], set()).markup
     assert "unknown" in markup
+
+
+def test_what_model_and_depth_do_not_tell_apart_a_setting_does(records, make_record):
+    assert "Setting" not in runs_table(records, set()).markup
+    more = [make_record(seed=seed, epochs=30) for seed in (0, 1)]
+    markup = runs_table([*records, *more], set()).markup
+    rows = re.findall(r'<tr id="[^"]*">.*?</tr>', markup)
+    assert [("<td>30 epochs</td>" in row, "<td>3 epochs</td>" in row) for row in rows] == [
+        (False, True),
+        (False, True),
+        (True, False),
+    ]
+    assert "width" not in markup  # they share it
+
+
+def test_twins_are_told_apart_by_their_teacher(make_record):
+    markup = runs_table(study(make_record, [(0.7, 0.8)]), set()).markup
+    settings = ["16 channels", "11 channels", "11 channels, T = 4, α = 0.9"]
+    assert re.findall(r"<td>([^<]* channels[^<]*)</td>", markup) == settings
 
 
 def test_the_frame_has_a_row_per_run(records):
