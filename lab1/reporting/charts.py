@@ -13,7 +13,7 @@ import pandas as pd
 from . import theme, verdicts, words
 from .drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
 from .figures import Figure
-from .panels import Axis, complete, logarithmic, panels
+from .panels import Axis, complete, panels
 from .sentences import Verdict
 from .statistics import summarize
 
@@ -32,7 +32,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     )
     long["split"] = long["split"].map({"train_loss": "training", "validation_loss": "validation"})
     table = summarize(long, ["family", "depth", "split", "epoch"], "loss")
-    table = logarithmic(complete(table, ["family", "depth", "split"]))
+    table = complete(table, ["family", "depth", "split"])
     depth = words.depth_axis(list(table["family"].unique()))
     chart = panels(
         table,

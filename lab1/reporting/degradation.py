@@ -12,7 +12,7 @@ import pandas as pd
 from . import literature, theme, words
 from .drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
 from .figures import Figure
-from .panels import Axis, complete, logarithmic, panels
+from .panels import Axis, complete, panels
 from .statistics import Estimate, estimate, in_words, summarize
 from .tables import Table, markup, number, runs_link, text
 
@@ -33,7 +33,7 @@ def error_curves(history: pd.DataFrame) -> Figure:
     long["split"] = long["split"].map(parts)
     long["error"] = 1 - long["accuracy"]
     table = in_percent(summarize(long, ["family", "depth", "split", "epoch"], "error"))
-    table = logarithmic(complete(table, ["family", "depth", "split"]))
+    table = complete(table, ["family", "depth", "split"])
     depths = [str(depth) for depth in sorted(table["depth"].unique())]
     chart = panels(
         table,
@@ -187,7 +187,6 @@ def responses(layers: pd.DataFrame) -> Figure:
 
 def _by_layer(layers: pd.DataFrame, value: str, y_title: str, *, log: bool = False) -> Figure:
     table = summarize(layers, ["family", "depth", "state", "layer"], value)
-    table = logarithmic(table) if log else table
     depth = words.depth_axis(list(table["family"].unique()))
     chart = panels(
         table,

@@ -14,7 +14,7 @@ import pandas as pd
 from . import degradation, theme, words
 from .drawing import dataset_titles, picked, rounded, ticks
 from .figures import Figure
-from .panels import Axis, complete, logarithmic, panels
+from .panels import Axis, complete, panels
 from .sentences import Verdict
 from .statistics import estimate, in_words, summarize
 from .summaries import NO_RUNS, sortable
@@ -81,7 +81,7 @@ def gradient_norms(history: pd.DataFrame) -> Figure | Verdict:
         return NO_RUNS
     known = base_rate(history).dropna(subset=["gradient_norm"])
     table = summarize(known, ["family", "depth", "epoch"], "gradient_norm")
-    table = logarithmic(complete(table, ["family", "depth"]))
+    table = complete(table, ["family", "depth"])
     last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
     ends = [f"{r['family']} {r['depth']}: {r['mean']:.3g}" for r in last.to_dict("records")]
     chart = panels(

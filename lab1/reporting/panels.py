@@ -33,7 +33,8 @@ class Axis:
         """Its scale."""
         if self.log:
             return alt.Scale(type="log", nice=False, padding=self.padding)
-        return alt.Scale(zero=self.zero, padding=self.padding)
+        # An axis that begins at zero has nothing to show below it.
+        return alt.Scale(zero=self.zero, padding=0 if self.zero else self.padding)
 
     def axis(self) -> alt.Axis:
         """Its ticks and their labels."""
@@ -118,7 +119,7 @@ def panels(
     if not (independent_x or independent_y):
         points = points.add_params(_zoom())
     chart = (
-        alt.layer(band, line, points, data=rounded(table))
+        alt.layer(band, line, points, data=rounded(_above_zero(table) if y.log else table))
         .properties(width=size, height=height)
         .facet(facet=facet, columns=3)
         .properties(title=title)
@@ -139,10 +140,14 @@ def _zoom() -> alt.Parameter:
     )
 
 
-def logarithmic(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its intervals cut off where a logarithmic axis, which has no zero, ends."""
+def _above_zero(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as a logarithmic axis, which has no zero, can show it.
+
+    Its intervals are cut off just below the lowest mean: an interval that reaches zero would
+    else take most of the axis, and leave the curves little of it.
+    """
     cut = table.copy()
-    cut["low"] = cut["low"].clip(lower=cut["mean"].min() / 10)
+    cut["low"] = cut["low"].clip(lower=cut.loc[cut["mean"] > 0, "mean"].min() / 2)
     return cut
 
 
