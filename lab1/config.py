@@ -111,6 +111,13 @@ class ModelSpec(_Checked):
             checked = _checked_blocks(self.blocks_per_stage, self.depth)
             object.__setattr__(self, "blocks_per_stage", checked)
 
+    @property
+    def size(self) -> str:
+        """What there is beside depth, in words: ``width 128``, ``16 channels``, or nothing."""
+        if self.width is not None:
+            return f"width {self.width}"
+        return f"{self.channels} channels" if self.channels is not None else ""
+
 
 def _check_depth(family: str, depth: int) -> None:
     if family in ("PlainNet", "ResNet") and (depth < 8 or depth % 6 != 2):
@@ -307,8 +314,7 @@ class RunSpec:
     def title(self) -> str:
         """The run in words, for progress bars and messages."""
         model, training = self.model, self.training
-        size = f", width {model.width}" if model.width else ""
-        size += f", {model.channels} channels" if model.channels else ""
+        size = f", {model.size}" if model.size else ""
         words = (
             f"{model.family} depth {model.depth}{size}, {DATASETS[self.dataset].title}, "
             f"{training.epochs} epochs, learning rate {training.learning_rate:g}, seed {self.seed}"
