@@ -127,8 +127,7 @@ class OpenChapter:
     def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
         """The runs on which the chapter has that probe measured, each with what it found."""
         probes = experiments.chapter(self.page.chapter).probes
-        # The weights of a run that diverged prove nothing.
-        chosen = [r for r in self.records if r.stopped != "diverged" and name in probes(r.spec)]
+        chosen = [r for r in self.records if not r.diverged and name in probes(r.spec)]
         return [(record, self.probe(record, name)) for record in chosen]
 
     def first(self, name: str) -> tuple[Record, Mapping[str, Any]]:

@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
         report_to=options.report_to,
     )
     for record in experiments.ensure(specs, runtime, store):
-        if record.stopped != "diverged":  # its weights prove nothing
+        if not record.diverged:
             for probe in experiments.chapter(options.chapter).probes(record.spec):
                 experiments.ensure_probe(record, probe, runtime, store)
     return 0

@@ -103,6 +103,11 @@ class Record:
         return history_fields(self.spec.training, distilled=self.spec.distillation is not None)
 
     @property
+    def diverged(self) -> bool:
+        """Whether its loss left the finite numbers, so that its weights prove nothing."""
+        return self.stopped == "diverged"
+
+    @property
     def epochs(self) -> int:
         """The epochs that were trained."""
         return len(self.history["train_loss"])

@@ -167,7 +167,7 @@ def _identity(record: Record) -> dict[str, Any]:
 
 def _fit(record: Record) -> float | None:
     """What the network makes of its training images in the end; a diverged one proves nothing."""
-    if record.stopped == "diverged":
+    if record.diverged:
         return None
     return _series(record, "train_evaluation_accuracy")[-1]
 

@@ -103,7 +103,7 @@ def _found(spec: RunSpec, store: Store, purpose: str) -> tuple[Path, dict[str, T
     if path is None:
         raise MissingRunsError(weights_file.absence(spec, store, purpose))
     record = store.find(spec)
-    if record is not None and record.stopped == "diverged":
+    if record is not None and record.diverged:
         raise MissingRunsError(
             f"{path}: {spec.title} diverged in epoch {record.epochs}, so its weights prove "
             f"nothing, and {purpose}; choose other settings for it, such as a lower learning rate"
