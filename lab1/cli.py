@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status; 2 for what the user can mend."""
     options = parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        status = int(options.command(options))
+        sys.stdout.flush()  # a reader that has left is met here, not when Python ends
+        return status
     except Lab1Error as error:
         print(f"lab1: {error}", file=sys.stderr)
         return 2
@@ -38,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = str(interrupt) or "interrupted; the same command continues with what is missing"
         print(f"lab1: {words}", file=sys.stderr)
         return getattr(interrupt, "exit_status", 130)
+    except BrokenPipeError:
+        # What reads our output, say `head`, has enough. Python would write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as shells report the signal SIGPIPE
 
 
 def _run(options: argparse.Namespace) -> int:

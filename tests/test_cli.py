@@ -1,6 +1,9 @@
 """The command line, in this process, in a laboratory of its own."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -181,6 +184,15 @@ def test_an_interruption_says_how_to_go_on(home, capsys, monkeypatch):
     monkeypatch.setattr(experiments, "ensure", interrupt)
     assert main(["run", "1_1"]) == 130
     assert "the same command continues" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(home):
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "lab1", "status"]
+    done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 # status
