@@ -173,7 +173,7 @@ def _error(value: Estimate) -> str:
 
 def gradient_norms(layers: pd.DataFrame) -> Figure:
     """The gradient's norm at each layer, at the start and after training, a panel per depth."""
-    return _by_layer(layers, "gradient_norm", "gradient norm", log=True)
+    return _by_layer(layers, "gradient_norm", "gradient norm")
 
 
 def responses(layers: pd.DataFrame) -> Figure:
@@ -182,20 +182,23 @@ def responses(layers: pd.DataFrame) -> Figure:
     The linear layer on top has no batch normalisation; its logits are on a scale of their own.
     """
     convolutions = layers[layers["module"] != "output"]
-    return _by_layer(convolutions, "response", "standard deviation")
+    return _by_layer(convolutions, "response", "standard deviation", independent_y=True)
 
 
-def _by_layer(layers: pd.DataFrame, value: str, y_title: str, *, log: bool = False) -> Figure:
+def _by_layer(
+    layers: pd.DataFrame, value: str, y_title: str, *, independent_y: bool = False
+) -> Figure:
     table = summarize(layers, ["family", "depth", "state", "layer"], value)
     depth = words.depth_axis(list(table["family"].unique()))
     chart = panels(
         table,
         x=Axis("layer", "layer"),
-        y=Axis("mean", y_title, log=log, zero=True, format=".3g"),
+        y=Axis("mean", y_title, log=True, format=".3g"),
         facet=alt.Facet("depth:O", title=depth),
         title=dataset_titles(layers),
         dash=("state", ["after training", "at the start"]),
         independent_x=True,
+        independent_y=independent_y,
         size=320,
     )
     ends = []

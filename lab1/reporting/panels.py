@@ -119,7 +119,7 @@ def panels(
     if not (independent_x or independent_y):
         points = points.add_params(_zoom())
     chart = (
-        alt.layer(band, line, points, data=rounded(_above_zero(table) if y.log else table))
+        alt.layer(band, line, points, data=rounded(_above_zero(table, facet) if y.log else table))
         .properties(width=size, height=height)
         .facet(facet=facet, columns=3)
         .properties(title=title)
@@ -140,14 +140,17 @@ def _zoom() -> alt.Parameter:
     )
 
 
-def _above_zero(table: pd.DataFrame) -> pd.DataFrame:
+def _above_zero(table: pd.DataFrame, facet: alt.Facet) -> pd.DataFrame:
     """The table as a logarithmic axis, which has no zero, can show it.
 
-    Its intervals are cut off just below the lowest mean: an interval that reaches zero would
-    else take most of the axis, and leave the curves little of it.
+    Its intervals are cut off just below the lowest mean of their panel: an interval that reaches
+    zero would else take most of the axis, and leave the curves little of it.
     """
+    panel = facet.shorthand.split(":")[0]
+    lowest = table[table["mean"] > 0].groupby(panel)["mean"].min() / 2
     cut = table.copy()
-    cut["low"] = cut["low"].clip(lower=cut.loc[cut["mean"] > 0, "mean"].min() / 2)
+    # Where nothing has an interval the column is not even one of numbers.
+    cut["low"] = cut["low"].astype(float).clip(lower=cut[panel].map(lowest))
     return cut
 
 

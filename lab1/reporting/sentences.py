@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from .statistics import FEWEST, Estimate
 
+#: What stands before a negative number; after a hyphen a line may end.
+MINUS = "\u2212"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -24,7 +27,7 @@ class Verdict:
 def points(value: Estimate, signed: bool = False) -> str:
     """An accuracy, or with ``signed`` a difference, in percent: ``98.21 ± 0.08 %``."""
     number = f"{100 * value.mean:{'+' if signed else ''}.2f}"
-    number = number.replace("-", "\u2212")  # a minus; after a hyphen a line may end
+    number = number.replace("-", MINUS)
     unit = "points" if signed else "%"
     if math.isnan(value.half_width):
         return f"{number} {unit}"

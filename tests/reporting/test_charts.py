@@ -313,6 +313,14 @@ def test_an_interval_on_a_logarithmic_axis_stays_above_zero(trained):
     assert last["half_width"].item() > last["mean"].item()
 
 
+def test_an_interval_is_cut_off_below_the_curves_of_its_own_panel(experiment):
+    losses = {("MLP", 2): [1e-6, 2e-6, 3e-6], ("MLP", 8): [0.001, 0.5, 0.002]}
+    records = experiment({cell: [0.9] * 3 for cell in losses}, train_loss=losses)
+    (drawn,) = charts.loss_curves(frames.history(records)).parts()["spec"]["datasets"].values()
+    deep = [row for row in drawn if row["depth"] == 8]
+    assert min(row["low"] for row in deep) > min(row["mean"] for row in deep) / 3 > 1e-3
+
+
 def test_a_configuration_that_always_diverged_is_named_without_nan(experiment, trained):
     records = experiment({("MLP", 2): [0.9] * 3})
     records += [trained("MLP", 8, seed, stopped="diverged") for seed in range(3)]

@@ -5,7 +5,13 @@ import re
 import pytest
 
 from lab1.reporting import frames
-from lab1.reporting.degradation_verdicts import degradation, schedule, shortcut_effect
+from lab1.reporting.degradation_verdicts import (
+    degradation,
+    gradients_at_start,
+    schedule,
+    shortcut_effect,
+    untrained,
+)
 
 #: What a difference between twins varies by.
 JITTER = [0.001, 0.0, -0.001]
@@ -137,3 +143,76 @@ def test_the_schedule_says_how_far_the_grid_has_got(fitted):
         "These are runs of 3 epochs: the plain net with 20 layers (n = 3), 56 layers (n = 3); the "
         "ResNet with 20 layers (n = 3), 56 layers (n = 3), 110 layers (n = 1)."
     )
+
+
+def test_networks_that_did_not_come_to_learn_are_named(fitted):
+    fit = AS_IN_THE_PAPER | {("PlainNet", 110): [0.105], ("ResNet", 110): [0.19, 0.7]}
+    assert untrained(frames.runs(fitted(fit))).text == (
+        "Not every network has learned. Where a guess has 90 % wrong, the plain net with 110 "
+        "layers ends with 89.50 % of its training images wrong (1 of n = 1); the ResNet with 110 "
+        "layers ends with 81.00 % of its training images wrong (1 of n = 2)."
+    )
+
+
+def test_where_all_networks_learn_that_is_said(fitted, experiment):
+    assert "Every network here" in untrained(frames.runs(fitted(AS_IN_THE_PAPER))).text
+    unknown = frames.runs(experiment({("PlainNet", 20): SEEDS}))
+    assert "no network" in untrained(unknown).text
+
+
+#: Norms of the first layer's gradient, seed by seed: with depth the plain net's grows a
+#: hundredfold, the residual one's tenfold.
+EXPLODING = {
+    ("PlainNet", 20): [0.4, 0.5, 0.6],
+    ("PlainNet", 56): [40.0, 51.0, 59.0],
+    ("PlainNet", 110): [3e5],
+    ("ResNet", 20): [0.3, 0.4, 0.5],
+    ("ResNet", 56): [3.1, 3.9, 5.0],
+}
+
+
+@pytest.fixture
+def signals(make_record):
+    """What the probe ``layers`` finds, with these norms at the start of the first layer."""
+
+    def make(norms, swap=lambda records: records):
+        cells = [(cell, seed) for cell, own in norms.items() for seed in range(len(own))]
+        records = swap([make_record(*cell, seed) for cell, seed in cells])
+        found = []
+        for record, (cell, seed) in zip(records, cells, strict=True):
+            flat = {"gradient_norm": [7.0, 7.0], "response": [1.0, 1.0]}
+            fresh = {**flat, "gradient_norm": [norms[cell][seed], 9.0]}
+            probe = {"names": ["stem.0", "output"], "initial": fresh, "trained": flat}
+            found.append((record, probe))
+        return frames.layers(found)
+
+    return make
+
+
+def test_gradients_are_judged_by_their_order_of_magnitude(signals):
+    verdict = gradients_at_start(signals(EXPLODING))
+    assert (
+        "gradient is, in the plain net, 0.5 with 20 layers (n = 3), 50 with 56 layers"
+        in verdict.text
+    )
+    assert "300,000 with 110 layers (n = 1); in the ResNet, 0.4 with 20 layers" in verdict.text
+    assert "From 20 to 56 layers it moves by +2.00 ±" in verdict.text
+    assert "is −1.00 ±" in verdict.text
+    assert claims(verdict) == ["less"]
+
+
+def test_the_verdict_on_gradients_turns_round_with_the_families(signals, swap_families):
+    verdict = gradients_at_start(signals(EXPLODING, swap_families))
+    assert "is +1.00 ±" in verdict.text
+    assert claims(verdict) == ["more"]
+
+
+def test_gradients_of_one_seed_carry_no_claim(signals):
+    verdict = gradients_at_start(signals({cell: own[:1] for cell, own in EXPLODING.items()}))
+    assert "fewer than 3 common seeds" in verdict.text
+    assert "**" not in verdict.text and "±" not in verdict.text
+
+
+def test_gradients_of_one_depth_are_not_compared(signals):
+    one = {cell: own for cell, own in EXPLODING.items() if cell[1] == 20}
+    assert "do not have two depths" in gradients_at_start(signals(one)).text
