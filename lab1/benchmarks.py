@@ -1,12 +1,13 @@
 """Benchmark records: read, and compared contender by contender (standard library only).
 
-``python -m lab1 bench --json`` makes one; the published ones lie in ``results/benchmarks/``.
+``python -m lab1 bench --json`` makes one; the published ones lie in ``results/benchmarks/``, those
+of ``bench --depths``, which compares networks, in ``results/benchmarks/depth/``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -25,13 +26,24 @@ def published() -> dict[str, Mapping[str, Any]]:
     return {path.stem: read(path) for path in files}
 
 
-def read(path: Path) -> Mapping[str, Any]:
-    """The benchmark in a file; raises :class:`~lab1.errors.RecordError` where it holds none."""
+def published_depths() -> dict[str, Mapping[str, Any]]:
+    """The committed records of ``bench --depths`` by name."""
+    files = sorted((paths.results_dir() / "benchmarks" / "depth").glob("*.json"))
+    return {path.stem: read(path, depth_rounds) for path in files}
+
+
+def read(
+    path: Path, rows: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
+) -> Mapping[str, Any]:
+    """The benchmark in a file; raises :class:`~lab1.errors.RecordError` where it holds none.
+
+    ``rows`` is what must be able to read it, :func:`summary` if not given.
+    """
     try:
         content = json.loads(path.read_text())
         if content["schema"] != SCHEMA:
             raise RecordError(f"{path}: schema {content['schema']!r}; this version reads {SCHEMA}")
-        summary(content)
+        (rows or summary)(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path}: not readable as a benchmark: {error}") from error
     result: Mapping[str, Any] = content
@@ -78,12 +90,63 @@ def summary(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def depth_rounds(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per network and round of ``bench --depths``: what a training image costs.
+
+    ``milliseconds`` are those of one image, forward, backward and step; ``ratio`` sets them against
+    the first network's in the same round.
+    """
+    images, networks = benchmark["images"], benchmark["networks"]
+    dataset = DATASETS[benchmark["dataset"]].name
+    return [
+        {
+            "family": network["family"],
+            "depth": network["depth"],
+            "dataset": dataset,
+            "round": index,
+            "milliseconds": 1e3 * seconds / images,
+            "ratio": seconds / first,
+        }
+        for network in networks
+        for index, (seconds, first) in enumerate(
+            zip(network["seconds"], networks[0]["seconds"], strict=True)
+        )
+    ]
+
+
+def depths_text(benchmark: Mapping[str, Any]) -> str:
+    """The rounds of ``bench --depths`` network by network, as a table for a terminal."""
+    rows = depth_rounds(benchmark)
+    first = benchmark["networks"][0]
+    lines = [
+        machine(benchmark),
+        f"{DATASETS[benchmark['dataset']].title}, {benchmark['images']} images a round, batch "
+        f"{benchmark['batch_size']}, {benchmark['precision']}",
+        "",
+        f"{'':<22}{'ms/image':>10}   times {first['family']}, {first['depth']} layers",
+    ]
+    for network in benchmark["networks"]:
+        name = (network["family"], network["depth"])
+        own = [row for row in rows if (row["family"], row["depth"]) == name]
+        ratios = [row["ratio"] for row in own]
+        lines.append(
+            f"{f'{name[0]}, {name[1]} layers':<22}"
+            f"{median(row['milliseconds'] for row in own):>10.2f}   "
+            f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+    return "\n".join(lines)
+
+
+def machine(benchmark: Mapping[str, Any]) -> str:
+    """What it was measured on: ``AMD EPYC, 2 cores, torch 2.14.1``."""
+    hardware = benchmark["hardware"]
+    cores = f", {hardware['cores']} cores" if hardware["kind"] == "cpu" else ""
+    return f"{hardware['name']}{cores}, torch {benchmark['versions']['torch']}"
+
+
 def text(benchmark: Mapping[str, Any]) -> str:
     """The summary as a table for a terminal."""
-    hardware = benchmark["hardware"]
-    lines = [
-        f"{hardware['name']}, {hardware['cores']} cores, torch {benchmark['versions']['torch']}"
-    ]
+    lines = [machine(benchmark)]
     for case in benchmark["cases"]:
         first = next(iter(case["rounds"].values()))
         lines += [

@@ -155,6 +155,11 @@ class OpenChapter:
         """The published benchmark records by name."""
         return benchmarks.published()
 
+    @cached_property
+    def depth_benchmarks(self) -> dict[str, Mapping[str, Any]]:
+        """Those of ``bench --depths``."""
+        return benchmarks.published_depths()
+
     def _all_diverged(self) -> MissingRunsError:
         return MissingRunsError(f"chapter {self.page.chapter}: every run diverged")
 

@@ -192,14 +192,17 @@ def _site(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from . import benchmarks
-    from .training.benchmark import cases, measure
+    from .training.benchmark import cases, depths, measure
 
+    where = {"device": options.device, "data_dir": options.data_dir}
+    if options.depths:
+        result = depths.measure(rounds=options.rounds, smoke=options.smoke, **where)
+        print(json.dumps(result, indent=1) if options.json else benchmarks.depths_text(result))
+        return 0
     chosen = [cases.CASES[name] for name in options.case or cases.CASES]
     if options.smoke:
         chosen = [cases.smoke(case) for case in chosen]
-    result = measure.measure(
-        chosen, rounds=options.rounds, device=options.device, data_dir=options.data_dir
-    )
+    result = measure.measure(chosen, rounds=options.rounds, **where)
     print(json.dumps(result, indent=1) if options.json else benchmarks.text(result))
     return 0
 
@@ -298,9 +301,14 @@ def parser() -> argparse.ArgumentParser:
 
     bench = command("bench", _bench, "Compare the trainer's speed with the usual loop and others.")
     # The names are spelled out, for importing the benchmark takes torch.
-    bench.add_argument(
+    compared = bench.add_mutually_exclusive_group()
+    compared.add_argument(
         "--case", action="append", choices=["mlp", "simple-cnn", "resnet-20"],
         help="one of them alone; may be repeated",
+    )  # fmt: skip
+    compared.add_argument(
+        "--depths", action="store_true",
+        help="instead, what depth costs: the plain and residual nets in turn",
     )  # fmt: skip
     bench.add_argument("--rounds", type=_positive, default=3, help="times each one trains (3)")
     bench.add_argument("--json", action="store_true", help="the whole record, for machines")

@@ -39,8 +39,8 @@ class Chapter:
     ``required`` parameters must come from the profile or the reader; ``optional`` ones have a
     default in :mod:`lab1.config` or mean "none".  ``probes`` names those that are measured on a
     run, so that the chapter can show any of them where the weights are not.  ``reads_benchmarks``
-    says that the chapter shows :func:`lab1.benchmarks.published`, ``reads_pages`` that it plans no
-    run and shows the records there are of the profile's other pages.
+    says that the chapter shows what :mod:`lab1.benchmarks` has published, ``reads_pages`` that it
+    plans no run and shows the records there are of the profile's other pages.
     """
 
     planner: Callable[..., list[RunSpec]]
@@ -124,6 +124,7 @@ CHAPTERS: Mapping[str, Chapter] = {
         required=("dataset", "depth", "seeds", "train_evaluation_size"),
         optional=(*_TRAINING_PARAMETERS, "first_seed_depth"),
         probes=lambda spec: ("layers",),
+        reads_benchmarks=True,
     ),
     # No runs of their own: how fast they are made, and what all pages together say.
     "performance": Chapter(planner=list, required=(), optional=(), reads_benchmarks=True),

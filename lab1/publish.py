@@ -219,7 +219,8 @@ def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     """A digest of the records that a page reads, and of whether each is published."""
     digest = hashlib.sha256()
     if experiments.chapter(page.chapter).reads_benchmarks:
-        for name, benchmark in benchmarks.published().items():
+        shown = [*benchmarks.published().items(), *benchmarks.published_depths().items()]
+        for name, benchmark in shown:
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())
     if page.reads_pages:  # they also say which page shows a run
         digest.update(json.dumps(profiles.shown_on(page.profile)).encode())

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lab1 import benchmarks
+from lab1 import benchmarks, profiles
 from lab1.errors import RecordError
 
 
@@ -130,3 +130,51 @@ def test_the_published_benchmarks_reach_their_aims():
         for row in benchmarks.summary(each):
             if not row["contender"].startswith("lab1"):
                 assert row["ratio"] >= (row["target"] or 1), (name, row)
+
+
+@pytest.fixture
+def depths():
+    """A record of ``bench --depths`` of three rounds, the second of them slow."""
+    return {
+        "schema": 1,
+        "hardware": {"kind": "cpu", "name": "AMD EPYC", "cores": 2},
+        "versions": {"torch": "2.14.1"},
+        "dataset": "cifar10-jpeg",
+        "images": 2000,
+        "batch_size": 128,
+        "precision": "bf16",
+        "networks": [
+            {"family": "PlainNet", "depth": 20, "seconds": [2.0, 4.0, 2.0]},
+            {"family": "ResNet", "depth": 110, "seconds": [12.0, 20.0, 14.0]},
+        ],
+    }
+
+
+def test_depths_are_set_against_the_first_within_a_round(depths):
+    rows = benchmarks.depth_rounds(depths)
+    assert [row["milliseconds"] for row in rows] == [1, 2, 1, 6, 10, 7]
+    assert [row["ratio"] for row in rows] == [1, 1, 1, 6, 5, 7]
+    text = benchmarks.depths_text(depths)
+    assert re.search(r"ResNet, 110 layers +7\.00 +6\.00 \(5\.00 to 7\.00\)", text)
+
+
+def test_a_network_without_all_rounds_is_no_benchmark(depths, tmp_path):
+    path = tmp_path / "cpu.json"
+    path.write_text(json.dumps(depths))
+    assert benchmarks.read(path, benchmarks.depth_rounds) == depths
+    depths["networks"][1]["seconds"].pop()
+    path.write_text(json.dumps(depths))
+    with pytest.raises(RecordError, match="not readable as a benchmark"):
+        benchmarks.read(path, benchmarks.depth_rounds)
+    with pytest.raises(RecordError, match="not readable as a benchmark"):
+        benchmarks.read(path)
+
+
+def test_the_published_depths_have_every_network_of_the_report():
+    published = benchmarks.published_depths()
+    assert published
+    specs = next(page for page in profiles.pages("report") if page.chapter == "depth").plan()
+    wanted = {(spec.model.family, spec.model.depth) for spec in specs}
+    for name, each in published.items():
+        assert re.fullmatch(r"[0-9a-f]{40}", each["commit"]), name
+        assert wanted <= {(row["family"], row["depth"]) for row in benchmarks.depth_rounds(each)}

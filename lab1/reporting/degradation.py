@@ -6,9 +6,14 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
+from .. import benchmarks
+from ..datasets import DATASETS
 from . import literature, theme, words
 from .drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
 from .figures import Figure
@@ -221,20 +226,31 @@ _COSTS = {
 }
 
 
-def cost_by_depth(runs: pd.DataFrame) -> Figure:
-    """What depth costs: seconds per epoch, FLOPs of a forward pass, peak memory; a panel each."""
+def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figure:
+    """What depth costs: seconds per epoch, FLOPs of a forward pass, peak memory; a panel each.
+
+    Runs of different days, beside other work or not, do not compare in seconds.  With ``times``,
+    see :func:`times`, a panel per machine has the milliseconds that a training image costs instead.
+    """
     parts = []
+    if times is not None and not times.empty:
+        machines = times["machine"].unique()
+        for machine, own in times.groupby("machine", sort=False):
+            parts.append(summarize(own, ["family", "depth"], "milliseconds"))
+            named = f", {machine}" if len(machines) > 1 else ""
+            parts[-1].insert(2, "cost", f"ms per training image{named}")
     for column, (title, unit) in _COSTS.items():
+        if column == "epoch_seconds" and parts:
+            continue
         scaled = runs.assign(value=runs[column] / unit)
         parts.append(summarize(scaled, ["family", "depth"], "value"))
         parts[-1].insert(2, "cost", title)
     table = pd.concat(parts, ignore_index=True)
-    titles = [title for title, _ in _COSTS.values()]
     chart = panels(
         table,
         x=Axis("depth", words.depth_axis(list(table["family"].unique())), zero=True),
         y=Axis("mean", "", zero=True, format=".4~g"),
-        facet=alt.Facet("cost:N", title=None, sort=titles),
+        facet=alt.Facet("cost:N", title=None, sort=list(table["cost"].unique())),
         title=dataset_titles(runs),
         independent_y=True,
     )
@@ -242,3 +258,25 @@ def cost_by_depth(runs: pd.DataFrame) -> Figure:
         f"{r['family']} {r['depth']}: {r['mean']:.4g} {r['cost']}" for r in table.to_dict("records")
     ]
     return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {'; '.join(said)}.")
+
+
+def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The rounds of ``bench --depths`` with the networks of ``runs``, and the ``machine`` of each.
+
+    ``published`` is what :func:`lab1.benchmarks.published_depths` gives; those are left out whose
+    images are of another shape than those of the runs.
+    """
+    shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
+    rows = [
+        {"machine": benchmarks.machine(each), "precision": each["precision"], **row}
+        for each in published.values()
+        for row in benchmarks.depth_rounds(each)
+        if DATASETS[row["dataset"]].image_shape in shapes
+    ]
+    cells = set(zip(runs["family"], runs["depth"], strict=True))
+    return pd.DataFrame(
+        [row for row in rows if (row["family"], row["depth"]) in cells], columns=_TIMES
+    )
+
+
+_TIMES = ["machine", "precision", "family", "depth", "dataset", "round", "milliseconds", "ratio"]

@@ -164,6 +164,33 @@ def _magnitudes(value: Estimate) -> str:
     return in_words(value, "+.2f", ".2f").replace("-", MINUS)
 
 
+def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
+    """What a training image costs by depth and with the shortcut, machine by machine.
+
+    Takes the frame of :func:`lab1.reporting.degradation.times`.
+    """
+    sentences = []
+    flops = runs.groupby(["family", "depth"])["flops"].first()
+    for machine, own in found.groupby("machine", sort=False):
+        plains, residuals = (
+            of_family(own, each).pivot(index="round", columns="depth", values="milliseconds")
+            for each in (plain, TWINS[plain])
+        )
+        depths = sorted(int(str(depth)) for depth in plains.columns)
+        if len(depths) < 2 or depths[-1] not in residuals:
+            continue
+        first, last, twin = plains[depths[0]], plains[depths[-1]], residuals[depths[-1]]
+        operations = flops.loc[(plain, depths[-1])] / flops.loc[(plain, depths[0])]
+        sentences.append(
+            f"On {machine} ({own['precision'].iloc[0]}, median of {len(first)} rounds), a training "
+            f"image costs the {NAMES[plain]} {first.median():.2f} ms with {depths[0]} layers and "
+            f"{last.median():.2f} ms with {words.depth(depths[-1], plain)}: "
+            f"{(last / first).median():.1f} times as much, for {operations:.1f} times the FLOPs. "
+            f"With the shortcut it is {(twin / last).median():.2f} times that."
+        )
+    return Verdict(" ".join(sentences) or "No benchmark here says what a training image costs.")
+
+
 def schedule(runs: pd.DataFrame) -> Verdict:
     """How many runs of how many epochs these are, and how far each family's grid has got."""
     parts = []

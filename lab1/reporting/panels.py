@@ -124,9 +124,9 @@ def panels(
         .facet(facet=facet, columns=3)
         .properties(title=title)
     )
-    if independent_x:
-        chart = chart.resolve_scale(x="independent")
-    return chart.resolve_scale(y="independent") if independent_y else chart
+    own = {"x": independent_x, "y": independent_y}
+    scales: dict[str, Any] = {axis: "independent" for axis, wanted in own.items() if wanted}
+    return chart.resolve_scale(**scales) if scales else chart
 
 
 def _zoom() -> alt.Parameter:

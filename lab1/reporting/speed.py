@@ -30,17 +30,11 @@ NOTHING = Verdict("There is no benchmark record here; `python -m lab1 bench` mak
 def frame(published: Benchmarks) -> pd.DataFrame:
     """The rows of :func:`lab1.benchmarks.summary` for every benchmark, with its ``hardware``."""
     rows = [
-        {"hardware": _hardware(each), **row}
+        {"hardware": benchmarks.machine(each), **row}
         for each in published.values()
         for row in benchmarks.summary(each)
     ]
     return pd.DataFrame(rows)
-
-
-def _hardware(benchmark: Mapping[str, Any]) -> str:
-    hardware = benchmark["hardware"]
-    cores = f", {hardware['cores']} cores" if hardware["kind"] == "cpu" else ""
-    return f"{hardware['name']}{cores}, torch {benchmark['versions']['torch']}"
 
 
 def ratios(published: Benchmarks) -> Figure | Verdict:
@@ -133,8 +127,8 @@ def verdict(published: Benchmarks) -> Verdict:
                 words = f"{row['ratio']:.2f} times for {row['case']} (the aim: {row['target']:g})"
                 (reached if row["ratio"] >= row["target"] else missed).append(words)
         sentences.append(
-            f"On this machine ({html.escape(_hardware(each))}) the median ratio to the reference "
-            "loop "
+            f"On this machine ({html.escape(benchmarks.machine(each))}) the median ratio to the "
+            "reference loop "
             + "; ".join(
                 [f"reaches the aim with {', '.join(reached)}"] * bool(reached)
                 + [f"misses it with {', '.join(missed)}"] * bool(missed)

@@ -1,6 +1,6 @@
 import pytest
 
-from lab1.reporting import degradation, frames, literature
+from lab1.reporting import degradation, degradation_verdicts, frames, literature
 from lab1.reporting.panels import Axis, panels
 
 CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
@@ -118,6 +118,69 @@ def test_cost_is_in_the_units_that_its_panels_name(both):
     assert means["ResNet", 56, "peak memory (MiB)"] == pytest.approx(3e8 / 2**20)
 
 
+@pytest.fixture
+def timed():
+    """A record of ``bench --depths`` of three rounds; the last was twice as slow for everyone."""
+
+    def network(family, depth, seconds):
+        return {"family": family, "depth": depth, "seconds": [seconds, seconds, 2 * seconds]}
+
+    return {
+        "schema": 1,
+        "commit": "0" * 40,
+        "hardware": {"kind": "cpu", "name": "AMD EPYC", "cores": 2},
+        "versions": {"torch": "2.14.1"},
+        "dataset": "cifar10",
+        "images": 1000,
+        "precision": "bf16",
+        "networks": [
+            network("PlainNet", 20, 1.0),
+            network("ResNet", 20, 1.1),
+            network("PlainNet", 32, 2.0),
+            network("PlainNet", 56, 3.0),
+            network("ResNet", 56, 3.6),
+        ],
+    }
+
+
+def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
+    """Seconds of runs of different days do not compare."""
+    runs = frames.runs(both)
+    times = degradation.times(runs, {"cpu": timed})
+    assert set(times["depth"]) == {20, 56}  # those that the page shows
+    figure = degradation.cost_by_depth(runs, times)
+    means = by(figure.data, "family", "depth", "cost")
+    assert means["ResNet", 56, "ms per training image"] == pytest.approx((3.6 + 3.6 + 7.2) / 3)
+    assert "seconds per epoch" not in set(figure.data["cost"])
+    assert "million FLOPs per image" in set(figure.data["cost"])
+
+
+def test_ratios_of_time_are_taken_within_a_round(both, timed):
+    runs = frames.runs(both)
+    text = degradation_verdicts.times(degradation.times(runs, {"cpu": timed}), runs).text
+    assert "On AMD EPYC, 2 cores, torch 2.14.1 (bf16, median of 3 rounds)" in text
+    assert "1.00 ms with 20 layers and 3.00 ms with 56 layers: 3.0 times as much" in text
+    assert "With the shortcut it is 1.20 times that" in text
+
+
+def test_machines_have_panels_and_sentences_of_their_own(both, timed):
+    runs = frames.runs(both)
+    other = {**timed, "hardware": {"kind": "cuda", "name": "NVIDIA H200"}}
+    times = degradation.times(runs, {"cpu": timed, "gpu": other})
+    costs = set(degradation.cost_by_depth(runs, times).data["cost"])
+    assert "ms per training image, NVIDIA H200, torch 2.14.1" in costs and len(costs) == 4
+    assert "On NVIDIA H200" in degradation_verdicts.times(times, runs).text
+
+
+def test_times_for_images_of_another_shape_are_left_out(experiment, timed):
+    records = experiment({("PlainNet", 20): [0.5]}, dataset="smoke-grey")
+    runs = frames.runs(records)
+    times = degradation.times(runs, {"cpu": timed})
+    assert times.empty
+    assert "seconds per epoch" in set(degradation.cost_by_depth(runs, times).data["cost"])
+    assert "No benchmark" in degradation_verdicts.times(times, runs).text
+
+
 CHARTS = {
     "error_curves": frames.history,
     "error_by_depth": frames.runs,
@@ -137,10 +200,13 @@ def test_charts_are_valid_and_name_their_data(name, both, layers):
     assert ">PlainNet<" in svg and ">ResNet<" in svg
 
 
-def test_panels_may_have_scales_of_their_own(both):
-    runs = frames.runs(both)
-    spec = degradation.cost_by_depth(runs).chart.to_dict()
-    assert spec["resolve"]["scale"] == {"y": "independent"}
+def test_panels_may_have_scales_of_their_own(both, layers):
+    def scales(figure):
+        return figure.chart.to_dict()["resolve"]["scale"]
+
+    assert scales(degradation.cost_by_depth(frames.runs(both))) == {"y": "independent"}
+    assert scales(degradation.gradient_norms(layers)) == {"x": "independent"}
+    assert scales(degradation.responses(layers)) == {"x": "independent", "y": "independent"}
 
 
 def test_a_panel_without_style_has_solid_lines_of_one_thickness(both):

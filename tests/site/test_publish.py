@@ -545,15 +545,15 @@ def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
     assert len(set(digests)) == 4
 
 
-def test_the_digest_of_the_performance_page_is_that_of_the_benchmarks(store, monkeypatch):
+@pytest.mark.parametrize("which", ["published", "published_depths"])
+def test_the_digest_of_a_page_that_shows_benchmarks_is_also_theirs(store, monkeypatch, which):
     published = {}
-    monkeypatch.setattr(publish.benchmarks, "published", lambda: published)
-    pages = [profiles.Page(name, name, "report", {}) for name in ("performance", "1_1")]
+    monkeypatch.setattr(publish.benchmarks, which, lambda: published)
+    pages = [profiles.Page(name, name, "report", {}) for name in ("performance", "depth", "1_1")]
     before = [publish.records_digest(page, [], store) for page in pages]
     published["cpu"] = {"schema": 1}
     after = [publish.records_digest(page, [], store) for page in pages]
-    assert before[0] != after[0]
-    assert before[1] == after[1]
+    assert [one != other for one, other in zip(before, after, strict=True)] == [True, True, False]
 
 
 def test_the_digest_of_a_page_that_reads_others_says_where_the_runs_stand(

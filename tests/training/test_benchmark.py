@@ -9,7 +9,7 @@ from lab1 import benchmarks, cli
 from lab1.datasets import DATASETS
 from lab1.training import data
 from lab1.training.augmentation import Normalize
-from lab1.training.benchmark import contenders, measure, per_image
+from lab1.training.benchmark import contenders, depths, measure, per_image
 from lab1.training.benchmark.cases import CASES, load, smoke
 
 CPU = torch.device("cpu")
@@ -116,3 +116,19 @@ def test_contenders_take_turns_in_going_first(tiny, monkeypatch):
 def test_too_few_images_are_refused():
     with pytest.raises(data.DataError, match="needs 5000 training images, there are 4000"):
         load(replace(smoke(CASES["mlp"]), images=5000), None)
+
+
+@pytest.mark.slow
+def test_networks_of_every_depth_are_timed_in_turn(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(depths, "DEPTHS", (8, 14))
+    assert cli.main(["bench", "--depths", "--smoke", "--json", "--rounds", "2"]) == 0
+    captured = capsys.readouterr()
+    path = tmp_path / "here.json"
+    path.write_text(captured.out)
+    rows = benchmarks.depth_rounds(benchmarks.read(path, benchmarks.depth_rounds))
+    assert len(rows) == 2 * 2 * 2 and all(row["milliseconds"] > 0 for row in rows)
+    first, second = (
+        [line.split(":")[0] for line in captured.err.splitlines() if f"round {index} of" in line]
+        for index in (1, 2)
+    )
+    assert first == second[::-1] and len(first) == 4

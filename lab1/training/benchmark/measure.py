@@ -7,7 +7,7 @@ import gc
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -22,7 +22,7 @@ from .cases import Case, load
 from .contenders import REFERENCE, Contender, contenders
 
 #: As in :mod:`lab1.benchmarks`, which reads it.
-_SCHEMA = 1
+SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "transformers", "accelerate", "lightning", "numpy", "pillow")
 
 
@@ -39,27 +39,43 @@ def measure(
     taking_part = contenders(where)
     absent = {name: each for name, each in taking_part.items() if not each.is_installed}
     for each in absent.values():
-        _say(f"skipped: {each.title}, which is not installed (extra 'bench')")
+        say(f"skipped: {each.title}, which is not installed (extra 'bench')")
     present = {name: each for name, each in taking_part.items() if name not in absent}
-    peak = _matrix_product_rate(where)
     return {
-        "schema": _SCHEMA,
-        "commit": origin.commit(),
-        "date": origin.now().date().isoformat(),
-        "hardware": {
-            **devices.describe(where),
-            "cores": devices.usable_cores(),
-            "matrix_product_flops": peak,
-        },
-        "versions": {
-            "python": platform.python_version(),
-            **{name: _version(name) for name in _PACKAGES if _version(name)},
-        },
+        "schema": SCHEMA,
+        **circumstances(where),
         "reference": REFERENCE,
         "skipped": [each.title for each in absent.values()],
         "titles": {name: each.title for name, each in present.items()},
         "cases": [_measure(case, load(case, data_dir), present, rounds, where) for case in cases],
     }
+
+
+def circumstances(where: torch.device) -> dict[str, Any]:
+    """Where and when a benchmark was made: commit, date, hardware and versions."""
+    return {
+        "commit": origin.commit(),
+        "date": origin.now().date().isoformat(),
+        "hardware": {
+            **devices.describe(where),
+            "cores": devices.usable_cores(),
+            "matrix_product_flops": _matrix_product_rate(where),
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in _PACKAGES if _version(name)},
+        },
+    }
+
+
+def timed(train: Callable[[], object], device: torch.device) -> float:
+    """The seconds that a training takes, until the device has done with it."""
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(sys.stderr):  # where some contenders like to write
+        train()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
 
 
 def _measure(
@@ -74,7 +90,7 @@ def _measure(
     for index in range(rounds):
         turn = index % len(names)
         for name in names[turn:] + names[:turn]:
-            _say(f"{case.title}, round {index + 1} of {rounds}: {present[name].title}")
+            say(f"{case.title}, round {index + 1} of {rounds}: {present[name].title}")
             results[name].append(_train(case, data, present[name], index, device))
     model = case.build(data.declared.name, 0)
     return {
@@ -97,11 +113,7 @@ def _train(
     """One short training: images per second of training, and the accuracy on the test set."""
     torch.manual_seed(seed)
     model, train = contender.prepare(case, data, seed, device)
-    started = time.perf_counter()
-    with contextlib.redirect_stdout(sys.stderr):  # where some contenders like to write
-        train()
-    _synchronize(device)
-    seconds = time.perf_counter() - started
+    seconds = timed(train, device)
     accuracy = _accuracy(model.to(device), data, device)
     gc.collect()
     return {
@@ -126,16 +138,8 @@ def _matrix_product_rate(device: torch.device, size: int = 2048) -> float:
     one = torch.randn(size, size, device=device, dtype=torch.bfloat16)
     rates = []
     for _ in range(6):
-        started = time.perf_counter()
-        one @ one
-        _synchronize(device)
-        rates.append(2 * size**3 / (time.perf_counter() - started))
+        rates.append(2 * size**3 / timed(lambda: one @ one, device))
     return max(rates)
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _version(package: str) -> str | None:
@@ -145,5 +149,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tells how far a benchmark has got; its result alone goes to the standard output."""
     print(text, file=sys.stderr, flush=True)
