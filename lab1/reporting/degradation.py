@@ -230,14 +230,14 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
     """What depth costs: seconds per epoch, FLOPs of a forward pass, peak memory; a panel each.
 
     Runs of different days, beside other work or not, do not compare in seconds.  With ``times``,
-    see :func:`times`, a panel per machine has the milliseconds that a training image costs instead.
+    see :func:`times`, a panel per benchmark has the milliseconds of a training image instead.
     """
     parts = []
     if times is not None and not times.empty:
-        machines = times["machine"].unique()
-        for machine, own in times.groupby("machine", sort=False):
+        several = times["benchmark"].nunique() > 1
+        for name, own in times.groupby("benchmark", sort=False):
             parts.append(summarize(own, ["family", "depth"], "milliseconds"))
-            named = f", {machine}" if len(machines) > 1 else ""
+            named = f", {name}" if several else ""
             parts[-1].insert(2, "cost", f"ms per training image{named}")
     for column, (title, unit) in _COSTS.items():
         if column == "epoch_seconds" and parts:
@@ -261,15 +261,20 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
 
 
 def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The rounds of ``bench --depths`` with the networks of ``runs``, and the ``machine`` of each.
+    """The rounds of ``bench --depths`` with the networks of ``runs``, and each one's ``machine``.
 
     ``published`` is what :func:`lab1.benchmarks.published_depths` gives; those are left out whose
     images are of another shape than those of the runs.
     """
     shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
     rows = [
-        {"machine": benchmarks.machine(each), "precision": each["precision"], **row}
-        for each in published.values()
+        {
+            "benchmark": name,
+            "machine": benchmarks.machine(each),
+            "precision": each["precision"],
+            **row,
+        }
+        for name, each in published.items()
         for row in benchmarks.depth_rounds(each)
         if DATASETS[row["dataset"]].image_shape in shapes
     ]
@@ -279,4 +284,7 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
     )
 
 
-_TIMES = ["machine", "precision", "family", "depth", "dataset", "round", "milliseconds", "ratio"]
+_TIMES = [
+    "benchmark", "machine", "precision", "family", "depth", "dataset", "round", "milliseconds",
+    "ratio",
+]  # fmt: skip

@@ -165,13 +165,13 @@ def _magnitudes(value: Estimate) -> str:
 
 
 def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
-    """What a training image costs by depth and with the shortcut, machine by machine.
+    """What a training image costs by depth and with the shortcut, benchmark by benchmark.
 
     Takes the frame of :func:`lab1.reporting.degradation.times`.
     """
     sentences = []
     flops = runs.groupby(["family", "depth"])["flops"].first()
-    for machine, own in found.groupby("machine", sort=False):
+    for _, own in found.groupby("benchmark", sort=False):
         plains, residuals = (
             of_family(own, each).pivot(index="round", columns="depth", values="milliseconds")
             for each in (plain, TWINS[plain])
@@ -182,9 +182,9 @@ def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> V
         first, last, twin = plains[depths[0]], plains[depths[-1]], residuals[depths[-1]]
         operations = flops.loc[(plain, depths[-1])] / flops.loc[(plain, depths[0])]
         sentences.append(
-            f"On {machine} ({own['precision'].iloc[0]}, median of {len(first)} rounds), a training "
-            f"image costs the {NAMES[plain]} {first.median():.2f} ms with {depths[0]} layers and "
-            f"{last.median():.2f} ms with {words.depth(depths[-1], plain)}: "
+            f"On {own['machine'].iloc[0]} ({own['precision'].iloc[0]}, median of {len(first)} "
+            f"rounds), a training image costs the {NAMES[plain]} {first.median():.2f} ms with "
+            f"{depths[0]} layers and {last.median():.2f} ms with {words.depth(depths[-1], plain)}: "
             f"{(last / first).median():.1f} times as much, for {operations:.1f} times the FLOPs. "
             f"With the shortcut it is {(twin / last).median():.2f} times that."
         )
