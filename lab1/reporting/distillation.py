@@ -164,22 +164,28 @@ def _curves(
     base = alt.Chart(rounded(table)).encode(
         x=x, color=theme.family_colour(list(table["family"].unique())), opacity=shown
     )
-    dash = alt.StrokeDash(f"{style}:N", scale=alt.Scale(domain=styles, range=[[1, 0], [5, 4]]))
-    layers = [
-        base.mark_line().encode(y=y, strokeDash=dash).add_params(pick),
-        base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail=f"{style}:N"),
-        base.mark_point(opacity=1).encode(
-            y=y,
-            detail=f"{style}:N",
-            tooltip=[
-                alt.Tooltip(f"{style}:N"),
-                *[alt.Tooltip(f"{name}:Q", format=",~g") for name in tooltip],
-                alt.Tooltip("mean:Q", title=y_title, format=".2f"),
-                alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
-                alt.Tooltip("n:Q", title="seeds"),
-            ],
-        ),
-    ]
+    dashes = [[1, 0], [5, 4]]
+    dash = alt.StrokeDash(f"{style}:N", scale=alt.Scale(domain=styles, range=dashes))
+    layers: list[Any] = []
+    for name, pattern, shift in zip(styles, dashes, (-3, 3), strict=True):
+        # Side by side, for intervals on top of one another could not be told apart.
+        own = base.transform_filter(alt.datum[style] == name)
+        line = own.mark_line(xOffset=shift).encode(y=y, strokeDash=dash)
+        interval = own.mark_rule(xOffset=shift, strokeDash=pattern)
+        layers += [
+            line if layers else line.add_params(pick),
+            interval.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q"),
+            own.mark_point(xOffset=shift, opacity=1).encode(
+                y=y,
+                tooltip=[
+                    alt.Tooltip(f"{style}:N"),
+                    *[alt.Tooltip(f"{field}:Q", format=",~g") for field in tooltip],
+                    alt.Tooltip("mean:Q", title=y_title, format=".2f"),
+                    alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
+                    alt.Tooltip("n:Q", title="seeds"),
+                ],
+            ),
+        ]
     if zero:
         line = alt.Chart(pd.DataFrame({"mean": [0.0]})).mark_rule(strokeWidth=1, color="#8a8a8a")
         layers.insert(0, line.encode(y="mean:Q"))

@@ -65,6 +65,19 @@ def test_the_accuracy_by_size(runs):
     assert found["with teacher", 102_400] == pytest.approx(85)
 
 
+@pytest.mark.parametrize("name", ["by_temperature", "by_alpha", "by_size"])
+def test_intervals_of_two_curves_stand_side_by_side(name, runs):
+    """Each beneath its own point; on top of one another they could not be told apart."""
+    layers = getattr(distillation, name)(runs, SETTING).chart.to_dict(validate=True)["layer"]
+    places = {kind: [] for kind in ("line", "rule", "point")}
+    for mark in (layer["mark"] for layer in layers):
+        if "xOffset" in mark:
+            places[mark["type"]].append(mark["xOffset"])
+    first, second = places["rule"]
+    assert first != second
+    assert places["line"] == places["point"] == [first, second]
+
+
 def test_the_losses_are_those_of_the_setting(records, runs):
     history = frames.history([lengthened(record, 5) for record in records])
     table = distillation.losses(history, runs, SETTING).data
