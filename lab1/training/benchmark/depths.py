@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from ...config import ModelSpec
 from .. import device as devices
-from ..images import LoadedData
 from . import cases
 from .contenders import streamlined
 from .measure import SCHEMA, circumstances, say, timed
@@ -42,9 +39,10 @@ def measure(
         made = [cases.smoke(case) for case in made]
     data = cases.load(made[0], data_dir)
     batch = made[0].config.batch_size
+    one_batch = replace(data, train=data.train.evenly_spaced(batch))
     for case in made:
         say(f"{case.title}: warm-up")
-        timed(streamlined(case, _first_batch(data, batch), 0, where, PRECISION)[1], where)
+        timed(streamlined(case, one_batch, 0, where, PRECISION)[1], where)
     seconds: list[list[float]] = [[] for _ in made]
     for index in range(rounds):
         order = range(len(made))
@@ -64,10 +62,6 @@ def measure(
             for case, own in zip(made, seconds, strict=True)
         ],
     }
-
-
-def _first_batch(data: LoadedData, size: int) -> LoadedData:
-    return replace(data, train=data.train.take(torch.arange(size)))
 
 
 def _case(family: str, depth: int) -> cases.Case:
