@@ -53,7 +53,15 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     changed = {key: value for key, value in given.items() if value is not None}
-    return OpenChapter(profiles.page(name, profile, changed))
+    page = profiles.page(name, profile, changed)
+    for parameter in ("width", "channels", "optimizer"):
+        values = page.parameters.get(parameter) or ()
+        if len(values) > 1:
+            raise ParameterError(
+                f"chapter {name}: {parameter} = {list(values)} is not allowed here, since its "
+                "charts show one; allowed: one value, or several with `python -m lab1 run`"
+            )
+    return OpenChapter(page)
 
 
 class OpenChapter:
@@ -167,7 +175,7 @@ class OpenChapter:
         """The table of the runs behind the page."""
         from .reporting.provenance import runs_table
 
-        results = Store().results
-        published = {r.key for r in self.records if (results / f"{r.name}.json").exists()}
+        store = Store()
+        published = {record.key for record in self.records if store.is_published(record)}
         # What a reader trained for a question of her own is on no page of the site.
         return runs_table(self.records, published, self.pages)

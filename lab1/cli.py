@@ -47,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if (options.chapter is None) == (options.again is None):
+        raise ParameterError(
+            f"run needs a chapter ({', '.join(experiments.CHAPTERS)}) or --again KEY, not both"
+        )
+    if options.again is not None:
+        store = Store()
+        record = experiments.train_again(options.again, _run_options(options), store)
+        print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
+        return 0
     page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
     specs = page.plan()
     store = Store()
@@ -59,17 +68,24 @@ def _run(options: argparse.Namespace) -> int:
         for spec in wanted:
             print(f"  {spec.key}  {spec.title}")
         return 0
-    runtime = replace(
+    runtime = _run_options(options)
+    probes = experiments.chapter(page.chapter).probes
+    for record in experiments.ensure(specs, runtime, store, probes):
+        if not record.diverged:
+            for probe in probes(record.spec):
+                experiments.ensure_probe(record, probe, runtime, store)
+    return 0
+
+
+def _run_options(options: argparse.Namespace) -> RuntimeOptions:
+    return replace(
         _runtime(options),
         engine=options.engine,
         ray_address=options.address,
         report_to=options.report_to,
+        threads=options.threads,
+        compile=options.compile,
     )
-    for record in experiments.ensure(specs, runtime, store):
-        if not record.diverged:
-            for probe in experiments.chapter(options.chapter).probes(record.spec):
-                experiments.ensure_probe(record, probe, runtime, store)
-    return 0
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -107,9 +123,24 @@ def _promote(options: argparse.Namespace) -> int:
     records, problems = store.all()
     own = [record for record in records if store.is_own(record)]
     chosen = [record for record in own if options.all or record.key in planned]
-    for record in chosen:
+    with_weights = {store.of_key(key).key for key in options.weights}
+    for record in sorted(chosen, key=lambda record: len(record.spec.teachers)):
         _publish_teacher(record, store)
+        if store.is_replaced(record.name):
+            findings = verify.students_of_other_weights(record, records)
+            if findings:
+                raise RecordError(
+                    f"{record.name} was trained again, and cannot be published alone: "
+                    + "; ".join(findings)
+                )
+            if weights_file.published(record.spec, store).exists():
+                with_weights.add(record.key)
         print(store.promote(record).name)
+    for record in records:
+        if record.key in with_weights:
+            from .training import teachers
+
+            print(teachers.publish(record.spec, store).name)
     print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
     for problem in problems:
         print(f"damaged: {problem}", file=sys.stderr)
@@ -260,13 +291,24 @@ def parser() -> argparse.ArgumentParser:
     run = command("run", _run, "Train what a chapter wants and no record holds.")
     run.formatter_class = argparse.RawDescriptionHelpFormatter
     run.epilog = _parameter_help()
-    run.add_argument("chapter", help=", ".join(experiments.CHAPTERS))
+    run.add_argument("chapter", nargs="?", help=", ".join(experiments.CHAPTERS))
+    run.add_argument(
+        "--again", metavar="KEY",
+        help="instead, train the run with that key once more: record, probes and weights",
+    )  # fmt: skip
     profile(run)
     run.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="name=value",
         help="change a parameter of the profile, as in -p depth=2,4",
     )  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+    run.add_argument(
+        "--threads", type=_positive, help="of a training on the CPU (else as the model needs)"
+    )
+    run.add_argument(
+        "--compile", action="store_true",
+        help="let torch.compile make kernels: up to a quarter faster for convolutional nets",
+    )  # fmt: skip
     run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
     runtime(run)
     run.add_argument(
@@ -283,6 +325,10 @@ def parser() -> argparse.ArgumentParser:
 
     promote = command("promote", _promote, "Move finished records from runs/ to results/.")
     profile(promote)
+    promote.add_argument(
+        "--weights", action="append", default=[], metavar="KEY",
+        help="also publish the weights of that run; may be repeated",
+    )  # fmt: skip
     promote.add_argument("--all", action="store_true", help="also runs that no page plans")
 
     verify = command("verify", _verify, "Recompute keys, fingerprints and parameter counts.")

@@ -20,15 +20,20 @@ class DistillationConfig:
 
     ``teacher`` is the run whose best weights are the teacher; it may be distilled itself.
     ``temperature`` divides the logits of both; the loss is (1 - ``alpha``) times the cross-entropy
-    with the labels plus ``alpha`` times the divergence from the teacher.
+    with the labels plus ``alpha`` times the divergence from the teacher.  With ``wrong_classes``
+    ``permuted`` the probabilities that the teacher gives to the classes other than the label change
+    places, at random and anew at each step, image by image: how sure the teacher is stays, which
+    classes it holds to be alike is lost (the "permuted predictions" of Furlanello et al. 2018,
+    section 3.2, who keep the teacher's first choice in its place instead of the label).
     """
 
     teacher: RunSpec
     temperature: float = 4.0
     alpha: float = 0.9
+    wrong_classes: str = "kept"
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "alpha"):
+        for name in ("temperature", "alpha", "wrong_classes"):
             value = parameters.check(name, getattr(self, name), type(self).__name__)
             object.__setattr__(self, name, value)
 
@@ -50,18 +55,30 @@ class DistillationConfig:
                     f"not allowed for a student on {dataset}; allowed: {allowed}"
                 )
 
-    def canonical(self, recipes: Sequence[int], seeds: bool) -> dict[str, Any]:
+    def canonical(
+        self, recipes: Sequence[int], seeds: bool, *, old_selection: bool = False
+    ) -> dict[str, Any]:
         """The hashed form; ``recipes`` are those of the teacher and of its teachers."""
         from .config import hash_key
 
-        teacher = hash_key(self.teacher.canonical(recipes, seeds=seeds))
-        return {"teacher": teacher, "temperature": self.temperature, "alpha": self.alpha}
+        teacher = hash_key(
+            self.teacher.canonical(recipes, seeds=seeds, old_selection=old_selection)
+        )
+        canonical: dict[str, Any] = {
+            "teacher": teacher,
+            "temperature": self.temperature,
+            "alpha": self.alpha,
+        }
+        if self.wrong_classes != "kept":  # younger than the first records
+            canonical["wrong_classes"] = self.wrong_classes
+        return canonical
 
     def to_dict(self, recipes: Sequence[int]) -> dict[str, Any]:
         """All fields spelled out, the teacher's too, with the key that it has under ``recipes``."""
         written = self.canonical(recipes, seeds=True)
         return {
             **written,
+            "wrong_classes": self.wrong_classes,
             "teacher": self.teacher.to_dict(recipes),
             "teacher_key": written["teacher"],
         }

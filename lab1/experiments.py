@@ -19,9 +19,9 @@ from typing import Any
 
 from . import parameters, planners
 from .config import RunSpec, RuntimeOptions, TrainingConfig
-from .errors import MissingRunsError, ParameterError
+from .errors import Lab1Error, MissingRunsError, ParameterError
 from .lineage import teachers_first, with_teachers
-from .store import Record, Store
+from .store import Record, Replacement, Store
 
 #: What most chapters let a reader change; they show no training error in evaluation mode, and no
 #: class that was never seen.
@@ -56,6 +56,15 @@ class Chapter:
         return self.required + self.optional
 
 
+#: Those of the first seed also have the gradient of their first step measured.
+_FIRST_SEED = 0
+
+
+def _with_gradient(*probes: str) -> Callable[[RunSpec], tuple[str, ...]]:
+    """The probes of a run that has no teacher: these, and how exact its first gradient is."""
+    return lambda spec: probes + (("gradient-agreement",) if spec.seed == _FIRST_SEED else ())
+
+
 def _mlp_chapter(*families: str) -> Chapter:
     return Chapter(
         planner=partial(planners.mlp_runs, families),
@@ -64,17 +73,31 @@ def _mlp_chapter(*families: str) -> Chapter:
             "activation",
             "dropout_rate",
             *_TRAINING_PARAMETERS,
+            "families",
             "sweep_depth",
             "sweep_learning_rates",
+            *(("changes_depth",) if len(families) > 1 else ()),
         ),
+        probes=_with_gradient(),
     )
 
 
 def _distillation_probes(spec: RunSpec) -> tuple[str, ...]:
     """What the teacher of photographs answers, and what a student knows of a class unseen."""
     if spec.training.omitted_class is not None:
-        return ("bias-correction",)
-    return ("softened",) if spec.model.family == "ResidualCNN" else ()
+        return ("bias-correction", *(("int8-weights",) if spec.seed == _FIRST_SEED else ()))
+    if spec.distillation is not None:
+        return ()
+    return _with_gradient(*(("softened",) if spec.model.family == "ResidualCNN" else ()))(spec)
+
+
+def _depth_probes(spec: RunSpec) -> tuple[str, ...]:
+    """Gradients by layer, and whether the running statistics are to blame for a training error.
+
+    The latter of runs in float32 alone: where bf16 spoils the gradients, it explains nothing.
+    """
+    further = ("recomputed-statistics",) if spec.training.precision == "float32" else ()
+    return _with_gradient("layers", *further)(spec)
 
 
 CHAPTERS: Mapping[str, Chapter] = {
@@ -83,8 +106,8 @@ CHAPTERS: Mapping[str, Chapter] = {
     "1_3": Chapter(
         planner=partial(planners.cnn_runs, ("SimpleCNN", "ResidualCNN")),
         required=("dataset", "depth", "seeds", "channels"),
-        optional=_TRAINING_PARAMETERS,
-        probes=lambda spec: ("confusion", "hardest"),
+        optional=(*_TRAINING_PARAMETERS, "families"),
+        probes=_with_gradient("confusion", "hardest"),
     ),
     "2_2": Chapter(
         planner=planners.distillation_runs,
@@ -107,6 +130,14 @@ CHAPTERS: Mapping[str, Chapter] = {
             "sweep_alphas",
             "sweep_channels",
             "longer_epochs",
+            "control_seeds",
+            "control_label_smoothing",
+            "control_learning_rates",
+            "control_wrong_classes",
+            "further_teacher_seeds",
+            "fresh_seeds",
+            "fresh_temperature",
+            "fresh_alpha",
             "digits_dataset",
             "digits_seeds",
             "digits_student_width",
@@ -116,14 +147,16 @@ CHAPTERS: Mapping[str, Chapter] = {
             "digits_temperature",
             "digits_alpha",
             "digits_omitted_class",
+            "digits_small_width",
+            "digits_small_temperatures",
         ),
         probes=_distillation_probes,
     ),
     "depth": Chapter(
         planner=partial(planners.cnn_runs, ("PlainNet", "ResNet")),
         required=("dataset", "depth", "seeds", "train_evaluation_size"),
-        optional=(*_TRAINING_PARAMETERS, "first_seed_depth"),
-        probes=lambda spec: ("layers",),
+        optional=(*_TRAINING_PARAMETERS, "families", "first_seed_depth"),
+        probes=_depth_probes,
         reads_benchmarks=True,
     ),
     # No runs of their own: how fast they are made, and what all pages together say.
@@ -178,13 +211,18 @@ def missing(specs: Iterable[RunSpec], store: Store) -> list[RunSpec]:
 
 
 def ensure(
-    specs: Sequence[RunSpec], options: RuntimeOptions | None = None, store: Store | None = None
+    specs: Sequence[RunSpec],
+    options: RuntimeOptions | None = None,
+    store: Store | None = None,
+    probes: Callable[[RunSpec], tuple[str, ...]] = lambda spec: (),
 ) -> list[Record]:
     """The records of ``specs``, in their order; runs that none holds are trained first.
 
-    So is a teacher of theirs that is not among them and was never trained.  Raises
-    :class:`~lab1.errors.MissingRunsError` where runs are missing and torch is not installed, where
-    a trained teacher's weights are missing, or where some runs failed (the others are kept), and
+    The ``probes`` of a run are measured right after it, so that a grid that is interrupted has
+    those of every run that finished.  A teacher that is not among ``specs`` and was never trained
+    is trained too.  Raises :class:`~lab1.errors.MissingRunsError` where runs are missing and torch
+    is not installed, where a trained teacher's weights are missing, or where some runs failed (the
+    others are kept), and
     :class:`~lab1.errors.RecordError` where a record is damaged.
     """
     options = options or RuntimeOptions()
@@ -193,7 +231,8 @@ def ensure(
     wanted = [spec for spec, record in records.items() if record is None]
     if wanted:
         to_train = with_teachers(wanted, store)
-        _train(to_train, len(specs) + len(to_train) - len(wanted), options, store)
+        planned = len(specs) + len(to_train) - len(wanted)
+        _train(to_train, planned, options, store, _measuring(probes, options, store))
         records.update({spec: store.find(spec) for spec in wanted})
     return [record for spec in specs if (record := records[spec]) is not None]
 
@@ -222,7 +261,58 @@ def ensure_probe(
     return found
 
 
-def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, store: Store) -> None:
+def _measuring(
+    probes: Callable[[RunSpec], tuple[str, ...]], options: RuntimeOptions, store: Store
+) -> Callable[[Record], None]:
+    """Measures the probes of a record; one that fails does not end the grid, but is told."""
+
+    def measure(record: Record) -> None:
+        for probe in () if record.diverged else probes(record.spec):
+            try:
+                ensure_probe(record, probe, options, store)
+            except Lab1Error as error:
+                print(f"failed: the probe {probe!r}: {error}", file=sys.stderr)
+
+    return measure
+
+
+def train_again(key: str, options: RuntimeOptions, store: Store) -> Record:
+    """Trains a run that has a record once more; record, probes and weights are replaced together.
+
+    ``key`` is the run's, or its beginning.  The new ones take the place of those in ``runs/`` once
+    the training is over; they count before published ones, until :meth:`Store.promote` replaces
+    these.  Probes that the run had are measured again.  Interrupted, the same call continues.
+    Raises :class:`~lab1.errors.ParameterError` where not just one record has that key, and what
+    :func:`ensure` raises.
+    """
+    record = store.of_key(key)
+    spec = record.spec
+    if record.key != spec.key:
+        raise ParameterError(
+            f"run {key!r} cannot be trained again: the record is of {record.recipe_change}; `run` "
+            "with its parameters trains it as it is now"
+        )
+    with_teachers([spec], store)  # tells where its teacher's weights are missing
+    probes = store.probes_of(spec)
+    with store.claim(spec) as mine:
+        if not mine:
+            raise MissingRunsError(f"{spec.title} is being trained by another process")
+        apart = Replacement(store, spec)
+        if apart.find(spec) is None:
+            _train([spec], 1, options, apart, _measuring(lambda spec: probes, options, apart))
+        apart.take_the_place()
+    again = store.find(spec)
+    assert again is not None
+    return again
+
+
+def _train(
+    wanted: Sequence[RunSpec],
+    planned: int,
+    options: RuntimeOptions,
+    store: Store,
+    measure: Callable[[Record], None],
+) -> None:
     if importlib.util.find_spec("torch") is None:
         raise MissingRunsError(
             f"{len(wanted)} of {planned} runs have no record (the first: {wanted[0].title}), and "
@@ -240,7 +330,12 @@ def _train(wanted: Sequence[RunSpec], planned: int, options: RuntimeOptions, sto
         options = replace(options, save_weights=True)
     engine.check(wanted, options)
     progress = _Progress(wanted, estimate(wanted, store.all()[0]))
-    engine.train_all(wanted, options, store, progress.finished)
+
+    def finished(record: Record) -> None:
+        measure(record)
+        progress.finished(record)
+
+    engine.train_all(wanted, options, store, finished)
 
 
 def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float | None]:

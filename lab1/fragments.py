@@ -25,7 +25,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
     records = {record.key: record for each in shown for record in each.records}
     if not records:
         return
-    published = {r.key for r in records.values() if (store.results / f"{r.name}.json").exists()}
+    published = {record.key for record in records.values() if store.is_published(record)}
     fragments = {
         **_front_page(list(records.values()), shown),
         "runs": runs_page.fragment(

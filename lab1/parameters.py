@@ -157,24 +157,70 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "family",
         str,
         "the model family",
-        choices=("MLP", "ResidualMLP", "SimpleCNN", "ResidualCNN", "PlainNet", "ResNet"),
+        choices=(
+            "MLP", "ResidualMLP", "SimpleCNN", "ResidualCNN", "PlainCNN", "PlainNet", "ResNet",
+        ),
     ),
-    Parameter("channels", int, "feature maps of the first stage", minimum=1, maximum=4096),
-    Parameter("width", int, "units in each hidden layer", minimum=1, maximum=16384),
+    Parameter(
+        "families",
+        str,
+        "the model families that are compared",
+        choices=(
+            "MLP", "ResidualMLP", "SimpleCNN", "ResidualCNN", "PlainCNN", "PlainNet", "ResNet",
+        ),
+        many=True,
+    ),
+    Parameter(
+        "channels", int, "feature maps of the first stage", minimum=1, maximum=4096, many=True
+    ),
+    Parameter("width", int, "units in each hidden layer", minimum=1, maximum=16384, many=True),
     Parameter(
         "activation", str, "activation function", choices=("relu", "gelu", "tanh", "leaky_relu")
     ),
     Parameter(
         "dropout_rate", float, "probability of dropping a hidden unit", minimum=0, below=1
     ),
+    Parameter(
+        "normalization",
+        str,
+        "what stands before each activation of a perceptron",
+        choices=("none", "layer"),
+    ),
+    Parameter(
+        "initialisation",
+        str,
+        "start of a plain perceptron's inner weights: He's, or near the identity",
+        choices=("default", "identity"),
+    ),
+    Parameter(
+        "residual_factor",
+        str,
+        "factor on the initial weights inside skip connections: 1 / sqrt(skips), or 1",
+        choices=("inverse-sqrt", "one"),
+    ),
     # The training.
     Parameter("seed", int, "seed of one run", minimum=0, maximum=2**31 - 1),
     Parameter("epochs", int, "passes over the training split, at most", minimum=1, maximum=10000),
     Parameter("batch_size", int, "examples per step", minimum=1, maximum=65536),
     Parameter("learning_rate", float, "highest learning rate", above=0, maximum=100),
-    Parameter("optimizer", str, "the optimiser", choices=("adam", "sgd")),
+    Parameter("optimizer", str, "the optimiser", choices=("adam", "adamw", "sgd"), many=True),
     Parameter("momentum", float, "momentum of SGD", minimum=0, below=1),
     Parameter("weight_decay", float, "L2 penalty", minimum=0, maximum=10),
+    Parameter(
+        "max_gradient_norm",
+        float,
+        "L2 norm to which larger gradients are scaled down; none leaves them as they are",
+        above=0,
+        maximum=1e9,
+        optional=True,
+    ),
+    Parameter(
+        "label_smoothing",
+        float,
+        "share of the labels' probability that is spread over all classes",
+        minimum=0,
+        below=1,
+    ),
     Parameter(
         "schedule",
         str,
@@ -252,6 +298,12 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         minimum=0,
         maximum=1,
     ),
+    Parameter(
+        "wrong_classes",
+        str,
+        "what the teacher says of the classes other than the label: as it is, or permuted",
+        choices=("kept", "permuted"),
+    ),
     Parameter("student_channels", int, "feature maps of the student", minimum=1, maximum=4096),
     Parameter("student_depth", int, "stages of the student", minimum=1, maximum=5),
     Parameter("teacher_channels", int, "feature maps of the teacher", minimum=1, maximum=4096),
@@ -277,6 +329,39 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
     Parameter(
         "longer_epochs", int, "epochs of a student that trains alone for the teacher's cost",
         minimum=1, maximum=10000, optional=True,
+    ),
+    # Whether it is the teacher that helps: students alone with what else the teacher may bring.
+    Parameter(
+        "control_seeds", int, "seeds of the controls, and of further teachers' students", minimum=0,
+        maximum=2**31 - 1, many=True, optional=True,
+    ),
+    Parameter(
+        "control_label_smoothing", float, "label smoothing of a student alone", above=0, below=1,
+        optional=True,
+    ),
+    Parameter(
+        "control_learning_rates", float, "learning rates of students alone", above=0, maximum=100,
+        many=True, optional=True,
+    ),
+    Parameter(
+        "control_wrong_classes", str, "a student that learns from such a teacher",
+        choices=("permuted",), optional=True,
+    ),
+    Parameter(
+        "further_teacher_seeds", int, "seeds of further teachers", minimum=0, maximum=2**31 - 1,
+        many=True, optional=True,
+    ),
+    Parameter(
+        "fresh_seeds", int, "seeds that had no part in the choice of temperature and alpha",
+        minimum=0, maximum=2**31 - 1, many=True, optional=True,
+    ),
+    Parameter(
+        "fresh_temperature", float, "temperature that validation chose", above=0, maximum=1000,
+        optional=True,
+    ),
+    Parameter(
+        "fresh_alpha", float, "weight of the soft loss that validation chose", minimum=0, maximum=1,
+        optional=True,
     ),
     # The experiment on digits in the chapter on distillation.
     Parameter(
@@ -304,6 +389,19 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
     Parameter(
         "digits_omitted_class", int, "the digit that a student never sees", minimum=0, maximum=9,
         optional=True,
+    ),
+    Parameter(
+        "digits_small_width", int, "units in each hidden layer of a far smaller student", minimum=1,
+        maximum=16384, optional=True,
+    ),
+    Parameter(
+        "digits_small_temperatures", float, "temperatures of the far smaller student", above=0,
+        maximum=1000, many=True, optional=True,
+    ),
+    # Perceptrons that differ from the chapter's in one thing.
+    Parameter(
+        "changes_depth", int, "hidden layers at which single changes of the design are trained",
+        minimum=1, maximum=1024, many=True, optional=True,
     ),
     # The sweep that asks whether another learning rate would have rescued a deep network.
     Parameter(

@@ -5,8 +5,9 @@ Standard library only: a plan, and with it every key, is made without torch and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from .config import ModelSpec, RunSpec, TrainingConfig
@@ -15,14 +16,17 @@ from .errors import ParameterError
 
 
 def mlp_runs(
-    families: Sequence[str],
+    default_families: Sequence[str],
     *,
     dataset: str,
     depth: Sequence[int],
     seeds: Sequence[int],
-    width: int,
+    width: Sequence[int],
+    families: Sequence[str] | None = None,
     activation: str = "relu",
     dropout_rate: float = 0.0,
+    optimizer: Sequence[str] = ("adam",),
+    changes_depth: Sequence[int] | None = None,
     sweep_depth: Sequence[int] | None = None,
     sweep_learning_rates: Sequence[float] | None = None,
     **training: Any,
@@ -30,9 +34,13 @@ def mlp_runs(
     """The grid of families and depths, and the learning-rate sweep, seed by seed.
 
     The sweep covers those of ``sweep_depth`` that are among ``depth``, so that asking for one
-    depth trains that depth alone.
+    depth trains that depth alone.  So do the single changes of the design (:data:`SINGLE_CHANGES`)
+    with ``changes_depth``, of those families that are compared.
     """
-    config = TrainingConfig(**training)
+    families = families or default_families
+    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    config = configs[0]
+    changed = [each for each in changes_depth or () if each in depth]
     swept = [each for each in sweep_depth or () if each in depth]
     settings = [(layers, config.learning_rate) for layers in depth]
     settings += [
@@ -41,26 +49,51 @@ def mlp_runs(
         for rate in sweep_learning_rates or ()
         if rate != config.learning_rate
     ]
-    return [
-        RunSpec(
-            ModelSpec(family, layers, width, activation, dropout_rate),
-            dataset,
-            replace(config, learning_rate=rate),
-            seed,
-        )
-        for seed in seeds
-        for layers, rate in settings
-        for family in families
-    ]
+
+    def design(family: str, layers: int, units: int) -> ModelSpec:
+        return ModelSpec(family, layers, units, activation, dropout_rate)
+
+    runs = []
+    for seed, training_config, units in product(seeds, configs, width):
+        runs += [
+            RunSpec(
+                design(family, layers, units),
+                dataset,
+                replace(training_config, learning_rate=rate),
+                seed,
+            )
+            for layers, rate in settings
+            for family in families
+        ]
+        runs += [
+            RunSpec(
+                replace(design(family, layers, units), **change), dataset, training_config, seed
+            )
+            for layers in changed
+            for family, change in SINGLE_CHANGES
+            if family in families
+        ]
+    return runs
+
+
+#: By family, a change of one thing in its design that leads from a plain perceptron towards a
+#: residual one, or back.
+SINGLE_CHANGES: Sequence[tuple[str, Mapping[str, Any]]] = (
+    ("MLP", {"initialisation": "identity"}),
+    ("MLP", {"normalization": "layer"}),
+    ("ResidualMLP", {"residual_factor": "one"}),
+)
 
 
 def cnn_runs(
-    families: Sequence[str],
+    default_families: Sequence[str],
     *,
     dataset: str,
     depth: Sequence[int],
     seeds: Sequence[int],
-    channels: int | None = None,
+    families: Sequence[str] | None = None,
+    channels: Sequence[int | None] = (None,),
+    optimizer: Sequence[str] = ("adam",),
     first_seed_depth: Sequence[int] | None = None,
     **training: Any,
 ) -> list[RunSpec]:
@@ -69,14 +102,15 @@ def cnn_runs(
     ``channels`` is for those families that take it.  Those of ``first_seed_depth`` that are among
     ``depth`` are trained with the first of ``seeds`` alone, and last.
     """
-    config = TrainingConfig(**training)
     once = [each for each in depth if each in (first_seed_depth or ())]
     settings = [(seed, layers) for seed in seeds for layers in depth if layers not in once]
     settings += [(seeds[0], layers) for layers in once]
+    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
     return [
-        RunSpec(ModelSpec(family, layers, channels=channels), dataset, config, seed)
+        RunSpec(ModelSpec(family, layers, channels=maps), dataset, config, seed)
         for seed, layers in settings
-        for family in families
+        for config, maps in product(configs, channels)
+        for family in families or default_families
     ]
 
 
@@ -97,18 +131,40 @@ def distillation_runs(
     sweep_alphas: Sequence[float] | None = None,
     sweep_channels: Sequence[int] | None = None,
     longer_epochs: int | None = None,
+    control_seeds: Sequence[int] | None = None,
+    control_label_smoothing: float | None = None,
+    control_learning_rates: Sequence[float] | None = None,
+    control_wrong_classes: str | None = None,
+    further_teacher_seeds: Sequence[int] | None = None,
+    fresh_seeds: Sequence[int] | None = None,
+    fresh_temperature: float | None = None,
+    fresh_alpha: float | None = None,
+    optimizer: Sequence[str] = ("adam",),
     **digits_and_training: Any,
 ) -> list[RunSpec]:
-    """One teacher; students with and without it, twin by twin; the sweeps; the digits.
+    """One teacher; students with and without it, twin by twin; sweeps, controls and the digits.
 
     A sweep varies one of temperature, alpha and the student's width, the others as the students
     have them, with the first ``sweep_seeds`` of ``seeds``.  ``longer_epochs`` trains a student
-    without a teacher for that many epochs, with the same seeds.  Teacher and students share the
-    settings of the training but for the epochs.  What begins with ``digits_`` goes to
-    :func:`digits_runs`, and is left out where there is no ``digits_dataset``.
+    without a teacher for that many epochs, with the same seeds.
+
+    The controls, with ``control_seeds``, are students alone with smoothed labels and at other
+    learning rates, students of a teacher whose wrong classes are permuted, and students of the
+    teachers with ``further_teacher_seeds``.  Twins with ``fresh_seeds`` are trained at the
+    temperature and alpha that validation chose on other seeds.
+
+    Teacher and students share the settings of the training but for the epochs.  What begins with
+    ``digits_`` goes to :func:`digits_runs`, and is left out where there is no ``digits_dataset``.
     """
     digits = {n: v for n, v in digits_and_training.items() if n.startswith("digits_")}
-    config = TrainingConfig(**{n: v for n, v in digits_and_training.items() if n not in digits})
+    if len(optimizer) > 1:
+        raise ParameterError(
+            f"optimizer = {list(optimizer)} is not allowed; allowed: one, since all compared with "
+            "a student are trained as it is"
+        )
+    config = TrainingConfig(
+        **{n: v for n, v in digits_and_training.items() if n not in digits}, optimizer=optimizer[0]
+    )
     teacher = RunSpec(
         ModelSpec("ResidualCNN", teacher_depth, channels=teacher_channels),
         dataset,
@@ -125,8 +181,10 @@ def distillation_runs(
         channels: int = student_channels,
         temperature: float = temperature,
         alpha: float = alpha,
+        teacher: RunSpec = teacher,
+        wrong_classes: str = "kept",
     ) -> RunSpec:
-        distillation = DistillationConfig(teacher, temperature, alpha)
+        distillation = DistillationConfig(teacher, temperature, alpha, wrong_classes)
         return replace(alone(seed, channels), distillation=distillation)
 
     runs = [teacher]
@@ -140,6 +198,20 @@ def distillation_runs(
             for run in (alone(seed, channels), taught(seed, channels))
         ]
         runs += [alone(seed, epochs=longer_epochs)] if longer_epochs else []
+    for seed in control_seeds or ():
+        if control_label_smoothing:
+            runs += [alone(seed, label_smoothing=control_label_smoothing)]
+        if control_wrong_classes:
+            runs += [taught(seed, wrong_classes=control_wrong_classes)]
+        runs += [alone(seed, learning_rate=rate) for rate in control_learning_rates or ()]
+    if fresh_seeds:
+        if fresh_temperature is None or fresh_alpha is None:
+            raise ParameterError("fresh_seeds needs a value for fresh_temperature and fresh_alpha")
+        for seed in fresh_seeds:
+            runs += [alone(seed), taught(seed, temperature=fresh_temperature, alpha=fresh_alpha)]
+    further = [replace(teacher, seed=seed) for seed in further_teacher_seeds or ()]
+    runs += [*further]
+    runs += [taught(seed, teacher=each) for seed in control_seeds or () for each in further]
     if digits.get("digits_dataset"):
         missing = [f"digits_{name}" for name in _DIGITS_NEED if f"digits_{name}" not in digits]
         if missing:
@@ -176,6 +248,8 @@ def digits_runs(
     temperature: float,
     alpha: float,
     omitted_class: int | None = None,
+    small_width: int | None = None,
+    small_temperatures: Sequence[float] | None = None,
     **shared: Any,
 ) -> list[RunSpec]:
     """The experiment of Hinton et al. (2015), section 3, on digits.
@@ -183,7 +257,8 @@ def digits_runs(
     A large perceptron of two hidden layers, regularised by dropout and by images that are shifted,
     teaches a smaller one that sees the images as they are.  With an ``omitted_class`` a student
     never sees that class, with the teacher and without.  The teacher that teaches has the first
-    seed; it is trained with each, so that its own errors have an interval.
+    seed; it is trained with each, so that its own errors have an interval.  A far smaller student,
+    of ``small_width``, learns at each of ``small_temperatures``, and alone.
     """
     config = TrainingConfig(epochs=epochs, schedule="cosine", **shared)
     of_teacher = replace(config, epochs=teacher_epochs, augmentation="shift")
@@ -197,4 +272,11 @@ def digits_runs(
         without = replace(student, training=replace(config, omitted_class=omitted_class))
         for run in (student, without):
             runs += [run, replace(run, distillation=distillation)]
+    for seed in seeds if small_width else ():
+        student = RunSpec(ModelSpec("MLP", 2, small_width), dataset, config, seed)
+        runs += [student]
+        runs += [
+            replace(student, distillation=replace(distillation, temperature=each))
+            for each in small_temperatures or ()
+        ]
     return runs

@@ -50,7 +50,8 @@ class Page:
         """
         if self.reads_pages:
             return trained(self.profile, store=store)
-        return experiments.ensure(self.plan(), store=store)
+        probes = experiments.chapter(self.chapter).probes
+        return experiments.ensure(self.plan(), store=store, probes=probes)
 
 
 def names() -> list[str]:
@@ -123,15 +124,17 @@ def shown_on(profile: str) -> dict[str, tuple[str, ...]]:
 
 
 def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
-    """The chapter's first page in a profile, with some parameters changed.
+    """The page of a profile with that name, or the chapter's first, with some parameters changed.
 
     Raises :class:`~lab1.errors.ParameterError` as :func:`pages` does.
     """
-    experiments.chapter(chapter)
-    changed = experiments.check_parameters(chapter, overrides)
-    for each in pages(profile):
-        if each.chapter == chapter:
-            return Page(each.name, chapter, profile, {**each.parameters, **changed})
+    named = [each for each in pages(profile) if each.name == chapter]
+    if not named:
+        experiments.chapter(chapter)
+        named = [each for each in pages(profile) if each.chapter == chapter]
+    for each in named[:1]:
+        changed = experiments.check_parameters(each.chapter, overrides)
+        return Page(each.name, each.chapter, profile, {**each.parameters, **changed})
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 

@@ -12,8 +12,9 @@ import hashlib
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,13 @@ class Record:
     epoch, ``gradient_norm`` is the mean over the steps of the global L2 norm.  A run with a
     ``train_evaluation_size`` also has :data:`EVALUATION_FIELDS`, a distilled one
     :data:`DISTILLATION_FIELDS`.  ``test`` holds ``loss``, ``accuracy``, ``errors`` and ``count``,
-    measured once with the weights of ``best_epoch``; it is empty for a run that ``stopped`` as
-    ``diverged``, whose last losses are ``None``.  ``flops`` is the floating-point operations of one
-    forward pass of one image.  ``origin`` says where the run took place: commit, versions, device,
-    threads, data source and fingerprint, start and end, and the digest of the teacher's weights.
+    measured once with the weights of ``best_epoch``, and in newer records also
+    ``calibration_error`` and, for a student, ``teacher_agreement``, both fractions.  It is empty
+    for a run that ``stopped`` as ``diverged``: one of its losses, on whatever images, was no finite
+    number.  ``flops`` is the floating-point operations of one forward pass of one image.
+    ``origin`` says where the run took place: commit, versions, device, threads, data source and
+    fingerprint, start and end, and the digest of the teacher's weights.  ``weights_sha256`` is that
+    of its own best weights (:func:`lab1.weights_file.digest`); older records have none.
     ``recipe`` and ``teacher_recipes`` are those under which the run and its teachers were made.
     """
 
@@ -85,6 +89,7 @@ class Record:
     recipe: int
     key: str = field(default="")
     teacher_recipes: tuple[int, ...] = ()
+    weights_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -156,7 +161,10 @@ class Record:
             record = cls(spec=spec, recipe=recipe, teacher_recipes=tuple(further), **body)
         except (ParameterError, TypeError, KeyError, AttributeError) as error:
             raise RecordError(f"not a run record of this version: {error}") from error
-        if hash_key(record.spec.canonical(record.recipes)) != record.key:
+        known = (
+            hash_key(spec.canonical(record.recipes, old_selection=old)) for old in (False, True)
+        )
+        if record.key not in known:
             raise RecordError(f"its key {record.key} is not the key of its spec")
         return record
 
@@ -209,6 +217,8 @@ class Store:
     def find(self, spec: RunSpec) -> Record | None:
         """The record of a run, published or one's own; ``None`` where there is none.
 
+        One's own comes first: a published run has one where it was trained again here.
+
         Raises :class:`RecordError` where the file is damaged or holds another run.
         """
         path = self.path_of(spec)
@@ -221,20 +231,32 @@ class Store:
 
     def path_of(self, spec: RunSpec) -> Path | None:
         """The file that :meth:`find` reads."""
-        for path in (self.results / f"{spec.name}.json", self.run_dir(spec) / "record.json"):
+        for path in (self.run_dir(spec) / "record.json", self.results / f"{spec.name}.json"):
             if path.exists():
                 return path
         return None
 
+    def is_replaced(self, name: str) -> bool:
+        """Whether a published run, by its name, was trained here again, so that ``runs/`` counts.
+
+        A mere copy of the published record, which a Ray cluster needs in ``runs/``, changes
+        nothing.
+        """
+        published, own = self.results / f"{name}.json", self.runs / name / "record.json"
+        return own.exists() and published.exists() and own.read_bytes() != published.read_bytes()
+
     def paths(self) -> Iterator[Path]:
-        """The files of all records, published ones first."""
-        yield from sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
-        yield from sorted(self.runs.glob("*/record.json"))
+        """The files of all records, published ones first, without those that ``runs/`` replaces."""
+        published = sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
+        own = sorted(self.runs.glob("*/record.json"))
+        copied = {path.parent.name for path in own}
+        yield from (p for p in published if p.stem not in copied or not self.is_replaced(p.stem))
+        yield from own
 
     def all(self) -> tuple[list[Record], list[RecordError]]:
         """All readable records, and an error for each file that is none.
 
-        A run that is in both folders counts once, as published.
+        A run that is in both folders counts once, as it was trained here.
         """
         records: dict[str, Record] = {}
         problems: list[RecordError] = []
@@ -249,17 +271,50 @@ class Store:
                 problems.append(error)
         return list(records.values()), problems
 
+    def of_key(self, key: str) -> Record:
+        """The record whose key is ``key``, or begins with it.
+
+        Raises :class:`ParameterError` where there is none, or more than one.
+        """
+        matching = [record for record in self.all()[0] if record.key.startswith(key)]
+        if len(matching) != 1 or not key:
+            raise ParameterError(
+                f"the key {key!r} is not allowed: {len(matching)} records have a key that begins "
+                "so; allowed: the key of one run, or its beginning"
+            )
+        return matching[0]
+
+    def is_published(self, record: Record) -> bool:
+        """Whether a record is the one in ``results/``."""
+        path = self.results / f"{record.name}.json"
+        return path.exists() and not self.is_replaced(record.name)
+
     def is_own(self, record: Record) -> bool:
-        """Whether a record, or a probe of it, lies in ``runs/`` and has not been published."""
-        published = (self.results / f"{record.name}.json").exists()
-        own = {path.name for path in (self.runs / record.name).glob("*.json")}
-        return bool(own - {"record.json"} if published else own)
+        """Whether a record, or a probe of it, lies in ``runs/`` and has not been published.
+
+        Copies of published files, which a Ray cluster needs there, do not count.
+        """
+        published = {"record.json": self.results / f"{record.name}.json"}
+        return any(
+            not (target := published.get(path.name) or self._published_probe(record, path)).exists()
+            or target.read_bytes() != path.read_bytes()
+            for path in (self.runs / record.name).glob("*.json")
+        )
+
+    def _published_probe(self, record: Record, own: Path) -> Path:
+        return self.results / f"{record.name}.{own.name}"
 
     def write(self, record: Record) -> Path:
         """Writes a record into ``runs/`` and returns its file."""
         path = self.run_dir(record.spec) / "record.json"
         write_text(path, _json(record.to_dict()) + "\n")
         return path
+
+    def copy(self, spec: RunSpec) -> None:
+        """Puts the record of a published run into ``runs/`` too, for who sees that folder alone."""
+        path = self.path_of(spec)
+        if path is not None and path.parent == self.results:
+            write_bytes(self.run_dir(spec) / "record.json", path.read_bytes())
 
     @contextmanager
     def claim(self, spec: RunSpec) -> Iterator[bool]:
@@ -302,18 +357,25 @@ class Store:
     def promote(self, record: Record) -> Path:
         """Moves a record and its probes from ``runs/`` to ``results/``; the weights stay.
 
-        Raises :class:`RecordError` for one that is not to be published (:meth:`check_promotable`).
+        A run that was published before and trained here again takes the place of the published one,
+        whose probes and weights go too, since they are of another training.  Raises
+        :class:`RecordError` for one that is not to be published (:meth:`check_promotable`).
         """
         self.check_promotable(record)
         source = self.runs / record.name
         target = self.results / f"{record.name}.json"
         moves = {
-            path: self.results / f"{record.name}.{path.name}"
+            path: self._published_probe(record, path)
             for path in sorted(source.glob("*.json"))
             if path.name != "record.json"
         }
-        if not target.exists():  # else it was published before, and the probes are what is new
-            moves[source / "record.json"] = target
+        own = source / "record.json"
+        if own.exists():  # else it was published before, and the probes are what is new
+            if self.is_replaced(record.name):
+                for path in self.results.glob(f"{record.name}.*.json"):
+                    path.unlink()
+                target.with_suffix(".safetensors").unlink(missing_ok=True)
+            moves[own] = target
         for path, destination in moves.items():
             write_bytes(destination, path.read_bytes())
         for path in moves:
@@ -331,13 +393,23 @@ class Store:
         write_text(path, _json(body) + "\n")
         return path
 
+    def probes_of(self, spec: RunSpec) -> tuple[str, ...]:
+        """The names of all probes that a run has, in either folder."""
+        published = self.results.glob(f"{spec.name}.*.json")
+        names = {path.name.removeprefix(f"{spec.name}.") for path in published}
+        names |= {path.name for path in self.run_dir(spec).glob("*.json")} - {"record.json"}
+        return tuple(sorted(name.removesuffix(".json") for name in names))
+
     def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
-        """What :meth:`write_probe` wrote, from either folder; ``None`` where there is none."""
+        """What :meth:`write_probe` wrote, from either folder; ``None`` where there is none.
+
+        Those of a published run do not count where it was trained here again.
+        """
         _check_probe_name(probe)
-        for path in (
-            self.results / f"{spec.name}.{probe}.json",
-            self.run_dir(spec) / f"{probe}.json",
-        ):
+        paths = [self.run_dir(spec) / f"{probe}.json"]
+        if not self.is_replaced(spec.name):
+            paths.append(self.results / f"{spec.name}.{probe}.json")
+        for path in paths:
             if path.exists():
                 try:
                     body = dict(json.loads(path.read_text()))
@@ -350,6 +422,54 @@ class Store:
                     raise RecordError(f"{path}: damaged, or the probe of another run")
                 return content
         return None
+
+
+class Replacement(Store):
+    """A store in which one run, which has a record already, is trained apart from it.
+
+    Its files are written into ``runs/.again/<run>/`` and take the place of the old ones together
+    (:meth:`take_the_place`); those of other runs are where they are in ``store``.
+    """
+
+    def __init__(self, store: Store, spec: RunSpec) -> None:
+        super().__init__(store.results, store.runs)
+        self._spec = spec
+        self._old = store.run_dir(spec)
+
+    def run_dir(self, spec: RunSpec) -> Path:
+        folder = super().run_dir(spec)
+        return folder.parent / ".again" / folder.name if spec == self._spec else folder
+
+    def path_of(self, spec: RunSpec) -> Path | None:
+        if spec != self._spec:
+            return super().path_of(spec)
+        path = self.run_dir(spec) / "record.json"
+        return path if path.exists() else None
+
+    def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
+        own = (self.run_dir(spec) / f"{probe}.json").exists()
+        return super().find_probe(spec, probe) if own or spec != self._spec else None
+
+    def is_replaced(self, name: str) -> bool:
+        return name == self._spec.name or super().is_replaced(name)
+
+    def take_the_place(self) -> None:
+        """Puts the new record, probes and weights where the old ones were.
+
+        The record comes last: until then the run counts as not trained here, and the same call
+        ends what was begun.
+        """
+        new = self.run_dir(self._spec)
+        # The old claim stays: it is held.
+        for path in sorted(self._old.iterdir(), key=lambda path: path.name != "record.json"):
+            if path.is_file() and path.name != "claim":
+                path.unlink()
+        for path in sorted(new.iterdir(), key=lambda path: path.name == "record.json"):
+            if path.name != "claim":
+                path.replace(self._old / path.name)
+        shutil.rmtree(new)
+        with suppress(OSError):  # another run may be there
+            new.parent.rmdir()
 
 
 def _is_record_name(stem: str) -> bool:

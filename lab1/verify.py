@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
+from pathlib import Path
 
 from . import weights_file
 from .config import RuntimeOptions
@@ -55,10 +56,11 @@ def check(record: Record) -> list[str]:
 
 
 def check_weights(store: Store, records: Sequence[Record]) -> list[str]:
-    """What is wrong with the published weights, in words.
+    """What is wrong with weights, in words.
 
-    Their digest must be that of their tensors, a published record must say how they came about,
-    and the students among ``records`` must have learnt from them.  Needs no torch.
+    Their digest must be that of their tensors and the one that their record names, a published
+    record must say how published ones came about, and the students among ``records`` must have
+    learnt from them.  Needs no torch.
     """
     findings, digests = [], {}
     for path in sorted(store.results.glob("*.safetensors")):
@@ -73,10 +75,38 @@ def check_weights(store: Store, records: Sequence[Record]) -> list[str]:
         elif not path.with_suffix(".json").exists():
             findings.append(f"{path}: weights without a published record of their run")
     for record in records:
+        findings += _check_digest(record, store, digests)
         teacher = record.spec.teacher
         sha256 = digests.get(weights_file.published(teacher, store)) if teacher else None
         findings += check_teacher(record, sha256) if sha256 else []
     return findings
+
+
+def _check_digest(record: Record, store: Store, digests: Mapping[Path, str]) -> list[str]:
+    """A finding where the weights of a run are not those that its record names."""
+    path = weights_file.find(record.spec, store)
+    if record.weights_sha256 is None or path is None or path.suffix == ".pt":
+        return []
+    try:
+        found = digests.get(path) or weights_file.read(path).sha256
+    except WeightsError as error:
+        return [str(error)]
+    if found == record.weights_sha256:
+        return []
+    return [
+        f"{path}: has the SHA-256 {found}, and the record of its run says {record.weights_sha256}"
+    ]
+
+
+def students_of_other_weights(teacher: Record, records: Sequence[Record]) -> list[str]:
+    """A finding for each record that learnt from other weights of a run than its present ones."""
+    return [
+        f"{record.name} learnt from weights that are gone; train it again too: "
+        f"python -m lab1 run --again {record.key}"
+        for record in records
+        if record.spec.teacher == teacher.spec
+        and record.origin.get("teacher_sha256") != teacher.weights_sha256
+    ]
 
 
 def check_teacher(record: Record, sha256: str) -> list[str]:
@@ -116,7 +146,8 @@ def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[s
 
 def _same_training(first: Record, second: Record) -> bool:
     compared = [name for name in first.series if name not in _MACHINE_FIELDS]
-    return first.test == second.test and all(
+    scores = first.test.keys() & second.test.keys()  # older records have fewer
+    return all(first.test[name] == second.test[name] for name in scores) and all(
         a == b
         for name in compared
         for a, b in zip_longest(first.history[name], second.history[name])

@@ -1,9 +1,10 @@
 """Where the weights of a run are, and the published ones checked (standard library only).
 
-One's own lie in ``runs/<run>/weights.pt``, published ones in ``results/<run>.safetensors``.  The
-latter's format is that of huggingface.co/docs/safetensors, "Format": eight bytes of length (little
-endian), a JSON header of that length, and the tensors' bytes.  Its ``__metadata__`` here holds the
-``run``'s key and the ``sha256`` of the tensors (:func:`digest`).
+One's own lie in ``runs/<run>/weights.safetensors``, published ones in
+``results/<run>.safetensors``.  The format is that of huggingface.co/docs/safetensors, "Format":
+eight bytes of length (little endian), a JSON header of that length, and the tensors' bytes.  Its
+``__metadata__`` here holds the ``sha256`` of the tensors (:func:`digest`) and, of published ones,
+the ``run``'s key.  Earlier versions left ``weights.pt`` in ``runs/``; such files are still read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Part = tuple[str, str, list[int], bytes]
 class WeightsFile:
     """A file whose digest fits: the ``run`` and ``sha256`` that it names, and its ``content``."""
 
-    run: str
+    run: str | None
     sha256: str
     content: bytes
 
@@ -38,22 +39,29 @@ def published(spec: RunSpec, store: Store) -> Path:
 
 
 def find(spec: RunSpec, store: Store) -> Path | None:
-    """The file with the weights of a finished run, published or one's own, where there is one."""
-    public, own = published(spec, store), store.run_dir(spec) / "weights.pt"
-    if public.exists():
-        return public
-    # A training under way keeps its best weights so far there too; a record says that it is over.
-    return own if own.exists() and store.path_of(spec) is not None else None
+    """The file with the weights of a finished run, where there is one.
+
+    That is the published one, unless the run was trained here again since.
+    """
+    candidates = [] if store.is_replaced(spec.name) else [published(spec, store)]
+    if store.path_of(spec) is not None:  # else a training under way keeps its best so far there
+        candidates += [own(spec, store), own(spec, store).with_suffix(".pt")]
+    return next((path for path in candidates if path.exists()), None)
+
+
+def own(spec: RunSpec, store: Store) -> Path:
+    """The file in ``runs/`` that has the weights of a run, or would have them."""
+    return store.run_dir(spec) / "weights.safetensors"
 
 
 def absence(spec: RunSpec, store: Store, purpose: str) -> str:
     """Words for weights that are nowhere, although ``purpose`` needs them, and how to get them."""
-    own, record = store.run_dir(spec) / "weights.pt", store.path_of(spec)
-    again = f"take {record} away" if record else "train it"
+    trained = store.path_of(spec) is not None
+    how = f"train it once more: python -m lab1 run --again {spec.key}"
     return (
-        f"{own}: the weights of {spec.title} are not here, nor are they published as "
+        f"{own(spec, store)}: the weights of {spec.title} are not here, nor are they published as "
         f"{published(spec, store).name}, and {purpose}; copy them from where the run was trained, "
-        f"or {again} to have it trained here{' again' if record else ''}, with save_weights"
+        f"or {how if trained else 'train it here, with save_weights'}"
     )
 
 
@@ -79,7 +87,7 @@ def read(path: Path) -> WeightsFile:
     try:
         header, data = _parted(content)
         metadata = header.pop("__metadata__")
-        run, named = str(metadata["run"]), str(metadata["sha256"])
+        run, named = metadata.get("run"), str(metadata["sha256"])
         found = digest(
             (name, str(each["dtype"]), list(each["shape"]), _bytes_of(data, each["data_offsets"]))
             for name, each in header.items()

@@ -262,13 +262,13 @@ def test_the_profile_of_the_environment_is_the_default(home, lab1, monkeypatch):
 def test_promote_moves_the_planned_records(home, lab1, planned):
     own, other = planned("MLP", 2, 0), planned("MLP", 32, 0)
     store = write(own, other)
-    (store.run_dir(own.spec) / "weights.pt").write_bytes(b"weights")
+    (store.run_dir(own.spec) / "weights.safetensors").write_bytes(b"weights")
     status, out, _ = lab1("promote")
     assert status == 0
     assert out == f"{own.name}.json\n1 records promoted, 1 of one's own left in runs/\n"
     assert files(store.results) == [f"{own.name}.json"]
     assert read_record(store.results / f"{own.name}.json") == own
-    assert files(store.run_dir(own.spec)) == ["weights.pt"]
+    assert files(store.run_dir(own.spec)) == ["weights.safetensors"]
     assert (store.run_dir(other.spec) / "record.json").exists()
 
 
@@ -323,9 +323,9 @@ def taught(home, engine, planned, make_student):
     teacher = planned("ResidualMLP", 2, 0)
     store = write(teacher)
     model = models.build(teacher.spec.model, DATASETS[teacher.spec.dataset], 5)
-    teachers.save_weights(store.run_dir(teacher.spec) / "weights.pt", model.state_dict())
+    teachers.save_weights(store.run_dir(teacher.spec) / "weights.safetensors", model.state_dict())
     record = planned(distillation=make_student(teacher.spec).distillation)
-    sha256 = teachers.digest(model.state_dict())
+    sha256 = weights.digest(model.state_dict())
     record = replace(
         record,
         parameters=models.count_parameters(model),
@@ -359,7 +359,7 @@ def test_promote_takes_a_teacher_and_its_weights_along(lab1, taught, plans):
     )
     assert f"{teacher.name}.safetensors\n" in out
     # One's own weights stay, and what was published is left alone.
-    assert (store.run_dir(teacher.spec) / "weights.pt").exists()
+    assert (store.run_dir(teacher.spec) / "weights.safetensors").exists()
     before = (store.results / f"{teacher.name}.safetensors").stat()
     store.write(replace(record, seconds=99.0))
     (store.results / f"{record.name}.json").unlink()

@@ -20,7 +20,7 @@ def family(make_spec, make_student):
 
 
 def weights_for(store, spec):
-    path = store.run_dir(spec) / "weights.pt"
+    path = store.run_dir(spec) / "weights.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"weights")
 

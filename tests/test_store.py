@@ -446,7 +446,7 @@ def with_everything(store, record):
     store.write(record)
     store.write_probe(record.spec, "confusion", {"counts": [[9, 1], [0, 10]]})
     store.write_probe(record.spec, "response", {"norms": [1.0, 0.5]})
-    (store.run_dir(record.spec) / "weights.pt").write_bytes(b"weights")
+    (store.run_dir(record.spec) / "weights.safetensors").write_bytes(b"weights")
 
 
 def test_promote_moves_the_record_and_its_probes_but_not_the_weights(store, make_record):

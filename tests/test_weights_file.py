@@ -111,7 +111,7 @@ def test_a_sorted_header_holds_the_same_tensors(written):
 
 def test_weights_count_once_their_run_has_finished(store, make_record):
     record = make_record()
-    own = store.run_dir(record.spec) / "weights.pt"
+    own = store.run_dir(record.spec) / "weights.safetensors"
     own.parent.mkdir(parents=True)
     own.write_bytes(b"weights of some epoch")
     assert weights_file.find(record.spec, store) is None

@@ -18,10 +18,13 @@ COLOURS = {
     plain_or_residual: colour
     for plain, residual in TWINS.items()
     for plain_or_residual, colour in ((plain, _PLAIN), (residual, _RESIDUAL))
-}
+} | {"PlainCNN": "#009e73"}  # it stands beside SimpleCNN
 
 #: Families also differ in the shape of their points, for print and for colour-blind readers.
-SHAPES = {family: "circle" if colour == _PLAIN else "square" for family, colour in COLOURS.items()}
+SHAPES = {
+    **{family: "circle" if colour == _PLAIN else "square" for family, colour in COLOURS.items()},
+    "PlainCNN": "triangle-up",
+}
 
 #: For lines that are no family's.
 NEUTRAL = "#8a8a8a"

@@ -10,6 +10,7 @@ NAMES = {
     "ResidualMLP": "residual MLP",
     "SimpleCNN": "plain CNN",
     "ResidualCNN": "residual CNN",
+    "PlainCNN": "residual CNN without its skip connections",
     "PlainNet": "plain net",
     "ResNet": "ResNet",
 }
@@ -20,6 +21,7 @@ _UNITS = {
     "ResidualMLP": ("layer", "hidden layers"),
     "SimpleCNN": ("stage", "stages"),
     "ResidualCNN": ("stage", "stages"),
+    "PlainCNN": ("stage", "stages"),
     "PlainNet": ("layer", "layers"),
     "ResNet": ("layer", "layers"),
 }

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from ..errors import RecordError
-from ..files import write_bytes
+from .weights import save_weights
 
 if TYPE_CHECKING:
     from .trainer import StreamlinedTrainer
@@ -40,9 +38,10 @@ class Callback:
 class BestEpoch(Callback):
     """Keeps the weights of the epoch whose ``monitor`` was best, and may stop the training.
 
-    With ``patience``, training stops after that many epochs in a row that were no better, by more
-    than ``minimum_improvement``, than the best so far.  Without a validation split the last epoch
-    counts as the best.  With ``path``, the best weights are also written there.
+    With ``patience``, training stops after that many epochs in a row without an improvement: a
+    value better by more than ``minimum_improvement`` than at the last improvement.  Which weights
+    are kept does not depend on it.  Without a validation split the last epoch counts as the best.
+    With ``path``, the best weights are also written there.
     """
 
     def __init__(
@@ -59,16 +58,20 @@ class BestEpoch(Callback):
         self.epoch: int | None = None
         self.value: float | None = None
         self.weights: dict[str, Tensor] = {}
+        #: The value at the last improvement, and the epochs since.
+        self._improved_to: float | None = None
         self._epochs_without = 0
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
         value = metrics[self.monitor]
-        if value is None or self._is_better(value):
-            self.epoch, self.value, self._epochs_without = epoch, value, 0
+        if value is None or self._gain(value, self.value) > 0:
+            self.epoch, self.value = epoch, value
             state = trainer.model.state_dict()
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
             if self.path is not None:
                 save_weights(self.path, self.weights)
+        if value is None or self._is_improvement(value):
+            self._improved_to, self._epochs_without = value, 0
             return
         self._epochs_without += 1
         if self.patience is not None and self._epochs_without >= self.patience:
@@ -83,6 +86,7 @@ class BestEpoch(Callback):
         return {
             "epoch": self.epoch,
             "value": self.value,
+            "improved_to": self._improved_to,
             "epochs_without": self._epochs_without,
             "weights": self.weights,
         }
@@ -90,14 +94,19 @@ class BestEpoch(Callback):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes up what :meth:`state` gave."""
         self.epoch, self.value = state["epoch"], state["value"]
+        self._improved_to = state.get("improved_to", self.value)  # older checkpoints had one value
         self._epochs_without = state["epochs_without"]
         self.weights = dict(state["weights"])
 
-    def _is_better(self, value: float) -> bool:
-        if self.value is None:
-            return True
-        gain = self.value - value if self.monitor.endswith("loss") else value - self.value
-        return gain > self.minimum_improvement
+    def _gain(self, value: float, over: float | None) -> float:
+        if over is None:
+            return math.inf
+        return over - value if self.monitor.endswith("loss") else value - over
+
+    def _is_improvement(self, value: float) -> bool:
+        gain, smallest = self._gain(value, self._improved_to), self.minimum_improvement
+        # From 0.50 to 0.55 is a gain of 0.05, although floating point makes it a trace more.
+        return gain > smallest and not math.isclose(gain, smallest)
 
 
 class ProgressBar(Callback):
@@ -130,19 +139,3 @@ class ProgressBar(Callback):
     def on_train_end(self, trainer: StreamlinedTrainer) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes tensors, and nothing but tensors, whole or not at all."""
-    buffer = io.BytesIO()
-    torch.save(dict(weights), buffer)
-    write_bytes(path, buffer.getvalue())
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Reads what :func:`save_weights` wrote, onto the CPU, without executing code from the file."""
-    try:
-        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise RecordError(f"{path}: not readable as weights: {error}") from error
-    return weights

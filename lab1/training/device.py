@@ -6,9 +6,11 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import which
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,9 +40,13 @@ def resolve(name: str) -> torch.device:
 
 
 def describe(device: torch.device) -> dict[str, str | int]:
-    """``kind``, ``name`` and, on the CPU, ``threads``: what a record says of its device."""
+    """``kind``, ``name`` and, on the CPU, ``threads``: what a record says of its device.
+
+    Of a GPU it says instead whether float32 is ``tf32`` there (:func:`exact_float32`).
+    """
     if device.type == "cuda":
-        return {"kind": "cuda", "name": torch.cuda.get_device_name(device)}
+        tf32 = torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+        return {"kind": "cuda", "name": torch.cuda.get_device_name(device), "tf32": tf32}
     return {"kind": device.type, "name": _processor(), "threads": torch.get_num_threads()}
 
 
@@ -62,6 +68,29 @@ def memory_format(model: nn.Module, device: torch.device) -> torch.memory_format
     maps = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
     channels_last = maps and min(maps) >= 8 and device.type in ("cpu", "cuda")
     return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def compiled(model: nn.Module) -> Callable[..., Any]:
+    """The model with kernels of its own for the shape of its inputs, made at the first call.
+
+    They are kept on disk (``TORCHINDUCTOR_CACHE_DIR``), so that the next run has them at once.
+    Raises :class:`~lab1.errors.ParameterError` on CPUs without a C++ compiler.
+    """
+    if next(model.parameters()).device.type == "cpu" and not any(map(which, ("g++", "clang++"))):
+        raise ParameterError(
+            "compile is not allowed on this machine, which has no C++ compiler (g++ or clang++)"
+        )
+    # Kernels of earlier models count towards a limit, after which nothing would be compiled.
+    torch.compiler.reset()
+    made: Callable[..., Any] = torch.compile(model, dynamic=False)
+    return made
+
+
+def exact_float32(device: torch.device) -> None:
+    """Keeps a GPU from rounding float32 to TensorFloat-32, 10 bits of mantissa, in this process."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
 
 
 @contextmanager

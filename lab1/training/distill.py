@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .. import parameters
 from ..config import TrainingConfig
 from ..errors import ParameterError
 from ..store import DISTILLATION_FIELDS
 from . import device as devices
+from . import seeds
 from .images import ImageSet
 from .teacher_outputs import TeacherOutputs
 from .trainer import EVALUATION_BATCH, StreamlinedTrainer
@@ -22,10 +25,12 @@ def distillation_loss(
     labels: Tensor,
     temperature: float,
     alpha: float,
+    label_smoothing: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of a batch and its two parts: (combined, hard, soft), each a scalar.
 
-    ``hard`` is the mean cross-entropy with ``labels`` (int64, of shape (batch,)).  ``soft`` is the
+    ``hard`` is the mean cross-entropy with ``labels`` (int64, of shape (batch,)), which
+    ``label_smoothing`` spreads over the classes.  ``soft`` is the
     mean Kullback-Leibler divergence, in nats, from the teacher's to the student's probabilities,
     both at ``temperature``, times its square: the gradient shrinks with that square, and so stays
     as large as that of the hard loss (Hinton et al. 2015, section 2).  ``combined`` is (1 -
@@ -35,7 +40,7 @@ def distillation_loss(
     """
     if teacher_logits.shape != student_logits.shape:
         raise _refusal(teacher_logits.shape[-1], student_logits.shape[-1])
-    hard = nn.functional.cross_entropy(student_logits, labels)
+    hard = nn.functional.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
     soft = temperature**2 * nn.functional.kl_div(
         (student_logits / temperature).log_softmax(1),
         (teacher_logits / temperature).log_softmax(1),
@@ -46,6 +51,19 @@ def distillation_loss(
     return combined, hard, soft
 
 
+def permute_wrong_classes(logits: Tensor, labels: Tensor, ranks: Tensor) -> Tensor:
+    """The logits with those of the classes other than the label in another order, row by row.
+
+    ``logits`` are of shape (batch, classes), ``labels`` int64 of shape (batch,), and ``ranks`` of
+    shape (batch, classes - 1): by whose order a row is permuted.  Whatever the temperature, the
+    probabilities change places as the logits do.
+    """
+    places = torch.arange(ranks.shape[1], device=logits.device)
+    wrong = places + (places >= labels[:, None])  # all classes but the label, in their order
+    shuffled = wrong.gather(1, ranks.argsort(1))
+    return logits.scatter(1, wrong, logits.gather(1, shuffled))
+
+
 class DistillationTrainer(StreamlinedTrainer):
     """Trains a student on the labels and on the answers of a trained ``teacher``.
 
@@ -53,8 +71,9 @@ class DistillationTrainer(StreamlinedTrainer):
     series ``train_loss``, ``hard_loss`` and ``soft_loss`` of the history.  The teacher stays as it
     is, in evaluation mode; it sees the very images that the student sees, augmented alike, in the
     same precision, and draws no random numbers.  ``outputs`` remembers what it said; one without a
-    folder is made where none is given.  Everything else is :class:`StreamlinedTrainer`'s, and with
-    ``alpha`` 0 the training is bit by bit the same.  Raises
+    folder is made where none is given.  ``wrong_classes`` is that of
+    :class:`~lab1.distillation_config.DistillationConfig`.  Everything else is
+    :class:`StreamlinedTrainer`'s, and with ``alpha`` 0 the training is bit by bit the same.  Raises
     :class:`~lab1.errors.ParameterError` for a teacher of another number of classes.
     """
 
@@ -70,6 +89,7 @@ class DistillationTrainer(StreamlinedTrainer):
         teacher: nn.Module,
         temperature: float,
         alpha: float,
+        wrong_classes: str = "kept",
         outputs: TeacherOutputs | None = None,
         **keywords: Any,
     ) -> None:
@@ -83,15 +103,45 @@ class DistillationTrainer(StreamlinedTrainer):
         self.temperature = temperature
         self.alpha = alpha
         self.outputs = outputs or TeacherOutputs()
+        permuted = parameters.check("wrong_classes", wrong_classes, type(self).__name__)
+        self._permutation = (
+            seeds.generator(self.seed, "permutation") if permuted == "permuted" else None
+        )
 
     def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
         """The combined loss of one batch, a scalar; see :func:`distillation_loss`."""
+        taught = self._teacher_logits(inputs)
+        if self._permutation is not None:
+            shape = (len(self._indices), taught.shape[1] - 1)
+            ranks = torch.rand(shape, generator=self._permutation).to(self.device)
+            if self._group:  # all processes draw for the whole batch, and each takes its part
+                ranks, _ = self._group.part(ranks, self._indices)
+            taught = permute_wrong_classes(taught, labels, ranks)
         combined, hard, soft = distillation_loss(
-            logits, self._teacher_logits(inputs), labels, self.temperature, self.alpha
+            logits, taught, labels, self.temperature, self.alpha, self.config.label_smoothing
         )
         self.observe("hard_loss", hard)
         self.observe("soft_loss", soft)
         return combined
+
+    @torch.inference_mode()
+    def agreement(self, dataset: ImageSet) -> float:
+        """The share of images to which student and teacher give the same answer."""
+        images = dataset.to(self.device).images
+        answers = torch.cat(
+            [self._ask(self.normalize(part)).argmax(1) for part in images.split(EVALUATION_BATCH)]
+        )
+        same = self._logits(images).argmax(1) == answers
+        return float(same.double().mean())
+
+    def _state(self) -> dict[str, Any]:
+        permutation = self._permutation and {"permutation": self._permutation.get_state()}
+        return super()._state() | (permutation or {})
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        super()._take_up(state)
+        if self._permutation is not None:
+            self._permutation.set_state(state["permutation"])
 
     def _teacher_logits(self, inputs: Tensor) -> Tensor:
         """What the teacher says to the current batch; float32 of shape (batch, classes)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from .. import weights_file
 from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
 from ..datasets import DATASETS
 from ..errors import MissingRunsError
@@ -23,6 +25,7 @@ from .images import LoadedData
 from .teacher_outputs import TeacherOutputs
 from .tracking import Tracker
 from .trainer import StreamlinedTrainer
+from .weights import digest
 
 #: How often to look whether another process has finished the run it claimed.
 _POLL_SECONDS = 1.0
@@ -59,7 +62,7 @@ def _train_run(
     callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
     callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
-    weights_path = folder / "weights.pt" if folder and options.save_weights else None
+    weights_path = weights_file.own(spec, store) if store and options.save_weights else None
     learning = _learning(spec, options, store, loaded)
     trainer = learning.make_trainer(
         model,
@@ -73,25 +76,31 @@ def _train_run(
         callbacks=callbacks,
         weights_path=weights_path,
         checkpointer=_checkpointer(folder, spec, options) if folder else None,
+        compile=options.compile,
     )
     result = trainer.train()
-    diverged = result.stopped == "diverged"
+    scores = {} if result.stopped == "diverged" else learning.scores(trainer, loaded)
+    # Without a validation split the test may be the first to meet what the last step has spoilt.
+    sound = bool(scores) and math.isfinite(scores["loss"])
     where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
     if group := distributed.current():
         where["processes"] = group.size
+    if options.compile:
+        where["device"]["compiled"] = True
     if learning.teacher_sha256 is not None:
         where["teacher_sha256"] = learning.teacher_sha256
     record = Record(
         spec=spec,
         history=result.history,
-        test={} if diverged else trainer.evaluate(loaded.test),
+        test=scores if sound else {},
         parameters=models.count_parameters(model),
         flops=flops,
-        best_epoch=result.best_epoch,
-        stopped=result.stopped,
+        best_epoch=result.best_epoch if sound or not scores else None,
+        stopped=result.stopped if sound else "diverged",
         seconds=result.seconds,
         origin=origin.finished(where, started),
         recipe=spec.recipe,
+        weights_sha256=None if result.best_epoch is None else digest(model.state_dict()),
     )
     if tracker:
         tracker.finish(record, weights_path)
@@ -104,6 +113,13 @@ class _Learning:
 
     make_trainer: Callable[..., StreamlinedTrainer] = StreamlinedTrainer
     teacher_sha256: str | None = None
+
+    def scores(self, trainer: StreamlinedTrainer, loaded: LoadedData) -> dict[str, float]:
+        """The test scores of a trained model."""
+        scores = trainer.evaluate(loaded.test)
+        if isinstance(trainer, DistillationTrainer):
+            scores["teacher_agreement"] = trainer.agreement(loaded.test)
+        return scores
 
 
 def _learning(
@@ -122,6 +138,7 @@ def _learning(
         teacher=teacher.model,
         temperature=taught.temperature,
         alpha=taught.alpha,
+        wrong_classes=taught.wrong_classes,
         outputs=TeacherOutputs(folder, key, device),
     )
     return _Learning(make_trainer, teacher.sha256)
@@ -193,7 +210,11 @@ def _checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Check
 
 
 def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
-    """Raises now what every run would raise: an absent device or package, missing or wrong data."""
+    """Raises now what every run would raise: an absent device or package, missing or wrong data.
+
+    Says on standard error where the runs could not be published, since their sources are unknown.
+    """
+    origin.warn_of_unpublishable()
     tracking.check(options)
     devices.resolve(options.device)
     for name in dict.fromkeys(spec.dataset for spec in specs):

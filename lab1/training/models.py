@@ -10,11 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .. import parameters
 from ..config import FAMILY_FIELDS, ModelSpec
 from ..datasets import Dataset
 from ..errors import ParameterError
 from . import seeds
-from .cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN
+from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -45,7 +46,20 @@ class MLP(nn.Module):
     ``activation_fn`` names one of :data:`ACTIVATIONS`; ``dropout_rate`` is the probability with
     which each hidden activation is dropped.  The weights are initialised so that the variance of
     the pre-activations stays the same from layer to layer (He et al. 2015, section 2.2), the
-    biases with zero.  Raises :class:`~lab1.errors.ParameterError` for sizes below 1.
+    biases with zero.
+
+    With ``initialisation`` ``identity`` the layers between two hidden layers start at I + W / sqrt(
+    number of such layers), with W drawn as ever: each then starts out as a layer of
+    :class:`ResidualMLP` does, with the identity as a part of its weights, which training may change
+    (Hardt & Ma 2017, "Identity Matters in Deep Learning"; Zagoruyko & Komodakis 2017, "DiracNets").
+    It needs equal ``hidden_sizes``.
+
+    With ``normalization`` ``layer`` the pre-activations h_l of each image are normalised over the
+    units of their layer, with a learned scale and shift, before each activation: layers compute
+    W act(norm(h)) + b (Ba et al. 2016, "Layer Normalization", section 3).
+
+    Raises :class:`~lab1.errors.ParameterError` for sizes below 1, and for names that are not
+    allowed.
     """
 
     def __init__(
@@ -55,6 +69,8 @@ class MLP(nn.Module):
         num_classes: int = 10,
         activation_fn: str = "relu",
         dropout_rate: float = 0.0,
+        normalization: str = "none",
+        initialisation: str = "default",
     ) -> None:
         super().__init__()
         sizes = [input_size, *hidden_sizes, num_classes]
@@ -73,30 +89,58 @@ class MLP(nn.Module):
                 f"{type(self).__name__}: dropout_rate = {dropout_rate} is not allowed; "
                 "allowed: from 0 to below 1"
             )
+        for name, value in (("normalization", normalization), ("initialisation", initialisation)):
+            parameters.check(name, value, type(self).__name__)
         pairs = pairwise(sizes[:-1])
         self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
         self.output = nn.Linear(sizes[-2], num_classes)
         self.activation = ACTIVATIONS[activation_fn]()
         self.dropout = nn.Dropout(dropout_rate)
+        #: One in front of each activation.
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(size) if normalization == "layer" else nn.Identity()
+            for size in hidden_sizes
+        )
         gain = _GAINS[activation_fn]
         for index, layer in enumerate([*self.hidden, self.output]):
             # The first layer sees the image itself, which no activation has thinned out.
             nonlinearity: _Gain = gain if index else "linear"
             nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
             nn.init.zeros_(layer.bias)
+        if initialisation == "identity":
+            self._check_equal(hidden_sizes, "the identity maps a layer to one of the same size")
+            with torch.no_grad():
+                for weight in self._scaled_inner_weights():
+                    weight += torch.eye(len(weight))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of shape (batch, num_classes)."""
         first, *further = self.hidden
+        *between, last = self.norms
         hidden: Tensor = first(images.flatten(1))
-        for layer in further:
-            hidden = self.connect(hidden, layer(self.dropout(self.activation(hidden))))
-        logits: Tensor = self.output(self.dropout(self.activation(hidden)))
+        for norm, layer in zip(between, further, strict=True):
+            hidden = self.connect(hidden, layer(self.dropout(self.activation(norm(hidden)))))
+        logits: Tensor = self.output(self.dropout(self.activation(last(hidden))))
         return logits
 
     def connect(self, hidden: Tensor, update: Tensor) -> Tensor:
         """What the next layer sees: here, only what this layer computed."""
         return update
+
+    def _scaled_inner_weights(self) -> list[Tensor]:
+        """The weights between hidden layers, divided by the square root of their number."""
+        weights = [layer.weight for layer in list(self.hidden)[1:] if isinstance(layer, nn.Linear)]
+        with torch.no_grad():
+            for weight in weights:
+                weight.mul_(len(weights) ** -0.5)
+        return weights
+
+    def _check_equal(self, hidden_sizes: Sequence[int], why: str) -> None:
+        if len(set(hidden_sizes)) > 1:
+            raise ParameterError(
+                f"{type(self).__name__}: hidden_sizes = {list(hidden_sizes)} are not allowed; "
+                f"allowed: equal sizes, since {why}"
+            )
 
 
 class ResidualMLP(MLP):
@@ -111,7 +155,8 @@ class ResidualMLP(MLP):
     weights, up to one factor: the layers inside skip connections are scaled by 1 / sqrt(number of
     skips).  That keeps the variance of a *sum* of branches from growing with depth, as He's
     initialisation keeps that of a *product* of layers (Zhang et al. 2019, "Fixup
-    Initialization"); each twin thus starts as its kind of network should.
+    Initialization"); each twin thus starts as its kind of network should.  With
+    ``residual_factor`` ``one`` that factor is left out.
 
     All of ``hidden_sizes`` must be equal, since a sum needs equal shapes.
     """
@@ -123,18 +168,15 @@ class ResidualMLP(MLP):
         num_classes: int = 10,
         activation_fn: str = "relu",
         dropout_rate: float = 0.0,
+        normalization: str = "none",
+        residual_factor: str = "inverse-sqrt",
     ) -> None:
-        super().__init__(input_size, hidden_sizes, num_classes, activation_fn, dropout_rate)
-        if len(set(hidden_sizes)) > 1:
-            raise ParameterError(
-                f"ResidualMLP: hidden_sizes = {list(hidden_sizes)} are not allowed; allowed: equal "
-                "sizes, since a skip connection adds a layer's input to its output"
-            )
-        skips = len(self.hidden) - 1
-        with torch.no_grad():
-            for layer in list(self.hidden)[1:]:
-                assert isinstance(layer, nn.Linear)
-                layer.weight.mul_(skips**-0.5)
+        super().__init__(
+            input_size, hidden_sizes, num_classes, activation_fn, dropout_rate, normalization
+        )
+        self._check_equal(hidden_sizes, "a skip connection adds a layer's input to its output")
+        if parameters.check("residual_factor", residual_factor, "ResidualMLP") == "inverse-sqrt":
+            self._scaled_inner_weights()
 
     def connect(self, hidden: Tensor, update: Tensor) -> Tensor:
         """What the next layer sees: what came in, plus what this layer computed."""
@@ -146,6 +188,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "ResidualMLP": ResidualMLP,
     "SimpleCNN": SimpleCNN,
     "ResidualCNN": ResidualCNN,
+    "PlainCNN": PlainCNN,
     "PlainNet": PlainNet,
     "ResNet": ResNet,
 }
@@ -155,12 +198,13 @@ def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     """The model that ``spec`` describes for the images of ``dataset``, initialised by ``seed``."""
     with seeds.global_stream(seed, "initialisation"):
         if spec.width is not None:
+            further = set(FAMILY_FIELDS[spec.family]) - {"depth", "width", "activation"}
             return MODELS[spec.family](
                 input_size=prod(dataset.image_shape),
                 hidden_sizes=(spec.width,) * spec.depth,
                 num_classes=dataset.num_classes,
                 activation_fn=spec.activation,
-                dropout_rate=spec.dropout_rate,
+                **{name: getattr(spec, name) for name in further},
             )
         return MODELS[spec.family](
             num_classes=dataset.num_classes,

@@ -9,12 +9,23 @@ from ..config import TrainingConfig
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> optim.Optimizer:
-    """Adam (Kingma & Ba 2015) or SGD with momentum, in torch's fused implementation."""
+    """Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019) or SGD with momentum, in torch's
+    fused implementation."""
     if config.optimizer == "sgd":
         return optim.SGD(
             model.parameters(),
             lr=config.learning_rate,
             momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+    if config.optimizer == "adamw":
+        # Spelled out, since torch's own defaults differ from ours: its weight decay is 0.01.
+        return optim.AdamW(
+            model.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.999),
+            eps=1e-8,
             weight_decay=config.weight_decay,
             fused=True,
         )

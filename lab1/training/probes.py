@@ -1,6 +1,7 @@
 """What is measured on a trained model afterwards, each kind a small record of its own.
 
-A probe needs the weights of the run, published or one's own, never a new training.
+A probe needs the weights of the run, published or one's own, never a new training; those of
+:data:`OF_THE_START` need not even these.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from ..config import RunSpec, RuntimeOptions
 from ..errors import ParameterError
 from ..store import Store
 from . import bias_correction as bias
-from . import data, models, teachers
+from . import data, models, seeds, teachers
 from . import device as devices
-from .augmentation import Normalize
+from .augmentation import AUGMENTATIONS, Normalize
 from .images import ImageSet, LoadedData
 
 #: How many images ``hardest`` keeps.
@@ -31,6 +32,8 @@ _SOFTENED = 8
 _TEMPERATURES = (1, 4, 16)
 #: On how many training images ``layers`` measures.
 _SAMPLE = 1000
+#: On how many batches ``recomputed-statistics`` takes the statistics.
+_RECOMPUTING_BATCHES = 10
 _BATCH = 500
 
 #: (trained model, spec, data) to plain JSON.
@@ -46,9 +49,14 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
     if probe not in PROBES:
         raise ParameterError(f"probe {probe!r} is not allowed; allowed: {', '.join(PROBES)}")
     loaded = data.load_once(spec.dataset, options.data_dir)
-    purpose = f"the probe {probe!r} is measured on them"
-    model = teachers.load(spec, loaded.declared, store, purpose).model
-    model = model.to(devices.resolve(options.device)).eval()
+    device = devices.resolve(options.device)
+    devices.exact_float32(device)
+    if probe in OF_THE_START:
+        model = models.build(spec.model, loaded.declared, spec.seed)
+    else:
+        purpose = f"the probe {probe!r} is measured on them"
+        model = teachers.load(spec, loaded.declared, store, purpose).model
+    model = model.to(device).eval()
     store.write_probe(spec, probe, PROBES[probe](model, spec, loaded))
 
 
@@ -163,18 +171,136 @@ def layers(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
     taken in evaluation mode after training; at the start, where running statistics say nothing
     yet, with the statistics of the batch.
     """
-    config = spec.training
-    train, _ = data.split(loaded.train, config.validation_size, spec.seed, config.omitted_class)
-    sample = train.evenly_spaced(_SAMPLE)
+    sample = _training_split(spec, loaded).evenly_spaced(_SAMPLE)
     fresh = models.build(spec.model, loaded.declared, spec.seed).to(_device(model)).eval()
-    for module in fresh.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.train()
+    _use_batch_statistics(fresh)
     return {
         "names": list(_weighted(model)),
         "initial": _by_layer(fresh, loaded, sample),
         "trained": _by_layer(model, loaded, sample),
     }
+
+
+def gradient_agreement(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """How far rounding changes the gradient of the first step, before any training.
+
+    ``bf16`` is the cosine between the gradient of the mean cross-entropy in bfloat16, as a training
+    in that precision takes it, and the one in float32, over all weights together; ``jittered`` that
+    between the float32 gradients of the images and of the same images, normalised, with normal
+    noise of standard deviation 1e-6.  Both are of one batch of ``images`` training images, evenly
+    spaced and not augmented, with the statistics of the batch and without dropout.  A cosine near 1
+    says that the gradient survives the rounding, near 0 that it is noise; ``None`` that a gradient
+    was no finite number.
+    """
+    sample = _training_split(spec, loaded).evenly_spaced(spec.training.batch_size)
+    _use_batch_statistics(model)
+    device = _device(model)
+    laid = devices.memory_format(model, device)
+    model = model.to(memory_format=laid)
+    inputs = Normalize(loaded.declared.mean, loaded.declared.std, device, laid)(
+        sample.images.to(device)
+    )
+    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(device)
+    parameters = [each for each in model.parameters() if each.requires_grad]
+
+    def gradient(images: Tensor, precision: str) -> Tensor:
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            logits = model(images)
+        loss = nn.functional.cross_entropy(logits.float(), sample.labels.to(device))
+        return torch.cat([each.flatten() for each in torch.autograd.grad(loss, parameters)])
+
+    exact = gradient(inputs, "float32")
+    return {
+        "images": len(sample),
+        "bf16": _cosine(exact, gradient(inputs, "bf16")),
+        "jittered": _cosine(exact, gradient(inputs + 1e-6 * noise, "float32")),
+    }
+
+
+def _cosine(first: Tensor, second: Tensor) -> float:
+    first, second = first.double(), second.double()
+    return float(first @ second / (first.norm() * second.norm()))
+
+
+def recomputed_statistics(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """The training error with the running statistics of batch normalisation, and with fresh ones.
+
+    ``error`` and ``recomputed_error`` are fractions of the run's ``train_evaluation_size`` images
+    (``count``), scored in evaluation mode.  The fresh statistics are means over ten batches of
+    training images, augmented as the run's were, that go through the trained network.
+    """
+    train = _training_split(spec, loaded)
+    sample = train.evenly_spaced(spec.training.train_evaluation_size or _SAMPLE)
+    error = _errors(model, loaded, sample) / len(sample)
+    normalisations = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+    for each in normalisations:
+        each.reset_running_stats()
+        each.momentum = None  # the mean over all batches
+        each.train()
+    generator = seeds.generator(spec.seed, "order")
+    order = torch.randperm(len(train), generator=generator)
+    augment = AUGMENTATIONS[spec.training.augmentation]
+    normalize = _normalize(model, loaded)
+    with torch.no_grad():
+        for indices in order.split(spec.training.batch_size)[:_RECOMPUTING_BATCHES]:
+            images = train.images[indices]
+            if augment is not None:
+                images = augment(images, generator)
+            model(normalize(images.to(_device(model))))
+    model.eval()
+    recomputed = _errors(model, loaded, sample) / len(sample)
+    return {"count": len(sample), "error": error, "recomputed_error": recomputed}
+
+
+def int8_weights(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """The weights of a perceptron as 8-bit integers, small enough for a page to load.
+
+    Each of ``layers`` has the ``shape`` (outputs, inputs) of its weights, these as ``int8`` in
+    base64, row by row, one factor of ``scales`` a row, and the ``bias`` as numbers.  A weight is
+    its integer, from -127 to 127, times the factor of its row.  ``errors`` are on all test images,
+    of the trained network (``float32``) and of the rounded one (``int8``).  Raises
+    :class:`~lab1.errors.ParameterError` for a network that is no plain perceptron.
+    """
+    if type(model) is not models.MLP or spec.model.normalization != "none":
+        raise ParameterError(
+            f"probe 'int8-weights' is not allowed for {spec.title}; allowed: for an MLP without "
+            "normalisation"
+        )
+    errors = {"float32": _errors(model, loaded, loaded.test)}
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    layers = []
+    for layer in linear:
+        with torch.no_grad():
+            scales = layer.weight.abs().amax(1).clamp(min=1e-12) / 127
+            rounded = (layer.weight / scales[:, None]).round().to(torch.int8)
+            layer.weight.copy_(rounded * scales[:, None])
+        layers.append(
+            {
+                "shape": list(rounded.shape),
+                "int8": base64.b64encode(rounded.cpu().numpy().tobytes()).decode(),
+                "scales": scales.tolist(),
+                "bias": layer.bias.tolist(),
+            }
+        )
+    return {"layers": layers, "errors": {**errors, "int8": _errors(model, loaded, loaded.test)}}
+
+
+def _errors(model: nn.Module, loaded: LoadedData, images: ImageSet) -> int:
+    """How many of the images the model takes for another class."""
+    return int((_logits(model, loaded, images.images).argmax(1) != images.labels).sum())
+
+
+def _training_split(spec: RunSpec, loaded: LoadedData) -> ImageSet:
+    config = spec.training
+    train, _ = data.split(loaded.train, config.validation_size, spec.seed, config.omitted_class)
+    return train
+
+
+def _use_batch_statistics(model: nn.Module) -> None:
+    """Batch normalisation with the statistics of the batch: at the start it knows no others."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
 
 
 def _by_layer(model: nn.Module, loaded: LoadedData, sample: ImageSet) -> dict[str, list[float]]:
@@ -252,4 +378,10 @@ PROBES: Mapping[str, Probe] = {
     "softened": softened,
     "bias-correction": bias_correction,
     "layers": layers,
+    "gradient-agreement": gradient_agreement,
+    "recomputed-statistics": recomputed_statistics,
+    "int8-weights": int8_weights,
 }
+
+#: Those that are measured on the initial weights, and so on runs whose trained ones are not here.
+OF_THE_START = frozenset({"gradient-agreement"})

@@ -18,6 +18,7 @@ from ..store import history_fields
 from . import device as devices
 from . import distributed, interruption, seeds
 from .augmentation import AUGMENTATIONS, Normalize
+from .calibration import expected_calibration_error
 from .callbacks import BestEpoch, Callback
 from .checkpoint import Checkpointer
 from .images import ImageSet
@@ -55,6 +56,7 @@ class StreamlinedTrainer:
     be ``None``.  ``mean`` and ``std`` normalise each channel after division by 255; by default
     they are taken from the training images.  ``compute_metrics`` adds metrics to the validation;
     ``callbacks`` run after each epoch; ``weights_path`` is where the best weights are written.
+    ``compile`` lets ``torch.compile`` make kernels for the training steps.
     With a ``checkpointer``, ``train`` saves its state now and then and continues from it, in the
     middle of an epoch too, with the same result as if it had never stopped.
     Training images are augmented as ``config.augmentation`` says, others never.
@@ -90,6 +92,7 @@ class StreamlinedTrainer:
         callbacks: Sequence[Callback] = (),
         weights_path: Path | None = None,
         checkpointer: Checkpointer | None = None,
+        compile: bool = False,
     ) -> None:
         if len(train_dataset) == 0:
             raise ParameterError("StreamlinedTrainer: train_dataset is empty; it needs an image")
@@ -103,9 +106,11 @@ class StreamlinedTrainer:
         self._writes = self._group is None or self._group.first
         self.device = devices.resolve(device)
         devices.check_precision(config.precision, self.device)
+        devices.exact_float32(self.device)
         memory_format = devices.memory_format(model, self.device)
         self.model = model.to(self.device).to(memory_format=memory_format)
         self._parallel = self._group.wrap(self.model) if self._group else self.model
+        self._compiled = devices.compiled(self._parallel) if compile else self._parallel
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
         if mean is None or std is None:
@@ -123,8 +128,8 @@ class StreamlinedTrainer:
         #: Set by a callback to end the training after the current epoch.
         self.stop_reason: str | None = None
         self.optimizer = build_optimizer(self.model, config)
-        steps_per_epoch = math.ceil(len(train_dataset) / config.batch_size)
-        self.scheduler = build_scheduler(self.optimizer, config, config.epochs * steps_per_epoch)
+        steps = config.check_steps(len(train_dataset), type(self).__name__)
+        self.scheduler = build_scheduler(self.optimizer, config, steps)
         self.checkpointer = checkpointer
         size = config.train_evaluation_size
         self._train_sample = self.train_dataset.evenly_spaced(size) if size else None
@@ -140,12 +145,14 @@ class StreamlinedTrainer:
         self._augmentation = seeds.generator(seed, "augmentation")
 
     def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
-        """The loss of one training batch, a scalar: mean cross-entropy.
+        """The loss of one training batch, a scalar: mean cross-entropy, with smoothed labels where
+        the configuration says so.
 
         Override it to train on something else.  ``logits`` are float32 of shape (batch, classes),
         ``labels`` int64 of shape (batch,), ``inputs`` the very images that the model saw.
         """
-        return nn.functional.cross_entropy(logits, labels)
+        smoothing = self.config.label_smoothing
+        return nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
     def observe(self, quantity: str, mean: Tensor) -> None:
         """Takes down the mean of one of :attr:`quantities` over the current batch, a scalar."""
@@ -185,10 +192,12 @@ class StreamlinedTrainer:
         )
 
     def evaluate(self, dataset: ImageSet | None = None) -> dict[str, float]:
-        """Scores the model: ``loss``, ``accuracy``, ``errors``, ``count`` and the custom metrics.
+        """Scores the model: ``loss``, ``accuracy``, ``errors``, ``count``, ``calibration_error``
+        and the custom metrics.
 
-        ``loss`` is the mean cross-entropy, ``accuracy`` a fraction.  ``dataset`` is the validation
-        split unless another is given.
+        ``loss`` is the mean cross-entropy, ``accuracy`` a fraction, ``calibration_error`` that of
+        :func:`~lab1.training.calibration.expected_calibration_error`.  ``dataset`` is the
+        validation split unless another is given.
         """
         dataset = self.eval_dataset if dataset is None else dataset.to(self.device)
         if dataset is None or len(dataset) == 0:
@@ -205,6 +214,7 @@ class StreamlinedTrainer:
             "accuracy": correct / count,
             "errors": count - correct,
             "count": count,
+            "calibration_error": expected_calibration_error(logits, dataset.labels),
             **custom,
         }
 
@@ -221,15 +231,20 @@ class StreamlinedTrainer:
         self.model.train()
         parameters = [each for each in self.model.parameters() if each.requires_grad]
         for inputs, labels in self._training_batches(skip=progress.steps):
+            # A short last batch would have kernels made for its own shape.
+            full = len(inputs) == self.config.batch_size
             with self._autocast():
-                logits = self._parallel(inputs)
+                logits = (self._compiled if full else self._parallel)(inputs)
             logits = logits.float()
             loss = self.compute_loss(logits, labels, inputs)
             self.optimizer.zero_grad(set_to_none=True)
             (self._group.weigh(loss) if self._group else loss).backward()
             gradients = [each.grad for each in parameters if each.grad is not None]
             # Sums stay on the device: reading them at each step would make it wait for the host.
-            progress.norm_sum += nn.utils.get_total_norm(gradients)
+            norm = nn.utils.get_total_norm(gradients)
+            progress.norm_sum += norm
+            if self.config.max_gradient_norm is not None:
+                nn.utils.clip_grads_with_norm_(parameters, self.config.max_gradient_norm, norm)
             progress.learning_rate = self.optimizer.param_groups[0]["lr"]
             self.optimizer.step()
             self.scheduler.step()
@@ -271,7 +286,7 @@ class StreamlinedTrainer:
         epoch = progress.epoch
         progress.finish_epoch(metrics)
         self._order_state = self._order.get_state()
-        if _is_finite(metrics):
+        if self._is_finite(metrics):
             self._notify("on_epoch_end", epoch, metrics)
         else:
             self.stop_reason = "diverged"
@@ -325,8 +340,11 @@ class StreamlinedTrainer:
     def _restore(self) -> None:
         """Takes up the saved state, where there is one."""
         state = self.checkpointer.load() if self.checkpointer is not None else None
-        if state is None:
-            return
+        if state is not None:
+            self._take_up(state)
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        """Continues from what :meth:`_state` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
@@ -353,12 +371,14 @@ class StreamlinedTrainer:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
+    def _is_finite(self, metrics: Mapping[str, float | None]) -> bool:
+        # The gradient norm overflows before the losses do, and such a step has spoilt the weights.
+        # All of it is watched: the weights may be spoilt for some images and not for others.
+        watched = (*(name for name in history_fields(self.config) if name.endswith("_loss")),
+                   *self.quantities, "gradient_norm")  # fmt: skip
+        values = (metrics[name] for name in watched)
+        return all(value is None or math.isfinite(value) for value in values)
+
     def _notify(self, hook: str, *arguments: object) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *arguments)
-
-
-def _is_finite(metrics: Mapping[str, float | None]) -> bool:
-    # The gradient norm overflows before the loss does, and such a step has spoilt the weights.
-    watched = (metrics["train_loss"], metrics["gradient_norm"], metrics["validation_loss"])
-    return all(value is None or math.isfinite(value) for value in watched)

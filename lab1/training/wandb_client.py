@@ -121,7 +121,7 @@ def log_outcome(wandb: Any, run: Any, record: Any, weights: Path | None) -> None
     run.summary.update(wandb_runs.summary(record))
     if weights is not None and weights.exists():
         artifact = wandb.Artifact(f"weights-{record.key}", type="model")
-        artifact.add_file(str(weights), name="weights.pt")
+        artifact.add_file(str(weights), name=weights.name)
         run.log_artifact(artifact)
 
 

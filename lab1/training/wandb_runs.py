@@ -21,6 +21,7 @@ PROJECTS: Mapping[str, str] = {
     "ResidualMLP": "MLP_vs_ResidualMLP_Comparison",
     "SimpleCNN": "CNN_Comparison_CIFAR10",
     "ResidualCNN": "CNN_Comparison_CIFAR10",
+    "PlainCNN": "CNN_Comparison_CIFAR10",
     "PlainNet": "CNN_Comparison_CIFAR10",
     "ResNet": "CNN_Comparison_CIFAR10",
 }
@@ -29,7 +30,7 @@ PROJECTS: Mapping[str, str] = {
 DISTILLATION_PROJECT = "dl-lab1-knowledge-distillation"
 
 #: The numbers of a record that its summary holds under their own name.
-_SCALARS = ("parameters", "flops", "best_epoch", "stopped")
+_SCALARS = ("parameters", "flops", "best_epoch", "stopped", "weights_sha256")
 
 _WHOLE_NUMBERS = ("peak_memory_bytes", "errors", "count")
 
@@ -112,6 +113,7 @@ def record_of(
             origin={**config["origin"], "pulled_from": source},
             recipe=recipe,
             key=config["key"],
+            weights_sha256=outcome.get("weights_sha256"),
             teacher_recipes=tuple(further),
         )
     except (ParameterError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from .. import weights_file
 from ..errors import RecordError, TrackingError
 from ..store import Record, Store
 from . import wandb_client, wandb_runs
@@ -45,7 +46,7 @@ def push(record: Record, store: Store, project: str | None, entity: str | None) 
             mode="online", project=project, entity=entity, finish_seconds=_PUSH_SECONDS,
         )  # fmt: skip
         wandb_client.log_rows(run, wandb_runs.rows(record.history))
-        weights = store.runs / record.name / "weights.pt"
+        weights = weights_file.find(record.spec, store)
         wandb_client.log_outcome(wandb, run, record, weights)
         run.finish()
     except Exception as error:  # wandb raises many kinds

@@ -12,7 +12,7 @@ from lab1.config import RuntimeOptions
 from lab1.errors import MissingRunsError
 from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
 from lab1.training import data, engine, models, ray_engine, teachers
-from lab1.training.callbacks import load_weights, save_weights
+from lab1.training.weights import load_weights, save_weights
 from lab1.training.distill import DistillationTrainer
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
@@ -52,9 +52,9 @@ def test_a_distilled_run_becomes_a_record(pair, store, watched, smoke_grey):
     record = records[0]
     assert set(record.history) == {*HISTORY_FIELDS, *DISTILLATION_FIELDS}
     assert {len(series) for series in record.history.values()} == {2}
-    path = store.run_dir(teacher) / "weights.pt"
+    path = store.run_dir(teacher) / "weights.safetensors"
     weights = load_weights(path)
-    assert record.origin["teacher_sha256"] == teachers.digest(weights)
+    assert record.origin["teacher_sha256"] == weights.digest(weights)
     assert "teacher_sha256" not in records[1].origin
     ((arguments, keywords),) = watched
     assert (keywords["temperature"], keywords["alpha"]) == (3.0, 0.5)
@@ -102,9 +102,9 @@ def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, st
     assert folders(replace(student, seed=5)) == 6
     assert folders(with_training(precision="bf16", epochs=1)) == 7
     # Another teacher's weights under the same name, as after it was trained again elsewhere.
-    weights = load_weights(store.run_dir(teacher) / "weights.pt")
+    weights = load_weights(store.run_dir(teacher) / "weights.safetensors")
     weights["output.bias"] += 1
-    save_weights(store.run_dir(teacher) / "weights.pt", weights)
+    save_weights(store.run_dir(teacher) / "weights.safetensors", weights)
     assert folders(with_training(epochs=1)) == 8
 
 
@@ -175,8 +175,8 @@ def test_students_wait_for_a_teacher_that_another_process_trains(
 def test_published_weights_teach_too(pair, store):
     teacher, student = pair()
     engine.train_all([teacher], OPTIONS, store)
-    own = store.run_dir(teacher) / "weights.pt"
-    sha256 = teachers.digest(load_weights(own))
+    own = store.run_dir(teacher) / "weights.safetensors"
+    sha256 = weights.digest(load_weights(own))
     teachers.publish(teacher, store, sha256)
     own.unlink()
     record = engine.train_run(student, OPTIONS, store)

@@ -15,7 +15,7 @@ from lab1.datasets import DATASETS
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.store import HISTORY_FIELDS
 from lab1.training import data, engine, models, origin
-from lab1.training.callbacks import load_weights
+from lab1.training.weights import load_weights
 from lab1.training.engine import train_all, train_run
 from lab1.training.trainer import StreamlinedTrainer
 
@@ -188,7 +188,7 @@ def test_the_score_is_that_of_the_kept_weights(tiny, store, smoke_grey):
     record = train_run(spec, OPTIONS, store)
     accuracies = record.history["validation_accuracy"]
     assert record.best_epoch == 1 + accuracies.index(max(accuracies))
-    weights = load_weights(store.run_dir(spec) / "weights.pt")
+    weights = load_weights(store.run_dir(spec) / "weights.safetensors")
     model = models.build(spec.model, smoke_grey.declared, seed=99)
     model.load_state_dict(weights)
     inputs = (smoke_grey.test.images / 255 - 0.5) / 0.25
@@ -263,7 +263,7 @@ def test_weights_are_kept_only_where_they_are_asked_for(tiny, store, tmp_path):
     assert files(store) == []
     assert not (tmp_path / "runs").exists()
     train_run(tiny(epochs=1), OPTIONS, store)
-    assert files(store) == ["weights.pt"]
+    assert files(store) == ["weights.safetensors"]
 
 
 def test_progress_does_not_change_the_result(tiny):

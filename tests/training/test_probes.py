@@ -12,7 +12,7 @@ from lab1.errors import MissingRunsError, ParameterError
 from lab1.training import data, models, probes
 from lab1.training.augmentation import Normalize
 from lab1.training.bias_correction import best_offset, corrected
-from lab1.training.callbacks import load_weights
+from lab1.training.weights import load_weights
 from lab1.training.engine import train_run
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
@@ -64,7 +64,7 @@ def test_rows_of_the_confusion_are_the_true_classes(make_spec, smoke_grey):
 def test_the_hardest_images_are_those_with_the_highest_loss(measured, trained, store, smoke_grey):
     found = measured("hardest")["images"]
     model = models.build(trained.spec.model, smoke_grey.declared, 0)
-    model.load_state_dict(load_weights(store.run_dir(trained.spec) / "weights.pt"))
+    model.load_state_dict(load_weights(store.run_dir(trained.spec) / "weights.safetensors"))
     inputs = Normalize((0.5,), (0.25,), torch.device("cpu"))(smoke_grey.test.images)
     with torch.no_grad():
         logits = model(inputs)

@@ -302,7 +302,7 @@ def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(
     assert [each.spec for each in records] == specs
     assert records[0].origin["teacher_sha256"] == digest
     shared = {path.name for path in store.run_dir(known).iterdir()}
-    assert shared >= {"record.json", "weights.pt"}
+    assert shared >= {"record.json", "weights.safetensors"}
     assert store.find(new).origin["ended"] <= records[1].origin["started"]
     alone = Store(tmp_path / "results", tmp_path / "alone")
     engine.train_all([new, *specs], replace(OPTIONS, threads=1), alone)
@@ -345,7 +345,7 @@ def test_an_interrupt_saves_what_is_under_way_and_says_how_to_continue(
         cwd=tmp_path,
     )  # fmt: skip
     try:
-        until(lambda: len([*store.runs.glob("*/weights.pt")]) == 1)
+        until(lambda: len([*store.runs.glob("*/weights.safetensors")]) == 1)
         driver.send_signal(signal.SIGINT)
         _, said = driver.communicate(timeout=60)
     finally:

@@ -18,7 +18,7 @@ from lab1.distillation_config import DistillationConfig
 from lab1.errors import CheckpointError, StorageError
 from lab1.store import DISTILLATION_FIELDS, Store
 from lab1.training import checkpoint, engine, interruption
-from lab1.training.callbacks import load_weights
+from lab1.training.weights import load_weights
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.distill import DistillationTrainer
 from lab1.training.trainer import StreamlinedTrainer
@@ -118,8 +118,8 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
         again = engine.train_run(run, OPTIONS, store)
         assert outcome(again) == outcome(expected), stop
         assert same_weights(
-            load_weights(store.run_dir(run) / "weights.pt"),
-            load_weights(whole.run_dir(run) / "weights.pt"),
+            load_weights(store.run_dir(run) / "weights.safetensors"),
+            load_weights(whole.run_dir(run) / "weights.safetensors"),
         )
 
 
@@ -142,8 +142,8 @@ def test_a_distilled_run_that_stopped_anywhere_ends_the_same(taught, stop_after,
         again = engine.train_run(run, OPTIONS, store)
         assert outcome(again) == outcome(expected), stop
         assert same_weights(
-            load_weights(store.run_dir(run) / "weights.pt"),
-            load_weights(whole.run_dir(run) / "weights.pt"),
+            load_weights(store.run_dir(run) / "weights.safetensors"),
+            load_weights(whole.run_dir(run) / "weights.safetensors"),
         )
         # The epoch in which it stopped was never computed in one sitting.
         names = {path.name for path in store.run_dir(run.teacher).glob("outputs-*/*.pt")}
@@ -228,8 +228,8 @@ def kill_until_trained(run, whole, store, kind, monkeypatch):
     assert kills >= 20
     assert outcome(record) == outcome(expected)
     assert same_weights(
-        load_weights(store.run_dir(run) / "weights.pt"),
-        load_weights(whole.run_dir(run) / "weights.pt"),
+        load_weights(store.run_dir(run) / "weights.safetensors"),
+        load_weights(whole.run_dir(run) / "weights.safetensors"),
     )
     assert not (store.run_dir(run) / "checkpoint.pt").exists()
 

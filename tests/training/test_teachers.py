@@ -12,7 +12,7 @@ from lab1 import weights_file
 from lab1.datasets import DATASETS
 from lab1.errors import MissingRunsError, WeightsError
 from lab1.training import models, teachers
-from lab1.training.callbacks import load_weights, save_weights
+from lab1.training.weights import load_weights, save_weights
 
 PURPOSE = "a test reads them"
 
@@ -25,7 +25,7 @@ def run(store, make_record):
         record = make_record(seed=seed, **overrides)
         store.write(record)
         model = models.build(record.spec.model, DATASETS[record.spec.dataset], seed=50 + seed)
-        save_weights(store.run_dir(record.spec) / "weights.pt", model.state_dict())
+        save_weights(store.run_dir(record.spec) / "weights.safetensors", model.state_dict())
         return record.spec
 
     return make
@@ -40,7 +40,7 @@ def published(run, store):
     """A run whose weights are published; one's own are gone."""
     spec = run()
     path = teachers.publish(spec, store, load(spec, store).sha256)
-    (store.run_dir(spec) / "weights.pt").unlink()
+    (store.run_dir(spec) / "weights.safetensors").unlink()
     return spec, path
 
 
@@ -52,7 +52,7 @@ def published(run, store):
 def test_published_weights_are_ones_own(run, store, more):
     """Also where one's own lie in another memory format, and with integers among them."""
     spec = run(**more)
-    own_path = store.run_dir(spec) / "weights.pt"
+    own_path = store.run_dir(spec) / "weights.safetensors"
     laid = {
         name: each.contiguous(memory_format=torch.channels_last) if each.ndim == 4 else each
         for name, each in load_weights(own_path).items()
@@ -75,7 +75,7 @@ def test_published_weights_come_before_ones_own(published, run, store):
     spec, _ = published
     expected = load(spec, store).sha256
     save_weights(
-        store.run_dir(spec) / "weights.pt",
+        store.run_dir(spec) / "weights.safetensors",
         models.build(spec.model, DATASETS[spec.dataset], 99).state_dict(),
     )
     assert load(spec, store).sha256 == expected
@@ -86,7 +86,7 @@ def test_a_published_file_has_the_same_bytes_every_time(published, store, tmp_pa
     spec, path = published
     expected = path.read_bytes()
     weights = load(spec, store)
-    save_weights(store.run_dir(spec) / "weights.pt", weights.model.state_dict())
+    save_weights(store.run_dir(spec) / "weights.safetensors", weights.model.state_dict())
     code = """
 import json, sys
 from pathlib import Path
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_told(published, store):
 
 def test_ones_own_damaged_weights_are_told(run, store):
     spec = run()
-    path = store.run_dir(spec) / "weights.pt"
+    path = store.run_dir(spec) / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match=rf"{path}: is not readable as weights\. Get"):
         load(spec, store)
@@ -178,8 +178,8 @@ def test_another_runs_file_is_told(published, run, store):
 
 def test_weights_of_other_shapes_are_told(run, store):
     spec, wider = run(), run(width=17)
-    path = store.run_dir(spec) / "weights.pt"
-    path.write_bytes((store.run_dir(wider) / "weights.pt").read_bytes())
+    path = store.run_dir(spec) / "weights.safetensors"
+    path.write_bytes((store.run_dir(wider) / "weights.safetensors").read_bytes())
     with pytest.raises(WeightsError, match=rf"{path}: does not fit MLP depth 2.*size mismatch"):
         load(spec, store)
 
@@ -216,5 +216,5 @@ def test_a_run_without_weights_is_not_shared(store, make_spec, make_record):
     teachers.share(make_spec(), store)
     store.write(make_record())
     teachers.share(make_spec(), store)
-    assert not (store.run_dir(make_spec()) / "weights.pt").exists()
+    assert not (store.run_dir(make_spec()) / "weights.safetensors").exists()
     assert store.find(make_spec()) == make_record()

@@ -151,8 +151,8 @@ def test_without_a_key_the_run_is_kept_offline_and_nobody_is_asked(train, spec, 
     assert found["exit"] == 0
     (artifact,) = found["artifacts"]
     (content,) = artifact.manifest.contents
-    weights = Store().run_dir(spec) / "weights.pt"
-    assert (artifact.type, content.path) == ("model", "weights.pt")
+    weights = Store().run_dir(spec) / "weights.safetensors"
+    assert (artifact.type, content.path) == ("model", "weights.safetensors")
     assert content.size == weights.stat().st_size
     # Every file of W&B lies in runs/, where `wandb sync` still finds the weights.
     assert content.local_path.startswith(str(Store().runs / "wandb"))
@@ -207,8 +207,8 @@ def test_a_run_is_sent_while_it_is_trained(server, train, spec, tmp_path):
     assert run["config"]["spec"]["value"] == json.loads(json.dumps(spec.to_dict()))
     assert epochs_in(run["history"]) == wandb_runs.rows(record.history)
     assert run["summary"]["test/accuracy"] == record.test["accuracy"]
-    weights = Store().run_dir(spec) / "weights.pt"
-    assert server.uploads["artifact/weights.pt"] == weights.read_bytes()
+    weights = Store().run_dir(spec) / "weights.safetensors"
+    assert server.uploads["artifact/weights.safetensors"] == weights.read_bytes()
     assert server.artifacts[0]["artifactTypeName"] == "model"
     # The key stands nowhere: not in a log of the client, not in a record.
     assert KEY.encode() not in everything_in(tmp_path)

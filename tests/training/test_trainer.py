@@ -13,7 +13,8 @@ from lab1.store import EVALUATION_FIELDS, HISTORY_FIELDS
 from lab1.training import device as devices
 from lab1.training import seeds, trainer
 from lab1.training.augmentation import Normalize, random_crop
-from lab1.training.callbacks import Callback, ProgressBar, load_weights, save_weights
+from lab1.training.callbacks import Callback, ProgressBar
+from lab1.training.weights import load_weights, save_weights
 from lab1.training.cnn import SimpleCNN
 from lab1.training.images import ImageSet
 from lab1.training.models import MLP, ResidualMLP
@@ -538,7 +539,7 @@ def test_a_run_that_diverges_at_once_has_no_best_epoch(make_trainer, tmp_path):
         def compute_loss(self, logits, labels, inputs):
             return super().compute_loss(logits, labels, inputs) * math.inf
 
-    path = tmp_path / "weights.pt"
+    path = tmp_path / "weights.safetensors"
     result = make_trainer(kind=Exploding, weights_path=path).train()
     assert (result.stopped, result.best_epoch) == ("diverged", None)
     assert {len(series) for series in result.history.values()} == {1}
@@ -653,7 +654,7 @@ def test_progress_is_silent_where_nobody_looks(make_trainer, capfd, monkeypatch,
 
 
 def test_the_best_weights_are_written_as_tensors_and_nothing_else(make_trainer, tmp_path):
-    path = tmp_path / "deep" / "weights.pt"
+    path = tmp_path / "deep" / "weights.safetensors"
     config = configured(epochs=4)
     made = make_trainer(config, kind=scripted(accuracies=[0.5, 0.9, 0.7, 0.8]), weights_path=path)
     made.train()
@@ -661,11 +662,11 @@ def test_the_best_weights_are_written_as_tensors_and_nothing_else(make_trainer, 
     assert all(type(each) is torch.Tensor for each in written.values())
     assert same_weights(written, made.snapshots[1])
     assert same_weights(load_weights(path), made.snapshots[1])
-    assert [each.name for each in path.parent.iterdir()] == ["weights.pt"]
+    assert [each.name for each in path.parent.iterdir()] == ["weights.safetensors"]
 
 
 def test_weights_are_loaded_into_an_equal_model(make_trainer, small_mlp, toy, tmp_path):
-    path = tmp_path / "weights.pt"
+    path = tmp_path / "weights.safetensors"
     made = make_trainer(weights_path=path)
     made.train()
     other = make_trainer(model=small_mlp(seed=5))
@@ -678,7 +679,7 @@ def test_weights_are_loaded_into_an_equal_model(make_trainer, small_mlp, toy, tm
     "damage", [lambda content: content[:-100], lambda content: b"", lambda content: b"no weights"]
 )
 def test_damaged_weights_are_told(tmp_path, damage):
-    path = tmp_path / "weights.pt"
+    path = tmp_path / "weights.safetensors"
     save_weights(path, {"weight": torch.ones(100)})
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(RecordError, match=r"weights\.pt: not readable as weights"):
@@ -687,7 +688,7 @@ def test_damaged_weights_are_told(tmp_path, damage):
 
 def test_missing_weights_are_told(tmp_path):
     with pytest.raises(RecordError, match=r"weights\.pt: not readable as weights"):
-        load_weights(tmp_path / "weights.pt")
+        load_weights(tmp_path / "weights.safetensors")
 
 
 class Trap:
@@ -701,7 +702,7 @@ class Trap:
     "save", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, protocol=2))]
 )
 def test_code_in_a_weights_file_is_not_executed(tmp_path, save):
-    path = tmp_path / "weights.pt"
+    path = tmp_path / "weights.safetensors"
     save({"weight": Trap()}, path)
     with pytest.raises(RecordError):
         load_weights(path)

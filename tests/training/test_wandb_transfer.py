@@ -79,7 +79,7 @@ def test_a_record_that_was_sent_twice_is_there_once_and_comes_back(
     store = Store()
     for each in (record, other):
         store.write(each)
-    (store.run_dir(record.spec) / "weights.pt").write_bytes(b"weights")
+    (store.run_dir(record.spec) / "weights.safetensors").write_bytes(b"weights")
     for _ in range(2):
         status, out, err = lab1("push", record.key, other.key[:10])
         assert (status, err) == (0, "")
@@ -88,7 +88,7 @@ def test_a_record_that_was_sent_twice_is_there_once_and_comes_back(
     run = server.runs[PROJECT, record.key]
     assert len(run["history"]) == 3 and run["state"] == "finished"
     assert run["groupName"] == "MLP depth 2"
-    assert server.uploads["artifact/weights.pt"] == b"weights"
+    assert server.uploads["artifact/weights.safetensors"] == b"weights"
     # Where the records are, nothing happens; where they are not, they come into being.
     status, out, err = lab1("pull", "--entity", "me", "--project", PROJECT)
     assert (status, err) == (0, "") and "0 pulled, 2 present, 0 skipped, 0 refused" in out

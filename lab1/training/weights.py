@@ -1,0 +1,81 @@
+"""Weights as files: written and read as safetensors, and the digest that they are known by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import weights_file
+from ..errors import MissingRunsError
+from ..files import write_bytes
+
+#: What safetensors calls the types that a model's state can have.
+_KINDS = {
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """The SHA-256 that a record and a file of these weights name.
+
+    That is :func:`lab1.weights_file.digest`, whichever way the tensors lie in memory.
+    """
+    return weights_file.digest(
+        (name, _KINDS[tensor.dtype], list(tensor.shape), _bytes(tensor))
+        for name, tensor in weights.items()
+    )
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], run: str | None = None) -> None:
+    """Writes tensors as safetensors, whole or not at all; equal weights give equal bytes.
+
+    ``run`` is the key of the run that they belong to, where they are to be published.
+    """
+    contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+    metadata = {"sha256": digest(weights)} | ({} if run is None else {"run": run})
+    content = _safetensors(path).save(contiguous, metadata)
+    write_bytes(path, weights_file.with_sorted_header(content))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Reads weights onto the CPU, without executing code from the file.
+
+    The file is what :func:`save_weights` wrote, or a ``.pt`` that torch wrote in earlier versions.
+    Raises :class:`~lab1.errors.WeightsError`, naming the file, where it is damaged.
+    """
+    if path.suffix != ".pt":
+        content = weights_file.read(path).content
+        weights: dict[str, Tensor] = _safetensors(path).load(content)
+        return weights
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise weights_file.refusal(path, "is not readable as weights") from error
+    return weights
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _safetensors(path: Path) -> Any:
+    """The module; imported late, so that a training that keeps no weights can do without."""
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise MissingRunsError(
+            f"{path}: safetensors is not installed, which reads and writes weights. "
+            "Install the extra 'train': pip install -e '.[train]'"
+        ) from error
+    return safetensors.torch
