@@ -406,10 +406,8 @@ class Store:
         Those of a published run do not count where it was trained here again.
         """
         _check_probe_name(probe)
-        paths = [self.run_dir(spec) / f"{probe}.json"]
-        if not self.is_replaced(spec.name):
-            paths.append(self.results / f"{spec.name}.{probe}.json")
-        for path in paths:
+        paths = [self.results / f"{spec.name}.{probe}.json", self.run_dir(spec) / f"{probe}.json"]
+        for path in paths[1:] if self.is_replaced(spec.name) else paths:
             if path.exists():
                 try:
                     body = dict(json.loads(path.read_text()))
@@ -460,12 +458,14 @@ class Replacement(Store):
         ends what was begun.
         """
         new = self.run_dir(self._spec)
-        # The old claim stays: it is held.
-        for path in sorted(self._old.iterdir(), key=lambda path: path.name != "record.json"):
-            if path.is_file() and path.name != "claim":
-                path.unlink()
+        cleared = new / "cleared"  # what lies in the old folder is new, once this exists
+        if not cleared.exists():
+            for path in sorted(self._old.iterdir(), key=lambda path: path.name != "record.json"):
+                if path.is_file() and path.name != "claim":  # which is held
+                    path.unlink()
+            cleared.touch()
         for path in sorted(new.iterdir(), key=lambda path: path.name == "record.json"):
-            if path.name != "claim":
+            if path.name not in ("claim", cleared.name):
                 path.replace(self._old / path.name)
         shutil.rmtree(new)
         with suppress(OSError):  # another run may be there

@@ -75,7 +75,7 @@ def digest(tensors: Iterable[Part]) -> str:
 
 
 def read(path: Path) -> WeightsFile:
-    """The checked content of a published file.
+    """The checked content of a file of weights.
 
     Raises :class:`~lab1.errors.WeightsError`, naming the file, where it is missing, truncated,
     damaged, or not one of lab1's.
@@ -93,7 +93,7 @@ def read(path: Path) -> WeightsFile:
             for name, each in header.items()
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f"is no published weights file, or a truncated one: {error!r}"
+        why = f"is no file of weights, or a truncated one: {error!r}"
         raise refusal(path, why) from error
     if found != named:
         raise refusal(path, "is damaged: the SHA-256 that it names is not that of its tensors")

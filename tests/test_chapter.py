@@ -1,8 +1,8 @@
 import pytest
 
 from lab1 import profiles
-from lab1.chapter import OpenChapter
-from lab1.errors import MissingRunsError
+from lab1.chapter import OpenChapter, open_chapter
+from lab1.errors import MissingRunsError, ParameterError
 
 
 @pytest.fixture
@@ -62,3 +62,11 @@ def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record,
 def test_where_every_run_diverged_there_are_no_layers(chapter):
     with pytest.raises(MissingRunsError, match="chapter depth: every run diverged"):
         assert chapter(0.8, name="depth", stopped="diverged").layers
+
+
+@pytest.mark.parametrize("parameter", ["width", "optimizer"])
+def test_a_chapter_shows_one_value_of_what_its_charts_do_not_tell_apart(parameter):
+    values = {"width": [16, 32], "optimizer": "adam,sgd"}[parameter]
+    words = f"chapter 1_2: {parameter} = .*one value, or several"
+    with pytest.raises(ParameterError, match=words):
+        open_chapter("1_2", {"profile": "smoke", parameter: values})

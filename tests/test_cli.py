@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lab1 import config, experiments, profiles, publish, site_builder, verify
+from lab1 import config, experiments, profiles, publish, site_builder, verify, weights_file
 from lab1.cli import main
 from lab1.datasets import DATASETS
 from lab1.parameters import PARAMETERS
@@ -318,14 +318,15 @@ def test_promote_reports_a_damaged_file_and_moves_the_others(home, lab1, planned
 @pytest.fixture
 def taught(home, engine, planned, make_student):
     """A student's record in ``runs/``, with the record and the weights of its teacher."""
-    from lab1.training import models, teachers
+    from lab1.training import models
+    from lab1.training.weights import digest, save_weights
 
     teacher = planned("ResidualMLP", 2, 0)
     store = write(teacher)
     model = models.build(teacher.spec.model, DATASETS[teacher.spec.dataset], 5)
-    teachers.save_weights(store.run_dir(teacher.spec) / "weights.safetensors", model.state_dict())
+    save_weights(store.run_dir(teacher.spec) / "weights.safetensors", model.state_dict())
     record = planned(distillation=make_student(teacher.spec).distillation)
-    sha256 = weights.digest(model.state_dict())
+    sha256 = digest(model.state_dict())
     record = replace(
         record,
         parameters=models.count_parameters(model),
@@ -733,7 +734,7 @@ def test_a_missing_package_is_told_with_its_extra(home, refused, monkeypatch, mo
 def test_run_hands_on_where_to_report(home, lab1, monkeypatch, arguments, place):
     asked = []
 
-    def ensure(specs, options, store):
+    def ensure(specs, options, store, probes):
         asked.append(options)
         return []
 
@@ -748,7 +749,7 @@ def test_run_measures_the_chapters_probes_on_every_run_that_finished(
     cnn = {"dataset": "smoke-colour", "depth": 2, "seeds": 0, "channels": 8}
     write_profile(laboratory, {"1_3": {**cnn, "validation_size": 500}})
     records = [make_record(seed=0), make_record(seed=1, stopped="diverged")]
-    monkeypatch.setattr(experiments, "ensure", lambda specs, options, store: records)
+    monkeypatch.setattr(experiments, "ensure", lambda specs, options, store, probes: records)
     measured = []
     monkeypatch.setattr(
         experiments,
@@ -756,7 +757,7 @@ def test_run_measures_the_chapters_probes_on_every_run_that_finished(
         lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
     )
     assert lab1("run", "1_3")[0] == 0
-    assert measured == [(0, "confusion"), (0, "hardest")]
+    assert measured == [(0, "confusion"), (0, "hardest"), (0, "gradient-agreement")]
 
 
 def test_run_refuses_to_report_elsewhere(home, refused):
@@ -848,3 +849,101 @@ def test_help_tells_every_parameter_with_its_range(capsys):
     for chapter in experiments.CHAPTERS.values():
         for name in chapter.parameters:
             assert f"{name}: {PARAMETERS[name].meaning}\n      {PARAMETERS[name].allowed}" in told
+
+
+# run --again
+
+
+@pytest.fixture
+def trainable(home, engine):
+    """Trains the one run of the profile by the command line, and gives its spec."""
+    write_profile(
+        home, {"1_1": {**GRID, "depth": 2, "seeds": 0, "epochs": 1, "validation_size": 3500}}
+    )
+    (spec,) = next(iter(profiles.pages("report"))).plan()
+    return spec
+
+
+def test_run_again_replaces_record_probes_and_weights_together(trainable, lab1):
+    assert lab1("run", "1_1")[0] == 0
+    store, spec = Store(), trainable
+    first = store.find(spec)
+    left = files(store.runs)
+    weights = (store.run_dir(spec) / "weights.safetensors").read_bytes()
+    store.write(replace(first, seconds=99.0))
+    store.write_probe(spec, "gradient-agreement", {"bf16": 7.0})
+    (store.run_dir(spec) / "weights.safetensors").write_bytes(b"damaged")
+    status, out, err = lab1("run", "--again", spec.key[:8])
+    assert (status, out) == (0, f"{spec.name}: trained again, in {store.run_dir(spec)}\n")
+    assert "[1/1]" in err
+    again = store.find(spec)
+    assert again.seconds != 99.0
+    assert (again.test, again.weights_sha256) == (first.test, first.weights_sha256)
+    assert store.find_probe(spec, "gradient-agreement")["bf16"] < 1
+    assert (store.run_dir(spec) / "weights.safetensors").read_bytes() == weights
+    assert files(store.runs) == left
+    assert lab1("verify")[0] == 0
+
+
+def test_run_again_replaces_a_published_run_once_it_is_promoted(trainable, lab1, monkeypatch):
+    from lab1.training import origin
+
+    monkeypatch.setattr(origin, "commit", lambda: "0123abcd")
+    store, spec = Store(), trainable
+    lab1("run", "1_1")
+    own = store.find(spec)
+    assert lab1("promote", "--weights", spec.key)[0] == 0
+    published = store.results / f"{spec.name}.safetensors"
+    assert published.exists()
+    # As if it had been trained on another processor.
+    other = store.results / f"{spec.name}.json"
+    other.unlink()
+    store.write(replace(own, seconds=99.0, weights_sha256=None))
+    lab1("promote")
+    assert store.find(spec).seconds == 99.0
+    assert lab1("run", "--again", spec.key)[0] == 0
+    assert store.is_replaced(spec.name)
+    status, out, _ = lab1("promote")
+    assert status == 0 and f"{spec.name}.safetensors" in out
+    assert not store.is_replaced(spec.name)
+    again = store.find(spec)
+    assert again.seconds != 99.0 and store.is_published(again)
+    assert again.weights_sha256 == own.weights_sha256
+    assert lab1("verify")[0] == 0
+
+
+def test_run_needs_a_chapter_or_a_key(home, refused):
+    for arguments in ([], ["1_1", "--again", "0123"]):
+        assert "run needs a chapter" in refused("run", *arguments)
+    assert "the key 'zzz' is not allowed: 0 records" in refused("run", "--again", "zzz")
+
+
+def test_a_teacher_that_was_trained_again_is_not_published_without_its_students(
+    lab1, refused, taught, plans
+):
+    teacher, record = taught
+    plans(record.spec)
+    lab1("promote")
+    write(replace(teacher, seconds=99.0, weights_sha256="f" * 64))
+    complaint = refused("promote")
+    assert f"{record.name} learnt from weights that are gone" in complaint
+    assert f"python -m lab1 run --again {record.key}" in complaint
+    assert Store().is_replaced(teacher.name)
+
+
+def test_verify_compares_weights_with_their_record(lab1, taught, plans):
+    teacher, record = taught
+    store = Store()
+    right = record.origin["teacher_sha256"]
+    for sha256, found in ((right, False), ("f" * 64, True)):
+        write(replace(teacher, weights_sha256=sha256))
+        err = lab1("verify")[2]
+        assert ("and the record of its run says ffff" in err) == found
+        assert str(weights_file.own(teacher.spec, store)) in err or not found
+
+
+def test_run_can_be_asked_for_a_page_of_a_chapter(home, lab1):
+    write_profile(home, {"1_1": [GRID, {**GRID, "page": "deep", "depth": 32}]})
+    assert "6 runs planned" in lab1("run", "1_1", "--dry-run")[1]
+    status, out, _ = lab1("run", "1_1-deep", "--dry-run", "-p", "seeds=0")
+    assert status == 0 and "1 runs planned" in out and "MLP depth 32" in out

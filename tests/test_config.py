@@ -28,6 +28,9 @@ DEFAULTS = {
         "dropout_rate": 0.0,
         "channels": None,
         "blocks_per_stage": None,
+        "normalization": "none",
+        "initialisation": "default",
+        "residual_factor": "inverse-sqrt",
     },
     TrainingConfig: {
         "epochs": 20,
@@ -45,9 +48,11 @@ DEFAULTS = {
         "minimum_improvement": 0.0,
         "train_evaluation_size": 0,
         "omitted_class": None,
+        "max_gradient_norm": None,
+        "label_smoothing": 0.0,
     },
     RunSpec: {"distillation": None},
-    DistillationConfig: {"temperature": 4.0, "alpha": 0.9},
+    DistillationConfig: {"temperature": 4.0, "alpha": 0.9, "wrong_classes": "kept"},
 }
 
 # Keys as they were when the first records were written, under recipe 1.  If one of these changes,
@@ -105,6 +110,8 @@ CHANGES = [
     ("model", "width", 17),
     ("model", "activation", "tanh"),
     ("model", "dropout_rate", 0.1),
+    ("model", "normalization", "layer"),
+    ("model", "initialisation", "identity"),
     ("training", "epochs", 21),
     ("training", "batch_size", 64),
     ("training", "learning_rate", 0.01),
@@ -120,6 +127,8 @@ CHANGES = [
     ("training", "minimum_improvement", 0.1),
     ("training", "train_evaluation_size", 100),
     ("training", "omitted_class", 3),
+    ("training", "max_gradient_norm", 1.0),
+    ("training", "label_smoothing", 0.1),
     (None, "dataset", "smoke-colour"),
     (None, "seed", 1),
     (None, "distillation", DistillationConfig(SPEC)),
@@ -146,6 +155,25 @@ def test_keys_are_those_of_the_records_there_are(key, first_recipe):
     assert config.hash_key(spec.canonical(old_selection=True)) == key
     # A smallest improvement once decided which weights are kept, which no published run rests on.
     assert (spec.key == key) == (spec.training.minimum_improvement == 0)
+
+
+def test_a_schedule_has_more_than_one_step(make_spec):
+    """Over a single one it has no course: it trained at 0.001 of 0.1, or not at all."""
+    words = "schedule = 'step' is not allowed for a training of one step .*3500 training images"
+    with pytest.raises(ParameterError, match=words):
+        make_spec(epochs=1, batch_size=4000, schedule="step")
+    for allowed in ({"epochs": 2}, {"batch_size": 3499}, {"schedule": "constant"}):
+        make_spec(**{"epochs": 1, "batch_size": 4000, "schedule": "step", **allowed})
+
+
+def test_what_differs_from_the_usual_design_stands_in_the_title(make_spec, make_student):
+    changed = make_spec(normalization="layer", initialisation="identity", label_smoothing=0.1)
+    assert "layer normalisation, identity start," in changed.title
+    assert "label smoothing 0.1" in changed.title
+    assert "residual factor 1," in make_spec("ResidualMLP", residual_factor="one").title
+    assert "gradients up to 2" in make_spec(max_gradient_norm=2).title
+    permuted = DistillationConfig(make_spec(), wrong_classes="permuted")
+    assert "wrong classes permuted" in replace(make_spec(), distillation=permuted).title
 
 
 @pytest.mark.parametrize("kind", DEFAULTS)
@@ -184,6 +212,12 @@ def test_every_field_changes_the_key(part, field, value):
     assert changed != SPEC
 
 
+def test_the_factor_of_a_residual_model_changes_the_key():
+    residual = replace(SPEC, model=ModelSpec("ResidualMLP", 2, 16))
+    changed = replace(residual, model=replace(residual.model, residual_factor="one"))
+    assert changed.key != residual.key
+
+
 @pytest.mark.parametrize(("field", "value"), CNN_CHANGES)
 def test_every_field_of_a_convolutional_model_changes_the_key(field, value):
     changed = replace(CNN, model=replace(CNN.model, **{field: value}))
@@ -217,6 +251,7 @@ def test_a_convolutional_model_is_hashed_and_survives_being_written_out(model, w
 
 def test_every_field_of_a_spec_is_tried_above():
     tried = {field for _, field, _ in CHANGES} | {field for field, _ in CNN_CHANGES}
+    tried |= {"residual_factor"}
     assert tried == {
         each.name for kind in (ModelSpec, TrainingConfig, RunSpec) for each in fields(kind)
     } - {"model", "training"}
@@ -342,7 +377,15 @@ def test_from_dict_leaves_what_it_was_given_as_it_was():
         (lambda: TrainingConfig(learning_rate=0), "TrainingConfig: learning_rate = 0"),
         (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate = nan"),
         (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate = inf"),
-        (lambda: TrainingConfig(optimizer="lion"), "optimizer = 'lion'.*adam, sgd"),
+        (lambda: TrainingConfig(optimizer="lion"), "optimizer = 'lion'.*adam, adamw, sgd"),
+        (lambda: ModelSpec("MLP", 4, 16, normalization="batch"), "'batch'.*none, layer"),
+        (lambda: ModelSpec("MLP", 4, 16, initialisation="zero"), "'zero'.*default, identity"),
+        (
+            lambda: ModelSpec("ResidualMLP", 4, 16, residual_factor="two"),
+            "'two'.*inverse-sqrt, one",
+        ),
+        (lambda: TrainingConfig(max_gradient_norm=0), "max_gradient_norm = 0.*or none"),
+        (lambda: TrainingConfig(label_smoothing=1), "label_smoothing = 1 .*from 0 below 1"),
         (lambda: TrainingConfig(momentum=1), "momentum = 1"),
         (lambda: TrainingConfig(weight_decay=-1), "weight_decay = -1"),
         (lambda: TrainingConfig(schedule="linear"), "schedule = 'linear'.*one-cycle"),
@@ -378,10 +421,25 @@ def test_a_family_refuses_the_fields_it_does_not_use(monkeypatch):
 
 #: A valid model of each family.
 VALID = {
-    "MLP": {"depth": 2, "width": 16, "activation": "tanh", "dropout_rate": 0.5},
-    "ResidualMLP": {"depth": 2, "width": 16, "activation": "tanh", "dropout_rate": 0.5},
+    "MLP": {
+        "depth": 2,
+        "width": 16,
+        "activation": "tanh",
+        "dropout_rate": 0.5,
+        "normalization": "layer",
+        "initialisation": "identity",
+    },
+    "ResidualMLP": {
+        "depth": 2,
+        "width": 16,
+        "activation": "tanh",
+        "dropout_rate": 0.5,
+        "normalization": "layer",
+        "residual_factor": "one",
+    },
     "SimpleCNN": {"depth": 2, "channels": 4},
     "ResidualCNN": {"depth": 2, "channels": 4, "blocks_per_stage": (1, 2)},
+    "PlainCNN": {"depth": 2, "channels": 4, "blocks_per_stage": (1, 2)},
     "PlainNet": {"depth": 20},
     "ResNet": {"depth": 20},
 }
@@ -392,7 +450,7 @@ def test_a_family_takes_the_fields_it_uses_and_no_other(family):
     assert set(VALID[family]) == set(FAMILY_FIELDS[family])
     taken = ModelSpec(family, **VALID[family])
     assert {name: getattr(taken, name) for name in VALID[family]} == VALID[family]
-    for name, value in {**VALID["MLP"], **VALID["ResidualCNN"]}.items():
+    for name, value in {**VALID["MLP"], **VALID["ResidualMLP"], **VALID["ResidualCNN"]}.items():
         if name not in VALID[family]:
             with pytest.raises(ParameterError) as caught:
                 ModelSpec(family, **{**VALID[family], name: value})

@@ -1,8 +1,9 @@
 import importlib.util
+from dataclasses import replace
 
 import pytest
 
-from lab1 import experiments
+from lab1 import experiments, profiles
 from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
 from lab1.errors import MissingRunsError, ParameterError, RecordError
 from lab1.experiments import CHAPTERS, duration, ensure, estimate, plan
@@ -83,6 +84,42 @@ def test_the_sweep_leaves_out_the_base_rate():
         (1, 8, 0.001, "MLP"),
         (1, 8, 0.003, "MLP"),
     ]
+
+
+def test_single_changes_of_the_design_are_trained_at_their_depths():
+    changes = {"changes_depth": [8, 32]}  # 32 is not asked for
+    before = plan("1_2", **GRID)
+    runs = [spec for spec in plan("1_2", **GRID, **changes) if spec not in before]
+    assert [(spec.seed, spec.model.depth, spec.model.changes) for spec in runs] == [
+        (seed, 8, words)
+        for seed in (0, 1)
+        for words in ("identity start", "layer normalisation", "residual factor 1")
+    ]
+    for spec in runs:
+        model = ModelSpec(spec.model.family, 8, 16)
+        assert replace(spec, model=model) in before
+
+
+def test_several_values_make_a_grid():
+    specs = plan("1_2", **GRID | {"width": "16,32", "seeds": 0, "depth": 2}, optimizer="adam,sgd")
+    found = [(s.training.optimizer, s.model.width, s.model.family) for s in specs]
+    families = ("MLP", "ResidualMLP")
+    assert found == [
+        (optimizer, width, family)
+        for optimizer in ("adam", "sgd")
+        for width in (16, 32)
+        for family in families
+    ]
+    specs = plan("1_3", dataset="smoke-colour", depth=2, seeds=0, channels=[4, 8],
+                 families="PlainCNN,ResidualCNN", validation_size=500)  # fmt: skip
+    assert [(s.model.family, s.model.channels) for s in specs] == [
+        ("PlainCNN", 4), ("ResidualCNN", 4), ("PlainCNN", 8), ("ResidualCNN", 8),
+    ]  # fmt: skip
+
+
+def test_a_family_of_another_chapter_is_refused():
+    with pytest.raises(ParameterError, match="chapter 1_2: SimpleCNN takes no width"):
+        plan("1_2", **GRID, families="SimpleCNN")
 
 
 def test_no_run_is_planned_twice():
@@ -452,3 +489,41 @@ def test_a_missing_probe_is_measured_once(store, make_record, monkeypatch):
     for _ in range(2):
         assert experiments.ensure_probe(record, "confusion", store=store) == {"n": 1}
     assert measured == ["confusion"]
+
+
+# As a run ends
+
+
+def test_the_probes_of_a_run_are_measured_right_after_it(
+    trained, store, monkeypatch, capsys, make_record
+):
+    """So that a grid that is interrupted loses none; a probe that fails does not end it."""
+    happened = []
+
+    def measure(record, probe, options, store):
+        happened.append((probe, record.spec.seed, len(store.all()[0])))
+        if record.spec.seed == 0:
+            raise MissingRunsError("no weights")
+
+    monkeypatch.setattr(experiments, "ensure_probe", measure)
+    specs = plan("1_1", **{**GRID, "depth": 2, "seeds": [0, 1]}, epochs=3)
+    records = ensure(specs, RuntimeOptions(), store, lambda spec: ("confusion",))
+    assert [record.spec for record in records] == specs
+    assert happened == [("confusion", 0, 1), ("confusion", 1, 2)]
+    assert "failed: the probe 'confusion': no weights" in capsys.readouterr().err
+
+
+def test_all_runs_without_teacher_and_of_the_first_seed_have_their_first_gradient_measured():
+    for name, chapter in CHAPTERS.items():
+        for page in profiles.pages("smoke"):
+            for spec in page.plan() if page.chapter == name else ():
+                measured = "gradient-agreement" in chapter.probes(spec)
+                usual = spec.distillation is None and spec.training.omitted_class is None
+                assert measured == (spec.seed == 0 and usual), spec.title
+
+
+def test_the_students_that_never_saw_a_class_leave_weights_for_a_page():
+    (page,) = (page for page in profiles.pages("smoke") if page.name == "2_2")
+    rounded = [s for s in page.plan() if "int8-weights" in CHAPTERS["2_2"].probes(s)]
+    assert [(s.seed, s.training.omitted_class) for s in rounded] == [(0, 3), (0, 3)]
+    assert [s.distillation is None for s in rounded] == [True, False]

@@ -71,7 +71,7 @@ def test_a_learning_rate_that_is_no_positive_number_is_refused(value):
         ("seed", -1),
         ("seed", 2**31),
         ("seed", [0]),
-        ("optimizer", "adamw"),
+        ("optimizer", "lion"),
         ("optimizer", "Adam"),
         ("optimizer", 1),
         ("schedule", ""),

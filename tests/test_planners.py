@@ -146,3 +146,79 @@ def test_digits_need_all_their_settings():
     with pytest.raises(ParameterError, match="chapter 2_2: digits_dataset needs a value for "
                        "digits_epochs"):  # fmt: skip
         plan("2_2", **STUDY, **given)
+
+
+# Controls
+
+
+CONTROLS = {
+    "control_seeds": [0, 1],
+    "control_label_smoothing": 0.1,
+    "control_learning_rates": [0.05, 0.2],
+    "control_wrong_classes": "permuted",
+    "fresh_seeds": [5],
+    "fresh_temperature": 2,
+    "fresh_alpha": 0.5,
+    "further_teacher_seeds": [8, 9],
+}
+
+
+def added(*names, study=STUDY):
+    """What those controls add to the runs of the study."""
+    asked = {name: CONTROLS[name] for name in names}
+    before = plan("2_2", **study)
+    after = plan("2_2", **study, **asked)
+    assert [spec for spec in after if spec in before] == before
+    return [spec for spec in after if spec not in before]
+
+
+def test_controls_differ_from_the_student_alone_in_one_thing():
+    teacher, alone, taught, *_ = plan("2_2", **STUDY)
+    smoothed, once_more = added("control_seeds", "control_label_smoothing")
+    assert smoothed == replace(alone, training=replace(alone.training, label_smoothing=0.1))
+    assert (smoothed.seed, once_more.seed) == (0, 1)
+    slow, fast, *_ = added("control_seeds", "control_learning_rates")
+    for run, rate in ((slow, 0.05), (fast, 0.2)):
+        assert run == replace(alone, training=replace(alone.training, learning_rate=rate))
+    permuted, _ = added("control_seeds", "control_wrong_classes")
+    assert permuted == replace(
+        taught, distillation=replace(taught.distillation, wrong_classes="permuted")
+    )
+    assert permuted.teacher == teacher
+    assert added("control_learning_rates") == []  # without seeds there is none
+
+
+def test_fresh_seeds_have_twins_at_the_chosen_setting():
+    alone, taught = added("fresh_seeds", "fresh_temperature", "fresh_alpha")
+    assert alone.seed == 5 and replace(taught, distillation=None) == alone
+    assert (taught.distillation.temperature, taught.distillation.alpha) == (2, 0.5)
+    with pytest.raises(ParameterError, match="fresh_seeds needs a value for fresh_temperature"):
+        plan("2_2", **STUDY, fresh_seeds=[5], fresh_alpha=0.5)
+
+
+def test_further_teachers_teach_the_seeds_of_the_controls():
+    teacher, _, taught, *_ = plan("2_2", **STUDY)
+    runs = added("control_seeds", "further_teacher_seeds")
+    teachers = [spec for spec in runs if spec.distillation is None]
+    assert teachers == [replace(teacher, seed=seed) for seed in (8, 9)]
+    students = [spec for spec in runs if spec.distillation is not None]
+    assert [(s.seed, s.teacher.seed) for s in students] == [(0, 8), (0, 9), (1, 8), (1, 9)]
+    for student in students:
+        settings = replace(student.distillation, teacher=teacher)
+        assert replace(student, seed=0, distillation=settings) == taught
+
+
+def test_all_compared_with_a_student_have_its_optimiser():
+    with pytest.raises(ParameterError, match=r"optimizer = \['adam', 'sgd'\] .*allowed: one"):
+        plan("2_2", **STUDY, optimizer="adam,sgd")
+
+
+def test_a_far_smaller_student_learns_at_each_temperature():
+    study = {**STUDY, **DIGITS}
+    before = plan("2_2", **study)
+    after = plan("2_2", **study, digits_small_width=4, digits_small_temperatures=[1, 20])
+    added = [spec for spec in after if spec not in before]
+    assert {spec.model.width for spec in added} == {4}
+    temperatures = [s.distillation and s.distillation.temperature for s in added]
+    assert temperatures == [None, 1, 20, None, 1, 20]
+    assert len({spec.teacher for spec in added if spec.distillation}) == 1

@@ -231,7 +231,7 @@ def test_a_page_takes_overrides(profile):
 
 
 def test_a_page_is_the_chapters_first(profile):
-    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == 16
+    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == (16,)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from lab1 import config, paths
 from lab1.config import RECIPE
 from lab1.datasets import DATASETS
-from lab1.errors import Lab1Error, RecordError
+from lab1.errors import Lab1Error, ParameterError, RecordError
 from lab1.files import write_text
-from lab1.store import HISTORY_FIELDS, Store, _checksum, read_record
+from lab1.store import HISTORY_FIELDS, Replacement, Store, _checksum, read_record
 
 
 def strictly(text):
@@ -268,6 +268,7 @@ def test_a_record_under_the_name_of_another_run_is_told(store, make_record):
     own.write_text(json.dumps(other.to_dict()))
     with damaged(own, f"holds run {other.key}, not {one.key}"):
         store.find(one.spec)
+    own.unlink()
     published = publish(store, other, name=one.name)
     with damaged(published, f"holds run {other.key}, not {one.key}"):
         store.find(one.spec)
@@ -287,13 +288,26 @@ def test_a_record_keeps_the_key_under_which_it_was_made(store, make_record, make
 # Two folders
 
 
-def test_a_published_record_comes_before_ones_own(store, make_record):
+def test_a_run_that_was_trained_here_again_comes_before_the_published_one(store, make_record):
     own, published = make_record(accuracy=0.8), make_record(accuracy=0.9)
-    store.write(own)
-    path = publish(store, published)
-    assert store.find(own.spec) == published
+    publish(store, published)
+    assert store.is_published(published)
+    path = store.write(own)
+    assert store.find(own.spec) == own
     assert store.path_of(own.spec) == path
-    assert store.all() == ([published], [])
+    assert store.all() == ([own], [])
+    assert store.is_replaced(own.name) and store.is_own(own) and not store.is_published(own)
+
+
+def test_a_copy_of_a_published_record_changes_nothing(store, make_record):
+    """A Ray cluster sees runs/ alone, so that its teachers are copied there."""
+    record = make_record()
+    path = publish(store, record)
+    store.copy(record.spec)
+    assert (store.run_dir(record.spec) / "record.json").read_bytes() == path.read_bytes()
+    assert store.is_published(record) and not store.is_own(record)
+    store.copy(make_record(seed=1).spec)  # nothing to copy
+    assert store.all() == ([record], [])
 
 
 def test_all_lists_the_records_of_both_folders(store, make_record):
@@ -455,7 +469,7 @@ def test_promote_moves_the_record_and_its_probes_but_not_the_weights(store, make
     before = files_below(store.runs)
     target = store.promote(record)
     assert target == store.results / f"{record.name}.json"
-    assert files_below(store.runs) == {f"{record.name}/weights.pt": b"weights"}
+    assert files_below(store.runs) == {f"{record.name}/weights.safetensors": b"weights"}
     assert files_below(store.results) == {
         f"{record.name}.json": before[f"{record.name}/record.json"],
         f"{record.name}.confusion.json": before[f"{record.name}/confusion.json"],
@@ -492,6 +506,83 @@ def test_promote_refuses_an_origin_without_commit_and_fingerprint(store, make_re
     with_everything(store, record)
     with pytest.raises(RecordError, match="trained from commit"):
         store.promote(record)
+
+
+def test_promote_replaces_a_run_that_was_trained_again(store, make_record):
+    """With its probes and weights, which were of another training."""
+    first, again, other = make_record(accuracy=0.8), make_record(accuracy=0.9), make_record(seed=1)
+    for record in (first, other):
+        with_everything(store, record)
+        store.promote(record)
+    weights = store.results / f"{first.name}.safetensors"
+    weights.write_bytes(b"weights of the first training")
+    store.write(again)
+    store.write_probe(again.spec, "confusion", {"counts": [[10, 0], [0, 10]]})
+    assert store.find_probe(again.spec, "response") is None
+    store.promote(again)
+    assert store.find(again.spec) == again
+    assert store.find_probe(again.spec, "confusion") == {"counts": [[10, 0], [0, 10]]}
+    assert store.find_probe(again.spec, "response") is None
+    assert not weights.exists()
+    assert store.find(other.spec) == other
+    assert store.find_probe(other.spec, "response") is not None
+
+
+def test_a_replacement_takes_the_place_together(store, make_record):
+    first, again = make_record(accuracy=0.8), make_record(accuracy=0.9)
+    with_everything(store, first)
+    apart = Replacement(store, first.spec)
+    assert apart.find(first.spec) is None
+    assert apart.find_probe(first.spec, "response") is None
+    apart.write(again)
+    apart.write_probe(again.spec, "confusion", {"counts": []})
+    assert store.find(first.spec) == first
+    assert store.find_probe(first.spec, "confusion") == {"counts": [[9, 1], [0, 10]]}
+    assert apart.find(again.spec) == again
+    apart.take_the_place()
+    assert store.find(first.spec) == again
+    assert store.find_probe(first.spec, "confusion") == {"counts": []}
+    assert store.find_probe(first.spec, "response") is None
+    assert [path.name for path in store.runs.iterdir()] == [again.name]
+    assert not (store.run_dir(again.spec) / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("moves", range(3))
+def test_a_replacement_that_is_cut_off_is_ended_by_the_same_call(
+    store, make_record, monkeypatch, moves
+):
+    first, again = make_record(accuracy=0.8), make_record(accuracy=0.9)
+    with_everything(store, first)
+    apart = Replacement(store, first.spec)
+    with_everything(apart, again)
+    done = []
+    replace_file = Path.replace
+
+    def cut_off(self, target):
+        if len(done) == moves:
+            raise OSError("cut off")
+        done.append(target)
+        return replace_file(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", cut_off)
+        with pytest.raises(OSError, match="cut off"):
+            apart.take_the_place()
+    assert apart.find(again.spec) == again  # and not trained a third time
+    apart.take_the_place()
+    assert store.find(first.spec) == again
+    assert store.probes_of(again.spec) == ("confusion", "response")
+
+
+def test_a_record_is_found_by_the_beginning_of_its_key(store, make_record):
+    one, other = make_record(seed=0), make_record(seed=1)
+    store.write(one)
+    publish(store, other)
+    assert store.of_key(one.key[:6]) == one
+    assert store.of_key(other.key) == other
+    for key in ("", "zzz"):
+        with pytest.raises(ParameterError, match=f"the key '{key}' is not allowed.*the key of one"):
+            store.of_key(key)
 
 
 def test_a_promotion_that_fails_loses_nothing(store, make_record, monkeypatch):

@@ -124,12 +124,31 @@ def test_weights_count_once_their_run_has_finished(store, make_record):
     assert weights_file.find(record.spec, store) == public
 
 
+def test_weights_of_an_earlier_version_are_found(store, make_record):
+    record = make_record()
+    store.write(record)
+    old = store.run_dir(record.spec) / "weights.pt"
+    old.write_bytes(b"weights")
+    assert weights_file.find(record.spec, store) == old
+    weights_file.own(record.spec, store).write_bytes(b"newer")
+    assert weights_file.find(record.spec, store) == weights_file.own(record.spec, store)
+
+
+def test_published_weights_of_a_run_that_was_trained_again_do_not_count(store, make_record):
+    record = make_record()
+    store.write(record)
+    store.promote(record)
+    weights_file.published(record.spec, store).write_bytes(encoded())
+    store.write(make_record(accuracy=0.5))
+    assert weights_file.find(record.spec, store) is None
+
+
 def test_absent_weights_are_told_with_the_remedy(store, make_record):
     record = make_record()
     words = weights_file.absence(record.spec, store, "they are wanted")
-    assert "or train it to have it trained here, with save_weights" in words
-    assert "weights.pt: the weights of MLP depth 2" in words
+    assert "or train it here, with save_weights" in words
+    assert "weights.safetensors: the weights of MLP depth 2" in words
     store.write(record)
     words = weights_file.absence(record.spec, store, "they are wanted")
-    assert "record.json away to have it trained here again, with save_weights" in words
+    assert f"or train it once more: python -m lab1 run --again {record.key}" in words
     assert f"{record.name}.safetensors, and they are wanted; copy them from where" in words

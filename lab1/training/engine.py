@@ -214,8 +214,8 @@ def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
 
     Says on standard error where the runs could not be published, since their sources are unknown.
     """
-    origin.warn_of_unpublishable()
     tracking.check(options)
     devices.resolve(options.device)
     for name in dict.fromkeys(spec.dataset for spec in specs):
         data.load_once(name, options.data_dir)
+    origin.warn_of_unpublishable()

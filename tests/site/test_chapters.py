@@ -352,7 +352,7 @@ def test_a_depth_that_is_not_allowed_is_refused(name, value, runs_dir):
         ("learning_rate", math.nan, "a number above 0 to 100"),
         ("learning_rate", math.inf, "a number above 0 to 100"),
         ("learning_rate", "fast", "a number above 0 to 100"),
-        ("optimizer", "lion", "adam, sgd"),
+        ("optimizer", "lion", "adam, adamw, sgd"),
         ("dataset", "imagenet", "mnist"),
         ("patience", 0, "an integer from 1 to 10000, or none"),
         ("profile", "nope", "smoke"),

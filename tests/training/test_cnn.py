@@ -135,6 +135,35 @@ def test_the_shortcut_is_all_that_tells_he_s_twins_apart(training):
     assert torch.equal(residual(x), plain(x))
 
 
+@pytest.mark.parametrize(("depth", "parameters"), [(2, 28_762), (3, 121_754), (4, 492_058)])
+def test_plain_cnn_is_residual_cnn_without_the_additions(depth, parameters):
+    plain, residual = (
+        build(ModelSpec(family, depth, channels=16), DATASETS["cifar10"], 5)
+        for family in ("PlainCNN", "ResidualCNN")
+    )
+    assert sum(each.numel() for each in plain.parameters()) == parameters
+    theirs = residual.state_dict()
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, theirs.pop(name)), name
+    assert all(".downsample." in name for name in theirs)
+    # A residual block whose skip connection gives nothing is a plain one.
+    for block in residual.stages:
+        block.downsample = _Nothing(block.conv1.stride[0], block.conv2.out_channels)
+    images = torch.rand(3, 3, 32, 32)
+    torch.testing.assert_close(residual.eval()(images), plain.eval()(images))
+    torch.testing.assert_close(residual.train()(images), plain.train()(images))
+
+
+class _Nothing(nn.Module):
+    def __init__(self, stride, channels):
+        super().__init__()
+        self.stride, self.channels = stride, channels
+
+    def forward(self, images):
+        nothing = torch.zeros_like(images[:, :1, :: self.stride, :: self.stride])
+        return nothing.expand(-1, self.channels, -1, -1)
+
+
 def test_twins_are_of_these_families():
     assert TWINS["PlainNet"] == "ResNet"
     assert TWINS["SimpleCNN"] == "ResidualCNN"

@@ -11,7 +11,10 @@ from lab1.config import TrainingConfig
 from lab1.errors import ParameterError
 from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
 from lab1.training.cnn import SimpleCNN
-from lab1.training.distill import DistillationTrainer, distillation_loss
+from lab1.training.distill import (
+    DistillationTrainer,
+    distillation_loss,
+)
 from lab1.training.images import ImageSet
 from lab1.training.teacher_outputs import TeacherOutputs
 from lab1.training.trainer import StreamlinedTrainer
@@ -183,6 +186,28 @@ def test_without_alpha_the_training_is_bitwise_the_usual_one(
     assert set(distilled) - set(usual) == set(DISTILLATION_FIELDS)
     assert distilled["hard_loss"] == distilled["train_loss"]
     assert same_weights(distilled_weights, usual_weights)
+
+
+def test_permuted_wrong_classes_change_what_is_learnt_and_repeat(make_trainer):
+    histories = [
+        make_trainer(wrong_classes=each).train().history["soft_loss"]
+        for each in ("kept", "permuted", "permuted")
+    ]
+    assert histories[0] != histories[1]
+    assert histories[1] == histories[2]
+    with pytest.raises(ParameterError, match=r"wrong_classes = 'mixed'.*kept, permuted"):
+        make_trainer(wrong_classes="mixed")
+
+
+def test_agreement_is_the_share_of_equal_answers(make_trainer, toy):
+    made = make_trainer()
+    images = toy(45, seed=7)
+    answers = [made.predict(images.images).argmax(1)]
+    with torch.no_grad():
+        answers.append(made.teacher(made.normalize(images.images)).argmax(1))
+    expected = float((answers[0] == answers[1]).double().mean())
+    assert 0 < expected < 1
+    assert made.agreement(images) == pytest.approx(expected)
 
 
 def test_a_teacher_changes_what_is_learnt(make_trainer):

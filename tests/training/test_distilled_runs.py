@@ -12,8 +12,8 @@ from lab1.config import RuntimeOptions
 from lab1.errors import MissingRunsError
 from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
 from lab1.training import data, engine, models, ray_engine, teachers
-from lab1.training.weights import load_weights, save_weights
 from lab1.training.distill import DistillationTrainer
+from lab1.training.weights import digest, load_weights, save_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
@@ -54,7 +54,7 @@ def test_a_distilled_run_becomes_a_record(pair, store, watched, smoke_grey):
     assert {len(series) for series in record.history.values()} == {2}
     path = store.run_dir(teacher) / "weights.safetensors"
     weights = load_weights(path)
-    assert record.origin["teacher_sha256"] == weights.digest(weights)
+    assert record.origin["teacher_sha256"] == digest(weights)
     assert "teacher_sha256" not in records[1].origin
     ((arguments, keywords),) = watched
     assert (keywords["temperature"], keywords["alpha"]) == (3.0, 0.5)
@@ -105,6 +105,7 @@ def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, st
     weights = load_weights(store.run_dir(teacher) / "weights.safetensors")
     weights["output.bias"] += 1
     save_weights(store.run_dir(teacher) / "weights.safetensors", weights)
+    store.write(replace(store.find(teacher), weights_sha256=digest(weights)))
     assert folders(with_training(epochs=1)) == 8
 
 
@@ -176,7 +177,7 @@ def test_published_weights_teach_too(pair, store):
     teacher, student = pair()
     engine.train_all([teacher], OPTIONS, store)
     own = store.run_dir(teacher) / "weights.safetensors"
-    sha256 = weights.digest(load_weights(own))
+    sha256 = digest(load_weights(own))
     teachers.publish(teacher, store, sha256)
     own.unlink()
     record = engine.train_run(student, OPTIONS, store)

@@ -14,8 +14,8 @@ from lab1 import profiles
 from lab1.config import RuntimeOptions
 from lab1.store import Store
 from lab1.training import distributed, engine
-from lab1.training.weights import load_weights
 from lab1.training.distributed import Group
+from lab1.training.weights import load_weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +57,9 @@ def assert_alike(spec, alone, together):
     for name in set(one.history) - {"seconds", "peak_memory_bytes"}:
         assert two.history[name] == pytest.approx(one.history[name], rel=1e-4), name
     assert two.test == pytest.approx(one.test, rel=1e-4)
-    weights = [load_weights(store.run_dir(spec) / "weights.safetensors") for store in (alone, together)]
+    weights = [
+        load_weights(store.run_dir(spec) / "weights.safetensors") for store in (alone, together)
+    ]
     for name, expected in weights[0].items():
         torch.testing.assert_close(weights[1][name], expected, rtol=1e-4, atol=1e-6)
     assert two.origin["processes"] == 2
@@ -113,7 +115,7 @@ def test_two_processes_end_where_one_does(tmp_path):
     assert done.stdout.splitlines() == ["1 runs planned, 1 missing"]
     assert done.stderr.count("training 1 missing run") == done.stderr.count("[1/1]") == 1
     assert {path.name for path in together.run_dir(spec).iterdir()} == {
-        "claim", "record.json", "weights.safetensors",
+        "claim", "gradient-agreement.json", "record.json", "weights.safetensors",
     }  # fmt: skip
 
 

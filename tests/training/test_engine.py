@@ -1,23 +1,25 @@
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import torch
 
-from lab1 import __version__, experiments
+from lab1 import __version__, experiments, paths, weights_file
 from lab1.config import RuntimeOptions
 from lab1.datasets import DATASETS
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.store import HISTORY_FIELDS
 from lab1.training import data, engine, models, origin
-from lab1.training.weights import load_weights
 from lab1.training.engine import train_all, train_run
 from lab1.training.trainer import StreamlinedTrainer
+from lab1.training.weights import digest, load_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
@@ -41,6 +43,7 @@ SMALLEST = {
     "ResidualMLP": {"family": "ResidualMLP", "depth": 3},
     "SimpleCNN": {"family": "SimpleCNN", "depth": 2, "channels": 4, "dataset": "smoke-colour"},
     "ResidualCNN": {"family": "ResidualCNN", "depth": 2, "channels": 4, "dataset": "smoke-colour"},
+    "PlainCNN": {"family": "PlainCNN", "depth": 2, "channels": 4, "dataset": "smoke-colour"},
     "PlainNet": {"family": "PlainNet", "depth": 8, "dataset": "smoke-colour"},
     "ResNet": {"family": "ResNet", "depth": 8, "dataset": "smoke-colour"},
 }
@@ -62,6 +65,10 @@ SIZES = {
     "ResidualCNN": (
         sum(_RESIDUAL) + 2 * (7 * 4 + 3 * 8) + 8 * 10 + 10,
         2 * (1024 * _RESIDUAL[0] + 256 * _RESIDUAL[1] + 8 * 10),
+    ),
+    "PlainCNN": (  # without the 1 x 1 convolution and its normalisation
+        sum(_RESIDUAL) - 4 * 8 + 2 * (7 * 4 + 2 * 8) + 8 * 10 + 10,
+        2 * (1024 * _RESIDUAL[0] + 256 * (_RESIDUAL[1] - 4 * 8) + 8 * 10),
     ),
     **dict.fromkeys(
         ("PlainNet", "ResNet"),
@@ -510,3 +517,103 @@ def test_sources_without_git_come_from_an_unknown_commit(asked_anew, monkeypatch
 
 def test_the_checkout_itself_has_a_commit(asked_anew):
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", origin.commit())
+
+
+def test_git_is_believed_only_where_it_tracks_the_sources(asked_anew, monkeypatch, tmp_path):
+    """An archive of the project in a folder that another repository ignores."""
+
+    def git(*arguments):
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
+
+    package = tmp_path / "archive" / "lab1"
+    shutil.copytree(Path(paths.__file__).parent, package)
+    git("init", "--quiet")
+    (tmp_path / ".gitignore").write_text("archive/\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "another project")
+    monkeypatch.setattr(origin, "__file__", str(package / "training" / "origin.py"))
+    origin.commit.cache_clear()
+    assert origin.commit() == "unknown"
+
+
+def test_the_repository_of_a_hook_is_not_taken_for_ones_own(asked_anew, monkeypatch, tmp_path):
+    expected = origin.commit()
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "other")], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    origin.commit.cache_clear()
+    assert origin.commit() == expected
+
+
+@pytest.mark.parametrize(
+    ("commit", "told"), [("0123abcd", False), ("0123abcd-dirty", True), ("unknown", True)]
+)
+def test_what_cannot_be_published_is_told_before_it_is_trained(
+    asked_anew, monkeypatch, capsys, tiny, commit, told
+):
+    monkeypatch.setenv("LAB1_COMMIT", commit)
+    origin.commit.cache_clear()
+    origin.warn_of_unpublishable.cache_clear()
+    engine.check([tiny()], OPTIONS)
+    engine.check([tiny()], OPTIONS)
+    complaints = capsys.readouterr().err
+    assert complaints.count(f"commit is '{commit}'") == (1 if told else 0)
+    assert ("promote" in complaints) == told
+
+
+# What a run leaves behind
+
+
+def test_a_record_names_the_weights_of_its_best_epoch(tiny, store):
+    for options in (OPTIONS, replace(OPTIONS, save_weights=False)):
+        record = train_run(tiny(), options, store)
+        assert record.weights_sha256 == digest(load_weights(weights_file.own(tiny(), store)))
+    assert record.to_dict()["weights_sha256"] == record.weights_sha256
+
+
+def test_test_scores_say_how_well_the_confidence_fits(tiny, store):
+    record = train_run(tiny(), OPTIONS, store)
+    assert 0 < record.test["calibration_error"] < 1
+    assert "teacher_agreement" not in record.test
+
+
+def test_a_run_that_ends_in_nan_has_no_accuracy(tiny, store):
+    """Without a validation split only the test sees what the last step has done."""
+    spec = tiny(
+        epochs=1, batch_size=4000, validation_size=0, optimizer="sgd", learning_rate=100.0,
+        family="ResidualMLP", depth=64, momentum=0.0, width=64, residual_factor="one",
+    )  # fmt: skip
+    record = train_run(spec, OPTIONS, store)
+    assert math.isfinite(record.history["train_loss"][0])
+    assert (record.stopped, record.test, record.best_epoch) == ("diverged", {}, None)
+    assert record.diverged
+
+
+def test_compiled_kernels_are_named_in_the_record(tiny, store, monkeypatch):
+    batches = []
+
+    def compiled(model):
+        def run(images):
+            batches.append(len(images))
+            return model(images)
+
+        return run
+
+    monkeypatch.setattr("lab1.training.device.compiled", compiled)
+    spec = tiny(epochs=1, batch_size=128)
+    record = train_run(spec, replace(OPTIONS, compile=True), store)
+    # 300 images: the last batch is short, and not worth kernels of its own.
+    assert batches == [128, 128]
+    assert record.origin["device"]["compiled"] is True
+    assert "compiled" not in train_run(spec, OPTIONS, store).origin["device"]
+
+
+@pytest.mark.slow
+def test_compiled_kernels_train_as_others_do(tiny, store):
+    spec = tiny(**SMALLEST["ResNet"], epochs=1, batch_size=50)
+    usual, compiled = (
+        train_run(spec, replace(OPTIONS, compile=each, threads=1), store) for each in (False, True)
+    )
+    for name in ("train_loss", "validation_loss"):
+        assert compiled.history[name] == pytest.approx(usual.history[name], rel=1e-2)

@@ -7,6 +7,7 @@ those of another recipe, and a key that stayed the same would hide it.
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ CASES = {
     "ResidualMLP": (ModelSpec("ResidualMLP", 4, 16), "smoke-grey", {}),
     "SimpleCNN": (ModelSpec("SimpleCNN", 2, channels=8), "smoke-colour", _SHORT),
     "ResidualCNN": (ModelSpec("ResidualCNN", 2, channels=8), "smoke-colour", _GENTLE),
+    "PlainCNN": (ModelSpec("PlainCNN", 2, channels=8), "smoke-colour", _GENTLE),
     "PlainNet": (ModelSpec("PlainNet", 8), "smoke-colour", _GENTLE),
     "ResNet": (ModelSpec("ResNet", 8), "smoke-colour", _GENTLE),
 }
@@ -115,6 +117,20 @@ GOLDEN = {
             "sgd": [2.354092, 2.335642, 2.310716, 2.3136, 2.311711],
         },
     ),
+    ("PlainCNN", "float32"): (
+        1,
+        {
+            "adam": [2.331915, 2.326435, 2.308881, 2.309077, 2.309144],
+            "sgd": [2.332091, 2.325099, 2.308345, 2.307528, 2.308674],
+        },
+    ),
+    ("PlainCNN", "bf16"): (
+        1,
+        {
+            "adam": [2.331897, 2.326385, 2.30889, 2.309087, 2.309142],
+            "sgd": [2.33216, 2.325091, 2.30833, 2.307559, 2.308658],
+        },
+    ),
     ("PlainNet", "float32"): (
         2,
         {
@@ -146,10 +162,38 @@ GOLDEN = {
 }
 
 
+# Changes of one thing, from the first perceptron's course with Adam; the values as in GOLDEN.
+VARIANTS = {
+    "identity start": ({"initialisation": "identity"}, {}),
+    "layer normalisation": ({"normalization": "layer"}, {}),
+    "residual factor 1": ({"family": "ResidualMLP", "residual_factor": "one"}, {}),
+    "label smoothing": ({}, {"label_smoothing": 0.1}),
+    "clipped gradients": ({}, {"max_gradient_norm": 0.5}),
+    "AdamW": ({}, {"optimizer": "adamw", "weight_decay": 0.5}),
+}
+GOLDEN_VARIANTS = {
+    "identity start": (1, [2.273222, 1.652831, 2.118678, 2.016284, 2.011961]),
+    "layer normalisation": (1, [2.403898, 2.100535, 2.23492, 2.211645, 2.212049]),
+    "residual factor 1": (1, [2.395705, 1.823787, 2.253849, 2.200706, 2.191273]),
+    "label smoothing": (1, [2.313119, 2.032764, 2.207249, 2.177042, 2.162724]),
+    "clipped gradients": (1, [2.316088, 1.956558, 2.204771, 2.16199, 2.128455]),
+    "AdamW": (1, [2.307583, 2.054037, 2.219595, 2.192077, 2.181151]),
+}
+
+
+def losses_of_variant(name):
+    model, config = VARIANTS[name]
+    changed = replace(CASES["MLP"][0], **model)
+    return losses_of(RunSpec(changed, "smoke-grey", TrainingConfig(**COURSES["adam"] | config), 0))
+
+
 def losses(family, precision, course):
     model, dataset, changes = CASES[family]
     config = TrainingConfig(**COURSES[course] | changes.get(course, {}), precision=precision)
-    spec = RunSpec(model, dataset, config, 0)
+    return losses_of(RunSpec(model, dataset, config, 0))
+
+
+def losses_of(spec):
     record = train_run(spec, RuntimeOptions(device="cpu", progress=False, threads=1))
     return [
         *record.history["train_loss"],
@@ -186,6 +230,19 @@ def test_a_training_computes_what_its_recipe_did(family, precision, course):
     )
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_single_change_computes_what_it_did(name):
+    here = "tests/training/test_golden.py"
+    recipe, values = GOLDEN_VARIANTS[name]
+    family = VARIANTS[name][0].get("family", "MLP")
+    assert recipe == RECIPE[family], f"a recipe was raised: pin the new values with `python {here}`"
+    assert losses_of_variant(name) == pytest.approx(values, rel=TOLERANCE["float32"]), (
+        f"what training with {name} computes has changed: undo it, or raise RECIPE[{family!r}] in "
+        f"lab1/config.py (which asks for new records) and pin the values with `python {here}`"
+    )
+    assert values != GOLDEN["MLP", "float32"][1]["adam"]
+
+
 # By course, a student of the ResidualMLP of the first one: the combined, the hard and the soft loss
 # of both epochs, that on validation, and the test loss.
 STUDENT_RECIPES = {"MLP": 1, "ResidualMLP": 1}
@@ -207,13 +264,26 @@ STUDENT = {
 }
 
 
-def losses_of_student(course, folder):
+STUDENT_OF_PERMUTED = [
+    1.418178,
+    1.266148,
+    2.304487,
+    2.066829,
+    1.038331,
+    0.922999,
+    2.233486,
+    2.204686,
+    2.260164,
+]
+
+
+def losses_of_student(course, folder, wrong_classes="kept"):
     options = RuntimeOptions(device="cpu", progress=False, threads=1)
     model, dataset, _ = CASES["ResidualMLP"]
     teacher = RunSpec(model, dataset, TrainingConfig(**COURSES["adam"]), 0)
     model, dataset, _ = CASES["MLP"]
     config = TrainingConfig(**COURSES[course], omitted_class=3)
-    spec = RunSpec(model, dataset, config, 0, DistillationConfig(teacher, 3.0, 0.7))
+    spec = RunSpec(model, dataset, config, 0, DistillationConfig(teacher, 3.0, 0.7, wrong_classes))
     store = Store(folder / "results", folder / "runs")
     train_all([teacher, spec], options, store)
     record = store.find(spec)
@@ -235,7 +305,19 @@ def test_a_student_learns_what_it_did(course, tmp_path):
     )
 
 
+def test_a_student_of_permuted_wrong_classes_learns_what_it_did(tmp_path):
+    found = losses_of_student("adam", tmp_path, "permuted")
+    assert found == pytest.approx(STUDENT_OF_PERMUTED, rel=TOLERANCE["float32"])
+    assert STUDENT["adam"] != STUDENT_OF_PERMUTED
+
+
 if __name__ == "__main__":
+    for name in VARIANTS:
+        recipe = RECIPE[VARIANTS[name][0].get("family", "MLP")]
+        print(f"    {name!r}: ({recipe}, {[round(each, 6) for each in losses_of_variant(name)]}),")
+    with tempfile.TemporaryDirectory() as folder:
+        values = losses_of_student("adam", Path(folder), "permuted")
+        print(f"STUDENT_OF_PERMUTED = {[round(each, 6) for each in values]}")
     for course in COURSES:
         with tempfile.TemporaryDirectory() as folder:
             values = [round(each, 6) for each in losses_of_student(course, Path(folder))]

@@ -28,6 +28,7 @@ SPECS = {
     "ResidualMLP": ModelSpec("ResidualMLP", 3, 16),
     "SimpleCNN": ModelSpec("SimpleCNN", 2, channels=4),
     "ResidualCNN": ModelSpec("ResidualCNN", 2, channels=4),
+    "PlainCNN": ModelSpec("PlainCNN", 2, channels=4),
     "PlainNet": ModelSpec("PlainNet", 8),
     "ResNet": ModelSpec("ResNet", 8),
 }
@@ -196,6 +197,78 @@ def test_twins_start_from_equal_weights_up_to_the_stated_factor():
         inner = name.startswith("hidden") and not name.startswith("hidden.0")
         factor = 4**-0.5 if inner and name.endswith("weight") else 1
         assert torch.equal(residual.get_parameter(name), weight * factor), name
+
+
+def test_a_plain_network_may_start_near_the_identity():
+    """With the same draws: the layers between hidden ones are I + W / sqrt(their number)."""
+    plain, identity = (
+        build(ModelSpec("MLP", 5, 16, initialisation=start), GREY, 3)
+        for start in ("default", "identity")
+    )
+    for name, weight in plain.named_parameters():
+        inner = name.startswith("hidden") and not name.startswith("hidden.0")
+        expected = weight
+        if inner and name.endswith("weight"):
+            expected = torch.eye(16) + weight * 4**-0.5
+        torch.testing.assert_close(identity.get_parameter(name), expected)
+
+
+def test_near_the_identity_a_plain_layer_starts_as_a_residual_one_but_for_the_activation():
+    """W act(h) with W = I + V is act(h) + V act(h), where the residual layer has h + V act(h)."""
+    plain = build(ModelSpec("MLP", 2, 16, initialisation="identity"), GREY, 3)
+    residual = build(ModelSpec("ResidualMLP", 2, 16), GREY, 3)
+    images = torch.rand(7, 784)
+    first = residual.hidden[0](images)
+    seen = []
+    plain.output.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    plain(images)
+    inner = residual.hidden[1].weight
+    torch.testing.assert_close(seen[0], (first.relu() + first.relu() @ inner.T).relu())
+
+
+def test_the_factor_of_the_residual_branches_can_be_left_out():
+    plain = build(ModelSpec("MLP", 5, 16), GREY, 3)
+    residual = build(ModelSpec("ResidualMLP", 5, 16, residual_factor="one"), GREY, 3)
+    for name, weight in plain.named_parameters():
+        assert torch.equal(residual.get_parameter(name), weight), name
+
+
+@pytest.mark.parametrize("family", ["MLP", "ResidualMLP"])
+def test_layers_are_normalised_in_front_of_each_activation(family):
+    model = build(ModelSpec(family, 3, 16, normalization="layer"), GREY, 0)
+    plain = build(ModelSpec(family, 3, 16), GREY, 0)
+    for name, weight in plain.named_parameters():  # the draws are the same
+        assert torch.equal(model.get_parameter(name), weight)
+    assert count_parameters(model) - count_parameters(plain) == 3 * 2 * 16
+    seen = []
+    model.activation.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.rand(7, 784)
+    logits = model(images)
+    assert len(seen) == 3
+    for before in seen:
+        torch.testing.assert_close(before.mean(1), torch.zeros(7), atol=1e-5, rtol=0)
+        torch.testing.assert_close(before.std(1, correction=0), torch.ones(7), atol=1e-3, rtol=0)
+    # By hand, with the scale at one and the shift at zero.
+    hidden = model.hidden[0](images)
+    for layer in model.hidden[1:]:
+        update = layer(nn.functional.layer_norm(hidden, (16,)).relu())
+        hidden = hidden + update if family == "ResidualMLP" else update
+    expected = model.output(nn.functional.layer_norm(hidden, (16,)).relu())
+    torch.testing.assert_close(logits, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: MLP(normalization="batch"), "MLP: normalization = 'batch'.*none, layer"),
+        (lambda: MLP(initialisation="zero"), "MLP: initialisation = 'zero'.*default, identity"),
+        (lambda: ResidualMLP(residual_factor="2"), "residual_factor = '2'.*inverse-sqrt, one"),
+        (lambda: MLP(9, (8, 9), initialisation="identity"), r"hidden_sizes = \[8, 9\].*equal"),
+    ],
+)
+def test_a_design_that_does_not_exist_is_refused(make, words):
+    with pytest.raises(ParameterError, match=words):
+        make()
 
 
 @pytest.mark.parametrize("family", MODELS)

@@ -136,3 +136,17 @@ def test_all_parameters_are_trained():
         built = build_optimizer(model, TrainingConfig(optimizer=optimizer))
         assert sum(len(group["params"]) for group in built.param_groups) == 4
     assert isinstance(build_optimizer(model, TrainingConfig()), torch.optim.Adam)
+
+
+def test_adamw_is_spelled_out():
+    """Torch's own default shrinks the weights by a hundredth of the rate; ours does not."""
+    layer = nn.Linear(3, 2)
+    (group,) = build_optimizer(layer, TrainingConfig(optimizer="adamw")).param_groups
+    assert (group["weight_decay"], group["betas"], group["eps"]) == (0, (0.9, 0.999), 1e-8)
+    before = layer.weight.detach().clone()
+    optimizer = build_optimizer(
+        layer, TrainingConfig(optimizer="adamw", weight_decay=0.5, learning_rate=0.1)
+    )
+    layer.weight.grad = torch.zeros_like(layer.weight)
+    optimizer.step()  # without a gradient, the decay alone: by the rate times itself
+    torch.testing.assert_close(layer.weight.detach(), before * (1 - 0.1 * 0.5))

@@ -9,11 +9,12 @@ from torch import nn
 
 from lab1.config import RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
-from lab1.training import data, models, probes
+from lab1.store import Store
+from lab1.training import data, models, probes, teachers
 from lab1.training.augmentation import Normalize
 from lab1.training.bias_correction import best_offset, corrected
-from lab1.training.weights import load_weights
 from lab1.training.engine import train_run
+from lab1.training.weights import load_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
@@ -123,7 +124,7 @@ def test_responses_are_taken_after_batch_normalisation(make_spec, family, size, 
 
 
 def test_a_run_without_weights_is_told(make_spec, store):
-    with pytest.raises(MissingRunsError, match=r"weights\.pt: the weights of MLP depth 2"):
+    with pytest.raises(MissingRunsError, match=r"weights\.safetensors: the weights of MLP depth 2"):
         probes.measure(make_spec(), "confusion", OPTIONS, store)
 
 
@@ -264,3 +265,86 @@ def test_the_layers_of_a_run_with_an_omitted_class_are_measured_without_it(make_
         probes.layers(model, each, smoke_grey)["trained"] for each in (spec, make_spec())
     )
     assert without != whole
+
+
+# Arithmetic
+
+
+@pytest.mark.parametrize(
+    "model", [{}, {"family": "PlainNet", "depth": 8, "dataset": "smoke-colour"}]
+)
+def test_gradients_agree_where_rounding_does_not_matter(make_spec, store, model):
+    """Measured on the initial weights, so that no trained ones are needed."""
+    spec = make_spec(**model)
+    probes.measure(spec, "gradient-agreement", OPTIONS, store)
+    found = store.find_probe(spec, "gradient-agreement")
+    assert found["images"] == 128
+    assert 0.8 < found["bf16"] < 1 - 1e-9
+    assert 1 - 1e-4 < found["jittered"] <= 1 + 1e-12
+    assert found["bf16"] < found["jittered"]
+
+
+def test_the_agreement_is_the_cosine_of_the_gradients(make_spec, smoke_grey, monkeypatch):
+    """With an arithmetic of one's own in the place of bf16: it turns the last bias's gradient."""
+    spec = make_spec()
+    model = models.build(spec.model, smoke_grey.declared, 0).eval()
+    gradient = torch.autograd.grad
+    calls = []
+
+    def turned(loss, parameters):
+        calls.append(loss)
+        found = list(gradient(loss, parameters))
+        if len(calls) == 2:
+            found = [-each for each in found]
+        return found
+
+    monkeypatch.setattr(torch.autograd, "grad", turned)
+    assert probes.gradient_agreement(model, spec, smoke_grey)["bf16"] == pytest.approx(-1, abs=0.01)
+
+
+def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec):
+    loaded = data.load("smoke-colour")
+    spec = make_spec(
+        family="SimpleCNN", dataset="smoke-colour", depth=2, channels=8, epochs=3, batch_size=32,
+        learning_rate=0.01, validation_size=3700, train_evaluation_size=200,
+    )  # fmt: skip
+    store = Store()
+    record = train_run(spec, OPTIONS, store)
+    store.write(record)
+    model = teachers.load(spec, loaded.declared, store, "a test").model.eval()
+    sound = probes.recomputed_statistics(model, spec, loaded)
+    assert sound["count"] == 200
+    assert sound["error"] == 1 - record.history["train_evaluation_accuracy"][record.best_epoch - 1]
+    model = teachers.load(spec, loaded.declared, store, "a test").model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean += 100
+    stale = probes.recomputed_statistics(model, spec, loaded)
+    assert stale["error"] > 0.5
+    assert stale["recomputed_error"] == sound["recomputed_error"] < 0.5
+
+
+# Eight bits
+
+
+def test_rounded_weights_are_those_of_the_network_within_half_a_step(measured, trained, store):
+    found = measured("int8-weights")
+    weights = load_weights(store.run_dir(trained.spec) / "weights.safetensors")
+    names = ("hidden.0", "hidden.1", "output")
+    for name, layer in zip(names, found["layers"], strict=True):
+        exact = weights[f"{name}.weight"].numpy()
+        integers = np.frombuffer(base64.b64decode(layer["int8"]), np.int8).reshape(layer["shape"])
+        scales = np.array(layer["scales"])[:, None]
+        assert np.abs(integers).max(1).tolist() == [127] * len(integers)
+        assert (np.abs(integers * scales - exact) <= scales / 2 + 1e-7).all()
+        assert layer["bias"] == weights[f"{name}.bias"].tolist()
+    assert found["errors"]["float32"] == trained.test["errors"]
+    assert found["errors"]["int8"] == pytest.approx(trained.test["errors"], abs=20)
+
+
+def test_only_perceptrons_are_rounded(make_spec):
+    loaded = data.load("smoke-colour")
+    spec = make_spec(family="SimpleCNN", dataset="smoke-colour", depth=1, channels=4)
+    model = models.build(spec.model, loaded.declared, 0).eval()
+    with pytest.raises(ParameterError, match="probe 'int8-weights' is not allowed for SimpleCNN"):
+        probes.int8_weights(model, spec, loaded)

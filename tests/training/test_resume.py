@@ -18,10 +18,10 @@ from lab1.distillation_config import DistillationConfig
 from lab1.errors import CheckpointError, StorageError
 from lab1.store import DISTILLATION_FIELDS, Store
 from lab1.training import checkpoint, engine, interruption
-from lab1.training.weights import load_weights
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.distill import DistillationTrainer
 from lab1.training.trainer import StreamlinedTrainer
+from lab1.training.weights import load_weights
 
 #: A checkpoint after every step, so that a kill hits the writing of one as often as not.
 OPTIONS = RuntimeOptions(progress=False, checkpoint_seconds=0)

@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from repeats import same_weights
 
-from lab1 import weights_file
+from lab1 import verify, weights_file
 from lab1.datasets import DATASETS
 from lab1.errors import MissingRunsError, WeightsError
 from lab1.training import models, teachers
-from lab1.training.weights import load_weights, save_weights
+from lab1.training.weights import digest, load_weights, save_weights
 
 PURPOSE = "a test reads them"
 
@@ -117,13 +118,17 @@ def test_weights_are_read_by_the_package_itself(published, store):
 
 
 def test_other_weights_than_a_student_learnt_from_are_not_published(run, store):
-    with pytest.raises(WeightsError, match=r"weights\.pt: has the SHA-256 .*learnt from 000"):
+    with pytest.raises(
+        WeightsError, match=r"weights\.safetensors: has the SHA-256 .*learnt from 000"
+    ):
         teachers.publish(run(), store, "0" * 64)
     assert not store.results.exists()
 
 
 def test_missing_weights_are_told(store, make_spec):
-    with pytest.raises(MissingRunsError, match=r"weights\.pt: the weights of MLP depth 2.*a test"):
+    with pytest.raises(
+        MissingRunsError, match=r"weights\.safetensors: the weights of MLP depth 2.*a test"
+    ):
         load(make_spec(), store)
 
 
@@ -161,7 +166,9 @@ def test_ones_own_damaged_weights_are_told(run, store):
     spec = run()
     path = store.run_dir(spec) / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match=rf"{path}: is not readable as weights\. Get"):
+    with pytest.raises(
+        WeightsError, match=rf"{path}: is no file of weights, or a truncated one.*Get"
+    ):
         load(spec, store)
 
 
@@ -184,16 +191,42 @@ def test_weights_of_other_shapes_are_told(run, store):
         load(spec, store)
 
 
-def test_without_safetensors_ones_own_weights_do(published, run, store, monkeypatch):
-    spec, path = published
-    own = run(seed=1)
+def test_weights_of_an_earlier_version_still_teach(run, store):
+    spec = run()
+    own = store.run_dir(spec) / "weights.safetensors"
+    expected = load(spec, store).sha256
+    torch.save(load_weights(own), own.with_suffix(".pt"))
+    own.unlink()
+    assert load(spec, store).sha256 == expected
+    own.with_suffix(".pt").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"weights\.pt: is not readable as weights\. Get"):
+        load(spec, store)
+
+
+def test_weights_that_the_record_does_not_name_are_told(run, store):
+    """One flipped bit once taught a student without a word."""
+    spec = run()
+    path = store.run_dir(spec) / "weights.safetensors"
+    weights = load_weights(path)
+    record = replace(store.find(spec), weights_sha256=digest(weights))
+    store.write(record)
+    assert load(spec, store).sha256 == record.weights_sha256
+    for change in (lambda w: w * 0, lambda w: w.double(), lambda w: w * torch.nan):
+        save_weights(path, {name: change(weight) for name, weight in weights.items()})
+        with pytest.raises(
+            WeightsError, match=rf"{path}: has the SHA-256 .* the record of its run"
+        ):
+            load(spec, store)
+        (finding,) = verify.check_weights(store, [record])
+        assert str(path) in finding and record.weights_sha256 in finding
+
+
+def test_without_safetensors_it_is_told(run, store, monkeypatch):
+    spec = run(seed=1)
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    load(own, store)
-    with pytest.raises(MissingRunsError, match=rf"{path}: safetensors is not installed.*'train'"):
-        load(spec, store)
     with pytest.raises(MissingRunsError, match=r"safetensors is not installed.*'train'"):
-        teachers.publish(own, store, load(own, store).sha256)
+        load(spec, store)
 
 
 def test_shared_weights_are_found_where_results_cannot_be_seen(published, store, tmp_path):

@@ -3,22 +3,24 @@ import pickle
 import sys
 
 import pytest
+import safetensors.torch
 import torch
 from repeats import repeating, same_weights, weights_of
 from torch import nn
 
 from lab1.config import TrainingConfig
-from lab1.errors import ParameterError, RecordError
+from lab1.errors import ParameterError, WeightsError
 from lab1.store import EVALUATION_FIELDS, HISTORY_FIELDS
 from lab1.training import device as devices
 from lab1.training import seeds, trainer
 from lab1.training.augmentation import Normalize, random_crop
+from lab1.training.calibration import expected_calibration_error
 from lab1.training.callbacks import Callback, ProgressBar
-from lab1.training.weights import load_weights, save_weights
 from lab1.training.cnn import SimpleCNN
 from lab1.training.images import ImageSet
 from lab1.training.models import MLP, ResidualMLP
 from lab1.training.trainer import StreamlinedTrainer
+from lab1.training.weights import load_weights, save_weights
 
 
 def configured(**keywords):
@@ -238,6 +240,9 @@ def test_scores_are_those_by_hand(make_trainer, toy):
         "accuracy": (45 - errors) / 45,
         "errors": errors,
         "count": 45,
+        "calibration_error": pytest.approx(
+            expected_calibration_error(logits, images.labels), abs=1e-6
+        ),
     }
 
 
@@ -270,7 +275,9 @@ def test_scores_do_not_depend_on_the_evaluation_batch(make_trainer, toy, monkeyp
     made, images = make_trainer(), toy(45, seed=3)
     expected, logits = made.evaluate(images), made.predict(images.images)
     monkeypatch.setattr(trainer, "EVALUATION_BATCH", size)
-    assert made.evaluate(images) == {**expected, "loss": pytest.approx(expected["loss"], rel=1e-5)}
+    assert made.evaluate(images) == {
+        name: pytest.approx(value, rel=1e-5) for name, value in expected.items()
+    }
     torch.testing.assert_close(made.predict(images.images), logits)
 
 
@@ -440,8 +447,16 @@ def test_the_weights_of_the_best_epoch_are_restored(make_trainer, monitor, scrip
         (1, 0.0, [0.5, 0.6, 0.6, 0.9], 3, 2),
         (2, 0.0, [0.5, 0.6, 0.6, 0.5, 0.9], 4, 2),
         (2, 0.0, [0.5, 0.4, 0.6, 0.5, 0.7, 0.5, 0.6, 0.9], 7, 5),  # a gain starts the count anew
-        (2, 0.05, [0.5, 0.54, 0.56, 0.58, 0.6, 0.9], 5, 3),  # gains count against the best
-        (3, 0.1, [0.5, 0.55, 0.59, 0.6, 0.9], 4, 1),  # just as much is not more
+        (
+            2,
+            0.05,
+            [0.5, 0.54, 0.56, 0.58, 0.6, 0.9],
+            5,
+            5,
+        ),  # gains count against the last improvement
+        (2, 0.05, [0.5, 0.54, 0.56, 0.58, 0.57, 0.9], 5, 4),
+        (3, 0.1, [0.5, 0.55, 0.59, 0.6, 0.9], 4, 4),  # just as much is not more
+        (3, 0.05, [0.5, 0.55, 0.55, 0.55, 0.9], 4, 2),  # nor where floating point says so
         (2, 0.0, [0.5, 0.6, 0.7, 0.8, 0.9], 5, 5),
         (None, 0.0, [0.9, 0.1, 0.1, 0.1, 0.1], 5, 1),
     ],
@@ -564,6 +579,61 @@ def test_the_loss_can_be_another(make_trainer):
     assert losses[1]["validation_loss"] == pytest.approx(losses[0]["validation_loss"])
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_labels_are_smoothed_in_training_alone(make_trainer, smoothing):
+    config = configured(epochs=1, learning_rate=1e-12, label_smoothing=smoothing)
+    made = make_trainer(config)
+    history = made.train().history
+    images = made.train_dataset
+    logits = made.predict(images.images)
+    hard = nn.functional.cross_entropy(logits, images.labels)
+    uniform = -logits.log_softmax(1).mean()
+    expected = (1 - smoothing) * hard + smoothing * uniform
+    assert history["train_loss"] == [pytest.approx(float(expected), rel=1e-5)]
+    assert history["validation_loss"] == [pytest.approx(made.evaluate()["loss"])]
+
+
+def test_long_gradients_are_scaled_down_and_reported_as_they_were(make_trainer):
+    steps = {}
+    for limit in (None, 1e-3, 1e6):
+        config = configured(
+            epochs=1, batch_size=1000, optimizer="sgd", momentum=0, learning_rate=0.5,
+            max_gradient_norm=limit,
+        )  # fmt: skip
+        made = make_trainer(config)
+        before = weights_of(made.model)
+        (norm,) = made.train().history["gradient_norm"]
+        moved = [after - before[name] for name, after in weights_of(made.model).items()]
+        length = float(torch.cat([each.flatten() for each in moved]).norm())
+        steps[limit] = norm, length
+    assert steps[None] == steps[1e6]
+    assert steps[1e-3][0] == steps[None][0] == pytest.approx(steps[None][1] / 0.5, rel=1e-4)
+    assert steps[1e-3][1] == pytest.approx(0.5 * 1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["train_evaluation_loss", "validation_loss", "train_loss", "gradient_norm"]
+)
+def test_every_loss_decides_whether_a_training_is_sound(make_trainer, monkeypatch, spoilt):
+    made = make_trainer(configured(train_evaluation_size=10))
+    finish = made._progress.finish_epoch
+
+    def spoil(metrics):
+        metrics[spoilt] = math.inf
+        finish(metrics)
+
+    monkeypatch.setattr(made._progress, "finish_epoch", spoil)
+    result = made.train()
+    assert (result.stopped, result.best_epoch) == ("diverged", None)
+    assert len(result.history["train_loss"]) == 1
+
+
+def test_a_schedule_of_one_step_is_refused(make_trainer):
+    config = configured(epochs=1, batch_size=1000, schedule="one-cycle")
+    with pytest.raises(ParameterError, match=r"StreamlinedTrainer: schedule = 'one-cycle'.*one st"):
+        make_trainer(config)
+
+
 def top2(logits, labels):
     return (logits.topk(2).indices == labels[:, None]).any(1).float().mean()
 
@@ -658,9 +728,7 @@ def test_the_best_weights_are_written_as_tensors_and_nothing_else(make_trainer, 
     config = configured(epochs=4)
     made = make_trainer(config, kind=scripted(accuracies=[0.5, 0.9, 0.7, 0.8]), weights_path=path)
     made.train()
-    written = torch.load(path, weights_only=True)
-    assert all(type(each) is torch.Tensor for each in written.values())
-    assert same_weights(written, made.snapshots[1])
+    assert same_weights(safetensors.torch.load_file(path), made.snapshots[1])
     assert same_weights(load_weights(path), made.snapshots[1])
     assert [each.name for each in path.parent.iterdir()] == ["weights.safetensors"]
 
@@ -682,12 +750,12 @@ def test_damaged_weights_are_told(tmp_path, damage):
     path = tmp_path / "weights.safetensors"
     save_weights(path, {"weight": torch.ones(100)})
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(RecordError, match=r"weights\.pt: not readable as weights"):
+    with pytest.raises(WeightsError, match=r"weights\.safetensors: is no file of weights"):
         load_weights(path)
 
 
 def test_missing_weights_are_told(tmp_path):
-    with pytest.raises(RecordError, match=r"weights\.pt: not readable as weights"):
+    with pytest.raises(WeightsError, match=r"weights\.safetensors: cannot be read"):
         load_weights(tmp_path / "weights.safetensors")
 
 
@@ -701,10 +769,11 @@ class Trap:
 @pytest.mark.parametrize(
     "save", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, protocol=2))]
 )
-def test_code_in_a_weights_file_is_not_executed(tmp_path, save):
-    path = tmp_path / "weights.safetensors"
+@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
+def test_code_in_a_weights_file_is_not_executed(tmp_path, save, name):
+    path = tmp_path / name
     save({"weight": Trap()}, path)
-    with pytest.raises(RecordError):
+    with pytest.raises(WeightsError):
         load_weights(path)
     assert not Trap.sprung
 
