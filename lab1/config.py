@@ -21,51 +21,15 @@ from . import parameters
 from .datasets import DATASETS
 from .distillation_config import DistillationConfig
 from .errors import ParameterError
+from .families import FAMILIES
 
-#: Raised, per model family, when a change alters what its training computes.  The golden runs in
-#: ``tests/training/test_golden.py`` fail when behaviour changes and this number did not.
-RECIPE: Mapping[str, int] = {
-    "MLP": 1,
-    "ResidualMLP": 1,
-    "SimpleCNN": 2,
-    "ResidualCNN": 2,
-    "PlainCNN": 1,
-    "PlainNet": 2,
-    "ResNet": 2,
-}
-
-#: The residual family that a plain one is compared with.
-TWINS: Mapping[str, str] = {
-    "MLP": "ResidualMLP",
-    "SimpleCNN": "ResidualCNN",
-    "PlainNet": "ResNet",
-}
-
-#: The families whose layers are too small to be worth sharing among threads.
-SINGLE_THREADED = ("MLP", "ResidualMLP")
+#: The recipe of each family, see :class:`~lab1.families.Family`.
+RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.items()}
 
 #: What can train a list of runs: this process, or a Ray cluster.
 ENGINES = ("local", "ray")
 
-#: The model fields that a family uses; the others must keep their default.
-FAMILY_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "MLP": ("depth", "width", "activation", "dropout_rate", "normalization", "initialisation"),
-    "ResidualMLP": (
-        "depth",
-        "width",
-        "activation",
-        "dropout_rate",
-        "normalization",
-        "residual_factor",
-    ),
-    "SimpleCNN": ("depth", "channels"),
-    "ResidualCNN": ("depth", "channels", "blocks_per_stage"),
-    "PlainCNN": ("depth", "channels", "blocks_per_stage"),
-    "PlainNet": ("depth",),
-    "ResNet": ("depth",),
-}
-
-#: Those of them that have no default.
+#: Fields of a model that have no default where a family uses them.
 _REQUIRED_FIELDS = ("width", "channels")
 
 
@@ -112,8 +76,9 @@ class ModelSpec(_Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        used = FAMILY_FIELDS[self.family]
-        _check_depth(self.family, self.depth)
+        family = FAMILIES[self.family]
+        used = family.fields
+        family.depths.check(self.depth, family.name)
         for each in fields(self)[1:]:
             value = getattr(self, each.name)
             if each.name not in used and value != each.default:
@@ -143,16 +108,6 @@ class ModelSpec(_Checked):
             ("residual factor 1", self.residual_factor == "one"),
         )
         return ", ".join(word for word, differs in words if differs)
-
-
-def _check_depth(family: str, depth: int) -> None:
-    if family in ("PlainNet", "ResNet") and (depth < 8 or depth % 6 != 2):
-        allowed = "6n + 2 from 8 on, such as 20, 32, 44, 56, 110"
-    elif family in ("SimpleCNN", "ResidualCNN", "PlainCNN") and depth > 5:
-        allowed = "from 1 to 5 stages, each of which halves the image"
-    else:
-        return
-    raise ParameterError(f"{family}: depth = {depth} is not allowed; allowed: {allowed}")
 
 
 def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ParameterError
+from .families import FAMILIES
 
 _NONE_WORDS = frozenset({"none", "null", "off"})
 
@@ -157,17 +158,13 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "family",
         str,
         "the model family",
-        choices=(
-            "MLP", "ResidualMLP", "SimpleCNN", "ResidualCNN", "PlainCNN", "PlainNet", "ResNet",
-        ),
+        choices=tuple(FAMILIES),
     ),
     Parameter(
         "families",
         str,
         "the model families that are compared",
-        choices=(
-            "MLP", "ResidualMLP", "SimpleCNN", "ResidualCNN", "PlainCNN", "PlainNet", "ResNet",
-        ),
+        choices=tuple(FAMILIES),
         many=True,
     ),
     Parameter(

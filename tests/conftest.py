@@ -17,9 +17,10 @@ import built_site
 import pytest
 
 from lab1 import paths
-from lab1.config import FAMILY_FIELDS, ModelSpec, RunSpec, TrainingConfig
+from lab1.config import ModelSpec, RunSpec, TrainingConfig
 from lab1.datasets import DATASETS
 from lab1.distillation_config import DistillationConfig
+from lab1.families import FAMILIES
 from lab1.store import Record, Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,7 +105,7 @@ def _spec(
     **overrides,
 ):
     model = {"family": family, "depth": depth}
-    model |= {name: 16 for name in ("width", "channels") if name in FAMILY_FIELDS[family]}
+    model |= {name: 16 for name in ("width", "channels") if name in FAMILIES[family].fields}
     training = {"epochs": 3, "learning_rate": learning_rate, "validation_size": 500}
     for name, value in overrides.items():
         if name not in _MODEL_FIELDS | _TRAINING_FIELDS:

@@ -7,9 +7,7 @@ import pytest
 
 from lab1 import config, parameters
 from lab1.config import (
-    FAMILY_FIELDS,
     RECIPE,
-    TWINS,
     ModelSpec,
     RunSpec,
     RuntimeOptions,
@@ -18,6 +16,7 @@ from lab1.config import (
 from lab1.datasets import DATASETS, files_fingerprint
 from lab1.distillation_config import DistillationConfig
 from lab1.errors import ParameterError
+from lab1.families import FAMILIES, residual_of
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each
 #: record that left a field out means the value that stands here.
@@ -274,9 +273,16 @@ def test_runtime_options_are_no_part_of_a_run():
 
 
 def test_the_recipe_names_a_positive_integer_for_every_family():
-    assert set(RECIPE) == set(parameters.PARAMETERS["family"].choices) == set(FAMILY_FIELDS)
+    assert set(RECIPE) == set(parameters.PARAMETERS["family"].choices) == set(FAMILIES)
     assert all(type(recipe) is int and recipe >= 1 for recipe in RECIPE.values())
-    assert set(TWINS) | set(TWINS.values()) <= set(RECIPE)
+    assert {family.residual for family in FAMILIES.values()} <= {*RECIPE, None}
+
+
+def test_only_a_plain_family_has_a_residual_one():
+    assert residual_of("PlainNet") == "ResNet"
+    assert residual_of("SimpleCNN") == residual_of("PlainCNN") == "ResidualCNN"
+    with pytest.raises(KeyError, match="ResNet"):
+        residual_of("ResNet")
 
 
 def test_an_integer_and_the_equal_number_give_one_key():
@@ -411,7 +417,8 @@ def test_wrong_values_are_refused_where_they_are_set(make, message):
 
 
 def test_a_family_refuses_the_fields_it_does_not_use(monkeypatch):
-    monkeypatch.setattr(config, "FAMILY_FIELDS", {**FAMILY_FIELDS, "MLP": ("depth", "width")})
+    narrow = replace(FAMILIES["MLP"], fields=("depth", "width"))
+    monkeypatch.setattr(config, "FAMILIES", {**FAMILIES, "MLP": narrow})
     assert ModelSpec("MLP", 4, 16).dropout_rate == 0.0
     with pytest.raises(
         ParameterError, match=r"MLP takes no dropout_rate \(got 0.5\).*depth, width"
@@ -447,7 +454,7 @@ VALID = {
 
 @pytest.mark.parametrize("family", RECIPE)
 def test_a_family_takes_the_fields_it_uses_and_no_other(family):
-    assert set(VALID[family]) == set(FAMILY_FIELDS[family])
+    assert set(VALID[family]) == set(FAMILIES[family].fields)
     taken = ModelSpec(family, **VALID[family])
     assert {name: getattr(taken, name) for name in VALID[family]} == VALID[family]
     for name, value in {**VALID["MLP"], **VALID["ResidualMLP"], **VALID["ResidualCNN"]}.items():
@@ -456,13 +463,13 @@ def test_a_family_takes_the_fields_it_uses_and_no_other(family):
                 ModelSpec(family, **{**VALID[family], name: value})
             assert str(caught.value) == (
                 f"{family} takes no {name} (got {value!r}); "
-                f"it takes {', '.join(FAMILY_FIELDS[family])}"
+                f"it takes {', '.join(FAMILIES[family].fields)}"
             )
 
 
 @pytest.mark.parametrize("family", RECIPE)
 def test_a_family_needs_its_width_or_its_channels(family):
-    needed = {"width", "channels"} & set(FAMILY_FIELDS[family])
+    needed = {"width", "channels"} & set(FAMILIES[family].fields)
     assert len(needed) == (0 if family in ("PlainNet", "ResNet") else 1)
     for name in needed:
         fields_ = {field: value for field, value in VALID[family].items() if field != name}

@@ -11,8 +11,8 @@ import math
 
 import pandas as pd
 
-from ..config import TWINS
 from ..datasets import DATASETS
+from ..families import residual_of
 from . import words
 from .sentences import MINUS, Verdict, judge, points, signed
 from .statistics import FEWEST, Estimate, estimate, in_words, paired_difference
@@ -54,7 +54,7 @@ def shortcut_effect(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
     Per seed, the change of the residual family's training error from the shallowest common depth to
     the deepest, minus that of its plain twin.
     """
-    residual = TWINS[plain]
+    residual = residual_of(plain)
     base = _with_error(runs)
     common = _common_depths(base, plain, _FIT)
     if len(common) < 2:
@@ -117,7 +117,7 @@ def gradients_at_start(layers: pd.DataFrame, plain: str = "PlainNet") -> Verdict
     Takes the frame of :func:`lab1.reporting.frames.layers`.  Gradients differ by factors, so their
     change is judged on a scale of decimal orders of magnitude.
     """
-    residual = TWINS[plain]
+    residual = residual_of(plain)
     fresh = layers[(layers["layer"] == 1) & (layers["state"] == "at the start")]
     fresh = fresh[fresh["gradient_norm"] > 0]
     fresh = fresh.assign(**{_MAGNITUDE: fresh["gradient_norm"].map(math.log10)})
@@ -174,7 +174,7 @@ def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> V
     for _, own in found.groupby("benchmark", sort=False):
         plains, residuals = (
             of_family(own, each).pivot(index="round", columns="depth", values="milliseconds")
-            for each in (plain, TWINS[plain])
+            for each in (plain, residual_of(plain))
         )
         depths = sorted(int(str(depth)) for depth in plains.columns)
         if len(depths) < 2 or depths[-1] not in residuals:
@@ -210,7 +210,7 @@ def _with_error(runs: pd.DataFrame) -> pd.DataFrame:
 def _common_depths(rows: pd.DataFrame, plain: str, value: str) -> set[int]:
     """The depths at which both twins can be judged."""
     plains, residuals = (
-        set(_evidenced(of_family(rows, each), value)) for each in (plain, TWINS[plain])
+        set(_evidenced(of_family(rows, each), value)) for each in (plain, residual_of(plain))
     )
     return plains & residuals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..config import TWINS
+from ..families import residual_of
 from . import words
 from .dynamics import NO_PATIENCE, with_patience
 from .sentences import Verdict, judge
@@ -19,7 +19,7 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
     Takes the frames of :func:`lab1.reporting.frames.history` and :func:`~.frames.runs`; what is
     compared is the mean norm of the last epoch that a run was trained for.
     """
-    residual = TWINS[plain]
+    residual = residual_of(plain)
     names = f"{NAMES[plain]} and the {NAMES[residual]}"
     if runs.empty:
         return Verdict(f"Of the {names} no run has a record yet.")

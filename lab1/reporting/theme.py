@@ -10,21 +10,17 @@ from typing import Any
 
 import altair as alt
 
-from ..config import TWINS
+from ..families import FAMILIES
 
-#: Okabe and Ito's colours for the colour-blind, those that stand out on white and on black.
-_PLAIN, _RESIDUAL = "#d55e00", "#3d8fd1"
-COLOURS = {
-    plain_or_residual: colour
-    for plain, residual in TWINS.items()
-    for plain_or_residual, colour in ((plain, _PLAIN), (residual, _RESIDUAL))
-} | {"PlainCNN": "#009e73"}  # it stands beside SimpleCNN
-
-#: Families also differ in the shape of their points, for print and for colour-blind readers.
-SHAPES = {
-    **{family: "circle" if colour == _PLAIN else "square" for family, colour in COLOURS.items()},
-    "PlainCNN": "triangle-up",
+#: By a family's style: one of Okabe and Ito's colours for the colour-blind that stand out on white
+#: and on black, and a shape, for print and for colour-blind readers.
+_STYLES = {
+    "plain": ("#d55e00", "circle"),
+    "residual": ("#3d8fd1", "square"),
+    "control": ("#009e73", "triangle-up"),
 }
+COLOURS = {name: _STYLES[family.style][0] for name, family in FAMILIES.items()}
+SHAPES = {name: _STYLES[family.style][1] for name, family in FAMILIES.items()}
 
 #: For lines that are no family's.
 NEUTRAL = "#8a8a8a"

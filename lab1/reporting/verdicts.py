@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..config import TWINS
+from ..families import residual_of
 from . import words
 from .sentences import Verdict, judge, points, signed
 from .statistics import FEWEST, Estimate, estimate, paired_difference
@@ -94,7 +94,7 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
 
 def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     """What skip connections change, depth by depth: the residual family against its plain twin."""
-    residual = TWINS[plain]
+    residual = residual_of(plain)
     base = base_rate(runs)
     sentences = []
     signs: dict[int, int] = {}
@@ -128,7 +128,7 @@ def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
 
 def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     """What skip connections change at the greatest depth that both families have."""
-    residual = TWINS[plain]
+    residual = residual_of(plain)
     base = base_rate(runs)
     by_family = [base[base["family"] == family] for family in (plain, residual)]
     common = set(by_family[0]["depth"]) & set(by_family[1]["depth"])
@@ -154,7 +154,7 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
 
     Each family's learning rate is chosen on validation accuracy.
     """
-    residual = TWINS[plain]
+    residual = residual_of(plain)
     swept = swept_depths(runs)
     families = [family for family in (plain, residual) if (runs["family"] == family).any()]
     if not swept:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ParameterError
+from ..families import SIX_N_PLUS_TWO
 
 
 class SimpleCNN(nn.Module):
@@ -147,11 +148,9 @@ class PlainNet(nn.Module):
     def __init__(self, depth: int = 20, num_classes: int = 10, in_channels: int = 3) -> None:
         super().__init__()
         name = type(self).__name__
-        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
-            raise ParameterError(
-                f"{name}: depth = {depth!r} is not allowed; allowed: 6n + 2 from 8 on, such as 20, "
-                "32, 44, 56, 110"
-            )
+        if isinstance(depth, bool) or not isinstance(depth, int):
+            raise SIX_N_PLUS_TWO.refusal(depth, name)
+        SIX_N_PLUS_TWO.check(depth, name)
         _check_sizes(name, depth, num_classes, in_channels)
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, 16, 3, padding=1, bias=False),

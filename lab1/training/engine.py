@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from .. import weights_file
-from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
+from ..config import RunSpec, RuntimeOptions
 from ..datasets import DATASETS
 from ..errors import MissingRunsError
+from ..families import FAMILIES
 from ..store import Record, Store
 from . import data, distributed, models, origin, teacher_outputs, teachers, tracking
 from . import device as devices
@@ -146,7 +147,7 @@ def _learning(
 
 def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:
     """Torch uses the run's number of threads inside the block."""
-    usual = 1 if spec.model.family in SINGLE_THREADED else None
+    usual = 1 if FAMILIES[spec.model.family].single_threaded else None
     return devices.threads(options.threads or usual)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import pairwise
 from math import prod
 from typing import Literal
@@ -11,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from .. import parameters
-from ..config import FAMILY_FIELDS, ModelSpec
+from ..config import ModelSpec
 from ..datasets import Dataset
 from ..errors import ParameterError
+from ..families import FAMILIES, Family
 from . import seeds
-from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -183,33 +184,31 @@ class ResidualMLP(MLP):
         return hidden + update
 
 
-MODELS: dict[str, type[nn.Module]] = {
-    "MLP": MLP,
-    "ResidualMLP": ResidualMLP,
-    "SimpleCNN": SimpleCNN,
-    "ResidualCNN": ResidualCNN,
-    "PlainCNN": PlainCNN,
-    "PlainNet": PlainNet,
-    "ResNet": ResNet,
-}
+def class_of(family: Family) -> type[nn.Module]:
+    """The class of a family: it has the family's name, in the module that the family names."""
+    module = import_module(f".{family.module}", __package__)
+    found: type[nn.Module] = getattr(module, family.name)
+    return found
 
 
 def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     """The model that ``spec`` describes for the images of ``dataset``, initialised by ``seed``."""
+    family = FAMILIES[spec.family]
+    model = class_of(family)
     with seeds.global_stream(seed, "initialisation"):
         if spec.width is not None:
-            further = set(FAMILY_FIELDS[spec.family]) - {"depth", "width", "activation"}
-            return MODELS[spec.family](
+            further = set(family.fields) - {"depth", "width", "activation"}
+            return model(
                 input_size=prod(dataset.image_shape),
                 hidden_sizes=(spec.width,) * spec.depth,
                 num_classes=dataset.num_classes,
                 activation_fn=spec.activation,
                 **{name: getattr(spec, name) for name in further},
             )
-        return MODELS[spec.family](
+        return model(
             num_classes=dataset.num_classes,
             in_channels=dataset.image_shape[0],
-            **{name: getattr(spec, name) for name in FAMILY_FIELDS[spec.family]},
+            **{name: getattr(spec, name) for name in family.fields},
         )
 
 

@@ -27,8 +27,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import SINGLE_THREADED, RunSpec, RuntimeOptions
+from ..config import RunSpec, RuntimeOptions
 from ..errors import MissingRunsError, ParameterError
+from ..families import FAMILIES
 from ..store import Record, Store
 from . import engine, interruption, ray_cluster, teachers
 
@@ -64,7 +65,7 @@ def needs(spec: RunSpec, options: RuntimeOptions, largest: int) -> Needs:
 
     A run on the CPU gets a core for each of its threads.
     """
-    small = spec.model.family in SINGLE_THREADED
+    small = FAMILIES[spec.model.family].single_threaded
     if options.device == "cuda":
         return Needs(options.threads or 1, _GPU_SHARE if small else 1.0)
     return Needs(options.threads or (1 if small else min(_THREADS, largest)))

@@ -13,18 +13,8 @@ from ..config import RunSpec, hash_key
 from ..datasets import DATASETS
 from ..distillation_config import written_recipes
 from ..errors import ParameterError, RecordError
+from ..families import FAMILIES
 from ..store import Record, history_fields
-
-#: The project in which the runs of a model family are compared.
-PROJECTS: Mapping[str, str] = {
-    "MLP": "MLP_vs_ResidualMLP_Comparison",
-    "ResidualMLP": "MLP_vs_ResidualMLP_Comparison",
-    "SimpleCNN": "CNN_Comparison_CIFAR10",
-    "ResidualCNN": "CNN_Comparison_CIFAR10",
-    "PlainCNN": "CNN_Comparison_CIFAR10",
-    "PlainNet": "CNN_Comparison_CIFAR10",
-    "ResNet": "CNN_Comparison_CIFAR10",
-}
 
 #: The project of the runs that have a teacher, whatever their family.
 DISTILLATION_PROJECT = "dl-lab1-knowledge-distillation"
@@ -39,7 +29,7 @@ Row = Mapping[str, Any]
 
 def project_of(spec: RunSpec) -> str:
     """The project to which a run belongs."""
-    return DISTILLATION_PROJECT if spec.distillation else PROJECTS[spec.model.family]
+    return DISTILLATION_PROJECT if spec.distillation else FAMILIES[spec.model.family].project
 
 
 def labels(spec: RunSpec) -> dict[str, Any]:

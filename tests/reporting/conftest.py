@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.config import TWINS
+from lab1.families import FAMILIES
 from lab1.reporting import frames
 
-_TWIN_OF = {**TWINS, **{residual: plain for plain, residual in TWINS.items()}}
+_PAIRS = [(name, family.residual) for name, family in FAMILIES.items() if family.style == "plain"]
+_TWIN_OF = dict(_PAIRS) | {residual: plain for plain, residual in _PAIRS}
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import re
 import altair
 import pytest
 
-from lab1.config import RECIPE, TWINS
+from lab1 import families
+from lab1.config import RECIPE
 from lab1.reporting import charts, frames, theme, verdicts, words
 from lab1.reporting.figures import Figure
 
@@ -126,7 +127,10 @@ def test_a_family_keeps_its_colour_when_alone(name, family, both):
 def test_the_colours_and_shapes_are_told_apart():
     assert theme.COLOURS.keys() == theme.SHAPES.keys() == words.NAMES.keys()
     for look in (theme.COLOURS, theme.SHAPES):
-        plain, residual = ({look[family] for family in kind} for kind in (TWINS, TWINS.values()))
+        plain, residual = (
+            {look[name] for name, family in families.FAMILIES.items() if family.style == style}
+            for style in ("plain", "residual")
+        )
         assert len(plain) == len(residual) == 1
         assert plain != residual
     assert theme.COLOURS.keys() == set(RECIPE)

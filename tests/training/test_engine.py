@@ -15,6 +15,7 @@ from lab1 import __version__, experiments, paths, weights_file
 from lab1.config import RuntimeOptions
 from lab1.datasets import DATASETS
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
+from lab1.families import FAMILIES
 from lab1.store import HISTORY_FIELDS
 from lab1.training import data, engine, models, origin
 from lab1.training.engine import train_all, train_run
@@ -104,7 +105,7 @@ def fake_runs(monkeypatch, make_record):
 
 @pytest.mark.parametrize(
     "family",
-    [pytest.param(f, marks=() if "MLP" in f else pytest.mark.slow) for f in models.MODELS],
+    [pytest.param(f, marks=() if "MLP" in f else pytest.mark.slow) for f in FAMILIES],
 )
 def test_a_run_becomes_a_record(tiny, store, family):
     spec = tiny(**SMALLEST[family])
@@ -452,7 +453,7 @@ def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, m
 @pytest.mark.slow
 def test_missing_runs_are_trained_and_served(tiny, store):
     """The whole road, once: from specs to records, with the real training half."""
-    specs = [tiny(**{**SMALLEST[family], "epochs": 1}) for family in models.MODELS]
+    specs = [tiny(**{**SMALLEST[family], "epochs": 1}) for family in FAMILIES]
     records = experiments.ensure(specs, OPTIONS, store)
     assert [record.spec for record in records] == specs
     assert experiments.ensure(specs, OPTIONS, store) == records

@@ -8,14 +8,15 @@ from torch.func import functional_call
 from lab1.config import RECIPE, ModelSpec
 from lab1.datasets import DATASETS
 from lab1.errors import ParameterError
+from lab1.families import FAMILIES
 from lab1.parameters import PARAMETERS
 from lab1.training.cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN
 from lab1.training.models import (
     ACTIVATIONS,
     MLP,
-    MODELS,
     ResidualMLP,
     build,
+    class_of,
     count_flops,
     count_parameters,
 )
@@ -271,7 +272,7 @@ def test_a_design_that_does_not_exist_is_refused(make, words):
         make()
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_seed_alone_decides_on_the_initial_weights(family):
     spec = SPECS[family]
     before = torch.get_rng_state()
@@ -372,14 +373,15 @@ def test_unequal_sizes_have_no_skip_connection():
 
 
 def test_every_family_and_activation_that_can_be_named_exists():
-    assert set(MODELS) == set(RECIPE) == set(PARAMETERS["family"].choices)
+    assert set(RECIPE) == set(FAMILIES) == set(PARAMETERS["family"].choices)
+    assert {class_of(family).__name__ for family in FAMILIES.values()} == set(FAMILIES)
     assert set(ACTIVATIONS) == set(PARAMETERS["activation"].choices)
 
 
 @pytest.mark.parametrize("family", ["MLP", "ResidualMLP"])
 def test_build_passes_the_spec_on(family):
     model = build(ModelSpec(family, 3, 16, "tanh", 0.25), DATASETS["smoke-colour"], 0)
-    assert type(model) is MODELS[family]
+    assert type(model) is class_of(FAMILIES[family])
     assert [layer.in_features for layer in model.hidden] == [3072, 16, 16]
     assert [layer.out_features for layer in model.hidden] == [16, 16, 16]
     assert (model.output.in_features, model.output.out_features) == (16, 10)
@@ -412,7 +414,7 @@ def test_build_passes_the_spec_of_a_convolutional_model_on(spec, alone, dataset)
     declared = DATASETS[dataset]
     model = build(spec(), declared, 0)
     expected = made(alone, num_classes=10, in_channels=declared.image_shape[0])
-    assert type(model) is type(expected) is MODELS[spec().family]
+    assert type(model) is type(expected) is class_of(FAMILIES[spec().family])
     found, wanted = (
         {name: weight.shape for name, weight in each.state_dict().items()}
         for each in (model, expected)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...config import SINGLE_THREADED
+from ...families import FAMILIES
 from .. import device as devices
 from ..images import LoadedData
 from ..trainer import StreamlinedTrainer
@@ -44,7 +44,7 @@ def streamlined(
 
     def train() -> None:
         # As the engine does it.
-        with devices.threads(1 if case.model.family in SINGLE_THREADED else None):
+        with devices.threads(1 if FAMILIES[case.model.family].single_threaded else None):
             trainer.train()
 
     return trainer.model, train
