@@ -47,7 +47,7 @@ format: $(VENV)/.installed-all ## mend what `make check` finds, as far as that c
 	nbstripout --keep-id chapters/*.ipynb
 
 clean: ## remove what was built; records, weights and the environment stay
-	rm -rf _site report reference .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _site ._site-* report reference .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -26,7 +26,7 @@ def build(profile: str, preview: bool = False) -> int:
         command = [quarto, "render", str(root)]
         environment = {**os.environ, "PATH": _search_path(), "LAB1_PROFILE": profile}
         return subprocess.run(command, env=environment, check=False).returncode
-    from . import preview as previewer
+    from .site import preview as previewer
 
     if not preview:
         print(
@@ -38,7 +38,7 @@ def build(profile: str, preview: bool = False) -> int:
             file=sys.stderr,
         )
     publish.publish(profile)
-    pages = previewer.build(root, root / "_site")
+    pages = previewer.build(root)
     print(f"{len(pages)} pages in {root / '_site'}; open {root / '_site' / 'index.html'}")
     return 0
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import lab1.preview
 from lab1 import publish, site_builder
 from lab1.errors import PublishError
+from lab1.site import preview
 from lab1.site_builder import build, find_quarto
 
 
@@ -179,19 +179,19 @@ def previewed(monkeypatch):
     """What is published and what is built, in order; neither happens."""
     calls = []
 
-    def build_preview(root, output):
-        calls.append(("build", root, output))
-        return [output / "index.html", output / "report" / "1_1.html"]
+    def build_preview(root):
+        calls.append(("build", root))
+        return [root / "_site" / "index.html", root / "_site" / "report" / "1_1.html"]
 
     monkeypatch.setattr(publish, "publish", lambda profile: calls.append(("publish", profile)))
-    monkeypatch.setattr(lab1.preview, "build", build_preview)
+    monkeypatch.setattr(preview, "build", build_preview)
     return calls
 
 
 def test_without_quarto_there_is_a_preview(environment, commands, laboratory, previewed, capsys):
     commands.answer = failing(FAILURES["refused"])
     assert build("smoke") == 0
-    assert previewed == [("publish", "smoke"), ("build", laboratory, laboratory / "_site")]
+    assert previewed == [("publish", "smoke"), ("build", laboratory)]
     said = capsys.readouterr()
     assert f"2 pages in {laboratory / '_site'}" in said.out
     assert str(laboratory / "_site" / "index.html") in said.out

@@ -1,0 +1,222 @@
+"""Build a plainer site with pandoc, for machines where Quarto cannot be had.
+
+It reads what Quarto reads: `_quarto.yml`, the pages and their fragments. Of Quarto's Markdown it
+knows the part that these pages use (`preview.lua`). What it cannot resolve stops the build.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from posixpath import relpath
+from typing import Any
+
+import nbformat
+import yaml
+
+from ..errors import PublishError
+
+_ASSETS = Path(__file__).resolve().parent
+_FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
+
+#: The options of a cell that the pages use.
+_CELL_OPTIONS = {"label", "echo", "code-summary", "fig-cap", "tbl-cap"}
+
+#: What pandoc says around its warnings, and around the error of a filter.
+_PANDOC_NOISE = re.compile(
+    r"\[WARNING\] (?:Scripting warning at .*? column \d+: )?|Error running filter .*\n"
+    r"|Failing because there were warnings\.|stack traceback:(?s:.*)"
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page before it is typeset; `source` is its file, relative to the project's folder."""
+
+    source: PurePosixPath
+    title: str
+    markdown: str
+
+
+def build(root: Path) -> list[Path]:
+    """Build the site of the project at `root` into its folder `_site`, and return the pages.
+
+    The new site is made beside the old one and takes its place once it is whole; after a failure
+    the old one is still there. Raises `PublishError` where pandoc is missing, and for the pages
+    that cannot be read or that pandoc refuses or warns of, with their names.
+    """
+    pandoc = _find_pandoc()
+    settings = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
+    pages = [_read_page(root, source) for source in _files(root, settings["project"]["render"])]
+    output = root / "_site"
+    with tempfile.TemporaryDirectory(prefix="._site-", dir=root) as folder:
+        site = Path(folder) / "new"
+        # Pandoc is a process of its own, so threads are enough to use all cores.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            faults = list(pool.map(partial(_typeset, pages, settings, pandoc, root, site), pages))
+        if any(faults):  # of all pages, since one is rarely alone
+            raise PublishError("\n".join(filter(None, faults)))
+        for resource in _files(root, settings["project"]["resources"]):
+            (site / resource).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / resource, site / resource)
+        for name in ("preview.css", "charts.css", "favicon.svg"):
+            shutil.copyfile(_ASSETS / name, site / name)
+        _replace(output, site, Path(folder) / "old")
+    return [output / page.source.with_suffix(".html") for page in pages]
+
+
+def _find_pandoc() -> str:
+    try:
+        import pypandoc
+
+        return str(pypandoc.get_pandoc_path())
+    except (ImportError, OSError) as error:
+        raise PublishError(
+            "the preview needs pandoc; install it with: pip install pypandoc-binary"
+        ) from error
+
+
+def _files(root: Path, patterns: list[str]) -> list[PurePosixPath]:
+    """The files that the patterns match, relative to `root`; a folder stands for all in it."""
+    matches = [path for pattern in patterns for path in sorted(root.glob(pattern))]
+    files = [p for path in matches for p in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return [PurePosixPath(path.relative_to(root).as_posix()) for path in files if path.is_file()]
+
+
+def _read_page(root: Path, source: PurePosixPath) -> Page:
+    try:
+        if source.suffix == ".ipynb":
+            markdown = _notebook_markdown(nbformat.read(root / source, 4))
+        else:
+            markdown = (root / source).read_text(encoding="utf-8")
+        front_matter = _FRONT_MATTER.match(markdown)
+        if front_matter is None:
+            raise ValueError("it does not begin with its title, between lines of ---")
+        return Page(source, str(yaml.safe_load(front_matter[1])["title"]), markdown)
+    except Exception as error:  # of many kinds: not text, not a notebook, not YAML
+        raise PublishError(f"{source}: {type(error).__name__}: {error}") from error
+
+
+def _notebook_markdown(notebook: Any) -> str:
+    """The cells of an executed notebook as Markdown, with their options obeyed."""
+    return "\n\n".join(
+        _code_cell(cell, number) if cell.cell_type == "code" else cell.source
+        for number, cell in enumerate(notebook.cells, 1)
+    )
+
+
+def _code_cell(cell: Any, number: int) -> str:
+    """The code, folded, then the outputs; with a label, these are a figure or a table."""
+    lines = cell.source.splitlines()
+    options = yaml.safe_load("\n".join(x[2:] for x in lines if x.startswith("#|"))) or {}
+    if unknown := options.keys() - _CELL_OPTIONS:
+        raise ValueError(f"cell {number} has options that the preview does not know: {unknown}")
+    code = "\n".join(line for line in lines if not line.startswith("#|")).strip()
+    fence = "`" * 9  # more than any code has
+    input_parts = [
+        f'<details class="cell-code"><summary>{options.get("code-summary", "Code")}</summary>',
+        f"{fence}python\n{code}\n{fence}",
+        "</details>",
+    ]
+    outputs = []
+    for output in cell.outputs:
+        if "text/markdown" in output.get("data", {}):
+            outputs.append(output.data["text/markdown"])
+        elif output.get("name") != "stderr":  # where progress is told
+            raise ValueError(f"cell {number} has an output that is not Markdown: {output}")
+    if "label" in options:
+        caption = options.get("fig-cap") or options.get("tbl-cap") or ""
+        outputs = [f":::::: {{#{options['label']}}}", *outputs, caption, "::::::"]
+    return "\n\n".join([*(input_parts if options.get("echo", True) else []), *outputs])
+
+
+def _typeset(
+    pages: list[Page], settings: Any, pandoc: str, root: Path, site: Path, page: Page
+) -> str | None:
+    """Write the page into `site`; return what is wrong with it, or None."""
+    target = site / page.source.with_suffix(".html")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sidebar = _sidebar(settings["website"]["sidebar"]["contents"], root, pages, page)
+    order = [link for entry in sidebar for link in entry.get("links", [entry])]
+    place = next((i for i, link in enumerate(order) if link["current"]), None)
+    around = None  # as of the page for a wrong address, which is not in the sidebar
+    if place is not None:
+        around = {"before": order[:place][-1:], "after": order[place + 1 :][:1]}
+    defaults = {
+        "from": "markdown",
+        "to": "html5",
+        "output-file": str(target),
+        "template": str(_ASSETS / "preview.html"),
+        "html-math-method": {"method": "mathml"},
+        "wrap": "none",
+        "toc": True,
+        "fail-if-warnings": True,
+        # A fragment may hold whatever a page may, so it comes first.
+        "filters": [str(_ASSETS / "fragment.lua"), str(_ASSETS / "preview.lua"), "citeproc"],
+        "metadata": {"bibliography": str(root / settings["bibliography"]), "link-citations": True},
+        "variables": {
+            "site-title": html.escape(settings["website"]["title"]),
+            "root": relpath(site, target.parent),
+            "sidebar": sidebar,
+            "around": around,
+        },
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(defaults, file)
+        file.flush()
+        result = subprocess.run(
+            [pandoc, "--defaults", file.name],
+            input=page.markdown,
+            capture_output=True,
+            encoding="utf-8",
+            cwd=root / page.source.parent,  # which its links are relative to
+            env={**os.environ, "QUARTO_PROJECT_ROOT": str(root)},
+            check=False,
+        )
+    message = _PANDOC_NOISE.sub("", result.stderr).strip()
+    return f"{page.source}: {message}" if result.returncode else None
+
+
+def _sidebar(contents: Any, root: Path, pages: list[Page], page: Page) -> list[dict[str, Any]]:
+    """The sidebar of `page` as the template takes it: links, and sections with their `links`."""
+    titles = {other.source: other.title for other in pages}
+
+    def link(source: PurePosixPath, text: str) -> dict[str, Any]:
+        if source not in titles:
+            raise PublishError(f"_quarto.yml: the sidebar names {source}, which is no page here")
+        return {
+            "text": html.escape(text),
+            "title": html.escape(titles[source]),
+            "href": relpath(source.with_suffix(".html"), page.source.parent),
+            "current": source == page.source,
+        }
+
+    if isinstance(contents, str):  # a pattern, which matches what is there
+        return [link(source, titles[source]) for source in _files(root, [contents])]
+    return [
+        {"section": item["section"], "links": _sidebar(item["contents"], root, pages, page)}
+        if "section" in item
+        else link(PurePosixPath(item["href"]), item["text"])
+        for item in contents
+    ]
+
+
+def _replace(output: Path, new: Path, old: Path) -> None:
+    """Put the folder `new` in the place of `output`, which moves to `old`."""
+    try:
+        if output.exists():
+            output.rename(old)
+        new.rename(output)
+    except BaseException:  # an interruption too
+        if old.exists() and not output.exists():
+            old.rename(output)
+        raise
