@@ -54,7 +54,7 @@ def project(request, tmp_path_factory):
         data = os.environ.get("LAB1_DATA", home / "data")
         profile = os.environ.get("LAB1_PROFILE", "report")
         return built_site.Project(home, built_site.environment_of(home, runs, data, profile))
-    return built_site.trained_copy(tmp_path_factory.mktemp("site"))
+    return built_site.copy_with_runs(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="session")
