@@ -5,7 +5,7 @@ import pytest
 from lab1 import cli, experiments, profiles
 from lab1.store import Store
 
-#: A small form of the chapter that asks most of the command: two teachers, and probes of four kinds.
+#: A small form of the chapter that asks most: two teachers, and probes of four kinds.
 SMALL = {
     "seeds": "0",
     "epochs": "1",
