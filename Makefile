@@ -9,11 +9,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pre-render step of Quarto runs `python`: that of this environment.
 export PATH := $(abspath $(BIN)):$(PATH)
 
+# Two processes run the tests; which belong into one, tests/conftest.py says.
+IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help site preview test fast browser screenshot check format clean
+.PHONY: help site preview test test-long fast browser pictures screenshot check format clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 site: $(VENV)/.installed-site ## build the report into _site/ from the committed records
 	@python -m lab1 site
@@ -22,18 +25,23 @@ preview: $(VENV)/.installed-site ## the same without looking for Quarto
 	@python -m lab1 site --preview
 
 test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
-	python -m pytest --nbval-lax tests chapters
+	python -m pytest $(IN_TWO) --nbval-lax tests chapters
+
+test-long: $(VENV)/.installed-all ## the tests that kill trainings or wait for nobody, at length
+	python -m pytest --long -m long tests
 
 fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in about a minute
-	python -m pytest -q -m "not slow" tests
+	python -m pytest -q $(IN_TWO) -m "not slow" tests
 
 browser: $(VENV)/.installed-all ## the tests in a browser alone, on what `make site` has built
 	python -m pytest -q tests/browser --project .
 
-screenshot: site $(VENV)/.installed-all ## take the README's picture of the site anew (needs Chromium)
-	python -m pytest -q tests/browser/test_screenshots.py -k "readme and quarto" --project .
-	mkdir -p docs
-	cp test-artifacts/screenshots/readme-quarto.png docs/screenshot.png
+pictures: site $(VENV)/.installed-all ## a picture of every page, light and dark, wide and narrow
+	python tests/browser/pictures.py test-artifacts/pictures
+
+screenshot: site $(VENV)/.installed-all ## take the README's picture of the site anew (needs Quarto)
+	@command -v quarto >/dev/null || { echo "the README shows Quarto's site; install Quarto" >&2; exit 1; }
+	python tests/browser/pictures.py --readme docs/screenshot.png
 
 check: $(VENV)/.installed-all ## style, format and types; chapters must be without outputs
 	ruff check .

@@ -1,4 +1,4 @@
-"""The project as a reader would clone it, with runs trained for it, and the sites built from it.
+"""The project as a reader would clone it, with fabricated runs, and the sites built from it.
 
 `tests/conftest.py` makes fixtures of this; all tests of a session share one project and one site of
 each kind.
@@ -13,9 +13,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-
-#: Chapters whose runs make up those of all chapters.
-TRAINED = ("1_2", "1_3", "2_2", "depth")
 
 #: Where the copy says it is published; made up, and asked by nothing.
 SITE_URL, REPO_URL = "https://example.org/laboratory", "https://example.org/sources"
@@ -96,18 +93,17 @@ def environment_of(home, runs, data, profile):
     }
 
 
-def trained_copy(folder):
-    """A copy of the project in ``folder``, the runs of its profile `smoke` trained."""
+def copy_with_runs(folder):
+    """A copy of the project in ``folder``, with a record of every run of its profile `smoke`."""
     home = folder / "project"
     home.mkdir()
     copy_project(home)
     addresses = f"website: {{site-url: '{SITE_URL}', repo-url: '{REPO_URL}'}}\n"
     (home / "_quarto.yml.local").write_text(addresses)
-    environment = environment_of(home, folder / "runs", folder / "data", "smoke")
-    environment["LAB1_COMMIT"] = git(home, "rev-parse", "HEAD").strip()
-    project = Project(home, environment)
-    for chapter in TRAINED:
-        project.command("python", "-m", "lab1", "run", chapter, "--device", "cpu")
+    project = Project(home, environment_of(home, folder / "runs", folder / "data", "smoke"))
+    commit = git(home, "rev-parse", "HEAD").strip()
+    # By the copy's own sources, and so in a process of its own.
+    project.command("python", ROOT / "tests" / "fabricated_runs.py", project.profile, commit)
     return project
 
 

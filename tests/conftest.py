@@ -44,6 +44,51 @@ def pytest_addoption(parser):
         metavar="FOLDER",
         help="test the site that was built in this project, rather than build one: see README",
     )
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="let the tests marked `long` kill more processes, more often: see `make test-long`",
+    )
+
+
+#: What takes longest, first, so that no process is left with it at the end.
+LONGEST = (
+    "site",
+    "tests/training/test_ray_engine.py",
+    "tests/site/test_publish.py",
+    "tests/training/test_resume.py",
+    "tests/training/test_many_processes.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Tells pytest-xdist which tests belong into one process, and which to begin with.
+
+    Those that look at the built sites share these; of all others, those of one file stay together,
+    with what its fixtures have made, and a notebook with its kernel.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    groups = {item: _group(item, config) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    last = len(LONGEST)
+    items.sort(key=lambda item: LONGEST.index(g) if (g := groups[item]) in LONGEST else last)
+
+
+def _group(item, config):
+    path = item.path.relative_to(config.rootpath)
+    sites = {"project", "quarto_site", "preview_site"}
+    if "browser" in path.parts or sites & set(getattr(item, "fixturenames", ())):
+        return "site"
+    return path.as_posix()
+
+
+@pytest.fixture
+def long(request):
+    """Whether the tests marked `long` are to take their time."""
+    return request.config.getoption("--long")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +100,7 @@ def project(request, tmp_path_factory):
         data = os.environ.get("LAB1_DATA", home / "data")
         profile = os.environ.get("LAB1_PROFILE", "report")
         return built_site.Project(home, built_site.environment_of(home, runs, data, profile))
-    return built_site.trained_copy(tmp_path_factory.mktemp("site"))
+    return built_site.copy_with_runs(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="session")

@@ -15,19 +15,19 @@ REPORT = [
 #: Those with charts.
 CHARTED = ["index.html", *REPORT]
 
-#: All pages of a site; its page for a wrong address is looked at on its own.
+#: The pages that are looked at; the one for a wrong address is on its own, and the further pages of
+#: the reference are made as these two are.
 PAGES = [
     *CHARTED,
     "glossary.html",
     "run-it.html",
     "runs.html",
     "reference/index.html",
-    "reference/planning.html",
-    "reference/publishing.html",
-    "reference/reporting.html",
-    "reference/runs.html",
     "reference/training.html",
 ]
+
+#: One page of each kind: the front, a chapter, the runs, the reference.
+KINDS = ["index.html", "report/1_3.html", "runs.html", "reference/training.html"]
 
 #: What a usual host compresses on the way.
 _COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".txt", ".csv"}
@@ -89,7 +89,11 @@ class Reader:
     def wear(self, *, dark):
         """Changes the system's theme."""
         self.page.emulate_media(color_scheme="dark" if dark else "light")
-        self.page.wait_for_timeout(200)  # the themes of Quarto change at the next turn
+        # The themes of Quarto change at the next turn of the page, whenever a busy machine takes it.
+        self.page.evaluate(
+            "() => new Promise(done => setTimeout(() => requestAnimationFrame(() =>"
+            " requestAnimationFrame(done)), 100))"
+        )
 
     def transferred(self):
         """The bytes that a usual host, which compresses text, would have sent so far."""

@@ -1,8 +1,13 @@
-"""WCAG 2.1 AA as far as axe-core can tell, light and dark, with everything unfolded."""
+"""WCAG 2.1 AA as far as axe-core can tell, light and dark, with everything unfolded.
+
+Colours and contents are the same at every width, so that every page is looked at wide; what a
+narrow screen changes is the frame, which all pages of a kind share.
+"""
 
 import pytest
+from reader import KINDS, NARROW, WIDE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.preview(*KINDS)]
 
 LEVEL = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
@@ -46,8 +51,20 @@ FOLD = """
 """
 
 
+@pytest.mark.width(WIDE)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_violation(seen, violations, dark):
+    check(seen, violations, dark)
+
+
+@pytest.mark.pages(*KINDS)
+@pytest.mark.width(NARROW)
+def test_axe_finds_no_violation_on_a_narrow_screen(seen, violations):
+    check(seen, violations, dark=False)
+
+
+def check(seen, violations, dark):
+    """Unfolds a page, looks, and leaves it as it was."""
     seen.wear(dark=dark)
     seen.page.evaluate(UNFOLD)
     try:

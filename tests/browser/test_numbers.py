@@ -13,7 +13,7 @@ from scipy.stats import t
 
 from lab1.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.preview()]
 
 #: Each table with a row per configuration: its headings, and each row's cells and the keys of the
 #: runs that its count leads to, on this page or on that of all runs.

@@ -5,12 +5,7 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session", params=["quarto"])
-def site(request, chromium):
-    return request.getfixturevalue(f"{request.param}_site")
+pytestmark = [pytest.mark.slow, pytest.mark.sites("quarto")]
 
 
 def test_the_search_finds_degradation(read):

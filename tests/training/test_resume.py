@@ -181,33 +181,43 @@ needs_fork = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def kills(long):
+    """How many times a training is killed."""
+    return 20 if long else 6
+
+
 @pytest.mark.slow
+@pytest.mark.long
 @needs_fork
 @pytest.mark.parametrize("name", ["adam", "patience"])
-def test_killed_at_random_moments_it_ends_with_the_same_record(name, tmp_path, monkeypatch):
-    run = spec(replace(CONFIGS[name], epochs=40, patience=CONFIGS[name].patience and 40))
+def test_killed_at_random_moments_it_ends_with_the_same_record(name, tmp_path, monkeypatch, kills):
+    epochs = 2 * kills
+    run = spec(replace(CONFIGS[name], epochs=epochs, patience=CONFIGS[name].patience and epochs))
     whole, store = (Store(tmp_path / "results", tmp_path / name) for name in ("whole", "killed"))
-    kill_until_trained(run, whole, store, StreamlinedTrainer, monkeypatch)
+    kill_until_trained(run, whole, store, StreamlinedTrainer, monkeypatch, kills)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @needs_fork
 @pytest.mark.parametrize("augmentation", ["none", "shift"])
 def test_a_distilled_run_that_is_killed_ends_with_the_same_record(
-    taught, augmentation, monkeypatch
+    taught, augmentation, monkeypatch, kills
 ):
     stores, student = taught
-    run = student(replace(CONFIGS["adam"], epochs=40, augmentation=augmentation))
-    kill_until_trained(run, stores("whole"), stores("killed"), DistillationTrainer, monkeypatch)
+    run = student(replace(CONFIGS["adam"], epochs=2 * kills, augmentation=augmentation))
+    whole, store = stores("whole"), stores("killed")
+    kill_until_trained(run, whole, store, DistillationTrainer, monkeypatch, kills)
 
 
-def kill_until_trained(run, whole, store, kind, monkeypatch):
-    """Trains a run in ``whole`` undisturbed and in ``store`` through twenty kills, and compares."""
+def kill_until_trained(run, whole, store, kind, monkeypatch, planned):
+    """Trains a run in ``whole`` undisturbed and in ``store`` through kills, and compares."""
     expected = engine.train_run(run, OPTIONS, whole)
     loss = kind.compute_loss
 
     def slow_loss(self, *arguments):
-        time.sleep(0.02)  # 280 steps of it outlast twenty kills, on however fast a machine
+        time.sleep(0.02)  # 14 steps of it outlast a kill, on however fast a machine
         return loss(self, *arguments)
 
     monkeypatch.setattr(kind, "compute_loss", slow_loss)
@@ -218,14 +228,14 @@ def kill_until_trained(run, whole, store, kind, monkeypatch):
     while store.find(run) is None and time.monotonic() < deadline:
         child = context.Process(target=_train, args=(store.runs, run))
         child.start()
-        child.join(moments.uniform(0.02, 0.25) if kills < 20 else None)
+        child.join(moments.uniform(0.02, 0.25) if kills < planned else None)
         if child.is_alive():
             os.kill(child.pid, signal.SIGKILL)
             child.join()
             kills += 1
     record = store.find(run)
     assert record is not None
-    assert kills >= 20
+    assert kills == planned
     assert outcome(record) == outcome(expected)
     assert same_weights(
         load_weights(store.run_dir(run) / "weights.safetensors"),

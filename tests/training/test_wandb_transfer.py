@@ -1,4 +1,4 @@
-"""``lab1 wandb push`` and ``pull``: by the real client, to a server of our own."""
+"""``lab1 wandb push`` and ``pull``, to a fake of the client's public surface and back."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
-from wandb_server import KEY, WandbServer
+from fake_wandb import KEY, FakeWandb
 
 from lab1.cli import main
 from lab1.errors import RecordError, TrackingError
@@ -31,35 +31,21 @@ def nobody(laboratory, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """A W&B server whose user is logged in."""
-    server = WandbServer()
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    yield server
-    server.close()
+def wandb(monkeypatch):
+    """The fake in the place of the client; what is sent to it can be read back."""
+    return FakeWandb().install(monkeypatch)
 
 
 @pytest.fixture
-def lab1(python):
-    """``lab1("push", ...)`` in a process of its own; gives status, output and complaints."""
+def lab1(capsys):
+    """``lab1("push", ...)`` as from the command line; gives status, output and complaints."""
 
     def run(*arguments):
-        code = "import sys; from lab1.cli import main; sys.exit(main(['wandb', *sys.argv[1:]]))"
-        process = python.start(code, *arguments)
-        output, complaints = process.communicate(timeout=120)
-        assert KEY not in output + complaints and "Traceback" not in complaints
-        return process.returncode, output, complaints
+        status = main(["wandb", *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
 
     return run
-
-
-def sent(server, project, record, state="finished", **changes):
-    """Puts a record onto the server, as a push does, with changes to its configuration."""
-    config = wandb_runs.config_of(record.spec, record.recipes)
-    config = {**config, "origin": dict(record.origin), **changes}
-    rows = [{**row, "_step": row["epoch"]} for row in wandb_runs.rows(record.history)]
-    server.add(project, record.key, state, config, rows, wandb_runs.summary(record))
 
 
 def without(record, *names):
@@ -70,25 +56,25 @@ def without(record, *names):
     return body
 
 
-@needs_wandb
-@pytest.mark.slow
 def test_a_record_that_was_sent_twice_is_there_once_and_comes_back(
-    server, lab1, make_record, monkeypatch, tmp_path
+    wandb, lab1, make_record, monkeypatch, tmp_path
 ):
     record, other = make_record("MLP", 2, 0), make_record("ResidualMLP", 8, 1, stopped="diverged")
     store = Store()
     for each in (record, other):
         store.write(each)
-    (store.run_dir(record.spec) / "weights.safetensors").write_bytes(b"weights")
+    weights = store.run_dir(record.spec) / "weights.safetensors"
+    weights.write_bytes(b"weights")
     for _ in range(2):
         status, out, err = lab1("push", record.key, other.key[:10])
         assert (status, err) == (0, "")
         assert out.endswith("2 records sent\n") and f"/runs/{record.key}" in out
-    assert list(server.runs) == [(PROJECT, record.key), (PROJECT, other.key)]
-    run = server.runs[PROJECT, record.key]
-    assert len(run["history"]) == 3 and run["state"] == "finished"
-    assert run["groupName"] == "MLP depth 2"
-    assert server.uploads["artifact/weights.safetensors"] == b"weights"
+    assert list(wandb.runs) == [(PROJECT, record.key), (PROJECT, other.key)]
+    run = wandb.runs[PROJECT, record.key]
+    assert len(run.rows) == 3 and run.state == "finished"
+    assert run.arguments["group"] == "MLP depth 2"
+    assert {told["mode"] for told in wandb.opened} == {"online"}
+    assert [artifact.files for artifact in run.artifacts] == [{weights.name: str(weights)}]
     # Where the records are, nothing happens; where they are not, they come into being.
     status, out, err = lab1("pull", "--entity", "me", "--project", PROJECT)
     assert (status, err) == (0, "") and "0 pulled, 2 present, 0 skipped, 0 refused" in out
@@ -103,51 +89,64 @@ def test_a_record_that_was_sent_twice_is_there_once_and_comes_back(
         back = pulled[each.key]
         assert back.origin["pulled_from"] == f"wandb: me/{PROJECT}/{each.key}"
         assert without(back, "pulled_from") == without(Record.from_dict(each.to_dict()))
-    assert KEY.encode() not in b"".join(
-        path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
-    )
 
 
-@needs_wandb
-@pytest.mark.slow
-def test_pulling_says_what_it_leaves_and_goes_on(server, lab1, make_record):
-    sent(server, "P", make_record(seed=0), spec=make_record(seed=9).spec.to_dict())  # damaged
-    server.add("P", "foreign", "finished", {"learning_rate": 0.1})
-    sent(server, "P", make_record(seed=1), state="running")
-    sent(server, "P", make_record(seed=2))
-    del server.runs["P", make_record(seed=2).key]["history"][1]
-    sent(server, "P", make_record(seed=3))
+def test_pulling_says_what_it_leaves_and_goes_on(wandb, lab1, make_record):
+    damaged, unfinished, cut, good = (make_record(seed=seed) for seed in range(4))
+    foreign = _Run(good, config={"learning_rate": 0.1})
+    foreign.id = "foreign"
+    runs = [
+        _Run(damaged, spec=make_record(seed=9).spec.to_dict()),
+        foreign,
+        _Run(unfinished, state="running"),
+        _Run(cut),
+        _Run(good),
+    ]
+    del runs[3].rows[1]
+    wandb.runs = {("P", run.id): run for run in runs}
     status, out, err = lab1("pull", "--entity", "me", "--project", "P")
     assert status == 1
     assert "1 pulled, 0 present, 2 skipped, 2 refused" in out
     assert "me/P/foreign: skipped: it has no spec, so it is no run of lab1" in out
-    assert (
-        f"me/P/{make_record(seed=1).key}: skipped: it is not finished (its state: running)" in out
-    )
-    assert f"me/P/{make_record(seed=0).key}: refused: its key" in err
-    assert f"me/P/{make_record(seed=2).key}: refused: its history has 2 of 3 epochs" in err
+    assert f"me/P/{unfinished.key}: skipped: it is not finished (its state: running)" in out
+    assert f"me/P/{damaged.key}: refused: its key" in err
+    assert f"me/P/{cut.key}: refused: its history has 2 of 3 epochs" in err
     records, problems = Store().all()
     assert [record.spec.seed for record in records] == [3] and problems == []
 
 
-@needs_wandb
-@pytest.mark.slow
-def test_a_project_that_is_not_there_is_told(server, lab1, monkeypatch):
-    monkeypatch.setattr(WandbServer, "_Runs", lambda self, asked, query: {"project": None})
+def test_a_project_that_is_not_there_is_told(wandb, lab1):
     status, _, err = lab1("pull", "--entity", "me", "--project", "nowhere")
     assert status == 2
     assert err.startswith("lab1: me/nowhere could not be read: Weights & Biases: ")
 
 
-@needs_wandb
-@pytest.mark.slow
-def test_a_server_that_cannot_be_reached_is_told(lab1, make_record, monkeypatch):
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
+def test_a_server_that_cannot_be_reached_is_told_without_the_key(monkeypatch, lab1, make_record):
+    def refused():
+        raise ConnectionError(f"nobody listens to {KEY}")
+
+    FakeWandb(opens=refused).install(monkeypatch)
     record = make_record()
     Store().write(record)
     status, _, err = lab1("push", record.key)
     assert status == 2
-    assert f"lab1: {record.name} was not sent: Weights & Biases: " in err
+    assert err == f"lab1: {record.name} was not sent: Weights & Biases: nobody listens to ***\n"
+
+
+# The real client, before anything is sent
+
+
+@pytest.fixture
+def apart(python):
+    """``apart("push", ...)`` as `lab1` does, but in a process of its own."""
+
+    def run(*arguments):
+        code = "import sys; from lab1.cli import main; sys.exit(main(['wandb', *sys.argv[1:]]))"
+        process = python.start(code, *arguments)
+        output, complaints = process.communicate(timeout=120)
+        return process.returncode, output, complaints
+
+    return run
 
 
 @needs_wandb
@@ -160,44 +159,36 @@ def test_a_server_that_cannot_be_reached_is_told(lab1, make_record, monkeypatch)
     ],
 )
 def test_without_a_key_nobody_is_asked(
-    lab1, make_record, monkeypatch, command, environment, complaint
+    apart, make_record, monkeypatch, command, environment, complaint
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     Store().write(make_record())
-    assert lab1(*command) == (2, "", f"lab1: {complaint}\n")
+    assert apart(*command) == (2, "", f"lab1: {complaint}\n")
 
 
-# Without the client
+# Runs that others have sent
 
 
 class _Run:
-    """A run as `wandb.Api` gives it."""
+    """A run that somebody else has sent, as `wandb.Api` gives it, with changes to what it says."""
 
-    def __init__(self, record, state="finished", **changes):
-        config = wandb_runs.config_of(record.spec, record.recipes)
-        self.config = {**config, "origin": dict(record.origin), **changes}
+    def __init__(self, record, state="finished", config=None, **changes):
+        sent = wandb_runs.config_of(record.spec, record.recipes)
+        self.config = config or {**sent, "origin": dict(record.origin), **changes}
         self.id, self.state, self.summary = record.key, state, wandb_runs.summary(record)
-        self._rows = wandb_runs.rows(record.history)
+        self.rows = [{**row, "_step": row["epoch"]} for row in wandb_runs.rows(record.history)]
 
     def history(self, samples, pandas):
-        return self._rows
+        return self.rows
 
 
 @pytest.fixture
-def pulled(monkeypatch, store):
+def pulled(wandb, store):
     """What became of these runs: ``pulled(run, ...)``."""
 
     def pull(*runs):
-        class Wandb:
-            class Api:
-                def __init__(self, timeout):
-                    pass
-
-                def runs(self, path):
-                    return runs
-
-        monkeypatch.setattr(wandb_transfer, "_online_client", lambda store: Wandb)
+        wandb.runs = {("P", index): run for index, run in enumerate(runs)}
         return [(each.outcome, each.why) for each in wandb_transfer.pull("E", "P", store)]
 
     return pull
