@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import benchmarks, experiments, parameters, profiles
+from . import benchmarks, parameters
 from .errors import MissingRunsError, ParameterError
+from .planning import chapters, profiles
+from .planning.ensure import ensure_probe
 from .store import Record, Store
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     Raises :class:`~lab1.errors.ParameterError` naming the parameter, what is allowed, and the
     chapter, before anything is trained or written.
     """
-    allowed = ("profile", *experiments.chapter(name).parameters)
+    allowed = ("profile", *chapters.chapter(name).parameters)
     given = {
         key: value
         for key, value in namespace.items()
@@ -130,11 +132,11 @@ class OpenChapter:
 
     def probe(self, record: Record, name: str) -> Mapping[str, Any]:
         """What a probe found on a run, see :mod:`lab1.training.probes`; measured where missing."""
-        return experiments.ensure_probe(record, name)
+        return ensure_probe(record, name)
 
     def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
         """The runs on which the chapter has that probe measured, each with what it found."""
-        probes = experiments.chapter(self.page.chapter).probes
+        probes = chapters.chapter(self.page.chapter).probes
         chosen = [r for r in self.records if not r.diverged and name in probes(r.spec)]
         return [(record, self.probe(record, name)) for record in chosen]
 

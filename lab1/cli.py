@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import experiments, lineage, profiles, verify, wandb_cli, weights_file
+from . import wandb_cli, weights_file
 from .config import ENGINES, RunSpec, RuntimeOptions
 from .errors import Lab1Error, MissingRunsError, ParameterError, RecordError
 from .parameters import PARAMETERS
+from .planning import profiles, verify
+from .planning.chapters import CHAPTERS, chapter
+from .planning.ensure import ensure, ensure_probe, find_todo, train_again
+from .planning.progress import duration, is_first_process
 from .store import Record, Store
 
 
@@ -49,31 +53,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if (options.chapter is None) == (options.again is None):
         raise ParameterError(
-            f"run needs a chapter ({', '.join(experiments.CHAPTERS)}) or --again KEY, not both"
+            f"run needs a chapter ({', '.join(CHAPTERS)}) or --again KEY, not both"
         )
     if options.again is not None:
         store = Store()
-        record = experiments.train_again(options.again, _run_options(options), store)
+        record = train_again(options.again, _run_options(options), store)
         print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
         return 0
     page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
-    specs = page.plan()
     store = Store()
-    wanted = lineage.with_teachers(experiments.missing(specs, store), store)
-    seconds = [each for each in experiments.estimate(wanted, store.all()[0]) if each is not None]
-    about = f", about {experiments.duration(sum(seconds))}" if seconds else ""
-    if experiments.is_first_process():
-        print(f"{len(specs)} runs planned, {len(wanted)} missing{about if wanted else ''}")
+    todo = find_todo(page.plan(), store)
+    seconds = [each for each in todo.seconds if each is not None]
+    about = f", about {duration(sum(seconds))}" if seconds else ""
+    if is_first_process():
+        print(f"{len(todo.specs)} runs planned, {len(todo.missing)} missing{about}")
     if options.dry_run:
-        for spec in wanted:
+        for spec in todo.missing:
             print(f"  {spec.key}  {spec.title}")
         return 0
     runtime = _run_options(options)
-    probes = experiments.chapter(page.chapter).probes
-    for record in experiments.ensure(specs, runtime, store, probes):
+    probes = chapter(page.chapter).probes
+    for record in ensure(todo, runtime, store, probes):
         if not record.diverged:
             for probe in probes(record.spec):
-                experiments.ensure_probe(record, probe, runtime, store)
+                ensure_probe(record, probe, runtime, store)
     return 0
 
 
@@ -118,8 +121,8 @@ def _stale(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[Record]:
 
 def _promote(options: argparse.Namespace) -> int:
     store = Store()
-    pages = profiles.pages(options.profile)
-    planned = {s.key for page in pages for spec in page.plan() for s in (spec, *spec.teachers)}
+    specs = [run.spec for run in profiles.planned(options.profile).values()]
+    planned = {each.key for spec in specs for each in (spec, *spec.teachers)}
     records, problems = store.all()
     own = [record for record in records if store.is_own(record)]
     chosen = [record for record in own if options.all or record.key in planned]
@@ -240,7 +243,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _parameter_help() -> str:
     """What ``-p`` can change, with each parameter's meaning and range."""
-    names = sorted({name for each in experiments.CHAPTERS.values() for name in each.parameters})
+    names = sorted({name for each in CHAPTERS.values() for name in each.parameters})
     lines = [f"  {n}: {PARAMETERS[n].meaning}\n      {PARAMETERS[n].allowed}" for n in names]
     return "parameters that -p can change:\n" + "\n".join(lines)
 
@@ -291,7 +294,7 @@ def parser() -> argparse.ArgumentParser:
     run = command("run", _run, "Train what a chapter wants and no record holds.")
     run.formatter_class = argparse.RawDescriptionHelpFormatter
     run.epilog = _parameter_help()
-    run.add_argument("chapter", nargs="?", help=", ".join(experiments.CHAPTERS))
+    run.add_argument("chapter", nargs="?", help=", ".join(CHAPTERS))
     run.add_argument(
         "--again", metavar="KEY",
         help="instead, train the run with that key once more: record, probes and weights",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import vl_convert
 
-from . import benchmarks, profiles, run_it
+from . import benchmarks, run_it
 from .files import write_if_changed
+from .planning import profiles
 from .run_it import Shown
 from .store import Record, Store
 

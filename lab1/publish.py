@@ -29,18 +29,17 @@ from papermill.parameterize import parameterize_notebook
 
 from . import (
     benchmarks,
-    experiments,
     exports,
     fragments,
     paths,
-    profiles,
     reference,
     source_link,
 )
 from .datasets import DATASETS
 from .errors import Lab1Error, PublishError
 from .files import write_if_changed
-from .profiles import Page
+from .planning import chapters, profiles
+from .planning.profiles import Page
 from .run_it import Shown
 from .store import Record, Store
 
@@ -218,7 +217,7 @@ def sources_digest() -> str:
 def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     """A digest of the records that a page reads, and of whether each is published."""
     digest = hashlib.sha256()
-    if experiments.chapter(page.chapter).reads_benchmarks:
+    if chapters.chapter(page.chapter).reads_benchmarks:
         shown = [*benchmarks.published().items(), *benchmarks.published_depths().items()]
         for name, benchmark in shown:
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())

@@ -7,10 +7,11 @@ from dataclasses import MISSING, dataclass, fields
 from statistics import median
 from typing import Any
 
-from . import experiments
 from .config import ModelSpec, TrainingConfig
 from .parameters import PARAMETERS
-from .profiles import Page
+from .planning import chapters
+from .planning.profiles import Page
+from .planning.progress import duration
 from .store import Record
 
 #: What holds where a profile says nothing.
@@ -39,7 +40,7 @@ def fragment(shown: Sequence[Shown], benchmarks: Mapping[str, Mapping[str, Any]]
 
 def _section(shown: Shown) -> str:
     page = shown.page
-    chapter = experiments.chapter(page.chapter)
+    chapter = chapters.chapter(page.chapter)
     rows = "\n".join(
         f"| `{name}` | {PARAMETERS[name].meaning} | {PARAMETERS[name].allowed} | "
         f"{_value(page.parameters.get(name, _DEFAULTS.get(name)))} |"
@@ -90,9 +91,9 @@ def cost(shown: Shown) -> str:
         else (f"Of its {len(planned)} runs, the {len(records)} that have a record")
     )
     return (
-        f"{whose} took {experiments.duration(sum(seconds))} one after the other on "
-        f"{' and '.join(devices)}: {experiments.duration(median(seconds))} in the median, "
-        f"{experiments.duration(max(seconds))} at most. On a laptop expect the same order of "
+        f"{whose} took {duration(sum(seconds))} one after the other on "
+        f"{' and '.join(devices)}: {duration(median(seconds))} in the median, "
+        f"{duration(max(seconds))} at most. On a laptop expect the same order of "
         "magnitude; a run that has a record costs nothing."
     )
 

@@ -7,8 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from . import profiles
-from .errors import MissingRunsError, ParameterError
+from .errors import ParameterError
+from .planning import profiles
 from .store import Record, Store
 
 
@@ -57,13 +57,10 @@ def _chosen(records: Sequence[Record], keys: Sequence[str], profile: str) -> lis
             raise ParameterError(f"no record has a key that begins with {key!r}")
     if keys:
         return [record for record in records if record.key.startswith(tuple(keys))]
-    planned = {spec.key for page in profiles.pages(profile) for spec in page.plan()}
+    planned = profiles.planned(profile)
     chosen = [record for record in records if record.key in planned]
     if not chosen:
-        raise MissingRunsError(
-            f"no run of the profile {profile!r} has a record yet; train with "
-            "`python -m lab1 run CHAPTER`"
-        )
+        raise profiles.no_records(profile)
     return chosen
 
 

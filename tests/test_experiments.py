@@ -2,11 +2,11 @@ import importlib.util
 from dataclasses import replace
 
 import pytest
+from lab1.experiments import CHAPTERS, duration, ensure, estimate, plan
 
 from lab1 import experiments, profiles
 from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
 from lab1.errors import MissingRunsError, ParameterError, RecordError
-from lab1.experiments import CHAPTERS, duration, ensure, estimate, plan
 
 BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
 GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}

@@ -3,12 +3,12 @@
 import importlib.util
 
 import pytest
+from lab1.experiments import Chapter, ensure, estimate, plan
+from lab1.lineage import teachers_first, with_teachers
 
 from lab1 import experiments
 from lab1.config import RuntimeOptions
 from lab1.errors import MissingRunsError
-from lab1.experiments import Chapter, ensure, estimate, plan
-from lab1.lineage import teachers_first, with_teachers
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from lab1.experiments import plan
 
 from lab1.errors import ParameterError
-from lab1.experiments import plan
 
 STUDY = {
     "dataset": "smoke-colour",

@@ -9,11 +9,11 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-from . import weights_file
-from .config import RuntimeOptions
-from .datasets import DATASETS
-from .errors import WeightsError
-from .store import Record, Store
+from .. import weights_file
+from ..config import RuntimeOptions
+from ..datasets import DATASETS
+from ..errors import WeightsError
+from ..store import Record, Store
 
 #: What a machine's speed and memory decide, and not the training.
 _MACHINE_FIELDS = ("seconds", "peak_memory_bytes")
@@ -46,7 +46,7 @@ def check(record: Record) -> list[str]:
     ):
         findings.append("its test accuracy does not follow from its errors")
     if has_torch():
-        from .training import models
+        from ..training import models
 
         model = models.build(record.spec.model, declared, record.spec.seed)
         parameters = models.count_parameters(model)
@@ -126,7 +126,7 @@ def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[s
     On the same device, versions and number of threads the losses repeat exactly; elsewhere they
     drift apart by rounding, and the test accuracy is held against ``tolerance``.
     """
-    from .training.engine import train_run
+    from ..training.engine import train_run
 
     threads = record.origin.get("device", {}).get("threads")
     # As it would be read back, since a record knows no NaN.

@@ -1,34 +1,39 @@
-"""From a chapter's parameters to its runs, in the order in which they should be trained.
+"""The chapters: each is a function from its parameters to its runs, in the order of training.
 
-Standard library only: a plan, and with it every key, is made without torch and without the data.
+The signature says which parameters a profile, papermill or the command line may set: those without
+a default are required, and `**training` stands for the fields of
+`lab1.config.TrainingConfig`.  Types and ranges are those of `lab1.parameters`.  A plan, and with it
+every key, is made without torch and without the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
-from .config import ModelSpec, RunSpec, TrainingConfig
-from .distillation_config import DistillationConfig
-from .errors import ParameterError
+from .. import parameters
+from ..config import ModelSpec, RunSpec, TrainingConfig
+from ..distillation_config import DistillationConfig
+from ..errors import ParameterError
 
 
-def mlp_runs(
-    default_families: Sequence[str],
+def perceptrons(
     *,
+    families: Sequence[str],
     dataset: str,
     depth: Sequence[int],
     seeds: Sequence[int],
     width: Sequence[int],
-    families: Sequence[str] | None = None,
     activation: str = "relu",
     dropout_rate: float = 0.0,
     optimizer: Sequence[str] = ("adam",),
-    changes_depth: Sequence[int] | None = None,
     sweep_depth: Sequence[int] | None = None,
     sweep_learning_rates: Sequence[float] | None = None,
+    changes_depth: Sequence[int] | None = None,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, and the learning-rate sweep, seed by seed.
@@ -37,7 +42,6 @@ def mlp_runs(
     depth trains that depth alone.  So do the single changes of the design (:data:`SINGLE_CHANGES`)
     with ``changes_depth``, of those families that are compared.
     """
-    families = families or default_families
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
     config = configs[0]
     changed = [each for each in changes_depth or () if each in depth]
@@ -85,36 +89,55 @@ SINGLE_CHANGES: Sequence[tuple[str, Mapping[str, Any]]] = (
 )
 
 
-def cnn_runs(
-    default_families: Sequence[str],
+def convolutional_networks(
     *,
+    families: Sequence[str] = ("SimpleCNN", "ResidualCNN"),
     dataset: str,
     depth: Sequence[int],
     seeds: Sequence[int],
-    families: Sequence[str] | None = None,
-    channels: Sequence[int | None] = (None,),
+    channels: Sequence[int],
+    optimizer: Sequence[str] = ("adam",),
+    **training: Any,
+) -> list[RunSpec]:
+    """The grid of families, depths and widths, seed by seed."""
+    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    return [
+        RunSpec(ModelSpec(family, stages, channels=maps), dataset, config, seed)
+        for seed, stages, config, maps in product(seeds, depth, configs, channels)
+        for family in families
+    ]
+
+
+def degradation(
+    *,
+    families: Sequence[str] = ("PlainNet", "ResNet"),
+    dataset: str,
+    depth: Sequence[int],
+    seeds: Sequence[int],
+    train_evaluation_size: int,
     optimizer: Sequence[str] = ("adam",),
     first_seed_depth: Sequence[int] | None = None,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
 
-    ``channels`` is for those families that take it.  Those of ``first_seed_depth`` that are among
-    ``depth`` are trained with the first of ``seeds`` alone, and last.
+    Those of `first_seed_depth` that are among `depth` are trained with the first of `seeds` alone,
+    and last.
     """
     once = [each for each in depth if each in (first_seed_depth or ())]
     settings = [(seed, layers) for seed in seeds for layers in depth if layers not in once]
     settings += [(seeds[0], layers) for layers in once]
+    training["train_evaluation_size"] = train_evaluation_size
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
     return [
-        RunSpec(ModelSpec(family, layers, channels=maps), dataset, config, seed)
+        RunSpec(ModelSpec(family, layers), dataset, config, seed)
         for seed, layers in settings
-        for config, maps in product(configs, channels)
-        for family in families or default_families
+        for config in configs
+        for family in families
     ]
 
 
-def distillation_runs(
+def distillation(
     *,
     dataset: str,
     seeds: Sequence[int],
@@ -139,8 +162,19 @@ def distillation_runs(
     fresh_seeds: Sequence[int] | None = None,
     fresh_temperature: float | None = None,
     fresh_alpha: float | None = None,
+    digits_dataset: str | None = None,
+    digits_seeds: Sequence[int] | None = None,
+    digits_student_width: int | None = None,
+    digits_teacher_width: int | None = None,
+    digits_epochs: int | None = None,
+    digits_teacher_epochs: int | None = None,
+    digits_temperature: float | None = None,
+    digits_alpha: float | None = None,
+    digits_omitted_class: int | None = None,
+    digits_small_width: int | None = None,
+    digits_small_temperatures: Sequence[float] | None = None,
     optimizer: Sequence[str] = ("adam",),
-    **digits_and_training: Any,
+    **training: Any,
 ) -> list[RunSpec]:
     """One teacher; students with and without it, twin by twin; sweeps, controls and the digits.
 
@@ -156,15 +190,12 @@ def distillation_runs(
     Teacher and students share the settings of the training but for the epochs.  What begins with
     ``digits_`` goes to :func:`digits_runs`, and is left out where there is no ``digits_dataset``.
     """
-    digits = {n: v for n, v in digits_and_training.items() if n.startswith("digits_")}
     if len(optimizer) > 1:
         raise ParameterError(
             f"optimizer = {list(optimizer)} is not allowed; allowed: one, since all compared with "
             "a student are trained as it is"
         )
-    config = TrainingConfig(
-        **{n: v for n, v in digits_and_training.items() if n not in digits}, optimizer=optimizer[0]
-    )
+    config = TrainingConfig(**training, optimizer=optimizer[0])
     teacher = RunSpec(
         ModelSpec("ResidualCNN", teacher_depth, channels=teacher_channels),
         dataset,
@@ -212,29 +243,30 @@ def distillation_runs(
     further = [replace(teacher, seed=seed) for seed in further_teacher_seeds or ()]
     runs += [*further]
     runs += [taught(seed, teacher=each) for seed in control_seeds or () for each in further]
-    if digits.get("digits_dataset"):
-        missing = [f"digits_{name}" for name in _DIGITS_NEED if f"digits_{name}" not in digits]
+    if digits_dataset:
+        needed = {
+            "seeds": digits_seeds,
+            "student_width": digits_student_width,
+            "teacher_width": digits_teacher_width,
+            "epochs": digits_epochs,
+            "teacher_epochs": digits_teacher_epochs,
+            "temperature": digits_temperature,
+            "alpha": digits_alpha,
+        }
+        missing = [f"digits_{name}" for name, value in needed.items() if value is None]
         if missing:
             raise ParameterError(f"digits_dataset needs a value for {', '.join(missing)}")
         runs += digits_runs(
-            **{name.removeprefix("digits_"): value for name, value in digits.items()},
+            **needed,  # type: ignore[arg-type]  # none of them is missing
+            dataset=digits_dataset,
+            omitted_class=digits_omitted_class,
+            small_width=digits_small_width,
+            small_temperatures=digits_small_temperatures,
             batch_size=config.batch_size,
             validation_size=config.validation_size,
             precision=config.precision,
         )
     return list(dict.fromkeys(runs))
-
-
-#: What the experiment on digits cannot be planned without.
-_DIGITS_NEED = (
-    "seeds",
-    "student_width",
-    "teacher_width",
-    "epochs",
-    "teacher_epochs",
-    "temperature",
-    "alpha",
-)
 
 
 def digits_runs(
@@ -280,3 +312,140 @@ def digits_runs(
             for each in small_temperatures or ()
         ]
     return runs
+
+
+# What is measured on a run afterwards
+
+
+#: Runs of this seed also have the gradient of their first step measured.
+_FIRST_SEED = 0
+
+
+def _with_gradient(*probes: str) -> Callable[[RunSpec], tuple[str, ...]]:
+    """The probes of a run that has no teacher: these, and how exact its first gradient is."""
+    return lambda spec: probes + (("gradient-agreement",) if spec.seed == _FIRST_SEED else ())
+
+
+def _distillation_probes(spec: RunSpec) -> tuple[str, ...]:
+    """What the teacher of photographs answers, and what a student knows of a class unseen."""
+    if spec.training.omitted_class is not None:
+        return ("bias-correction", *(("int8-weights",) if spec.seed == _FIRST_SEED else ()))
+    if spec.distillation is not None:
+        return ()
+    return _with_gradient(*(("softened",) if spec.model.family == "ResidualCNN" else ()))(spec)
+
+
+def _degradation_probes(spec: RunSpec) -> tuple[str, ...]:
+    """Gradients by layer, and whether the running statistics are to blame for a training error.
+
+    The latter of runs in float32 alone: where bf16 spoils the gradients, it explains nothing.
+    """
+    further = ("recomputed-statistics",) if spec.training.precision == "float32" else ()
+    return _with_gradient("layers", *further)(spec)
+
+
+# The chapters
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter: how its parameters become runs, and what else it shows.
+
+    `runs` is the function.  `probes` names what is measured on a run right after its training.
+    `reads_benchmarks` says that the chapter shows the published benchmarks, `reads_pages` that it
+    plans no run and shows the records there are of the profile's other pages.
+    """
+
+    runs: Callable[..., list[RunSpec]] = list
+    probes: Callable[[RunSpec], tuple[str, ...]] = lambda spec: ()
+    reads_benchmarks: bool = False
+    reads_pages: bool = False
+
+    @cached_property
+    def _signature(self) -> Mapping[str, inspect.Parameter]:
+        return {} if self.runs is list else inspect.signature(self.runs).parameters
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The parameters that the profile or the reader must set."""
+        return tuple(
+            name
+            for name, each in self._signature.items()
+            if each.default is each.empty and each.kind is each.KEYWORD_ONLY
+        )
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names that a profile, papermill or the command line may set, required ones first."""
+        signature = self._signature
+        named = [name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY]
+        takes_training = len(named) < len(signature)
+        further = _TRAINING_FIELDS if takes_training else ()
+        return tuple(dict.fromkeys((*self.required, *named, *further)))
+
+
+#: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
+#: without a class, unless its signature says so.
+_TRAINING_FIELDS = tuple(
+    each.name
+    for each in fields(TrainingConfig)
+    if each.name not in ("train_evaluation_size", "omitted_class")
+)
+
+CHAPTERS: Mapping[str, Chapter] = {
+    "1_1": Chapter(partial(perceptrons, families=("MLP",)), _with_gradient()),
+    "1_2": Chapter(partial(perceptrons, families=("MLP", "ResidualMLP")), _with_gradient()),
+    "1_3": Chapter(convolutional_networks, _with_gradient("confusion", "hardest")),
+    "2_2": Chapter(distillation, _distillation_probes),
+    "depth": Chapter(degradation, _degradation_probes, reads_benchmarks=True),
+    # No runs of their own: how fast they are made, and what all pages together say.
+    "performance": Chapter(reads_benchmarks=True),
+    "dynamics": Chapter(reads_pages=True),
+    "summary": Chapter(reads_pages=True),
+}
+
+
+def chapter(name: str) -> Chapter:
+    """The chapter of that name; raises :class:`~lab1.errors.ParameterError` for any other."""
+    if name not in CHAPTERS:
+        raise ParameterError(
+            f"chapter {name!r} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
+        )
+    return CHAPTERS[name]
+
+
+def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """The checked values of a chapter's parameters.
+
+    Raises :class:`~lab1.errors.ParameterError` for an unknown name, a wrong type or a value out of
+    range, naming ``where`` it stood (by default, the chapter).
+    """
+    where = where or f"chapter {name}"
+    allowed = chapter(name).parameters
+    for given in values:
+        if given not in allowed:
+            raise parameters.unknown(given, allowed, where)
+    return {given: parameters.check(given, value, where) for given, value in values.items()}
+
+
+def plan(name: str, **values: Any) -> list[RunSpec]:
+    """The runs that a chapter wants, in the order in which they should be trained: teachers first.
+
+    Raises :class:`~lab1.errors.ParameterError` for a parameter that is missing, unknown, of the
+    wrong type or out of range.
+    """
+    checked = check_parameters(name, values)
+    missing = [each for each in chapter(name).required if each not in checked]
+    if missing:
+        raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
+    try:
+        return teachers_first(chapter(name).runs(**checked))
+    except ParameterError as error:  # a combination that no single declaration rules out
+        raise ParameterError(f"chapter {name}: {error}") from error
+
+
+def teachers_first(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The same runs, each once, in their order, but for teachers before their students."""
+    listed = set(specs)
+    lines = ((*reversed(spec.teachers), spec) for spec in specs)
+    return list(dict.fromkeys(each for line in lines for each in line if each in listed))

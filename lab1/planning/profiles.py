@@ -10,10 +10,13 @@ from typing import Any
 
 import yaml
 
-from . import experiments, paths
-from .config import RunSpec
-from .errors import MissingRunsError, ParameterError
-from .store import Record, Store
+from .. import paths
+from ..config import RunSpec
+from ..errors import MissingRunsError, ParameterError
+from ..store import Record, Store
+from .chapters import chapter as chapter_of
+from .chapters import check_parameters, plan
+from .ensure import ensure
 
 
 @dataclass(frozen=True)
@@ -37,21 +40,20 @@ class Page:
     @property
     def reads_pages(self) -> bool:
         """Whether it shows the records of the profile's other pages, and has no runs of its own."""
-        return experiments.chapter(self.chapter).reads_pages
+        return chapter_of(self.chapter).reads_pages
 
     def plan(self) -> list[RunSpec]:
         """The runs that the page asks for."""
-        return experiments.plan(self.chapter, **self.parameters)
+        return plan(self.chapter, **self.parameters)
 
     def records(self, store: Store | None = None) -> list[Record]:
         """The records that the page shows; those of its own runs are trained where missing.
 
-        Raises as :func:`lab1.experiments.ensure` does or, where it reads others', :func:`trained`.
+        Raises as :func:`lab1.planning.ensure.ensure` does or, where it reads others', :func:`trained`.
         """
         if self.reads_pages:
             return trained(self.profile, store=store)
-        probes = experiments.chapter(self.chapter).probes
-        return experiments.ensure(self.plan(), store=store, probes=probes)
+        return ensure(self.plan(), store=store, probes=chapter_of(self.chapter).probes)
 
 
 def names() -> list[str]:
@@ -91,6 +93,29 @@ def pages(profile: str) -> list[Page]:
     return result
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A run that a profile plans, and the names of the pages that show it."""
+
+    spec: RunSpec
+    pages: tuple[str, ...]
+
+
+def planned(
+    profile: str, chapters: Callable[[str], bool] = lambda name: True
+) -> dict[str, Planned]:
+    """The runs that a profile's pages plan, each once, by key, in the pages' order.
+
+    `chapters` chooses the pages by the name of their chapter.
+    """
+    found: dict[str, Planned] = {}
+    for page in pages(profile):
+        for spec in page.plan() if chapters(page.chapter) else ():
+            before = found[spec.key].pages if spec.key in found else ()
+            found[spec.key] = Planned(spec, (*before, page.name))
+    return found
+
+
 def trained(
     profile: str,
     chapters: Callable[[str], bool] = lambda name: True,
@@ -98,29 +123,28 @@ def trained(
 ) -> list[Record]:
     """The records there are of the runs that a profile's pages plan, each once; trains none.
 
-    ``chapters`` chooses the pages by the name of their chapter.  Raises
-    :class:`~lab1.errors.MissingRunsError` where no run has a record.
+    `chapters` is that of `planned`.  Raises :class:`~lab1.errors.MissingRunsError` where no run has
+    a record.
     """
     store = store or Store()
-    planned = {
-        spec.key: spec for page in pages(profile) if chapters(page.chapter) for spec in page.plan()
-    }
-    records = [record for record in map(store.find, planned.values()) if record is not None]
+    runs = planned(profile, chapters).values()
+    records = [record for run in runs if (record := store.find(run.spec)) is not None]
     if not records:
-        raise MissingRunsError(
-            f"no run of the profile {profile!r} has a record yet; train with "
-            "`python -m lab1 run CHAPTER`"
-        )
+        raise no_records(profile)
     return records
+
+
+def no_records(profile: str) -> MissingRunsError:
+    """The error where no run of a profile has a record."""
+    return MissingRunsError(
+        f"no run of the profile {profile!r} has a record yet; train with "
+        "`python -m lab1 run CHAPTER`"
+    )
 
 
 def shown_on(profile: str) -> dict[str, tuple[str, ...]]:
     """The names of the pages that plan each run, by the run's key."""
-    found: dict[str, tuple[str, ...]] = {}
-    for each in pages(profile):
-        for spec in each.plan():
-            found[spec.key] = (*found.get(spec.key, ()), each.name)
-    return found
+    return {key: run.pages for key, run in planned(profile).items()}
 
 
 def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
@@ -130,16 +154,16 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     """
     named = [each for each in pages(profile) if each.name == chapter]
     if not named:
-        experiments.chapter(chapter)
+        chapter_of(chapter)
         named = [each for each in pages(profile) if each.chapter == chapter]
     for each in named[:1]:
-        changed = experiments.check_parameters(each.chapter, overrides)
+        changed = check_parameters(each.chapter, overrides)
         return Page(each.name, each.chapter, profile, {**each.parameters, **changed})
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 
 def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
-    experiments.chapter(chapter)
+    chapter_of(chapter)
     where = f"{path.name}: chapter {chapter}"
     if not isinstance(values, dict):
         raise ParameterError(f"{where}: needs a mapping of parameters, got {values!r}")
@@ -149,7 +173,7 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
         raise ParameterError(
             f"{where}: page = {suffix!r} is not allowed; allowed: small letters, digits, hyphens"
         )
-    checked = experiments.check_parameters(chapter, values, where)
+    checked = check_parameters(chapter, values, where)
     name = chapter if suffix is None else f"{chapter}-{suffix}"
     made = Page(name, chapter, profile, checked)
     try:

@@ -1,0 +1,201 @@
+"""From runs to their records: reads those there are, trains those that are missing.
+
+Only then is the training half imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import weights_file
+from ..config import RunSpec, RuntimeOptions
+from ..errors import Lab1Error, MissingRunsError, ParameterError
+from ..store import Record, Replacement, Store
+from .progress import GridProgress, estimate
+
+#: The names of the probes that are measured on a run.
+Probes = Callable[[RunSpec], tuple[str, ...]]
+
+
+def no_probes(spec: RunSpec) -> tuple[str, ...]:
+    """None at all."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What is to be done for a list of runs, found out once per command.
+
+    `records` are those there are, by run; `missing` the runs to be trained, teachers first, with
+    the teachers that have to be trained for them; `seconds` about how long each of these takes,
+    `None` where there is no record to judge from.
+    """
+
+    specs: tuple[RunSpec, ...]
+    records: Mapping[RunSpec, Record]
+    missing: tuple[RunSpec, ...]
+    seconds: tuple[float | None, ...]
+
+
+def find_todo(specs: Sequence[RunSpec], store: Store) -> Todo:
+    """What is missing of a list of runs.
+
+    Raises :class:`~lab1.errors.MissingRunsError` where a trained teacher's weights are missing, and
+    :class:`~lab1.errors.RecordError` where a record is damaged.
+    """
+    found = {spec: store.find(spec) for spec in specs}
+    missing = with_teachers((spec for spec, record in found.items() if record is None), store)
+    seconds = estimate(missing, store.all()[0]) if missing else []
+    records = {spec: record for spec, record in found.items() if record is not None}
+    return Todo(tuple(specs), records, tuple(missing), tuple(seconds))
+
+
+def ensure(
+    todo: Todo | Sequence[RunSpec],
+    options: RuntimeOptions | None = None,
+    store: Store | None = None,
+    probes: Probes = no_probes,
+) -> list[Record]:
+    """The records of a list of runs, in their order; runs that none holds are trained first.
+
+    The ``probes`` of a run are measured right after it, so that a grid that is interrupted has
+    those of every run that finished.  A teacher that is not in the list and was never trained is
+    trained too.  Raises :class:`~lab1.errors.MissingRunsError` where runs are missing and torch
+    is not installed, where a trained teacher's weights are missing, or where some runs failed (the
+    others are kept), and
+    :class:`~lab1.errors.RecordError` where a record is damaged.
+    """
+    options = options or RuntimeOptions()
+    store = store or Store()
+    if not isinstance(todo, Todo):
+        todo = find_todo(todo, store)
+    records = dict(todo.records)
+    if todo.missing:
+        _train(todo, options, store, _measuring(probes, options, store))
+    for spec in todo.specs:
+        if spec not in records and (record := store.find(spec)) is not None:
+            records[spec] = record
+    return [records[spec] for spec in todo.specs if spec in records]
+
+
+def ensure_probe(
+    record: Record, probe: str, options: RuntimeOptions | None = None, store: Store | None = None
+) -> Mapping[str, Any]:
+    """What ``probe`` found on a run, measured first where nobody has yet.
+
+    Raises :class:`~lab1.errors.MissingRunsError` where it must be measured and the weights, or
+    torch, are not here.
+    """
+    store = store or Store()
+    found = store.find_probe(record.spec, probe)
+    if found is None:
+        if importlib.util.find_spec("torch") is None:
+            raise MissingRunsError(
+                f"the probe {probe!r} of {record.spec.title} has no record, and torch is not "
+                "installed to measure it. Install the extra 'train': pip install -e '.[train]'"
+            )
+        from ..training import probes
+
+        probes.measure(record.spec, probe, options or RuntimeOptions(), store)
+        found = store.find_probe(record.spec, probe)
+        assert found is not None
+    return found
+
+
+def _measuring(probes: Probes, options: RuntimeOptions, store: Store) -> Callable[[Record], None]:
+    """Measures the probes of a record; one that fails does not end the grid, but is told."""
+
+    def measure(record: Record) -> None:
+        for probe in () if record.diverged else probes(record.spec):
+            try:
+                ensure_probe(record, probe, options, store)
+            except Lab1Error as error:
+                print(f"failed: the probe {probe!r}: {error}", file=sys.stderr)
+
+    return measure
+
+
+def train_again(key: str, options: RuntimeOptions, store: Store) -> Record:
+    """Trains a run that has a record once more; record, probes and weights are replaced together.
+
+    ``key`` is the run's, or its beginning.  The new ones take the place of those in ``runs/`` once
+    the training is over; they count before published ones, until :meth:`Store.promote` replaces
+    these.  Probes that the run had are measured again.  Interrupted, the same call continues.
+    Raises :class:`~lab1.errors.ParameterError` where not just one record has that key, and what
+    :func:`ensure` raises.
+    """
+    record = store.of_key(key)
+    spec = record.spec
+    if record.key != spec.key:
+        raise ParameterError(
+            f"run {key!r} cannot be trained again: the record is of {record.recipe_change}; `run` "
+            "with its parameters trains it as it is now"
+        )
+    once_more = find_todo([spec], Replacement(store, spec))
+    probes = store.probes_of(spec)
+    with store.claim(spec) as mine:
+        if not mine:
+            raise MissingRunsError(f"{spec.title} is being trained by another process")
+        apart = Replacement(store, spec)
+        if once_more.missing:
+            _train(once_more, options, apart, _measuring(lambda spec: probes, options, apart))
+        apart.take_the_place()
+    again = store.find(spec)
+    assert again is not None
+    return again
+
+
+def _train(
+    todo: Todo, options: RuntimeOptions, store: Store, measure: Callable[[Record], None]
+) -> None:
+    wanted = todo.missing
+    if importlib.util.find_spec("torch") is None:
+        raise MissingRunsError(
+            f"{len(wanted)} of {len(wanted) + len(todo.records)} runs have no record (the first: {wanted[0].title}), and "
+            "torch is not installed to train them. Install the extra 'train': "
+            "pip install -e '.[train]'"
+        )
+    if options.engine == "ray":
+        from ..training import ray_engine as engine
+    elif "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun: all processes on one run
+        from ..training import distributed as engine  # type: ignore[no-redef]
+    else:
+        from ..training import engine  # type: ignore[no-redef]
+
+    if any(spec.teacher in wanted for spec in wanted):  # the students learn from the weights
+        options = replace(options, save_weights=True)
+    engine.check(wanted, options)
+    progress = GridProgress(wanted, todo.seconds)
+
+    def finished(record: Record) -> None:
+        measure(record)
+        progress.finished(record)
+
+    engine.train_all(wanted, options, store, finished)
+
+
+def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:
+    """Runs to be trained, teachers first, with the teachers that have to be trained for them.
+
+    Raises :class:`~lab1.errors.MissingRunsError` for a teacher that has a record, and so is not
+    trained again, but no weights to learn from.
+    """
+    complete: dict[RunSpec, None] = {}
+
+    def add(spec: RunSpec) -> None:
+        teacher = spec.teacher
+        if teacher is not None and weights_file.find(teacher, store) is None:
+            if store.find(teacher) is not None:
+                purpose = f"{spec.title} learns from them"
+                raise MissingRunsError(weights_file.absence(teacher, store, purpose))
+            add(teacher)
+        complete[spec] = None
+
+    for spec in wanted:
+        add(spec)
+    return list(complete)
