@@ -89,7 +89,7 @@ class Reader:
     def wear(self, *, dark):
         """Changes the system's theme."""
         self.page.emulate_media(color_scheme="dark" if dark else "light")
-        # The themes of Quarto change at the next turn of the page, whenever a busy machine takes it.
+        # Quarto's themes change at the next turn of the page, whenever a busy machine takes it.
         self.page.evaluate(
             "() => new Promise(done => setTimeout(() => requestAnimationFrame(() =>"
             " requestAnimationFrame(done)), 100))"

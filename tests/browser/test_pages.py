@@ -25,6 +25,8 @@ def test_the_pages_are_those_that_are_tested(site):
 def test_a_page_loads_without_complaint_and_from_this_host_alone(seen):
     assert seen.complaints == []
     assert seen.foreign == []
+    # Quarto would load these for widgets, of which there are none.
+    assert not re.search(r"jquery|require(\.min)?\.js", " ".join(seen.received), re.IGNORECASE)
 
 
 @pytest.mark.width(WIDE)

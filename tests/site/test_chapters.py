@@ -324,6 +324,9 @@ def test_every_claim_is_a_verdict(name):
 
 BASE = {"profile": "smoke"}
 
+#: All chapters refuse by one path, whose cases tests/test_parameters.py has; one stands for them.
+a_chapter = pytest.mark.parametrize("name", ["1_2"])
+
 
 @pytest.fixture
 def runs_dir(tmp_path):
@@ -333,14 +336,14 @@ def runs_dir(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-@every_chapter_by_depth
+@a_chapter
 @pytest.mark.parametrize("value", ["four", 0, -1, 10**9, 2.5, [2, "many"], True])
 def test_a_depth_that_is_not_allowed_is_refused(name, value, runs_dir):
     with pytest.raises(ParameterError, match=f"chapter {name}.*depth.*an integer from 1 to 1024"):
         open_chapter(name, {**BASE, "depth": value})
 
 
-@every_chapter_of_runs
+@a_chapter
 @pytest.mark.parametrize(
     ("parameter", "value", "allowed"),
     [
@@ -369,7 +372,7 @@ def test_a_value_that_is_not_allowed_is_refused(name, parameter, value, allowed,
     assert name in words
 
 
-@every_chapter_of_runs
+@a_chapter
 @pytest.mark.parametrize("unknown", ["dept", "Depth", "lr", "num_layers", "_depth", "teacher"])
 def test_an_unknown_parameter_is_refused_by_name(name, unknown, runs_dir):
     """Papermill lets it pass with a warning, and the chapter would answer another question."""
@@ -380,26 +383,26 @@ def test_an_unknown_parameter_is_refused_by_name(name, unknown, runs_dir):
     assert "epochs" in words and "learning_rate" in words and "profile" in words
 
 
-@every_chapter_of_runs
+@a_chapter
 def test_repeated_seeds_are_refused(name, runs_dir):
     with pytest.raises(ParameterError, match=f"chapter {name}.*seeds names 1 more than once"):
         open_chapter(name, {**BASE, "seeds": [0, 1, 1]})
 
 
-@every_chapter_of_runs
+@a_chapter
 def test_a_parameter_of_another_type_is_refused_and_not_passed_over(name, runs_dir):
     """A reader who edits the cell would take the profile's numbers for those of her own."""
     with pytest.raises(ParameterError, match=f"chapter {name}.*seeds"):
         open_chapter(name, {**BASE, "seeds": {2, 4}})
 
 
-@every_chapter_of_runs
+@a_chapter
 def test_a_chapter_without_a_profile_is_refused(name, runs_dir):
     with pytest.raises(ParameterError, match=f"chapter {name}.*profile"):
         open_chapter(name, {"epochs": 4})
 
 
-@pytest.mark.parametrize("name", ["1_1", "1_2"])
+@a_chapter
 def test_a_dropout_rate_of_one_is_refused(name, runs_dir):
     with pytest.raises(ParameterError, match=f"chapter {name}.*dropout_rate.*below 1"):
         open_chapter(name, {**BASE, "dropout_rate": 1})

@@ -108,7 +108,8 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store
     full = start([spec], largest_file=20_000)
     output, complaints = full.communicate("go\n", timeout=300)
     assert re.fullmatch(
-        r"StorageError: .*(weights\.safetensors|checkpoint\.pt): cannot be written: File too large\. .*\n",
+        r"StorageError: .*(weights\.safetensors|checkpoint\.pt): "
+        r"cannot be written: File too large\. .*\n",
         output,
     ), complaints
     assert store.find(spec) is None
