@@ -47,6 +47,7 @@ check: $(VENV)/.installed-all ## style, format and types; chapters must be witho
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	nbstripout --keep-id --verify chapters/*.ipynb
 
 format: $(VENV)/.installed-all ## mend what `make check` finds, as far as that can be done

@@ -1,5 +1,5 @@
-"""``python -m lab1``."""
+"""`python -m lab1`."""
 
-from .cli import main
+from .cli.main import main
 
 raise SystemExit(main())

@@ -14,16 +14,17 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import benchmarks, parameters
-from .errors import MissingRunsError, ParameterError
+from .core import benchmarks, parameters
+from .core.errors import MissingRunsError, ParameterError
+from .core.record import Record
+from .core.store import Store
 from .planning import chapters, profiles
 from .planning.ensure import ensure_probe
-from .store import Record, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .reporting.tables import Table
+    from .reporting.kit.tables import Table
 
 #: The names that IPython itself sets.
 _IPYTHON_NAME = re.compile(r"In|Out|__.*__|_|__|___|_i+|_i?\d+|_ih|_oh|_dh|_exit_code")
@@ -33,11 +34,11 @@ _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
-    """The chapter with the parameters that stand in ``namespace`` (the notebook's globals).
+    """The chapter with the parameters that stand in `namespace` (the notebook's globals).
 
-    ``None`` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
+    `None` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
     with a warning; here every plain value in the namespace must be a parameter of the chapter.
-    Raises :class:`~lab1.errors.ParameterError` naming the parameter, what is allowed, and the
+    Raises `ParameterError` naming the parameter, what is allowed, and the
     chapter, before anything is trained or written.
     """
     allowed = ("profile", *chapters.chapter(name).parameters)
@@ -103,15 +104,15 @@ class OpenChapter:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row per run, see :func:`lab1.reporting.frames.runs`."""
-        from .reporting import frames
+        """One row per run, see `runs`."""
+        from .reporting.kit import frames
 
         return frames.runs(self.records)
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per run and epoch, see :func:`lab1.reporting.frames.history`."""
-        from .reporting import frames
+        """One row per run and epoch, see `history`."""
+        from .reporting.kit import frames
 
         return frames.history(self.records)
 
@@ -131,7 +132,7 @@ class OpenChapter:
         return max(finished, key=accuracy)
 
     def probe(self, record: Record, name: str) -> Mapping[str, Any]:
-        """What a probe found on a run, see :mod:`lab1.training.probes`; measured where missing."""
+        """What a probe found on a run, see `lab1.training.probes`; measured where missing."""
         return ensure_probe(record, name)
 
     def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
@@ -141,9 +142,9 @@ class OpenChapter:
         return [(record, self.probe(record, name)) for record in chosen]
 
     def first(self, name: str) -> tuple[Record, Mapping[str, Any]]:
-        """The first of :meth:`measured`.
+        """The first of `measured`.
 
-        Raises :class:`~lab1.errors.MissingRunsError` where there is none.
+        Raises `MissingRunsError` where there is none.
         """
         measured = self.measured(name)
         if not measured:
@@ -152,8 +153,8 @@ class OpenChapter:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row per run, state and layer, see :func:`lab1.reporting.frames.layers`."""
-        from .reporting import frames
+        """One row per run, state and layer, see `layers`."""
+        from .reporting.kit import frames
 
         measured = self.measured("layers")
         if not measured:
@@ -167,7 +168,7 @@ class OpenChapter:
 
     @cached_property
     def depth_benchmarks(self) -> dict[str, Mapping[str, Any]]:
-        """Those of ``bench --depths``."""
+        """Those of `bench --depths`."""
         return benchmarks.published_depths()
 
     def _all_diverged(self) -> MissingRunsError:
@@ -175,7 +176,7 @@ class OpenChapter:
 
     def provenance(self) -> Table:
         """The table of the runs behind the page."""
-        from .reporting.provenance import runs_table
+        from .reporting.pages.provenance import runs_table
 
         store = Store()
         published = {record.key for record in self.records if store.is_published(record)}

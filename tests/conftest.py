@@ -16,12 +16,13 @@ from pathlib import Path
 import built_site
 import pytest
 
-from lab1 import paths
-from lab1.config import ModelSpec, RunSpec, TrainingConfig
-from lab1.datasets import DATASETS
-from lab1.distillation_config import DistillationConfig
-from lab1.families import FAMILIES
-from lab1.store import Record, Store
+from lab1.core import paths
+from lab1.core.datasets import DATASETS
+from lab1.core.distillation import DistillationConfig
+from lab1.core.families import FAMILIES
+from lab1.core.record import Record
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -297,7 +298,10 @@ def train_with(monkeypatch):
     """Puts an engine in the place of the training half, which needs torch."""
 
     def put(engine):
-        monkeypatch.setitem(sys.modules, "lab1.training", type("training", (), {"engine": engine}))
+        engines = type("engines", (), {"choose": staticmethod(lambda options: engine)})
+        monkeypatch.setitem(
+            sys.modules, "lab1.training", type("training", (), {"engines": engines})
+        )
         find_spec = importlib.util.find_spec
         monkeypatch.setattr(
             importlib.util,

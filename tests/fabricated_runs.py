@@ -15,10 +15,11 @@ import sys
 import zlib
 from math import log
 
-from lab1 import experiments, profiles
-from lab1.config import TWINS
-from lab1.datasets import DATASETS
-from lab1.store import Record, Store
+from lab1.core.datasets import DATASETS
+from lab1.core.families import FAMILIES
+from lab1.core.record import Record
+from lab1.core.store import Store
+from lab1.planning import chapters, profiles
 
 #: The sizes of real probes: see `lab1/training/probes.py`.
 HARDEST, SOFTENED, TEMPERATURES = 24, 8, (1, 4, 16)
@@ -28,7 +29,7 @@ def write_profile(profile, store, commit):
     """Writes a record, and the probes that the chapters show, for each run that a profile plans."""
     probes = {}
     for page in profiles.pages(profile):
-        wanted = experiments.chapter(page.chapter).probes
+        wanted = chapters.chapter(page.chapter).probes
         for spec in page.plan():
             probes[spec] = {**probes.get(spec, {}), **dict.fromkeys(wanted(spec))}
     for spec, names in probes.items():
@@ -132,7 +133,7 @@ def accuracy(spec):
     model, config = spec.model, spec.training
     units = model.width or model.channels or 16
     error = 0.16 / (units / 16) ** 0.3 / (config.epochs / 2) ** 0.2
-    residual = model.family in TWINS.values()
+    residual = model.family in {family.residual for family in FAMILIES.values()}
     error *= 1 + (-0.02 if residual else 0.05) * model.depth
     error *= 1 + 30 * abs(config.learning_rate - 0.002) if config.learning_rate < 0.05 else 1
     omitted = config.omitted_class is not None
@@ -269,7 +270,9 @@ def bias_correction(made):
 
 def layers(made):
     names = list(weighted_layers(made.spec))
-    fading = 1.0 if made.spec.model.family in TWINS.values() else 0.9
+    fading = (
+        1.0 if made.spec.model.family in {family.residual for family in FAMILIES.values()} else 0.9
+    )
 
     def state(scale):
         behind = range(len(names) - 1, -1, -1)

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from lab1 import benchmarks, profiles
-from lab1.errors import RecordError
+from lab1.core import benchmarks
+from lab1.core.errors import RecordError
+from lab1.planning import profiles
 
 
 @pytest.fixture

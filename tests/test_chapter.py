@@ -1,8 +1,8 @@
 import pytest
 
-from lab1 import profiles
 from lab1.chapter import OpenChapter, open_chapter
-from lab1.errors import MissingRunsError, ParameterError
+from lab1.core.errors import MissingRunsError, ParameterError
+from lab1.planning import profiles
 
 
 @pytest.fixture

@@ -9,11 +9,17 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lab1 import config, experiments, profiles, publish, site_builder, verify, weights_file
-from lab1.cli import main
-from lab1.datasets import DATASETS
-from lab1.parameters import PARAMETERS
-from lab1.store import Store, read_record
+from lab1.cli import main as cli
+from lab1.cli.main import main
+from lab1.core import spec as config
+from lab1.core import weights_file
+from lab1.core.datasets import DATASETS
+from lab1.core.parameters import PARAMETERS
+from lab1.core.record import read_record
+from lab1.core.store import Store
+from lab1.planning import chapters, profiles, verify
+from lab1.site import build as site_builder
+from lab1.site import publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -74,7 +80,7 @@ def engine():
     """What trains; the tests that need it are left out where torch is not installed."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # more only slow networks this small down
-    from lab1.training import engine
+    from lab1.training.engines import local as engine
 
     return engine
 
@@ -135,7 +141,7 @@ def test_a_dry_run_takes_the_parameters_and_the_profile_given(home, lab1):
 
 
 def test_nothing_missing_trains_nothing(home, lab1, planned, engine, monkeypatch):
-    monkeypatch.setattr(engine, "train_run", None)
+    monkeypatch.setattr("lab1.training.run.train_run", None)
     write(*(planned(depth=depth, seed=seed) for depth in (2, 8) for seed in range(3)))
     status, out, _ = lab1("run", "1_1")
     assert (status, out) == (0, "6 runs planned, 0 missing\n")
@@ -181,7 +187,7 @@ def test_an_interruption_says_how_to_go_on(home, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments, "ensure", interrupt)
+    monkeypatch.setattr(cli, "ensure", interrupt)
     assert main(["run", "1_1"]) == 130
     assert "the same command continues" in capsys.readouterr().err
 
@@ -341,7 +347,11 @@ def plans(monkeypatch):
     """Has the pages of the profile plan these runs."""
 
     def make(*specs):
-        page = type("Page", (), {"name": "made-up", "plan": staticmethod(lambda: [*specs])})
+        page = type(
+            "Page",
+            (),
+            {"name": "made-up", "chapter": "1_1", "plan": staticmethod(lambda: [*specs])},
+        )
         monkeypatch.setattr(profiles, "pages", lambda profile: [page])
 
     return make
@@ -535,7 +545,7 @@ def trained(engine, monkeypatch):
     """Has `--retrain` find this record, in place of training."""
 
     def become(record):
-        monkeypatch.setattr(engine, "train_run", lambda spec, options: record)
+        monkeypatch.setattr("lab1.training.run.train_run", lambda spec, options: record)
 
     return become
 
@@ -738,7 +748,7 @@ def test_run_hands_on_where_to_report(home, lab1, monkeypatch, arguments, place)
         asked.append(options)
         return []
 
-    monkeypatch.setattr(experiments, "ensure", ensure)
+    monkeypatch.setattr(cli, "ensure", ensure)
     assert lab1("run", "1_1", *arguments)[0] == 0
     assert [options.report_to for options in asked] == [place]
 
@@ -749,10 +759,10 @@ def test_run_measures_the_chapters_probes_on_every_run_that_finished(
     cnn = {"dataset": "smoke-colour", "depth": 2, "seeds": 0, "channels": 8}
     write_profile(laboratory, {"1_3": {**cnn, "validation_size": 500}})
     records = [make_record(seed=0), make_record(seed=1, stopped="diverged")]
-    monkeypatch.setattr(experiments, "ensure", lambda specs, options, store, probes: records)
+    monkeypatch.setattr(cli, "ensure", lambda specs, options, store, probes: records)
     measured = []
     monkeypatch.setattr(
-        experiments,
+        cli,
         "ensure_probe",
         lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
     )
@@ -766,7 +776,7 @@ def test_run_refuses_to_report_elsewhere(home, refused):
 
 
 def test_reporting_without_its_package_trains_nothing(home, engine, refused, monkeypatch):
-    from lab1.training import wandb_client
+    from lab1.training.wandb import client as wandb_client
 
     found = wandb_client.importlib.util.find_spec
     monkeypatch.setattr(
@@ -846,7 +856,7 @@ def test_help_tells_every_parameter_with_its_range(capsys):
     with pytest.raises(SystemExit):
         main(["run", "--help"])
     told = capsys.readouterr().out
-    for chapter in experiments.CHAPTERS.values():
+    for chapter in chapters.CHAPTERS.values():
         for name in chapter.parameters:
             assert f"{name}: {PARAMETERS[name].meaning}\n      {PARAMETERS[name].allowed}" in told
 

@@ -5,18 +5,14 @@ from dataclasses import fields, replace
 
 import pytest
 
-from lab1 import config, parameters
-from lab1.config import (
-    RECIPE,
-    ModelSpec,
-    RunSpec,
-    RuntimeOptions,
-    TrainingConfig,
-)
-from lab1.datasets import DATASETS, files_fingerprint
-from lab1.distillation_config import DistillationConfig
-from lab1.errors import ParameterError
-from lab1.families import FAMILIES, residual_of
+from lab1.core import parameters
+from lab1.core import spec as config
+from lab1.core.datasets import DATASETS, files_fingerprint
+from lab1.core.distillation import DistillationConfig
+from lab1.core.errors import ParameterError
+from lab1.core.families import FAMILIES, residual_of
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import RECIPE, ModelSpec, RunSpec, TrainingConfig
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each
 #: record that left a field out means the value that stands here.
@@ -560,7 +556,7 @@ def test_a_fingerprint_is_the_hash_of_sha256sums_output():
 def test_a_key_is_computed_without_torch_and_numpy(python):
     code = """
 import sys
-from lab1.config import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
 print(RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0).key)
 print(*sorted({name.split(".")[0] for name in sys.modules} & {"torch", "numpy", "yaml"}))
 """

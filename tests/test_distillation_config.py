@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from lab1 import config
-from lab1.config import RECIPE, RunSpec, TrainingConfig
-from lab1.datasets import DATASETS
-from lab1.distillation_config import DistillationConfig
-from lab1.errors import ParameterError, RecordError
-from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS, Record, _checksum, _is_record_name
+from lab1.core import spec as config
+from lab1.core.datasets import DATASETS
+from lab1.core.distillation import DistillationConfig
+from lab1.core.errors import ParameterError, RecordError
+from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS, Record, checksum
+from lab1.core.spec import RECIPE, RunSpec, TrainingConfig
+from lab1.core.store import _is_record_name
 
 
 def through_json(value):
@@ -161,7 +162,7 @@ def test_a_record_whose_teacher_was_changed_is_told(make_spec, make_student, mak
         recipes = [distillation["teacher"]["recipe"]]
         distillation["teacher_key"] = config.hash_key(teacher.canonical(recipes))
     with pytest.raises(RecordError, match=r"teacher's key|is not the key of its spec"):
-        Record.from_dict({**body, "checksum": _checksum(body)})
+        Record.from_dict({**body, "checksum": checksum(body)})
 
 
 def test_a_distilled_record_is_written_and_found(make_spec, make_student, make_record, store):
@@ -216,7 +217,7 @@ def test_a_teacher_that_answers_another_question_is_refused(
 ):
     odd = replace(DATASETS["smoke-grey"], name="odd", **change)
     with monkeypatch.context() as patch:
-        patch.setattr("lab1.distillation_config.DATASETS", {**DATASETS, "mnist": odd})
+        patch.setattr("lab1.core.distillation.DATASETS", {**DATASETS, "mnist": odd})
         teacher = make_spec(dataset="mnist")
         with pytest.raises(ParameterError, match=complaint):
             make_student(teacher)

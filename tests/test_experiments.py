@@ -2,11 +2,16 @@ import importlib.util
 from dataclasses import replace
 
 import pytest
-from lab1.experiments import CHAPTERS, duration, ensure, estimate, plan
+from stores import without_record
 
-from lab1 import experiments, profiles
-from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
-from lab1.errors import MissingRunsError, ParameterError, RecordError
+from lab1.core.errors import MissingRunsError, ParameterError, RecordError
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.planning import chapters, profiles, progress
+from lab1.planning import ensure as ensuring
+from lab1.planning.chapters import CHAPTERS, plan
+from lab1.planning.ensure import ensure
+from lab1.planning.progress import duration, estimate
 
 BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
 GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
@@ -202,15 +207,15 @@ def test_all_missing_parameters_are_named_at_once():
 
 
 def test_an_unknown_chapter_is_told_the_known_ones():
-    for ask in (plan, lambda name: experiments.check_parameters(name, {}), experiments.chapter):
+    for ask in (plan, lambda name: chapters.check_parameters(name, {}), chapters.chapter):
         with pytest.raises(ParameterError, match=r"chapter '9_9' is not allowed; .*1_1, 1_2"):
             ask("9_9")
 
 
 def test_parameters_are_checked_without_being_complete():
-    assert experiments.check_parameters("1_1", {"depth": "4"}) == {"depth": (4,)}
+    assert chapters.check_parameters("1_1", {"depth": "4"}) == {"depth": (4,)}
     with pytest.raises(ParameterError, match=r"^report\.yml: depth = 0"):
-        experiments.check_parameters("1_1", {"depth": 0}, "report.yml")
+        chapters.check_parameters("1_1", {"depth": 0}, "report.yml")
 
 
 # Getting the runs
@@ -281,7 +286,7 @@ def test_the_records_come_in_the_order_of_the_specs(trained, store):
 def test_a_second_time_nothing_is_missing(trained, store):
     specs = plan("1_1", **GRID, epochs=3)
     first = ensure(specs, store=store)
-    assert experiments.missing(specs, store) == []
+    assert without_record(specs, store) == []
     assert ensure(specs, store=store) == first
     assert [what for what, *_ in trained] == ["check", "train"]
 
@@ -294,7 +299,7 @@ def test_without_a_store_ones_own_folders_are_used(trained, laboratory, tmp_path
 def test_missing_names_the_runs_without_record_in_their_order(store, make_record, make_spec):
     store.write(make_record(seed=1))
     specs = [make_spec(seed=seed) for seed in (2, 1, 0)]
-    assert experiments.missing(specs, store) == [specs[0], specs[2]]
+    assert without_record(specs, store) == [specs[0], specs[2]]
 
 
 def test_a_damaged_record_stops_everything(trained, store, make_record):
@@ -335,13 +340,13 @@ def test_progress_says_how_many_runs_and_what_came_of_each(trained, store, make_
 
 def test_progress_tells_a_diverged_run(store, make_record, capsys):
     record = make_record(stopped="diverged")
-    experiments._Progress([record.spec], [None]).finished(record)
+    progress.GridProgress([record.spec], [None]).finished(record)
     assert "no test score, diverged after 3 epochs" in capsys.readouterr().err
 
 
 def test_progress_tells_the_whole_time_from_records_alike(store, make_record, make_spec, capsys):
     specs = [make_spec(seed=1), make_spec(depth=5)]
-    experiments._Progress(specs, estimate(specs, [make_record(seconds=20.0)]))
+    progress.GridProgress(specs, estimate(specs, [make_record(seconds=20.0)]))
     assert capsys.readouterr().err == "training 2 missing runs, about 60 s\n"
 
 
@@ -469,9 +474,9 @@ def test_a_probe_that_was_measured_is_read_without_torch(store, make_record, mon
     record = make_record()
     store.write_probe(record.spec, "confusion", {"counts": [[1]]})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert experiments.ensure_probe(record, "confusion", store=store) == {"counts": [[1]]}
+    assert ensuring.ensure_probe(record, "confusion", store=store) == {"counts": [[1]]}
     with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP depth 2.*'train'"):
-        experiments.ensure_probe(record, "hardest", store=store)
+        ensuring.ensure_probe(record, "hardest", store=store)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra 'train'")
@@ -487,7 +492,7 @@ def test_a_missing_probe_is_measured_once(store, make_record, monkeypatch):
     monkeypatch.setattr(probes, "measure", measure)
     record = make_record()
     for _ in range(2):
-        assert experiments.ensure_probe(record, "confusion", store=store) == {"n": 1}
+        assert ensuring.ensure_probe(record, "confusion", store=store) == {"n": 1}
     assert measured == ["confusion"]
 
 
@@ -505,7 +510,7 @@ def test_the_probes_of_a_run_are_measured_right_after_it(
         if record.spec.seed == 0:
             raise MissingRunsError("no weights")
 
-    monkeypatch.setattr(experiments, "ensure_probe", measure)
+    monkeypatch.setattr(ensuring, "ensure_probe", measure)
     specs = plan("1_1", **{**GRID, "depth": 2, "seeds": [0, 1]}, epochs=3)
     records = ensure(specs, RuntimeOptions(), store, lambda spec: ("confusion",))
     assert [record.spec for record in records] == specs

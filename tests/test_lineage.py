@@ -3,12 +3,13 @@
 import importlib.util
 
 import pytest
-from lab1.experiments import Chapter, ensure, estimate, plan
-from lab1.lineage import teachers_first, with_teachers
 
-from lab1 import experiments
-from lab1.config import RuntimeOptions
-from lab1.errors import MissingRunsError
+from lab1.core.errors import MissingRunsError
+from lab1.core.runtime import RuntimeOptions
+from lab1.planning import chapters
+from lab1.planning.chapters import Chapter, plan, teachers_first
+from lab1.planning.ensure import ensure, with_teachers
+from lab1.planning.progress import estimate
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def test_a_trained_teacher_without_weights_is_told(family, store, make_record):
 
 
 def test_a_plan_has_teachers_first(family, monkeypatch):
-    chapter = Chapter(planner=lambda: [*reversed(family)], required=(), optional=())
-    monkeypatch.setattr(experiments, "CHAPTERS", {"made-up": chapter})
+    chapter = Chapter(lambda: [*reversed(family)])
+    monkeypatch.setattr(chapters, "CHAPTERS", {"made-up": chapter})
     assert plan("made-up") == [*family]
 
 

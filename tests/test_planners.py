@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from lab1.experiments import plan
 
-from lab1.errors import ParameterError
+from lab1.core.errors import ParameterError
+from lab1.planning.chapters import plan
 
 STUDY = {
     "dataset": "smoke-colour",
@@ -52,7 +52,7 @@ def test_the_teacher_comes_first_and_students_come_in_twins():
 
 def test_the_teacher_is_the_run_of_exercise_1_3():
     """In the published report, so that its record and weights serve both."""
-    from lab1 import profiles
+    from lab1.planning import profiles
 
     (exercise,) = (page for page in profiles.pages("report") if page.name == "1_3")
     (distilled,) = (page for page in profiles.pages("report") if page.name == "2_2")

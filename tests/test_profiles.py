@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from lab1 import experiments, paths, profiles
-from lab1.datasets import DATASETS
-from lab1.errors import Lab1Error, MissingRunsError, ParameterError
-from lab1.store import Store
+from lab1.core import paths
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import Lab1Error, MissingRunsError, ParameterError
+from lab1.core.store import Store
+from lab1.planning import chapters, profiles
+from lab1.planning import ensure as ensuring
 
 GRID = {"dataset": "smoke-grey", "depth": [2], "seeds": [0], "width": 16, "validation_size": 500}
 SHIPPED = sorted(
@@ -52,14 +54,14 @@ def test_a_shipped_profile_loads_and_plans(name):
         specs = page.plan()
         assert len({each.key for each in specs}) == len(specs)
         # A chapter without runs shows benchmarks or the runs of the others.
-        chapter = experiments.chapter(page.chapter)
+        chapter = chapters.chapter(page.chapter)
         assert specs or chapter.reads_benchmarks or chapter.reads_pages
         assert not (specs and chapter.reads_pages)
 
 
 @pytest.mark.parametrize("name", ["report", "quick", "smoke"])
 def test_every_chapter_can_be_had_in_every_length(name):
-    assert {page.chapter for page in profiles.pages(name)} == set(experiments.CHAPTERS)
+    assert {page.chapter for page in profiles.pages(name)} == set(chapters.CHAPTERS)
 
 
 def test_what_is_published_has_three_seeds_at_least():
@@ -283,7 +285,7 @@ def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
 
 
 def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch):
-    monkeypatch.setattr(experiments, "_train", None)
+    monkeypatch.setattr(ensuring, "_train", None)
     both = CHAPTER + CHAPTER.split("chapters:")[1].replace("1_1", "1_2") + "  summary: {}\n"
     name = profile(both.replace("sweep_depth: [8]", "sweep_depth: none"))
     with pytest.raises(MissingRunsError, match=r"no run of the profile 'mine' .*run CHAPTER"):

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 import lab1
-from lab1 import addresses
-from lab1.errors import PublishError
+from lab1.core.errors import PublishError
+from lab1.site import addresses
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

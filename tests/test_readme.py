@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab1 import cli, experiments, profiles
-from lab1.parameters import PARAMETERS
+from lab1.cli import main as cli
+from lab1.core.parameters import PARAMETERS
+from lab1.planning import chapters, profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -38,7 +39,7 @@ def test_lab1_commands_parse():
     for line in lines:
         options = cli.parser().parse_args(shlex.split(line)[3:])
         if getattr(options, "chapter", None) not in (None, "CHAPTER"):
-            experiments.chapter(options.chapter)
+            chapters.chapter(options.chapter)
         if hasattr(options, "profile"):
             assert options.profile in profiles.names()
 

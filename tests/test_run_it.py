@@ -5,9 +5,11 @@ import shlex
 
 import pytest
 
-from lab1 import cli, experiments, profiles, run_it
-from lab1.parameters import PARAMETERS
-from lab1.run_it import Shown
+from lab1.cli import main as cli
+from lab1.core.parameters import PARAMETERS
+from lab1.planning import chapters, profiles
+from lab1.site import run_it
+from lab1.site.run_it import Shown
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def test_the_commands_parse(shipped):
     assert len(lines) == 10
     for line in lines:
         options = cli.parser().parse_args(shlex.split(line))
-        assert options.profile == "quick" and options.chapter in experiments.CHAPTERS
+        assert options.profile == "quick" and options.chapter in chapters.CHAPTERS
     assert "papermill chapters/1_3.ipynb out.ipynb -p profile quick -p seeds 0,1,2" in text
 
 
@@ -40,7 +42,7 @@ def test_the_profile_of_the_report_needs_no_mention():
 
 def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
     text = run_it.fragment(shipped[:1], {})
-    for name in experiments.chapter("1_1").parameters:
+    for name in chapters.chapter("1_1").parameters:
         declared = PARAMETERS[name]
         assert f"| `{name}` | {declared.meaning} | {declared.allowed} |" in text
     rows = dict(re.findall(r"^\| `(\w+)` .* \| ([^|]*) \|$", text, re.M))
@@ -53,7 +55,7 @@ def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
 def page():
     parameters = {"dataset": "smoke-grey", "depth": [2], "seeds": [0, 1, 2], "width": 16}
     parameters |= {"epochs": 3, "validation_size": 500}
-    checked = experiments.check_parameters("1_1", parameters)
+    checked = chapters.check_parameters("1_1", parameters)
     return profiles.Page("1_1", "1_1", "mine", checked)
 
 

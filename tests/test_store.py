@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lab1 import config, paths
-from lab1.config import RECIPE
-from lab1.datasets import DATASETS
-from lab1.errors import Lab1Error, ParameterError, RecordError
-from lab1.files import write_text
-from lab1.store import HISTORY_FIELDS, Replacement, Store, _checksum, read_record
+from lab1.core import paths
+from lab1.core import spec as config
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import Lab1Error, ParameterError, RecordError
+from lab1.core.files import write_text
+from lab1.core.record import HISTORY_FIELDS, checksum, read_record
+from lab1.core.spec import RECIPE
+from lab1.core.store import Replacement, Store
 
 
 def strictly(text):
@@ -77,7 +79,7 @@ def test_the_file_is_plain_json_whose_series_stand_on_one_line(store, make_recor
 
 def test_a_record_of_an_older_recipe_is_written_with_it(store, make_record, monkeypatch):
     record = make_record()
-    monkeypatch.setattr("lab1.config.RECIPE", {"MLP": record.recipe + 1})
+    monkeypatch.setattr("lab1.core.spec.RECIPE", {"MLP": record.recipe + 1})
     path = store.write(record)
     assert read_record(path).recipe == record.recipe
 
@@ -218,7 +220,7 @@ def rewritten(path, change):
     body = json.loads(path.read_text())
     del body["checksum"]
     change(body)
-    path.write_text(json.dumps({**body, "checksum": _checksum(body)}))
+    path.write_text(json.dumps({**body, "checksum": checksum(body)}))
 
 
 def test_a_record_of_another_schema_is_told(store, make_record):
@@ -379,8 +381,8 @@ def test_a_store_without_arguments_reads_the_projects_folders(tmp_path, laborato
 WRITE_MANY_TIMES = """
 import json, sys, time
 from pathlib import Path
-from lab1.config import RunSpec
-from lab1.store import Record, Store
+from lab1.core.spec import RunSpec
+from lab1.core.store import Record, Store
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 record = Record.from_dict(json.loads(sys.argv[3]))
 print("ready", flush=True)
@@ -410,8 +412,8 @@ def test_eight_processes_that_write_one_record_leave_one_valid_file(store, make_
 CLAIM = """
 import json, sys
 from pathlib import Path
-from lab1.config import RunSpec
-from lab1.store import Store
+from lab1.core.spec import RunSpec
+from lab1.core.store import Store
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 with store.claim(RunSpec.from_dict(json.loads(sys.argv[3]))) as mine:
     print(mine, flush=True)

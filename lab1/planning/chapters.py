@@ -15,10 +15,10 @@ from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
-from .. import parameters
-from ..config import ModelSpec, RunSpec, TrainingConfig
-from ..distillation_config import DistillationConfig
-from ..errors import ParameterError
+from ..core import parameters
+from ..core.distillation import DistillationConfig
+from ..core.errors import ParameterError
+from ..core.spec import ModelSpec, RunSpec, TrainingConfig
 
 
 def perceptrons(
@@ -38,9 +38,9 @@ def perceptrons(
 ) -> list[RunSpec]:
     """The grid of families and depths, and the learning-rate sweep, seed by seed.
 
-    The sweep covers those of ``sweep_depth`` that are among ``depth``, so that asking for one
-    depth trains that depth alone.  So do the single changes of the design (:data:`SINGLE_CHANGES`)
-    with ``changes_depth``, of those families that are compared.
+    The sweep covers those of `sweep_depth` that are among `depth`, so that asking for one
+    depth trains that depth alone.  So do the single changes of the design (`SINGLE_CHANGES`)
+    with `changes_depth`, of those families that are compared.
     """
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
     config = configs[0]
@@ -179,16 +179,16 @@ def distillation(
     """One teacher; students with and without it, twin by twin; sweeps, controls and the digits.
 
     A sweep varies one of temperature, alpha and the student's width, the others as the students
-    have them, with the first ``sweep_seeds`` of ``seeds``.  ``longer_epochs`` trains a student
+    have them, with the first `sweep_seeds` of `seeds`.  `longer_epochs` trains a student
     without a teacher for that many epochs, with the same seeds.
 
-    The controls, with ``control_seeds``, are students alone with smoothed labels and at other
+    The controls, with `control_seeds`, are students alone with smoothed labels and at other
     learning rates, students of a teacher whose wrong classes are permuted, and students of the
-    teachers with ``further_teacher_seeds``.  Twins with ``fresh_seeds`` are trained at the
+    teachers with `further_teacher_seeds`.  Twins with `fresh_seeds` are trained at the
     temperature and alpha that validation chose on other seeds.
 
     Teacher and students share the settings of the training but for the epochs.  What begins with
-    ``digits_`` goes to :func:`digits_runs`, and is left out where there is no ``digits_dataset``.
+    `digits_` goes to `digits_runs`, and is left out where there is no `digits_dataset`.
     """
     if len(optimizer) > 1:
         raise ParameterError(
@@ -287,10 +287,10 @@ def digits_runs(
     """The experiment of Hinton et al. (2015), section 3, on digits.
 
     A large perceptron of two hidden layers, regularised by dropout and by images that are shifted,
-    teaches a smaller one that sees the images as they are.  With an ``omitted_class`` a student
+    teaches a smaller one that sees the images as they are.  With an `omitted_class` a student
     never sees that class, with the teacher and without.  The teacher that teaches has the first
     seed; it is trained with each, so that its own errors have an interval.  A far smaller student,
-    of ``small_width``, learns at each of ``small_temperatures``, and alone.
+    of `small_width`, learns at each of `small_temperatures`, and alone.
     """
     config = TrainingConfig(epochs=epochs, schedule="cosine", **shared)
     of_teacher = replace(config, epochs=teacher_epochs, augmentation="shift")
@@ -406,7 +406,7 @@ CHAPTERS: Mapping[str, Chapter] = {
 
 
 def chapter(name: str) -> Chapter:
-    """The chapter of that name; raises :class:`~lab1.errors.ParameterError` for any other."""
+    """The chapter of that name; raises `ParameterError` for any other."""
     if name not in CHAPTERS:
         raise ParameterError(
             f"chapter {name!r} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
@@ -417,8 +417,8 @@ def chapter(name: str) -> Chapter:
 def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """The checked values of a chapter's parameters.
 
-    Raises :class:`~lab1.errors.ParameterError` for an unknown name, a wrong type or a value out of
-    range, naming ``where`` it stood (by default, the chapter).
+    Raises `ParameterError` for an unknown name, a wrong type or a value out of
+    range, naming `where` it stood (by default, the chapter).
     """
     where = where or f"chapter {name}"
     allowed = chapter(name).parameters
@@ -431,7 +431,7 @@ def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> d
 def plan(name: str, **values: Any) -> list[RunSpec]:
     """The runs that a chapter wants, in the order in which they should be trained: teachers first.
 
-    Raises :class:`~lab1.errors.ParameterError` for a parameter that is missing, unknown, of the
+    Raises `ParameterError` for a parameter that is missing, unknown, of the
     wrong type or out of range.
     """
     checked = check_parameters(name, values)

@@ -6,16 +6,17 @@ Only then is the training half imported.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import weights_file
-from ..config import RunSpec, RuntimeOptions
-from ..errors import Lab1Error, MissingRunsError, ParameterError
-from ..store import Record, Replacement, Store
+from ..core import weights_file
+from ..core.errors import Lab1Error, MissingRunsError, ParameterError
+from ..core.record import Record
+from ..core.runtime import RuntimeOptions
+from ..core.spec import RunSpec
+from ..core.store import Replacement, Store
 from .progress import GridProgress, estimate
 
 #: The names of the probes that are measured on a run.
@@ -45,8 +46,8 @@ class Todo:
 def find_todo(specs: Sequence[RunSpec], store: Store) -> Todo:
     """What is missing of a list of runs.
 
-    Raises :class:`~lab1.errors.MissingRunsError` where a trained teacher's weights are missing, and
-    :class:`~lab1.errors.RecordError` where a record is damaged.
+    Raises `MissingRunsError` where a trained teacher's weights are missing, and
+    `RecordError` where a record is damaged.
     """
     found = {spec: store.find(spec) for spec in specs}
     missing = with_teachers((spec for spec, record in found.items() if record is None), store)
@@ -63,12 +64,12 @@ def ensure(
 ) -> list[Record]:
     """The records of a list of runs, in their order; runs that none holds are trained first.
 
-    The ``probes`` of a run are measured right after it, so that a grid that is interrupted has
+    The `probes` of a run are measured right after it, so that a grid that is interrupted has
     those of every run that finished.  A teacher that is not in the list and was never trained is
-    trained too.  Raises :class:`~lab1.errors.MissingRunsError` where runs are missing and torch
+    trained too.  Raises `MissingRunsError` where runs are missing and torch
     is not installed, where a trained teacher's weights are missing, or where some runs failed (the
     others are kept), and
-    :class:`~lab1.errors.RecordError` where a record is damaged.
+    `RecordError` where a record is damaged.
     """
     options = options or RuntimeOptions()
     store = store or Store()
@@ -86,9 +87,9 @@ def ensure(
 def ensure_probe(
     record: Record, probe: str, options: RuntimeOptions | None = None, store: Store | None = None
 ) -> Mapping[str, Any]:
-    """What ``probe`` found on a run, measured first where nobody has yet.
+    """What `probe` found on a run, measured first where nobody has yet.
 
-    Raises :class:`~lab1.errors.MissingRunsError` where it must be measured and the weights, or
+    Raises `MissingRunsError` where it must be measured and the weights, or
     torch, are not here.
     """
     store = store or Store()
@@ -123,11 +124,11 @@ def _measuring(probes: Probes, options: RuntimeOptions, store: Store) -> Callabl
 def train_again(key: str, options: RuntimeOptions, store: Store) -> Record:
     """Trains a run that has a record once more; record, probes and weights are replaced together.
 
-    ``key`` is the run's, or its beginning.  The new ones take the place of those in ``runs/`` once
-    the training is over; they count before published ones, until :meth:`Store.promote` replaces
+    `key` is the run's, or its beginning.  The new ones take the place of those in `runs/` once
+    the training is over; they count before published ones, until `Store.promote` replaces
     these.  Probes that the run had are measured again.  Interrupted, the same call continues.
-    Raises :class:`~lab1.errors.ParameterError` where not just one record has that key, and what
-    :func:`ensure` raises.
+    Raises `ParameterError` where not just one record has that key, and what
+    `ensure` raises.
     """
     record = store.of_key(key)
     spec = record.spec
@@ -154,19 +155,16 @@ def _train(
     todo: Todo, options: RuntimeOptions, store: Store, measure: Callable[[Record], None]
 ) -> None:
     wanted = todo.missing
+    planned = len(wanted) + len(todo.records)
     if importlib.util.find_spec("torch") is None:
         raise MissingRunsError(
-            f"{len(wanted)} of {len(wanted) + len(todo.records)} runs have no record (the first: {wanted[0].title}), and "
+            f"{len(wanted)} of {planned} runs have no record (the first: {wanted[0].title}), and "
             "torch is not installed to train them. Install the extra 'train': "
             "pip install -e '.[train]'"
         )
-    if options.engine == "ray":
-        from ..training import ray_engine as engine
-    elif "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun: all processes on one run
-        from ..training import distributed as engine  # type: ignore[no-redef]
-    else:
-        from ..training import engine  # type: ignore[no-redef]
+    from ..training import engines
 
+    engine = engines.choose(options)
     if any(spec.teacher in wanted for spec in wanted):  # the students learn from the weights
         options = replace(options, save_weights=True)
     engine.check(wanted, options)
@@ -182,7 +180,7 @@ def _train(
 def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:
     """Runs to be trained, teachers first, with the teachers that have to be trained for them.
 
-    Raises :class:`~lab1.errors.MissingRunsError` for a teacher that has a record, and so is not
+    Raises `MissingRunsError` for a teacher that has a record, and so is not
     trained again, but no weights to learn from.
     """
     complete: dict[RunSpec, None] = {}

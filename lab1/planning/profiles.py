@@ -1,4 +1,4 @@
-"""Profiles: the YAML files in ``params/`` that say what each page of the report runs."""
+"""Profiles: the YAML files in `params/` that say what each page of the report runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
-from .. import paths
-from ..config import RunSpec
-from ..errors import MissingRunsError, ParameterError
-from ..store import Record, Store
+from ..core import paths
+from ..core.errors import MissingRunsError, ParameterError
+from ..core.record import Record
+from ..core.spec import RunSpec
+from ..core.store import Store
 from .chapters import chapter as chapter_of
 from .chapters import check_parameters, plan
 from .ensure import ensure
@@ -23,8 +24,8 @@ from .ensure import ensure
 class Page:
     """One page of the site: a chapter with one set of parameters.
 
-    ``name`` is the page's file name without ending: the chapter's own, or for a further set of
-    parameters ``<chapter>-<page>``.
+    `name` is the page's file name without ending: the chapter's own, or for a further set of
+    parameters `<chapter>-<page>`.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Page:
 
     @property
     def variant(self) -> str:
-        """What sets a further page of a chapter apart: ``narrow`` in ``1_1-narrow``, else empty."""
+        """What sets a further page of a chapter apart: `narrow` in `1_1-narrow`, else empty."""
         return self.name.removeprefix(self.chapter).removeprefix("-")
 
     @property
@@ -49,7 +50,7 @@ class Page:
     def records(self, store: Store | None = None) -> list[Record]:
         """The records that the page shows; those of its own runs are trained where missing.
 
-        Raises as :func:`lab1.planning.ensure.ensure` does or, where it reads others', :func:`trained`.
+        Raises as `ensure` does or, where it reads others', as `trained`.
         """
         if self.reads_pages:
             return trained(self.profile, store=store)
@@ -64,7 +65,7 @@ def names() -> list[str]:
 def pages(profile: str) -> list[Page]:
     """The pages of a profile, in its order, their parameters checked.
 
-    Raises :class:`~lab1.errors.ParameterError` for a profile that does not exist or that names an
+    Raises `ParameterError` for a profile that does not exist or that names an
     unknown chapter or parameter, or a value that is not allowed.
     """
     path = _path(profile)
@@ -123,7 +124,7 @@ def trained(
 ) -> list[Record]:
     """The records there are of the runs that a profile's pages plan, each once; trains none.
 
-    `chapters` is that of `planned`.  Raises :class:`~lab1.errors.MissingRunsError` where no run has
+    `chapters` is that of `planned`.  Raises `MissingRunsError` where no run has
     a record.
     """
     store = store or Store()
@@ -150,7 +151,7 @@ def shown_on(profile: str) -> dict[str, tuple[str, ...]]:
 def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     """The page of a profile with that name, or the chapter's first, with some parameters changed.
 
-    Raises :class:`~lab1.errors.ParameterError` as :func:`pages` does.
+    Raises `ParameterError` as `pages` does.
     """
     named = [each for each in pages(profile) if each.name == chapter]
     if not named:

@@ -10,15 +10,15 @@ from functools import cache
 from itertools import chain
 from statistics import median
 
-from ..config import RunSpec
-from ..store import Record
+from ..core.record import Record
+from ..core.spec import RunSpec
 
 
 def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float | None]:
     """About how many seconds each run takes, judged from the records of its like.
 
     A run's like has the same family, data set and width, and a teacher where it has one; where none
-    has its depth, seconds grow in proportion to the layers.  ``None`` where there is no record to
+    has its depth, seconds grow in proportion to the layers.  `None` where there is no record to
     judge from.
     """
     # By kind and depth first: a large grid would otherwise go through all records for every run.
@@ -94,7 +94,7 @@ def is_first_process() -> bool:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: ``43 s``, ``12 min``, ``3.5 h``."""
+    """Seconds in words: `43 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,11 +9,12 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-from .. import weights_file
-from ..config import RuntimeOptions
-from ..datasets import DATASETS
-from ..errors import WeightsError
-from ..store import Record, Store
+from ..core import weights_file
+from ..core.datasets import DATASETS
+from ..core.errors import WeightsError
+from ..core.record import Record
+from ..core.runtime import RuntimeOptions
+from ..core.store import Store
 
 #: What a machine's speed and memory decide, and not the training.
 _MACHINE_FIELDS = ("seconds", "peak_memory_bytes")
@@ -59,7 +60,7 @@ def check_weights(store: Store, records: Sequence[Record]) -> list[str]:
     """What is wrong with weights, in words.
 
     Their digest must be that of their tensors and the one that their record names, a published
-    record must say how published ones came about, and the students among ``records`` must have
+    record must say how published ones came about, and the students among `records` must have
     learnt from them.  Needs no torch.
     """
     findings, digests = [], {}
@@ -110,7 +111,7 @@ def students_of_other_weights(teacher: Record, records: Sequence[Record]) -> lis
 
 
 def check_teacher(record: Record, sha256: str) -> list[str]:
-    """A finding where a record learnt from other weights than those with the digest ``sha256``."""
+    """A finding where a record learnt from other weights than those with the digest `sha256`."""
     learnt = record.origin.get("teacher_sha256")
     if learnt == sha256:
         return []
@@ -124,9 +125,9 @@ def retrain(record: Record, options: RuntimeOptions, tolerance: float) -> list[s
     """Trains the run again, says how far it agrees, and returns a finding where it does not.
 
     On the same device, versions and number of threads the losses repeat exactly; elsewhere they
-    drift apart by rounding, and the test accuracy is held against ``tolerance``.
+    drift apart by rounding, and the test accuracy is held against `tolerance`.
     """
-    from ..training.engine import train_run
+    from ..training.run import train_run
 
     threads = record.origin.get("device", {}).get("threads")
     # As it would be read back, since a record knows no NaN.

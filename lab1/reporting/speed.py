@@ -1,6 +1,6 @@
 """The performance page: how fast the trainer is beside others, from the benchmark records.
 
-Each function takes the benchmarks by name, as :func:`lab1.benchmarks.published` gives them.
+Each function takes the benchmarks by name, as `published` gives them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from .. import benchmarks
-from .drawing import picked
-from .figures import Figure
-from .sentences import Verdict, points
-from .statistics import estimate
-from .tables import Table, markup, number, text
+from ..core import benchmarks
+from .kit.drawing import picked
+from .kit.figure import Figure
+from .kit.sentences import Verdict, points
+from .kit.statistics import estimate
+from .kit.tables import Table, markup, number, text
 
-#: Okabe and Ito's, as in :mod:`lab1.reporting.theme`.
+#: Okabe and Ito's, as in `lab1.reporting.kit.theme`.
 _COLOURS = ["#d55e00", "#3d8fd1", "#1a9e77"]
 
 Benchmarks = Mapping[str, Mapping[str, Any]]
@@ -28,7 +28,7 @@ NOTHING = Verdict("There is no benchmark record here; `python -m lab1 bench` mak
 
 
 def frame(published: Benchmarks) -> pd.DataFrame:
-    """The rows of :func:`lab1.benchmarks.summary` for every benchmark, with its ``hardware``."""
+    """The rows of `summary` for every benchmark, with its `hardware`."""
     rows = [
         {"hardware": benchmarks.machine(each), **row}
         for each in published.values()

@@ -23,7 +23,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from ..errors import PublishError
+from ..core.errors import PublishError
 
 _ASSETS = Path(__file__).resolve().parent
 _FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)

@@ -14,9 +14,9 @@ def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = BINS)
     Networks", section 2, equation 3).
 
     An image's confidence is the largest of its softmax probabilities.  The images are put into
-    ``bins`` intervals of confidence of equal width, ((m - 1) / bins, m / bins]; the error is the
+    `bins` intervals of confidence of equal width, ((m - 1) / bins, m / bins]; the error is the
     mean over the images of the distance, in their bin, between accuracy and mean confidence.
-    ``logits`` are of shape (count, classes), ``labels`` int64 of shape (count,).  NaN where a logit
+    `logits` are of shape (count, classes), `labels` int64 of shape (count,).  NaN where a logit
     is no finite number.
     """
     confidence, predicted = logits.double().softmax(1).max(1)

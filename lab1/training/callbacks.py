@@ -20,28 +20,28 @@ Metrics = Mapping[str, float | None]
 class Callback:
     """Derive from this and override what is of interest.
 
-    ``metrics`` hold the epoch's values under the names of
-    :data:`lab1.store.HISTORY_FIELDS`, and those of custom metrics.  A callback stops the training
-    after the current epoch by setting ``trainer.stop_reason``.
+    `metrics` hold the epoch's values under the names of
+    `HISTORY_FIELDS`, and those of custom metrics.  A callback stops the training
+    after the current epoch by setting `trainer.stop_reason`.
     """
 
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
         """Before the first epoch."""
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
-        """After the validation of ``epoch`` (counted from 1)."""
+        """After the validation of `epoch` (counted from 1)."""
 
     def on_train_end(self, trainer: StreamlinedTrainer) -> None:
         """After the last epoch, however it came to be the last."""
 
 
 class BestEpoch(Callback):
-    """Keeps the weights of the epoch whose ``monitor`` was best, and may stop the training.
+    """Keeps the weights of the epoch whose `monitor` was best, and may stop the training.
 
-    With ``patience``, training stops after that many epochs in a row without an improvement: a
-    value better by more than ``minimum_improvement`` than at the last improvement.  Which weights
+    With `patience`, training stops after that many epochs in a row without an improvement: a
+    value better by more than `minimum_improvement` than at the last improvement.  Which weights
     are kept does not depend on it.  Without a validation split the last epoch counts as the best.
-    With ``path``, the best weights are also written there.
+    With `path`, the best weights are also written there.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class BestEpoch(Callback):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes up what :meth:`state` gave."""
+        """Takes up what `state` gave."""
         self.epoch, self.value = state["epoch"], state["value"]
         self._improved_to = state.get("improved_to", self.value)  # older checkpoints had one value
         self._epochs_without = state["epochs_without"]

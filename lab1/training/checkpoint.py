@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ..errors import CheckpointError
-from ..files import write_bytes
+from ..core.errors import CheckpointError
+from ..core.files import write_bytes
 
 _MAGIC = b"lab1-checkpoint-1"
 
@@ -20,7 +20,7 @@ _MAGIC = b"lab1-checkpoint-1"
 class Checkpointer:
     """Saves and loads the state of one run, in one file that is always whole.
 
-    ``key`` is the run's: a checkpoint of another run is refused.  ``every_seconds`` is the time
+    `key` is the run's: a checkpoint of another run is refused.  `every_seconds` is the time
     between two saves (by a clock that nobody can set back).  The file begins with the key and a
     SHA-256 of the rest, which holds tensors and plain values and is read without executing code.
     """
@@ -36,9 +36,9 @@ class Checkpointer:
         return time.monotonic() - self._saved_at >= self.every_seconds
 
     def save(self, state: dict[str, Any]) -> None:
-        """Puts ``state`` in the place of the last one, whole or not at all.
+        """Puts `state` in the place of the last one, whole or not at all.
 
-        Raises :class:`~lab1.errors.StorageError` where it cannot be written, say on a full disk;
+        Raises `StorageError` where it cannot be written, say on a full disk;
         the last checkpoint is then still there.
         """
         buffer = io.BytesIO()
@@ -50,9 +50,9 @@ class Checkpointer:
         self._saved_at = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, its tensors on the CPU; ``None`` where none was saved.
+        """The saved state, its tensors on the CPU; `None` where none was saved.
 
-        Raises :class:`~lab1.errors.CheckpointError` for a damaged file or that of another run. It
+        Raises `CheckpointError` for a damaged file or that of another run. It
         is never taken for no checkpoint, since that would start from zero unasked.
         """
         try:

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ParameterError
+from ..core.errors import ParameterError
 
 
 def resolve(name: str) -> torch.device:
-    """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    """The device for `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    ``auto`` is CUDA where there is one, else MPS, else the CPU.  Raises
-    :class:`~lab1.errors.ParameterError` for a device that this machine lacks.
+    `auto` is CUDA where there is one, else MPS, else the CPU.  Raises
+    `ParameterError` for a device that this machine lacks.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -40,9 +40,9 @@ def resolve(name: str) -> torch.device:
 
 
 def describe(device: torch.device) -> dict[str, str | int]:
-    """``kind``, ``name`` and, on the CPU, ``threads``: what a record says of its device.
+    """`kind`, `name` and, on the CPU, `threads`: what a record says of its device.
 
-    Of a GPU it says instead whether float32 is ``tf32`` there (:func:`exact_float32`).
+    Of a GPU it says instead whether float32 is `tf32` there (`exact_float32`).
     """
     if device.type == "cuda":
         tf32 = torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
@@ -51,7 +51,7 @@ def describe(device: torch.device) -> dict[str, str | int]:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raises :class:`~lab1.errors.ParameterError` for ``bf16`` on a GPU without it."""
+    """Raises `ParameterError` for `bf16` on a GPU without it."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise ParameterError(
             "precision = 'bf16' is not allowed on this GPU, which has no bfloat16 arithmetic; "
@@ -73,8 +73,8 @@ def memory_format(model: nn.Module, device: torch.device) -> torch.memory_format
 def compiled(model: nn.Module) -> Callable[..., Any]:
     """The model with kernels of its own for the shape of its inputs, made at the first call.
 
-    They are kept on disk (``TORCHINDUCTOR_CACHE_DIR``), so that the next run has them at once.
-    Raises :class:`~lab1.errors.ParameterError` on CPUs without a C++ compiler.
+    They are kept on disk (`TORCHINDUCTOR_CACHE_DIR`), so that the next run has them at once.
+    Raises `ParameterError` on CPUs without a C++ compiler.
     """
     if next(model.parameters()).device.type == "cpu" and not any(map(which, ("g++", "clang++"))):
         raise ParameterError(
@@ -95,7 +95,7 @@ def exact_float32(device: torch.device) -> None:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Torch uses ``count`` CPU threads inside the block; ``None`` leaves the number as it is."""
+    """Torch uses `count` CPU threads inside the block; `None` leaves the number as it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -112,7 +112,7 @@ def usable_cores() -> int:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Lets :func:`peak_memory_bytes` count from here, where the system allows it."""
+    """Lets `peak_memory_bytes` count from here, where the system allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform == "linux":

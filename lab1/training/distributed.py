@@ -1,13 +1,13 @@
 """Several processes for one run, started by torchrun: each takes its part of every batch.
 
-The gradients are averaged by torch's ``DistributedDataParallel``, which overlaps the exchange with
+The gradients are averaged by torch's `DistributedDataParallel`, which overlaps the exchange with
 the backward pass; Accelerate would wrap the same class and bring batches and devices of its own.
 All processes draw the same order and the same augmentation, so a model without dropout and batch
 normalisation ends where one process with the same batches ends, but for rounding.
 
 Dropout draws from a stream of its own in each process.  Batch normalisation uses the statistics of
 the process's part of the batch, and its running statistics are those of the first process; with
-either, results differ from those of a single process.  A record says how many ``processes`` there
+either, results differ from those of a single process.  A record says how many `processes` there
 were in its origin.
 """
 
@@ -15,32 +15,61 @@ from __future__ import annotations
 
 import atexit
 import os
-import time
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..config import RunSpec, RuntimeOptions
-from ..store import Store
 from . import interruption, seeds
 
-if TYPE_CHECKING:
-    from .engine import OnFinished
-
-_POLL_SECONDS = 1.0
-
 T = TypeVar("T")
+
+
+class Alone:
+    """A process that trains a run by itself: what `Group` does, for a group of one."""
+
+    size = 1
+    first = True
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @property
+    def signal(self) -> int | None:
+        """The number of a signal that came to this process."""
+        return interruption.pending()
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model itself."""
+        return model
+
+    def part(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The whole batch."""
+        self._count = len(labels)
+        return images, labels
+
+    def weigh(self, loss: Tensor) -> Tensor:
+        """The mean over the batch as it is."""
+        return loss
+
+    def sums(self, means: Sequence[Tensor], correct: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The sum of what has these means over the batch, and the number of correct answers."""
+        return [each * self._count for each in means], correct
+
+    def agree(self, value: T) -> T:
+        """What this process has."""
+        return value
+
+    def own_stream(self, seed: int, steps: int) -> None:
+        """Torch's global generators stay as they are."""
 
 
 class Group:
     """The processes that train one run together.
 
-    All of them must call its methods in the same order.  Only the ``first`` writes.
+    All of them must call its methods in the same order.  Only the `first` writes.
     """
 
     def __init__(self) -> None:
@@ -101,61 +130,20 @@ class Group:
             torch.manual_seed(seeds.derive(seed, "dropout") + self.rank + self.size * steps)
 
 
-def current() -> Group | None:
-    """The group that torchrun started this process in; ``None`` for a process by itself."""
+def current() -> Group | Alone:
+    """The group that torchrun started this process in, or a process by itself."""
     if not dist.is_available():
-        return None
+        return Alone()
     if not dist.is_initialized():
         if not dist.is_torchelastic_launched():
-            return None
+            return Alone()
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         atexit.register(_leave)
-    return Group() if dist.get_world_size() > 1 else None
+    return Group() if dist.get_world_size() > 1 else Alone()
 
 
 def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
-    """Like :func:`lab1.training.engine.check`, in every process."""
-    from . import engine
-
-    engine.check(specs, options)
-
-
-def train_all(
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished = lambda record: None,
-) -> None:
-    """Like :func:`lab1.training.engine.train_all`, all processes on one run at a time.
-
-    The first process claims the run, writes its files and calls ``on_finished``.  A run that fails
-    ends its process, and torchrun the others: they could not tell which step they share.
-    """
-    from . import engine
-
-    group = current()
-    if group is None:
-        engine.train_all(specs, options, store, on_finished)
-        return
-    for spec in group.agree(list(specs)):
-        while True:
-            with store.claim(spec) if group.first else nullcontext(True) as mine:
-                found = group.first and mine and store.find(spec) is not None
-                mine, found = group.agree((mine, found))
-                if mine and not found:
-                    if group.first:
-                        on_finished(engine.train_claimed(spec, options, store))
-                    else:
-                        quiet = replace(options, progress=False, report_to=None)
-                        engine.train_run(spec, quiet, store)
-            if mine:
-                break
-            time.sleep(_POLL_SECONDS)
-    group.agree(None)  # nobody looks for records before the last is written

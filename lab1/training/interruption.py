@@ -16,7 +16,7 @@ _pending: int | None = None
 class TrainingInterrupted(KeyboardInterrupt):
     """A training stopped at a signal, after its state was saved.
 
-    ``exit_status`` is 128 plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
+    `exit_status` is 128 plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
     """
 
     def __init__(self, signal_number: int, title: str) -> None:
@@ -28,7 +28,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Inside the block a first signal only sets :func:`pending`; a second one acts at once.
+    """Inside the block a first signal only sets `pending`; a second one acts at once.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """
@@ -47,7 +47,7 @@ def deferred() -> Iterator[None]:
 
 
 def pending() -> int | None:
-    """The number of the signal that came, or ``None``."""
+    """The number of the signal that came, or `None`."""
     return _pending
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from ..config import TrainingConfig
+from ..core.spec import TrainingConfig
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> optim.Optimizer:
@@ -40,7 +40,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> optim.Optimizer
 def build_scheduler(
     optimizer: optim.Optimizer, config: TrainingConfig, total_steps: int
 ) -> lr_scheduler.LRScheduler:
-    """The schedule, to be stepped after every batch; it spans ``total_steps``."""
+    """The schedule, to be stepped after every batch; it spans `total_steps`."""
     if config.schedule == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
     if config.schedule == "one-cycle":

@@ -22,10 +22,10 @@ from . import device as devices
 
 @cache
 def commit() -> str:
-    """The commit of the sources in use, with ``-dirty`` where ``lab1/`` differs from it.
+    """The commit of the sources in use, with `-dirty` where `lab1/` differs from it.
 
-    ``LAB1_COMMIT`` where it is set (a copy of the sources without ``.git``), else what git says,
-    else ``unknown``.  Git is believed only where it tracks this very file: the sources may lie in a
+    `LAB1_COMMIT` where it is set (a copy of the sources without `.git`), else what git says,
+    else `unknown`.  Git is believed only where it tracks this very file: the sources may lie in a
     folder that the repository around them ignores.  Asked once per process, since the sources are
     read once per process.
     """
@@ -73,7 +73,7 @@ def describe(device: torch.device, data_source: str, data_fingerprint: str) -> d
 
 
 def finished(origin: Mapping[str, Any], started: datetime) -> dict[str, Any]:
-    """``origin`` with ``started`` and ``ended``, in UTC, to the second.
+    """`origin` with `started` and `ended`, in UTC, to the second.
 
     Where the clock was set back meanwhile, the end is the start: a record that ends before it
     began would be taken for a damaged one.

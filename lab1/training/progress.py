@@ -12,11 +12,11 @@ from torch import Tensor
 
 
 class Progress:
-    """``epoch`` counts from 1, ``steps`` the batches of it that are done.
+    """`epoch` counts from 1, `steps` the batches of it that are done.
 
-    The sums are over those batches, on the device: of the loss, of further ``quantities`` by name,
-    of correct answers, and of gradient norms.  ``seconds`` is the time trained up to the last
-    checkpoint, ``epoch_began`` the value it had when the epoch began.
+    The sums are over those batches, on the device: of the loss, of further `quantities` by name,
+    of correct answers, and of gradient norms.  `seconds` is the time trained up to the last
+    checkpoint, `epoch_began` the value it had when the epoch began.
     """
 
     _SUMS = ("loss_sum", "correct", "norm_sum")
@@ -37,7 +37,7 @@ class Progress:
         self.quantity_sums = {name: torch.zeros((), device=device) for name in quantities}
 
     def means(self, count: int) -> dict[str, float | None]:
-        """Loss, further quantities and accuracy over ``count`` images as they were trained on, the
+        """Loss, further quantities and accuracy over `count` images as they were trained on, the
         mean gradient norm over the steps, and the learning rate of the last step."""
         return {
             **{name: float(total) / count for name, total in self.quantity_sums.items()},
@@ -62,7 +62,7 @@ class Progress:
         return {name: getattr(self, name) for name in names}
 
     def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Takes up what :meth:`state` gave."""
+        """Takes up what `state` gave."""
         for name in self._SUMS:
             setattr(self, name, state[name].to(device))
         for name in self._NUMBERS:

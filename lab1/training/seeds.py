@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 import torch
 
-#: ``dropout`` also feeds whatever else draws from torch's global generator during training.
+#: `dropout` also feeds whatever else draws from torch's global generator during training.
 STREAMS = ("initialisation", "split", "order", "augmentation", "dropout", "permutation")
 
 
 def derive(seed: int, stream: str) -> int:
-    """The 63-bit seed of one of :data:`STREAMS`."""
+    """The 63-bit seed of one of `STREAMS`."""
     if stream not in STREAMS:
         raise ValueError(f"no random stream {stream!r}; there are {', '.join(STREAMS)}")
     return int.from_bytes(hashlib.sha256(f"{stream}/{seed}".encode()).digest()[:8], "big") >> 1
@@ -35,7 +35,7 @@ def generator(seed: int, stream: str) -> torch.Generator:
 
 @contextmanager
 def global_stream(seed: int, stream: str) -> Iterator[None]:
-    """Torch's global generators follow ``stream`` inside the block and are put back after it."""
+    """Torch's global generators follow `stream` inside the block and are put back after it."""
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, stream))
         yield

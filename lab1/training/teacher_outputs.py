@@ -14,21 +14,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..config import RECIPE, RunSpec, hash_key
-from ..errors import CheckpointError, StorageError
+from ..core.errors import CheckpointError, StorageError
+from ..core.keys import hash_key
+from ..core.spec import RECIPE, RunSpec
 from . import device as devices
 from .checkpoint import Checkpointer
 
-#: The fields of :class:`~lab1.config.TrainingConfig` that decide the views or the arithmetic.
+#: The fields of `TrainingConfig` that decide the views or the arithmetic.
 _DECIDING = ("validation_size", "omitted_class", "batch_size", "augmentation", "precision")
 
 
 class TeacherOutputs:
-    """The logits of one teacher on the training images of one run, float32, on ``device``.
+    """The logits of one teacher on the training images of one run, float32, on `device`.
 
-    With a ``folder`` they are also kept there: in ``images.pt`` where there is no augmentation,
-    else in ``epoch-0001.pt`` and so on, with a row for each image in the order of the split or of
-    the epoch's batches.  ``key`` stands for all that decides them (:func:`key_of`).  A file appears
+    With a `folder` they are also kept there: in `images.pt` where there is no augmentation,
+    else in `epoch-0001.pt` and so on, with a row for each image in the order of the split or of
+    the epoch's batches.  `key` stands for all that decides them (`key_of`).  A file appears
     whole or not at all; one that is damaged or does not fit is made anew.
     """
 
@@ -48,7 +49,7 @@ class TeacherOutputs:
         self._parts: dict[int, Tensor] = {}
 
     def of_images(self, count: int, compute: Callable[[], Tensor]) -> Tensor:
-        """The logits of all ``count`` training images, computed at most once."""
+        """The logits of all `count` training images, computed at most once."""
         if self._images is None:
             self._images = self._load("images", count)
         if self._images is None:
@@ -59,7 +60,7 @@ class TeacherOutputs:
     def of_batch(
         self, epoch: int, rows: slice, count: int, compute: Callable[[], Tensor]
     ) -> Tensor:
-        """The logits of the batch that is ``rows`` of an epoch's ``count`` views.
+        """The logits of the batch that is `rows` of an epoch's `count` views.
 
         An epoch is kept once all of it was computed in one sitting.
         """

@@ -1,4 +1,4 @@
-"""``StreamlinedTrainer``: trains, evaluates and predicts, in the spirit of Hugging Face's."""
+"""`StreamlinedTrainer`: trains, evaluates and predicts, in the spirit of Hugging Face's."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..config import TrainingConfig
-from ..errors import ParameterError
-from ..store import history_fields
+from ..core.errors import ParameterError
+from ..core.record import history_fields
+from ..core.spec import TrainingConfig
 from . import device as devices
 from . import distributed, interruption, seeds
-from .augmentation import AUGMENTATIONS, Normalize
 from .calibration import expected_calibration_error
 from .callbacks import BestEpoch, Callback
 from .checkpoint import Checkpointer
-from .images import ImageSet
+from .data.augmentation import AUGMENTATIONS, Normalize
+from .data.images import ImageSet
 from .optimization import build_optimizer, build_scheduler
 from .progress import Clock, Progress
 
@@ -36,10 +36,10 @@ EVALUATION_BATCH = 1000
 class TrainingResult:
     """How a training went.
 
-    ``history`` maps the names in :data:`lab1.store.HISTORY_FIELDS`, and those of custom metrics,
-    to one value per epoch.  ``best_epoch`` counts from 1 and is ``None`` where the first epoch
-    diverged.  ``stopped`` is ``all epochs``, ``early stopping``, ``diverged``, or what a callback
-    gave.  ``seconds`` is wall-clock time over all epochs.
+    `history` maps the names in `HISTORY_FIELDS`, and those of custom metrics,
+    to one value per epoch.  `best_epoch` counts from 1 and is `None` where the first epoch
+    diverged.  `stopped` is `all epochs`, `early stopping`, `diverged`, or what a callback
+    gave.  `seconds` is wall-clock time over all epochs.
     """
 
     history: Mapping[str, list[float | None]]
@@ -51,19 +51,19 @@ class TrainingResult:
 class StreamlinedTrainer:
     """Trains one model on images that stay on the device as tensors.
 
-    ``model`` maps float32 images of shape (batch, channels, height, width) to logits of shape
-    (batch, classes).  ``eval_dataset`` is the validation split that selects the best epoch; it may
-    be ``None``.  ``mean`` and ``std`` normalise each channel after division by 255; by default
-    they are taken from the training images.  ``compute_metrics`` adds metrics to the validation;
-    ``callbacks`` run after each epoch; ``weights_path`` is where the best weights are written.
-    ``compile`` lets ``torch.compile`` make kernels for the training steps.
-    With a ``checkpointer``, ``train`` saves its state now and then and continues from it, in the
+    `model` maps float32 images of shape (batch, channels, height, width) to logits of shape
+    (batch, classes).  `eval_dataset` is the validation split that selects the best epoch; it may
+    be `None`.  `mean` and `std` normalise each channel after division by 255; by default
+    they are taken from the training images.  `compute_metrics` adds metrics to the validation;
+    `callbacks` run after each epoch; `weights_path` is where the best weights are written.
+    `compile` lets `torch.compile` make kernels for the training steps.
+    With a `checkpointer`, `train` saves its state now and then and continues from it, in the
     middle of an epoch too, with the same result as if it had never stopped.
-    Training images are augmented as ``config.augmentation`` says, others never.
+    Training images are augmented as `config.augmentation` says, others never.
 
     With the same seed, data, versions and number of threads, a training on the CPU repeats bit by
     bit.  In a process that torchrun started, it trains one model together with the others
-    (:mod:`lab1.training.distributed`); ``config.batch_size`` is then that of all of them.
+    (`lab1.training.distributed`); `config.batch_size` is then that of all of them.
 
     Example::
 
@@ -74,7 +74,7 @@ class StreamlinedTrainer:
     """
 
     #: Further quantities of a batch whose mean over an epoch's images is a series of the history;
-    #: :meth:`compute_loss` gives each to :meth:`observe`.
+    #: `compute_loss` gives each to `observe`.
     quantities: tuple[str, ...] = ()
 
     def __init__(
@@ -103,13 +103,13 @@ class StreamlinedTrainer:
         self.config = config
         self.seed = seed
         self._group = distributed.current()
-        self._writes = self._group is None or self._group.first
+        self._writes = self._group.first
         self.device = devices.resolve(device)
         devices.check_precision(config.precision, self.device)
         devices.exact_float32(self.device)
         memory_format = devices.memory_format(model, self.device)
         self.model = model.to(self.device).to(memory_format=memory_format)
-        self._parallel = self._group.wrap(self.model) if self._group else self.model
+        self._parallel = self._group.wrap(self.model)
         self._compiled = devices.compiled(self._parallel) if compile else self._parallel
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
@@ -148,14 +148,14 @@ class StreamlinedTrainer:
         """The loss of one training batch, a scalar: mean cross-entropy, with smoothed labels where
         the configuration says so.
 
-        Override it to train on something else.  ``logits`` are float32 of shape (batch, classes),
-        ``labels`` int64 of shape (batch,), ``inputs`` the very images that the model saw.
+        Override it to train on something else.  `logits` are float32 of shape (batch, classes),
+        `labels` int64 of shape (batch,), `inputs` the very images that the model saw.
         """
         smoothing = self.config.label_smoothing
         return nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
     def observe(self, quantity: str, mean: Tensor) -> None:
-        """Takes down the mean of one of :attr:`quantities` over the current batch, a scalar."""
+        """Takes down the mean of one of `quantities` over the current batch, a scalar."""
         self._observed[quantity] = mean.detach()
 
     @property
@@ -167,17 +167,16 @@ class StreamlinedTrainer:
         """Trains until all epochs are done, early stopping or divergence.
 
         Afterwards the model has the weights of the best epoch.  Raises
-        :class:`~lab1.training.interruption.TrainingInterrupted` after Ctrl-C or SIGTERM, once the
+        `TrainingInterrupted` after Ctrl-C or SIGTERM, once the
         state is saved (where there is a checkpointer), and
-        :class:`~lab1.errors.CheckpointError` where a checkpoint is damaged, and
-        :class:`~lab1.errors.StorageError` where one cannot be written.
+        `CheckpointError` where a checkpoint is damaged, and
+        `StorageError` where one cannot be written.
         """
         devices.reset_peak_memory(self.device)
         progress = self._progress
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
             self._restore()
-            if self._group:
-                self._group.own_stream(self.seed, self.scheduler.last_epoch)
+            self._group.own_stream(self.seed, self.scheduler.last_epoch)
             clock = Clock(progress.seconds)
             self._notify("on_train_begin")
             while self.stop_reason is None and progress.epoch <= self.config.epochs:
@@ -192,11 +191,11 @@ class StreamlinedTrainer:
         )
 
     def evaluate(self, dataset: ImageSet | None = None) -> dict[str, float]:
-        """Scores the model: ``loss``, ``accuracy``, ``errors``, ``count``, ``calibration_error``
+        """Scores the model: `loss`, `accuracy`, `errors`, `count`, `calibration_error`
         and the custom metrics.
 
-        ``loss`` is the mean cross-entropy, ``accuracy`` a fraction, ``calibration_error`` that of
-        :func:`~lab1.training.calibration.expected_calibration_error`.  ``dataset`` is the
+        `loss` is the mean cross-entropy, `accuracy` a fraction, `calibration_error` that of
+        `expected_calibration_error`.  `dataset` is the
         validation split unless another is given.
         """
         dataset = self.eval_dataset if dataset is None else dataset.to(self.device)
@@ -221,7 +220,7 @@ class StreamlinedTrainer:
     def predict(self, images: Tensor) -> Tensor:
         """Logits, float32 on the CPU, of shape (count, classes).
 
-        ``images`` are uint8 of shape (count, channels, height, width).
+        `images` are uint8 of shape (count, channels, height, width).
         """
         return self._logits(images.to(self.device)).cpu()
 
@@ -238,7 +237,7 @@ class StreamlinedTrainer:
             logits = logits.float()
             loss = self.compute_loss(logits, labels, inputs)
             self.optimizer.zero_grad(set_to_none=True)
-            (self._group.weigh(loss) if self._group else loss).backward()
+            self._group.weigh(loss).backward()
             gradients = [each.grad for each in parameters if each.grad is not None]
             # Sums stay on the device: reading them at each step would make it wait for the host.
             norm = nn.utils.get_total_norm(gradients)
@@ -250,10 +249,7 @@ class StreamlinedTrainer:
             self.scheduler.step()
             means = [loss.detach(), *(self._observed[name] for name in self.quantities)]
             correct = (logits.argmax(1) == labels).sum()
-            if self._group:
-                sums, correct = self._group.sums(means, correct)
-            else:
-                sums = [each * len(labels) for each in means]
+            sums, correct = self._group.sums(means, correct)
             progress.loss_sum += sums[0]
             for name, total in zip(self.quantities, sums[1:], strict=True):
                 progress.quantity_sums[name] += total
@@ -281,8 +277,7 @@ class StreamlinedTrainer:
             metrics["train_evaluation_accuracy"] = scores["accuracy"]
         metrics["seconds"] = clock.lap(progress)
         metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
-        if self._group:  # the same numbers lead to the same decisions
-            metrics = self._group.agree(metrics)
+        metrics = self._group.agree(metrics)  # the same numbers lead to the same decisions
         epoch = progress.epoch
         progress.finish_epoch(metrics)
         self._order_state = self._order.get_state()
@@ -290,12 +285,11 @@ class StreamlinedTrainer:
             self._notify("on_epoch_end", epoch, metrics)
         else:
             self.stop_reason = "diverged"
-        if self._group:
-            self.stop_reason = self._group.agree(self.stop_reason)
+        self.stop_reason = self._group.agree(self.stop_reason)
         self._save_if_due(clock)
 
     def _training_batches(self, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of an epoch after the first ``skip``, whose augmentation is drawn already."""
+        """The batches of an epoch after the first `skip`, whose augmentation is drawn already."""
         order = torch.randperm(len(self.train_dataset), generator=self._order).to(self.device)
         for indices in order.split(self.config.batch_size)[skip:]:
             self._indices = indices
@@ -304,12 +298,11 @@ class StreamlinedTrainer:
             if self.augment is not None:
                 images = self.augment(images, self._augmentation)
             labels = batch.labels
-            if self._group:
-                images, labels = self._group.part(images, labels)
+            images, labels = self._group.part(images, labels)
             yield self.normalize(images), labels
 
     def _save_if_due(self, clock: Clock) -> None:
-        signal_number = self._group.signal if self._group else interruption.pending()
+        signal_number = self._group.signal
         if (
             self.checkpointer is not None
             and self._writes
@@ -344,7 +337,7 @@ class StreamlinedTrainer:
             self._take_up(state)
 
     def _take_up(self, state: Mapping[str, Any]) -> None:
-        """Continues from what :meth:`_state` gave."""
+        """Continues from what `_state` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import weights_file
-from ..errors import MissingRunsError
-from ..files import write_bytes
+from ..core import weights_file
+from ..core.errors import MissingRunsError
+from ..core.files import write_bytes
 
 #: What safetensors calls the types that a model's state can have.
 _KINDS = {
@@ -29,7 +29,7 @@ _KINDS = {
 def digest(weights: Mapping[str, Tensor]) -> str:
     """The SHA-256 that a record and a file of these weights name.
 
-    That is :func:`lab1.weights_file.digest`, whichever way the tensors lie in memory.
+    That is `digest`, whichever way the tensors lie in memory.
     """
     return weights_file.digest(
         (name, _KINDS[tensor.dtype], list(tensor.shape), _bytes(tensor))
@@ -40,7 +40,7 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 def save_weights(path: Path, weights: Mapping[str, Tensor], run: str | None = None) -> None:
     """Writes tensors as safetensors, whole or not at all; equal weights give equal bytes.
 
-    ``run`` is the key of the run that they belong to, where they are to be published.
+    `run` is the key of the run that they belong to, where they are to be published.
     """
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
     metadata = {"sha256": digest(weights)} | ({} if run is None else {"run": run})
@@ -51,8 +51,8 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], run: str | None = No
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Reads weights onto the CPU, without executing code from the file.
 
-    The file is what :func:`save_weights` wrote, or a ``.pt`` that torch wrote in earlier versions.
-    Raises :class:`~lab1.errors.WeightsError`, naming the file, where it is damaged.
+    The file is what `save_weights` wrote, or a `.pt` that torch wrote in earlier versions.
+    Raises `WeightsError`, naming the file, where it is damaged.
     """
     if path.suffix != ".pt":
         content = weights_file.read(path).content

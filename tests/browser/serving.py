@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab1 import addresses
+from lab1.site import addresses
 
 #: What the system's package of Chromium is called, by distribution.
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

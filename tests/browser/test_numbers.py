@@ -11,7 +11,7 @@ import pytest
 from reader import REPORT, WIDE
 from scipy.stats import t
 
-from lab1.store import Store
+from lab1.core.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.preview()]
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 from reader import CHARTED, NARROW, PAGES, REPORT, WIDE
 
-from lab1 import addresses
+from lab1.site import addresses
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.families import FAMILIES
-from lab1.reporting import frames
+from lab1.core.families import FAMILIES
+from lab1.reporting.kit import frames
 
 _PAIRS = [(name, family.residual) for name, family in FAMILIES.items() if family.style == "plain"]
 _TWIN_OF = dict(_PAIRS) | {residual: plain for plain, residual in _PAIRS}

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from lab1.distillation_config import DistillationConfig
-from lab1.reporting.twins import Setting
+from lab1.core.distillation import DistillationConfig
+from lab1.reporting.distillation.pairs import Setting
 
 SETTING = Setting(channels=11, temperature=4.0, alpha=0.9)
 

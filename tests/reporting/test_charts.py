@@ -5,10 +5,11 @@ import re
 import altair
 import pytest
 
-from lab1 import families
-from lab1.config import RECIPE
-from lab1.reporting import charts, frames, theme, verdicts, words
-from lab1.reporting.figures import Figure
+from lab1.core import families
+from lab1.core.spec import RECIPE
+from lab1.reporting.comparison import charts, verdicts
+from lab1.reporting.kit import frames, theme, words
+from lab1.reporting.kit.figure import Figure
 
 FAMILIES = ["MLP", "ResidualMLP"]
 

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.reporting import convergence, frames
-from lab1.reporting.sentences import Verdict
+from lab1.reporting.comparison import convergence
+from lab1.reporting.kit import frames
+from lab1.reporting.kit.sentences import Verdict
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import pytest
 
-from lab1.reporting import degradation, degradation_verdicts, frames, literature
-from lab1.reporting.panels import Axis, panels
+from lab1.reporting.degradation import charts as degradation
+from lab1.reporting.degradation import verdicts as degradation_verdicts
+from lab1.reporting.kit import frames, literature
+from lab1.reporting.kit.panels import Axis, panels
 
 CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
 

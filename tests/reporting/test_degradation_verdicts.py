@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from lab1.reporting import frames
-from lab1.reporting.degradation_verdicts import (
+from lab1.reporting.degradation.verdicts import (
     degradation,
     gradients_at_start,
     schedule,
     shortcut_effect,
     untrained,
 )
+from lab1.reporting.kit import frames
 
 #: What a difference between twins varies by.
 JITTER = [0.001, 0.0, -0.001]

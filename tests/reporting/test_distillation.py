@@ -1,9 +1,10 @@
 import pytest
 from distilled import SETTING, bias_probe, digits, lengthened, measured, several, study
 
-from lab1.reporting import distillation, frames, literature
-from lab1.reporting import distillation_tables as tables
-from lab1.reporting.sentences import Verdict
+from lab1.reporting.distillation import charts as distillation
+from lab1.reporting.distillation import tables as tables
+from lab1.reporting.kit import frames, literature
+from lab1.reporting.kit.sentences import Verdict
 
 PAIRS = [(0.70, 0.72), (0.73, 0.74), (0.76, 0.79)]
 

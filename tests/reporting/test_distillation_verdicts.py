@@ -5,8 +5,8 @@ import re
 import pytest
 from distilled import SETTING, bias_probe, digits, measured, several, study
 
-from lab1.reporting import distillation_verdicts as verdicts
-from lab1.reporting import frames
+from lab1.reporting.distillation import verdicts as verdicts
+from lab1.reporting.kit import frames
 
 #: Accuracies of the student alone: the seeds differ by far more than any gain below.
 ALONE = [0.70, 0.73, 0.76]

@@ -2,7 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.reporting import dynamics, dynamics_verdicts, frames, summaries
+from lab1.reporting.dynamics import charts as dynamics
+from lab1.reporting.dynamics import verdicts as dynamics_verdicts
+from lab1.reporting.kit import frames
+from lab1.reporting.pages import summary as summaries
 
 CELLS = {
     ("MLP", 2): [0.9, 0.9, 0.9],

@@ -7,8 +7,8 @@ import altair
 import pandas
 import pytest
 
-from lab1.reporting import theme
-from lab1.reporting.figures import LONGEST_TABLE, MIME, Figure, render
+from lab1.reporting.kit import theme
+from lab1.reporting.kit.figure import LONGEST_TABLE, MIME, Figure, render
 
 #: What a text must not do to the page that holds it.
 AWKWARD = [

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from lab1 import config
-from lab1.reporting import frames
-from lab1.store import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS
+from lab1.core import spec as config
+from lab1.core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS
+from lab1.reporting.kit import frames
 
 
 def test_one_row_per_run_in_the_order_of_the_records(make_record):

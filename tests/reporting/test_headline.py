@@ -4,13 +4,11 @@ import re
 import pytest
 from distilled import SETTING, study
 
-from lab1.reporting import (
-    degradation_verdicts,
-    distillation_verdicts,
-    frames,
-    headline,
-    verdicts,
-)
+from lab1.reporting.comparison import verdicts
+from lab1.reporting.degradation import verdicts as degradation_verdicts
+from lab1.reporting.distillation import verdicts as distillation_verdicts
+from lab1.reporting.kit import frames
+from lab1.reporting.pages import front as headline
 
 CELLS = {
     ("MLP", 2): [0.90, 0.91, 0.92],

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from lab1.reporting import probed
+from lab1.reporting.comparison import mistakes as probed
 
 
 @pytest.fixture

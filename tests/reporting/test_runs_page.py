@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from distilled import study
 
-from lab1.reporting import frames
-from lab1.reporting.runs_page import fragment
+from lab1.reporting.kit import frames
+from lab1.reporting.pages.runs import fragment
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from lab1.reporting.statistics import FEWEST, Estimate, estimate, paired_difference, summarize
+from lab1.reporting.kit.statistics import FEWEST, Estimate, estimate, paired_difference, summarize
 
 # Student's t at 97.5 %, from a printed table: degrees of freedom 2 and 4.
 T_2, T_4 = 4.302653, 2.776445

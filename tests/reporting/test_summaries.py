@@ -10,11 +10,14 @@ from urllib.parse import unquote
 import pytest
 from distilled import study
 
-from lab1.reporting import distillation_tables, frames, runs_page, summaries, tables
+from lab1.reporting.distillation import tables as distillation_tables
+from lab1.reporting.kit import frames, tables
+from lab1.reporting.pages import runs as runs_page
+from lab1.reporting.pages import summary as summaries
 
 CELLS = {("MLP", 2): [0.9, 0.8, 0.7], ("MLP", 8): [0.6, 0.5], ("ResidualMLP", 8): [0.9, 0.9, 0.9]}
 
-SCRIPT = Path(tables.__file__).parents[1] / "site" / "tables.js"
+SCRIPT = Path(tables.__file__).parents[2] / "site" / "tables.js"
 
 
 def downloaded(markup):

@@ -4,8 +4,8 @@ import re
 import pandas
 import pytest
 
-from lab1.reporting import frames, tables
-from lab1.reporting.tables import PERFORMANCE_COLUMNS
+from lab1.reporting.kit import frames, tables
+from lab1.reporting.kit.tables import PERFORMANCE_COLUMNS
 
 HEADER = "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time"
 

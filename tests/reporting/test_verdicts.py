@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.reporting import frames, verdicts
-from lab1.reporting.verdicts import (
+from lab1.reporting.comparison import verdicts
+from lab1.reporting.comparison.verdicts import (
     depth_effect,
     fit_effect,
     rescue,
     skip_effect,
     skip_effect_at_deepest,
 )
+from lab1.reporting.kit import frames
 
 #: Seeds differ by far more than any effect below, as they do in truth: only pairs can show it.
 SEEDS = [0.90, 0.93, 0.96]
@@ -448,7 +449,7 @@ def test_no_runs_have_no_base_rate(runs):
 @pytest.mark.parametrize("rates", [[0.001, 0.003], [0.0001, 0.001], [0.0001, 0.001, 0.003]])
 def test_the_base_rate_is_the_profiles_even_where_every_depth_is_swept(trained, rates):
     """Then all rates are used at as many depths, and only the order of the plan tells."""
-    from lab1.experiments import plan
+    from lab1.planning.chapters import plan
 
     specs = plan(
         "1_2",

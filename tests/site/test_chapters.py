@@ -10,10 +10,10 @@ import nbformat
 import papermill
 import pytest
 
-from lab1 import experiments, profiles
 from lab1.chapter import open_chapter
-from lab1.errors import ParameterError
-from lab1.reporting import figures
+from lab1.core.errors import ParameterError
+from lab1.planning import chapters, profiles
+from lab1.reporting.kit import figure as figures
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"
@@ -39,12 +39,12 @@ every_chapter = pytest.mark.parametrize("name", NAMES)
 
 #: Those that show runs, and so have parameters beyond the profile.
 every_chapter_of_runs = pytest.mark.parametrize(
-    "name", [name for name in NAMES if experiments.chapter(name).parameters]
+    "name", [name for name in NAMES if chapters.chapter(name).parameters]
 )
 
 #: Those that vary the depth of one kind of network.
 every_chapter_by_depth = pytest.mark.parametrize(
-    "name", [name for name in NAMES if "depth" in experiments.chapter(name).parameters]
+    "name", [name for name in NAMES if "depth" in chapters.chapter(name).parameters]
 )
 
 
@@ -85,7 +85,7 @@ def sections(name):
 
 
 def test_the_chapters_are_those_that_can_be_planned():
-    assert set(experiments.CHAPTERS) == set(NAMES)
+    assert set(chapters.CHAPTERS) == set(NAMES)
 
 
 # The form of a notebook
@@ -131,7 +131,7 @@ def test_the_parameters_are_those_that_can_be_set(name):
     tree = ast.parse(parameters_cell(name).source)
     assert all(isinstance(statement, ast.Assign) for statement in tree.body)
     assigned = {s.targets[0].id: ast.literal_eval(s.value) for s in tree.body}
-    assert assigned.keys() == {"profile", *experiments.chapter(name).parameters}
+    assert assigned.keys() == {"profile", *chapters.chapter(name).parameters}
     assert assigned.pop("profile") == "report"
     assert set(assigned.values()) <= {None}  # the profile's values stand in params/ alone
 
@@ -163,7 +163,7 @@ ANOTHER_DEPTH = {"1_1": 4, "1_2": 4, "1_3": 4, "depth": 20}
 @every_chapter_of_runs
 def test_the_choices_named_beside_a_parameter_are_allowed(name):
     """A comment such as `# adam, sgd` that went out of date would send a reader into a refusal."""
-    from lab1.parameters import PARAMETERS
+    from lab1.core.parameters import PARAMETERS
 
     for line in parameters_cell(name).source.splitlines():
         if match := re.match(r"(\w+) = None  # (.*)", line):
@@ -418,7 +418,7 @@ def test_an_unknown_chapter_is_refused(runs_dir):
 
 @every_chapter_of_runs
 def test_none_leaves_the_profile_as_it_is(name, runs_dir):
-    untouched = dict.fromkeys(experiments.chapter(name).parameters)
+    untouched = dict.fromkeys(chapters.chapter(name).parameters)
     page = open_chapter(name, {**BASE, **untouched}).page
     assert page == profiles.page(name, "smoke", {})
 

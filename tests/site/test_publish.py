@@ -9,10 +9,14 @@ import nbformat
 import pytest
 import yaml
 
-from lab1 import experiments, exports, paths, profiles, publish
-from lab1.errors import MissingRunsError, ParameterError, PublishError
-from lab1.reporting import figures
-from lab1.store import Store, read_record
+from lab1.core import paths
+from lab1.core.errors import MissingRunsError, ParameterError, PublishError
+from lab1.core.record import read_record
+from lab1.core.store import Store
+from lab1.planning import ensure as ensuring
+from lab1.planning import profiles
+from lab1.reporting.kit import figure as figures
+from lab1.site import exports, publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -252,7 +256,7 @@ def test_the_front_page_tells_of_all_pages(home):
     assert "#fig-headline" in (home / "report" / "headline.md").read_text()
     assets = home / "report" / "assets"
     for name in ("charts.js", "tables.js"):
-        shipped = Path(publish.__file__).parent / "site" / name
+        shipped = publish.paths.PACKAGE / "site" / name
         assert (assets / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (assets / "vega.js").read_text()
 
@@ -479,7 +483,7 @@ def test_runs_that_cannot_be_had_fail_their_page(home, executions, monkeypatch):
     def refuse(wanted, *_):
         raise MissingRunsError(f"no torch for {wanted[0].title}")
 
-    monkeypatch.setattr(experiments, "_train", refuse)
+    monkeypatch.setattr(ensuring, "_train", refuse)
     write_profile(home, {"1_1": {**GRID, "depth": [2, 16]}, "1_2": GRID})
     with pytest.raises(PublishError, match="1_1: no torch for MLP depth 16"):
         publish.publish()
@@ -494,17 +498,22 @@ def test_runs_that_cannot_be_had_fail_their_page(home, executions, monkeypatch):
 def package(tmp_path, monkeypatch):
     """A copy of the sources that `sources_digest` reads instead of its own."""
     copy = tmp_path / "lab1"
-    shutil.copytree(
-        Path(publish.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(publish.paths.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = publish.sources_digest()
-    monkeypatch.setattr(publish, "__file__", str(copy / "publish.py"))
+    monkeypatch.setattr(publish.paths, "PACKAGE", copy)
     assert publish.sources_digest() == before
     return copy
 
 
 @pytest.mark.parametrize(
-    "name", ["chapter.py", "store.py", "config.py", "reporting/charts.py", "reporting/verdicts.py"]
+    "name",
+    [
+        "chapter.py",
+        "core/store.py",
+        "core/spec.py",
+        "reporting/comparison/charts.py",
+        "site/publish.py",
+    ],
 )
 def test_a_changed_line_changes_the_digest_of_the_sources(package, name):
     before = publish.sources_digest()
@@ -514,7 +523,7 @@ def test_a_changed_line_changes_the_digest_of_the_sources(package, name):
 
 def test_a_renamed_or_removed_source_changes_the_digest(package):
     digests = {publish.sources_digest()}
-    (package / "reporting" / "theme.py").rename(package / "reporting" / "themes.py")
+    (package / "reporting" / "kit" / "theme.py").rename(package / "reporting" / "themes.py")
     digests.add(publish.sources_digest())
     (package / "reporting" / "themes.py").unlink()
     digests.add(publish.sources_digest())
@@ -524,7 +533,7 @@ def test_a_renamed_or_removed_source_changes_the_digest(package):
 def test_training_has_no_part_in_the_digest(package):
     """What it computes is in the records, and their keys hold its recipe."""
     before = publish.sources_digest()
-    (package / "training" / "models.py").write_text("")
+    (package / "training" / "trainer.py").write_text("")
     (package / "site" / "charts.css").write_text("")
     assert publish.sources_digest() == before
 

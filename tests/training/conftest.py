@@ -11,8 +11,8 @@ else:
     import torchvision
 
     from lab1.training import data
-    from lab1.training.data import ImageSet
-    from lab1.training.models import MLP
+    from lab1.training.data.images import ImageSet
+    from lab1.training.models.mlp import MLP
 
     # One thread: the models are too small for more, and sums then come out the same everywhere.
     torch.set_num_threads(1)

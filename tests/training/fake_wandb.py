@@ -5,7 +5,7 @@
 
 from types import SimpleNamespace
 
-from lab1.training import wandb_client
+from lab1.training.wandb import client as wandb_client
 
 #: An API key as the client expects one; a secret in the eyes of the tests.
 KEY = "5ec2e7" * 6 + "abcd"

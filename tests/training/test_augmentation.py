@@ -2,8 +2,8 @@ import pytest
 import torch
 from torchvision.transforms import functional as tv_functional
 
-from lab1.parameters import PARAMETERS
-from lab1.training.augmentation import (
+from lab1.core.parameters import PARAMETERS
+from lab1.training.data.augmentation import (
     AUGMENTATIONS,
     Normalize,
     random_crop,

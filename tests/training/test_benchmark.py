@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from lab1 import benchmarks, cli
-from lab1.datasets import DATASETS
-from lab1.training import data
-from lab1.training.augmentation import Normalize
+from lab1.cli import main as cli
+from lab1.core import benchmarks
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import DataError
 from lab1.training.benchmark import contenders, depths, measure, per_image
 from lab1.training.benchmark.cases import CASES, load, smoke
+from lab1.training.data.augmentation import Normalize
 
 CPU = torch.device("cpu")
 EVERYONE = contenders.contenders(CPU)
@@ -114,7 +115,7 @@ def test_contenders_take_turns_in_going_first(tiny, monkeypatch):
 
 
 def test_too_few_images_are_refused():
-    with pytest.raises(data.DataError, match="needs 5000 training images, there are 4000"):
+    with pytest.raises(DataError, match="needs 5000 training images, there are 4000"):
         load(replace(smoke(CASES["mlp"]), images=5000), None)
 
 

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from lab1.config import ModelSpec
-from lab1.datasets import DATASETS
-from lab1.errors import ParameterError
-from lab1.training.cnn import PaddedBlock, PlainNet, ResidualCNN, ResNet, SimpleCNN
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import ParameterError
+from lab1.core.spec import ModelSpec
 from lab1.training.models import build, count_parameters
+from lab1.training.models.cnn import PaddedBlock, PlainNet, ResidualCNN, ResNet, SimpleCNN
 
 SMALL = {
     "SimpleCNN": lambda **keywords: SimpleCNN(4, 2, **keywords),

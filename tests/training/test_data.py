@@ -9,10 +9,11 @@ import pytest
 import torch
 import torchvision
 
-from lab1.datasets import DATASETS, files_fingerprint
-from lab1.errors import DataError, ParameterError
+from lab1.core.datasets import DATASETS, files_fingerprint
+from lab1.core.errors import DataError, ParameterError
 from lab1.training import data
-from lab1.training.data import ImageSet, split
+from lab1.training.data import split
+from lab1.training.data.images import ImageSet
 
 ROOT = Path(__file__).resolve().parents[2]
 

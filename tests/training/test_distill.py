@@ -7,15 +7,12 @@ import torch
 from repeats import repeating, same_weights, weights_of
 from torch import nn
 
-from lab1.config import TrainingConfig
-from lab1.errors import ParameterError
-from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
-from lab1.training.cnn import SimpleCNN
-from lab1.training.distill import (
-    DistillationTrainer,
-    distillation_loss,
-)
-from lab1.training.images import ImageSet
+from lab1.core.errors import ParameterError
+from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
+from lab1.core.spec import TrainingConfig
+from lab1.training.data.images import ImageSet
+from lab1.training.distillation import DistillationTrainer, distillation_loss
+from lab1.training.models.cnn import SimpleCNN
 from lab1.training.teacher_outputs import TeacherOutputs
 from lab1.training.trainer import StreamlinedTrainer
 
@@ -432,6 +429,6 @@ def test_a_full_disk_does_not_stop_the_training(asked, monkeypatch):
 
     config = configured(augmentation="crop")
     _, expected = asked(config, kept=False)
-    monkeypatch.setattr("lab1.files.os.fsync", full)
+    monkeypatch.setattr("lab1.core.files.os.fsync", full)
     _, learnt = asked(config)
     assert equal(learnt, expected)

@@ -7,12 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lab1 import experiments
-from lab1.config import RuntimeOptions
-from lab1.errors import MissingRunsError
-from lab1.store import DISTILLATION_FIELDS, HISTORY_FIELDS
-from lab1.training import data, engine, models, ray_engine, teachers
-from lab1.training.distill import DistillationTrainer
+from lab1.core.errors import MissingRunsError
+from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
+from lab1.core.runtime import RuntimeOptions
+from lab1.planning import ensure as ensuring
+from lab1.training import data, models
+from lab1.training import run as running
+from lab1.training import trained_models as teachers
+from lab1.training.distillation import DistillationTrainer
+from lab1.training.engines import local as engine
+from lab1.training.engines import ray_grid as ray_engine
 from lab1.training.weights import digest, load_weights, save_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
@@ -47,7 +51,7 @@ def watched(monkeypatch):
 
 def test_a_distilled_run_becomes_a_record(pair, store, watched, smoke_grey):
     teacher, student = pair()
-    records = experiments.ensure([student, teacher], OPTIONS, store)
+    records = ensuring.ensure([student, teacher], OPTIONS, store)
     assert [record.spec for record in records] == [student, teacher]
     record = records[0]
     assert set(record.history) == {*HISTORY_FIELDS, *DISTILLATION_FIELDS}
@@ -73,9 +77,9 @@ def test_a_distilled_run_repeats_itself_with_and_without_a_store(pair, store, mo
     engine.train_all([teacher], OPTIONS, store)
     monkeypatch.setenv("LAB1_RUNS", str(store.runs))
     records = [
-        engine.train_run(student, OPTIONS, store),  # asks the teacher
-        engine.train_run(student, OPTIONS, store),  # reads what it said
-        engine.train_run(student, OPTIONS),  # keeps nothing
+        running.train_run(student, OPTIONS, store),  # asks the teacher
+        running.train_run(student, OPTIONS, store),  # reads what it said
+        running.train_run(student, OPTIONS),  # keeps nothing
     ]
     for name in {*HISTORY_FIELDS, *DISTILLATION_FIELDS} - {"seconds", "peak_memory_bytes"}:
         assert len({tuple(record.history[name]) for record in records}) == 1, name
@@ -88,7 +92,7 @@ def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, st
 
     def folders(*specs):
         for spec in specs:
-            engine.train_run(spec, OPTIONS, store)
+            running.train_run(spec, OPTIONS, store)
         return len(list(store.run_dir(teacher).glob("outputs-*")))
 
     def with_training(**changes):
@@ -127,22 +131,22 @@ def test_without_its_teachers_weights_nothing_is_trained(pair, store):
     engine.train_all([teacher], replace(OPTIONS, save_weights=False), store)
     words = re.escape(f"{student.title} learns from them")
     with pytest.raises(MissingRunsError, match=words):
-        experiments.ensure([student], OPTIONS, store)
+        ensuring.ensure([student], OPTIONS, store)
     with pytest.raises(MissingRunsError, match="its students learn from them"):
-        engine.train_run(student, OPTIONS, store)
+        running.train_run(student, OPTIONS, store)
     assert store.find(student) is None
 
 
 def test_the_students_of_a_teacher_that_failed_fail_too(pair, store, monkeypatch):
     teacher, student = pair()
-    train = engine.train_run
+    train = running.train_run
 
     def failing(spec, options, store=None):
         if spec == teacher:
             raise ZeroDivisionError("unlucky")
         return train(spec, options, store)
 
-    monkeypatch.setattr(engine, "train_run", failing)
+    monkeypatch.setattr(running, "train_run", failing)
     with pytest.raises(MissingRunsError, match=r"(?s)2 of 2 runs failed.*unlucky.*are not here"):
         engine.train_all([teacher, student], OPTIONS, store)
 
@@ -166,7 +170,7 @@ def test_students_wait_for_a_teacher_that_another_process_trains(
         return replace(make_record(), spec=spec, key="")
 
     monkeypatch.setattr(engine.time, "sleep", sleep)
-    monkeypatch.setattr(engine, "train_run", train)
+    monkeypatch.setattr(running, "train_run", train)
     other = replace(teacher, seed=7)
     engine.train_all([teacher, student, other], OPTIONS, store)
     assert naps == [[other], [other]]
@@ -180,7 +184,7 @@ def test_published_weights_teach_too(pair, store):
     sha256 = digest(load_weights(own))
     teachers.publish(teacher, store, sha256)
     own.unlink()
-    record = engine.train_run(student, OPTIONS, store)
+    record = running.train_run(student, OPTIONS, store)
     assert record.origin["teacher_sha256"] == sha256
 
 

@@ -10,15 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from stores import without_record
 
-from lab1 import __version__, experiments, paths, weights_file
-from lab1.config import RuntimeOptions
-from lab1.datasets import DATASETS
-from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
-from lab1.families import FAMILIES
-from lab1.store import HISTORY_FIELDS
-from lab1.training import data, engine, models, origin
-from lab1.training.engine import train_all, train_run
+from lab1 import __version__
+from lab1.core import paths, weights_file
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import DataError, MissingRunsError, ParameterError, RecordError
+from lab1.core.families import FAMILIES
+from lab1.core.record import HISTORY_FIELDS
+from lab1.core.runtime import RuntimeOptions
+from lab1.planning import ensure as ensuring
+from lab1.training import data, models, origin
+from lab1.training import run as running
+from lab1.training.engines import local as engine
+from lab1.training.engines.local import train_all
+from lab1.training.run import train_run
 from lab1.training.trainer import StreamlinedTrainer
 from lab1.training.weights import digest, load_weights
 
@@ -96,7 +102,7 @@ def fake_runs(monkeypatch, make_record):
             raise ZeroDivisionError(f"seed {spec.seed} is unlucky")
         return replace(make_record(seed=spec.seed), spec=spec, key=spec.key)
 
-    monkeypatch.setattr(engine, "train_run", train)
+    monkeypatch.setattr(running, "train_run", train)
     return runs
 
 
@@ -318,10 +324,10 @@ def test_an_interrupted_list_goes_on_with_what_is_missing(tiny, store):
 
     with pytest.raises(KeyboardInterrupt):
         train_all(specs, OPTIONS, store, interrupt)
-    assert experiments.missing(specs, store) == specs[2:]
+    assert without_record(specs, store) == specs[2:]
     train_all(specs, OPTIONS, store, finished)
     assert [record.spec.seed for record in finished.records] == [0, 1, 2, 3]
-    assert experiments.missing(specs, store) == []
+    assert without_record(specs, store) == []
 
 
 def test_an_interrupted_run_leaves_no_record_and_can_be_claimed(tiny, store, monkeypatch):
@@ -333,7 +339,7 @@ def test_an_interrupted_run_leaves_no_record_and_can_be_claimed(tiny, store, mon
         patch.setattr(StreamlinedTrainer, "_train_epoch", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train_all([tiny(), tiny(seed=1)], OPTIONS, store)
-    assert experiments.missing([tiny(), tiny(seed=1)], store) == [tiny(), tiny(seed=1)]
+    assert without_record([tiny(), tiny(seed=1)], store) == [tiny(), tiny(seed=1)]
     with store.claim(tiny()) as mine:
         assert mine
 
@@ -346,7 +352,7 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
     with pytest.raises(MissingRunsError) as caught:
         train_all(specs, OPTIONS, store)
     assert fake_runs == [0, 1, 2, 3, 4]
-    assert experiments.missing(specs, store) == [specs[1], specs[3]]
+    assert without_record(specs, store) == [specs[1], specs[3]]
     message = str(caught.value)
     assert message.startswith("2 of 5 runs failed:\n")
     for seed in (1, 3):
@@ -415,7 +421,7 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_waited_for(
     assert fake_runs == [1, 2]
     assert len(naps) == 2
     assert [record.spec.seed for record in finished.records] == [1, 2]
-    assert experiments.missing(specs, store) == []
+    assert without_record(specs, store) == []
 
 
 def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_spec, monkeypatch):
@@ -433,7 +439,7 @@ def test_missing_data_are_told_before_anything_is_trained(fake_runs, store, make
     """As what they are, and not once per run."""
     specs = [make_spec(seed=0), make_spec(seed=0, dataset="mnist")]
     with pytest.raises(DataError, match="MNIST is not in "):
-        experiments.ensure(specs, OPTIONS, store)
+        ensuring.ensure(specs, OPTIONS, store)
     assert fake_runs == []
 
 
@@ -446,7 +452,7 @@ def test_the_data_folder_is_the_one_of_the_options(fake_runs, make_spec, tmp_pat
 def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, make_spec):
     specs = [make_spec(seed=seed) for seed in range(2)]
     with pytest.raises(ParameterError, match="device = 'cuda:99' is not allowed"):
-        experiments.ensure(specs, replace(OPTIONS, device="cuda:99"), store)
+        ensuring.ensure(specs, replace(OPTIONS, device="cuda:99"), store)
     assert fake_runs == []
 
 
@@ -454,9 +460,9 @@ def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, m
 def test_missing_runs_are_trained_and_served(tiny, store):
     """The whole road, once: from specs to records, with the real training half."""
     specs = [tiny(**{**SMALLEST[family], "epochs": 1}) for family in FAMILIES]
-    records = experiments.ensure(specs, OPTIONS, store)
+    records = ensuring.ensure(specs, OPTIONS, store)
     assert [record.spec for record in records] == specs
-    assert experiments.ensure(specs, OPTIONS, store) == records
+    assert ensuring.ensure(specs, OPTIONS, store) == records
 
 
 # The commit

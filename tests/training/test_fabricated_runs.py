@@ -7,11 +7,12 @@ its lists; the numbers are made up.
 import fabricated_runs
 import pytest
 
-from lab1 import experiments, profiles
-from lab1.config import RuntimeOptions
-from lab1.datasets import DATASETS
-from lab1.store import Store
-from lab1.training import engine, probes
+from lab1.core.datasets import DATASETS
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.store import Store
+from lab1.planning import chapters, profiles
+from lab1.training import probes
+from lab1.training.engines import local as engine
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
@@ -32,7 +33,7 @@ def planned():
     found = {}
     for page in profiles.pages("smoke"):
         for spec in page.plan():
-            found.setdefault(spec, set()).update(experiments.chapter(page.chapter).probes(spec))
+            found.setdefault(spec, set()).update(chapters.chapter(page.chapter).probes(spec))
     return found
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from lab1.config import RECIPE, ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
-from lab1.distillation_config import DistillationConfig
-from lab1.parameters import PARAMETERS
-from lab1.store import Store
-from lab1.training.engine import train_all, train_run
+from lab1.core.distillation import DistillationConfig
+from lab1.core.parameters import PARAMETERS
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import RECIPE, ModelSpec, RunSpec, TrainingConfig
+from lab1.core.store import Store
+from lab1.training.engines.local import train_all
+from lab1.training.run import train_run
 
 # Two courses, so that most of what a configuration can name takes part.  Not dropout, whose numbers
 # differ between builds of torch, and for speed but 300 images and 38 steps.

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lab1.datasets import Dataset
-from lab1.errors import DataError
-from lab1.training import image_folder
-from lab1.training.image_folder import load_folder
+from lab1.core.datasets import Dataset
+from lab1.core.errors import DataError
+from lab1.training.data import image_folder
+from lab1.training.data.image_folder import load_folder
 
 HEIGHT, WIDTH = 5, 6
 CACHE = "lab1-tensors.pt"

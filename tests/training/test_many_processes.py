@@ -6,17 +6,17 @@ import time
 
 import pytest
 
-from lab1.errors import StorageError
-from lab1.files import write_bytes
-from lab1.store import Store
+from lab1.core.errors import StorageError
+from lab1.core.files import write_bytes
+from lab1.core.store import Store
 
 TRAIN = """
 import json, resource, signal, sys
 from pathlib import Path
 from lab1 import cli
-from lab1.config import RunSpec, RuntimeOptions
-from lab1.errors import Lab1Error
-from lab1.store import Store
+from lab1.core.spec import RunSpec, RuntimeOptions
+from lab1.core.errors import Lab1Error
+from lab1.core.store import Store
 from lab1.training import engine
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
@@ -128,7 +128,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing_half_written(
     record = make_record()
     before = store.write(record).read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("lab1.files.os.fsync", fail)
+        patch.setattr("lab1.core.files.os.fsync", fail)
         with pytest.raises(StorageError, match=r"record\.json: cannot be written: No space left"):
             store.write(record)
     assert store.write(record).read_bytes() == before

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from lab1.config import TrainingConfig
-from lab1.parameters import PARAMETERS
+from lab1.core.parameters import PARAMETERS
+from lab1.core.spec import TrainingConfig
 from lab1.training.optimization import build_optimizer, build_scheduler
 
 STEPS = 200

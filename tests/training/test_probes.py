@@ -7,13 +7,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lab1.config import RuntimeOptions
-from lab1.errors import MissingRunsError, ParameterError
-from lab1.store import Store
-from lab1.training import data, models, probes, teachers
-from lab1.training.augmentation import Normalize
-from lab1.training.bias_correction import best_offset, corrected
-from lab1.training.engine import train_run
+from lab1.core.errors import MissingRunsError, ParameterError
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.store import Store
+from lab1.training import data, models, probes
+from lab1.training import trained_models as teachers
+from lab1.training.data.augmentation import Normalize
+from lab1.training.probes.bias_correction import best_offset, corrected
+from lab1.training.run import train_run
 from lab1.training.weights import load_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)

@@ -14,15 +14,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from stores import without_record
 
-from lab1 import experiments
-from lab1.config import RuntimeOptions
-from lab1.datasets import DATASETS
-from lab1.errors import MissingRunsError, ParameterError
-from lab1.store import Store
-from lab1.training import engine, interruption, ray_cluster, ray_engine, teachers
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import MissingRunsError, ParameterError
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.store import Store
+from lab1.planning import ensure as ensuring
+from lab1.training import interruption
+from lab1.training import run as running
+from lab1.training import trained_models as teachers
 from lab1.training.checkpoint import Checkpointer
-from lab1.training.ray_engine import Needs, needs
+from lab1.training.engines import local as engine
+from lab1.training.engines import ray_cluster
+from lab1.training.engines import ray_grid as ray_engine
+from lab1.training.engines.ray_grid import Needs, needs
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False, engine="ray")
 
@@ -93,14 +99,14 @@ def test_without_ray_the_extra_is_named_before_anything_is_trained(store, make_s
         ray_engine.importlib.util, "find_spec", lambda name: None if name == "ray" else object()
     )
     with pytest.raises(MissingRunsError, match=r"Ray is not installed.*\[train,ray\]"):
-        experiments.ensure([make_spec()], OPTIONS, store)
+        ensuring.ensure([make_spec()], OPTIONS, store)
 
 
 @needs_ray
 @pytest.mark.parametrize("device", ["mps", "cuda:1", "tpu"])
 def test_the_device_is_for_ray_to_choose(store, make_spec, device):
     with pytest.raises(ParameterError, match=f"device = '{device}' is not allowed with engine"):
-        experiments.ensure([make_spec()], replace(OPTIONS, device=device), store)
+        ensuring.ensure([make_spec()], replace(OPTIONS, device=device), store)
 
 
 @needs_ray
@@ -109,7 +115,7 @@ def test_the_device_is_for_ray_to_choose(store, make_spec, device):
 )
 def test_an_address_of_another_form_is_refused(store, make_spec, address):
     with pytest.raises(ParameterError, match="is not allowed; allowed: auto, or HOST:PORT"):
-        experiments.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+        ensuring.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
 
 
 @needs_ray
@@ -118,7 +124,7 @@ def test_a_dead_address_is_told_at_once(store, make_spec):
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(ParameterError, match=f"address = '{address}': no Ray cluster.*refused"):
-        experiments.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+        ensuring.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
 
 
 @needs_ray
@@ -129,7 +135,7 @@ def test_an_address_where_something_else_listens_is_told_in_time(store, make_spe
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ParameterError, match="does not answer as Ray does"):
-            experiments.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+            ensuring.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
 
 
 # An attempt on a node
@@ -152,7 +158,7 @@ def test_a_stopped_node_looks_to_ray_like_a_dead_worker(store, make_spec, monkey
         def train(*_arguments):
             raise interruption.TrainingInterrupted(number, "epoch 1")
 
-        monkeypatch.setattr(engine, "train_run", train)
+        monkeypatch.setattr(running, "train_run", train)
         ray_engine._attempt(make_spec(), OPTIONS, store)
 
     monkeypatch.setattr(ray_engine.os, "_exit", sys.exit)
@@ -231,7 +237,7 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
     killer.join()
 
     assert sorted(r.spec.seed for r in finished) == [spec.seed for spec in specs]
-    assert experiments.missing(specs, store) == []
+    assert without_record(specs, store) == []
     records = {spec: store.find(spec) for spec in specs}
     assert len(store.all()[0]) == len(specs)
     whole = Store(tmp_path / "results", tmp_path / "whole")
@@ -274,11 +280,11 @@ def test_a_run_that_fails_is_named_and_the_others_arrive(cluster, store, make_sp
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", watch)
         with pytest.raises(MissingRunsError) as caught:
-            experiments.ensure(specs, replace(OPTIONS, ray_address=cluster.address), store)
+            ensuring.ensure(specs, replace(OPTIONS, ray_address=cluster.address), store)
     message = str(caught.value)
     assert message.startswith("1 of 4 runs failed:\n")
     assert f"{specs[1].title}: CheckpointError: {path}: " in message
-    assert experiments.missing(specs, store) == [specs[1]]
+    assert without_record(specs, store) == [specs[1]]
     said = capsys.readouterr().err
     assert f"failed: {specs[1].title}: CheckpointError" in said
     assert "[3/4]" in said
@@ -302,7 +308,7 @@ def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(
     shutil.rmtree(store.run_dir(known))
     specs = [make_student(teacher, seed=1, epochs=2) for teacher in (known, new)]
     options = replace(OPTIONS, ray_address=cluster.address)
-    records = experiments.ensure(specs, options, store)
+    records = ensuring.ensure(specs, options, store)
     assert [each.spec for each in records] == specs
     assert records[0].origin["teacher_sha256"] == digest
     shared = {path.name for path in store.run_dir(known).iterdir()}
@@ -330,7 +336,7 @@ def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
     options = replace(options, data_dir=str(store.runs))
     with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train"):
         ray_engine.train_all([make_spec(dataset="cifar10-jpeg")], options, store)
-    assert experiments.missing([make_spec()], store) == [make_spec()]
+    assert without_record([make_spec()], store) == [make_spec()]
 
 
 @needs_ray

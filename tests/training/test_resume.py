@@ -12,14 +12,18 @@ import pytest
 import torch
 from repeats import same_weights
 
-from lab1 import files
-from lab1.config import ModelSpec, RunSpec, RuntimeOptions, TrainingConfig
-from lab1.distillation_config import DistillationConfig
-from lab1.errors import CheckpointError, StorageError
-from lab1.store import DISTILLATION_FIELDS, Store
-from lab1.training import checkpoint, engine, interruption
+from lab1.core import files
+from lab1.core.distillation import DistillationConfig
+from lab1.core.errors import CheckpointError, StorageError
+from lab1.core.record import DISTILLATION_FIELDS
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.store import Store
+from lab1.training import checkpoint, interruption
+from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
-from lab1.training.distill import DistillationTrainer
+from lab1.training.distillation import DistillationTrainer
+from lab1.training.engines import local as engine
 from lab1.training.trainer import StreamlinedTrainer
 from lab1.training.weights import load_weights
 
@@ -108,14 +112,14 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
     """Seven steps an epoch: stops within epochs, at their ends, and at the very end."""
     run = spec(CONFIGS[name])
     whole = Store(tmp_path / "results", tmp_path / "whole")
-    expected = engine.train_run(run, OPTIONS, whole)
+    expected = running.train_run(run, OPTIONS, whole)
     for stop in (1, 3, 7, 8, 9, 15, 16, 17):
         store = Store(tmp_path / "results", tmp_path / f"stopped-{stop}")
         disarm = stop_after(stop)
         with pytest.raises(StopHereError):
-            engine.train_run(run, OPTIONS, store)
+            running.train_run(run, OPTIONS, store)
         disarm()
-        again = engine.train_run(run, OPTIONS, store)
+        again = running.train_run(run, OPTIONS, store)
         assert outcome(again) == outcome(expected), stop
         assert same_weights(
             load_weights(store.run_dir(run) / "weights.safetensors"),
@@ -129,17 +133,17 @@ def test_a_distilled_run_that_stopped_anywhere_ends_the_same(taught, stop_after,
     stores, student = taught
     run = student(replace(CONFIGS["sgd"], augmentation=augmentation))
     whole = stores("whole")
-    expected = engine.train_run(run, OPTIONS, whole)
+    expected = running.train_run(run, OPTIONS, whole)
     assert set(expected.history) >= set(DISTILLATION_FIELDS)
     for stop in (3, 8, 10, 17):
         store = stores(f"stopped-{stop}")
         disarm = stop_after(stop)
         with pytest.raises(StopHereError):
-            engine.train_run(run, OPTIONS, store)
+            running.train_run(run, OPTIONS, store)
         disarm()
         kept = list(store.run_dir(run.teacher).glob("outputs-*/*.pt"))
         assert len(kept) == (stop // 8 if augmentation == "shift" else 1)
-        again = engine.train_run(run, OPTIONS, store)
+        again = running.train_run(run, OPTIONS, store)
         assert outcome(again) == outcome(expected), stop
         assert same_weights(
             load_weights(store.run_dir(run) / "weights.safetensors"),
@@ -156,7 +160,7 @@ def test_what_was_trained_is_not_trained_again(tmp_path, stop_after, monkeypatch
     run, store = spec(CONFIGS["adam"]), Store(tmp_path / "results", tmp_path / "runs")
     disarm = stop_after(9)
     with pytest.raises(StopHereError):
-        engine.train_run(run, OPTIONS, store)
+        running.train_run(run, OPTIONS, store)
     disarm()
     steps = []
     loss = StreamlinedTrainer.compute_loss
@@ -166,7 +170,7 @@ def test_what_was_trained_is_not_trained_again(tmp_path, stop_after, monkeypatch
         return loss(self, *arguments)
 
     monkeypatch.setattr(StreamlinedTrainer, "compute_loss", counted)
-    engine.train_run(run, OPTIONS, store)
+    running.train_run(run, OPTIONS, store)
     # The ninth checkpoint is the one after the eighth step: the eighth was that of the epoch.
     assert len(steps) == 3 * 7 - 8
 
@@ -213,7 +217,7 @@ def test_a_distilled_run_that_is_killed_ends_with_the_same_record(
 
 def kill_until_trained(run, whole, store, kind, monkeypatch, planned):
     """Trains a run in ``whole`` undisturbed and in ``store`` through kills, and compares."""
-    expected = engine.train_run(run, OPTIONS, whole)
+    expected = running.train_run(run, OPTIONS, whole)
     loss = kind.compute_loss
 
     def slow_loss(self, *arguments):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lab1 import cli, experiments, profiles
-from lab1.store import Store
+from lab1.cli.main import main as cli
+from lab1.core.store import Store
+from lab1.planning import chapters, profiles
 
 #: A small form of the chapter that asks most: two teachers, and probes of four kinds.
 SMALL = {
@@ -25,7 +26,7 @@ def test_a_chapter_is_trained_and_everything_that_it_shows_is_measured(capsys):
     assert cli.main(command) == 0
     store = Store()
     plan = profiles.page("2_2", "smoke", SMALL).plan()
-    wanted = experiments.chapter("2_2").probes
+    wanted = chapters.chapter("2_2").probes
     assert len({name for spec in plan for name in wanted(spec)}) == 4
     for spec in plan:
         record = store.find(spec)

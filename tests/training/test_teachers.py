@@ -9,10 +9,12 @@ import pytest
 import torch
 from repeats import same_weights
 
-from lab1 import verify, weights_file
-from lab1.datasets import DATASETS
-from lab1.errors import MissingRunsError, WeightsError
-from lab1.training import models, teachers
+from lab1.core import weights_file
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import MissingRunsError, WeightsError
+from lab1.planning import verify
+from lab1.training import models
+from lab1.training import trained_models as teachers
 from lab1.training.weights import digest, load_weights, save_weights
 
 PURPOSE = "a test reads them"
@@ -91,9 +93,9 @@ def test_a_published_file_has_the_same_bytes_every_time(published, store, tmp_pa
     code = """
 import json, sys
 from pathlib import Path
-from lab1.config import RunSpec
-from lab1.store import Store
-from lab1.training import teachers
+from lab1.core.spec import RunSpec
+from lab1.core.store import Store
+from lab1.training import trained_models as teachers
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 spec = RunSpec.from_dict(json.loads(sys.argv[3]))
 print(teachers.publish(spec, store, sys.argv[4]).read_bytes().hex())

@@ -17,19 +17,27 @@ from types import SimpleNamespace
 import pytest
 from fake_wandb import KEY, FakeWandb
 
-from lab1.config import RuntimeOptions
-from lab1.store import Store, read_record
-from lab1.training import engine, tracking, wandb_client, wandb_runs
+from lab1.core.record import read_record
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.store import Store
+from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
+from lab1.training.trainer import StreamlinedTrainer
+from lab1.training.wandb import client as wandb_client
+from lab1.training.wandb import mapping as wandb_runs
+from lab1.training.wandb import tracker as tracking
 
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="needs the extra 'wandb'")
 
 #: Trains the specs of its argument as `lab1 run --report-to wandb` does, with short limits.
 TRAIN = """
 import json, sys
-from lab1.config import RunSpec, RuntimeOptions
-from lab1.store import Store
-from lab1.training import engine, tracking, wandb_client
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import RunSpec
+from lab1.core.store import Store
+from lab1.training.engines import local as engine
+from lab1.training.wandb import client as wandb_client
+from lab1.training.wandb import tracker as tracking
 wandb_client.INIT_SECONDS = wandb_client.FINISH_SECONDS = 2.0
 tracking.CLOSE_SECONDS = 14.0
 options = RuntimeOptions(device="cpu", progress=False, report_to="wandb")
@@ -89,7 +97,7 @@ def record_of(spec):
 
 
 def expected_outcome(spec):
-    return outcome(engine.train_run(spec, RuntimeOptions(device="cpu", progress=False)))
+    return outcome(running.train_run(spec, RuntimeOptions(device="cpu", progress=False)))
 
 
 def rows_of(run):
@@ -186,7 +194,7 @@ def test_a_login_is_found_without_asking(python, tmp_path, monkeypatch, login):
         netrc.write_text(f"machine 127.0.0.1:9\n  login user\n  password {KEY}\n")
         netrc.chmod(0o600)
     code = (
-        "import sys; from pathlib import Path; from lab1.training import wandb_client as client;"
+        "import sys; from pathlib import Path; from lab1.training.wandb import client;"
         "print(client.has_credentials(client.client(Path(sys.argv[1]))))"
     )
     assert python(code, tmp_path / "runs") == f"{login != 'none'}\n"
@@ -229,9 +237,9 @@ def test_the_fakes_have_the_surface_of_the_real_client():
     """What lab1 calls exists under these names and takes these arguments."""
     code = """
 import inspect, wandb
-from lab1.config import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
 from pathlib import Path
-from lab1.training import wandb_client
+from lab1.training.wandb import client as wandb_client
 
 def check(function, *arguments, **keywords):
     inspect.signature(function).bind(*arguments, **keywords)
@@ -276,7 +284,7 @@ def wandb(monkeypatch):
 def test_a_run_is_sent_while_it_is_trained(wandb, spec, store):
     client, sent = wandb(), []
     client.act = lambda: sent.append(store.find(spec) is None)
-    record = engine.train_run(spec, OPTIONS, store)
+    record = running.train_run(spec, OPTIONS, store)
     ((place, run),) = client.runs.items()
     assert place == (PROJECT, spec.key)
     assert sent == [True] * 3  # two epochs and the end, before there was a record
@@ -305,10 +313,10 @@ def test_a_run_that_was_stopped_loses_no_epoch(wandb, make_spec, store, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(Checkpointer, "save", stopped)
         with pytest.raises(KeyboardInterrupt):
-            engine.train_run(spec, options, store)
+            running.train_run(spec, options, store)
     first = client.runs[PROJECT, spec.key]
     assert first.state == "failed" and len(first.rows) == 2
-    record = engine.train_run(spec, options, store)
+    record = running.train_run(spec, options, store)
     assert list(client.runs) == [(PROJECT, spec.key)]  # written anew in its place
     again = client.runs[PROJECT, spec.key]
     assert again is not first and again.state == "finished"
@@ -317,7 +325,7 @@ def test_a_run_that_was_stopped_loses_no_epoch(wandb, make_spec, store, monkeypa
 
 def test_a_run_that_diverged_is_sent_with_its_last_epoch(wandb, make_spec, store):
     spec, client = make_spec(optimizer="sgd", learning_rate=100.0, epochs=3), wandb()
-    record = engine.train_run(spec, OPTIONS, store)
+    record = running.train_run(spec, OPTIONS, store)
     assert record.stopped == "diverged"
     run = client.runs[PROJECT, spec.key]
     assert run.summary["stopped"] == "diverged" and "test/accuracy" not in run.summary
@@ -340,7 +348,7 @@ def test_a_run_that_cannot_be_opened_is_kept_offline_and_so_is_the_next(
 ):
     client = wandb(opens=raising(error))
     specs = [make_spec(seed=seed, batch_size=1024) for seed in (0, 1)]
-    records = [engine.train_run(spec, OPTIONS, store) for spec in specs]
+    records = [running.train_run(spec, OPTIONS, store) for spec in specs]
     assert [told["mode"] for told in client.opened] == [None, "offline", "offline"]
     for run, record in zip(client.offline, records, strict=True):
         assert rows_of(run) == wandb_runs.rows(record.history) and run.state == "finished"
@@ -353,12 +361,12 @@ def test_a_wandb_that_falls_silent_is_left_with_what_it_has(wandb, make_spec, st
     """It takes the run, and then nothing any more."""
     client = wandb(act=raising(TimeoutError("no answer")))
     first, second = (make_spec(seed=seed, batch_size=1024) for seed in (0, 1))
-    record = engine.train_run(first, OPTIONS, store)
+    record = running.train_run(first, OPTIONS, store)
     assert outcome(record) == expected_outcome(first)
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and f"wandb push {first.key}" in told
     client.act = lambda: None
-    engine.train_run(second, OPTIONS, store)
+    running.train_run(second, OPTIONS, store)
     assert [run.id for run in client.offline] == [second.key]
 
 
@@ -407,7 +415,7 @@ def test_a_training_waits_for_wandb_once_and_only_at_its_end(
     monkeypatch.setattr(threading.Thread, "join", waited)
     monkeypatch.setattr(tracking, "_QUEUE_SIZE", 1)  # so that it is full, too
     spec = make_spec(batch_size=1024)
-    record = engine.train_run(spec, OPTIONS, store)
+    record = running.train_run(spec, OPTIONS, store)
     assert outcome(record) == expected_outcome(spec)
     assert waits == [tracking.CLOSE_SECONDS]
     told = capsys.readouterr().err
@@ -419,7 +427,7 @@ def test_a_training_waits_for_wandb_once_and_only_at_its_end(
 def test_whatever_fails_in_the_client_is_one_line(wandb, make_spec, capsys, store):
     wandb(act=raising(RuntimeError(f"no {KEY}\nand a traceback")))
     spec = make_spec(batch_size=1024)
-    record = engine.train_run(spec, OPTIONS, store)
+    record = running.train_run(spec, OPTIONS, store)
     assert outcome(record) == expected_outcome(spec)
     told = capsys.readouterr().err
     assert len(told.splitlines()) == 1 and "no ***." in told
@@ -429,19 +437,19 @@ def test_no_client_at_all_is_one_line(wandb, make_spec, capsys, store, monkeypat
     wandb()
     error = OSError("no space left on device")
     monkeypatch.setattr(wandb_client, "start_run", lambda *a, **k: raising(error)())
-    assert engine.train_run(make_spec(batch_size=1024), OPTIONS, store).epochs == 3
+    assert running.train_run(make_spec(batch_size=1024), OPTIONS, store).epochs == 3
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_training_that_fails_ends_its_run_as_failed(wandb, make_spec, store, monkeypatch):
     client = wandb()
-    monkeypatch.setattr(engine.StreamlinedTrainer, "evaluate", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(StreamlinedTrainer, "evaluate", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        engine.train_run(make_spec(batch_size=1024), OPTIONS, store)
+        running.train_run(make_spec(batch_size=1024), OPTIONS, store)
     assert [run.state for run in client.runs.values()] == ["failed"]
 
 
 def test_nothing_is_reported_unasked(wandb, make_spec, store):
     client, before = wandb(), set(threading.enumerate())
-    engine.train_run(make_spec(batch_size=1024), RuntimeOptions("cpu", progress=False), store)
+    running.train_run(make_spec(batch_size=1024), RuntimeOptions("cpu", progress=False), store)
     assert client.opened == [] and set(threading.enumerate()) <= before

@@ -8,17 +8,17 @@ import torch
 from repeats import repeating, same_weights, weights_of
 from torch import nn
 
-from lab1.config import TrainingConfig
-from lab1.errors import ParameterError, WeightsError
-from lab1.store import EVALUATION_FIELDS, HISTORY_FIELDS
+from lab1.core.errors import ParameterError, WeightsError
+from lab1.core.record import EVALUATION_FIELDS, HISTORY_FIELDS
+from lab1.core.spec import TrainingConfig
 from lab1.training import device as devices
 from lab1.training import seeds, trainer
-from lab1.training.augmentation import Normalize, random_crop
 from lab1.training.calibration import expected_calibration_error
 from lab1.training.callbacks import Callback, ProgressBar
-from lab1.training.cnn import SimpleCNN
-from lab1.training.images import ImageSet
-from lab1.training.models import MLP, ResidualMLP
+from lab1.training.data.augmentation import Normalize, random_crop
+from lab1.training.data.images import ImageSet
+from lab1.training.models.cnn import SimpleCNN
+from lab1.training.models.mlp import MLP, ResidualMLP
 from lab1.training.trainer import StreamlinedTrainer
 from lab1.training.weights import load_weights, save_weights
 

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.config import RECIPE, ModelSpec, RunSpec, RuntimeOptions
-from lab1.errors import ParameterError, RecordError, TrackingError
-from lab1.store import Record
-from lab1.training import engine, wandb_client
-from lab1.training.wandb_runs import config_of, labels, project_of, record_of, rows, summary
+from lab1.core.errors import ParameterError, RecordError, TrackingError
+from lab1.core.record import Record
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import RECIPE, ModelSpec, RunSpec
+from lab1.training import run as running
+from lab1.training.engines import local as engine
+from lab1.training.wandb import client as wandb_client
+from lab1.training.wandb.mapping import config_of, labels, project_of, record_of, rows, summary
 
 
 def there(record):
@@ -112,7 +115,7 @@ def test_a_distilled_run_of_older_recipes_comes_back_under_them(
 ):
     record = make_record(distillation=make_student(make_spec("ResidualMLP")).distillation)
     then = there(record)
-    monkeypatch.setattr("lab1.config.RECIPE", {**RECIPE, "ResidualMLP": 99})
+    monkeypatch.setattr("lab1.core.spec.RECIPE", {**RECIPE, "ResidualMLP": 99})
     back = record_of(*then, "x")
     assert (back.key, back.recipes) == (record.key, record.recipes)
     assert back.spec.recipes != record.recipes
@@ -171,7 +174,7 @@ def test_without_the_package_nothing_is_trained(monkeypatch, make_spec, store, f
     options = RuntimeOptions(device="cpu", progress=False, report_to="wandb")
     for ask in (
         lambda: engine.check([make_spec()], options),
-        lambda: engine.train_run(make_spec(), options, store),
+        lambda: running.train_run(make_spec(), options, store),
     ):
         with pytest.raises(TrackingError, match=r"pip install -e '\.\[wandb\]'"):
             ask()

@@ -8,10 +8,13 @@ from importlib.util import find_spec
 import pytest
 from fake_wandb import KEY, FakeWandb
 
-from lab1.cli import main
-from lab1.errors import RecordError, TrackingError
-from lab1.store import Record, Store, read_record
-from lab1.training import wandb_client, wandb_runs, wandb_transfer
+from lab1.cli.main import main
+from lab1.core.errors import RecordError, TrackingError
+from lab1.core.record import Record, read_record
+from lab1.core.store import Store
+from lab1.training.wandb import client as wandb_client
+from lab1.training.wandb import mapping as wandb_runs
+from lab1.training.wandb import transfer as wandb_transfer
 
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="needs the extra 'wandb'")
 PROJECT = "MLP_vs_ResidualMLP_Comparison"
@@ -141,7 +144,9 @@ def apart(python):
     """``apart("push", ...)`` as `lab1` does, but in a process of its own."""
 
     def run(*arguments):
-        code = "import sys; from lab1.cli import main; sys.exit(main(['wandb', *sys.argv[1:]]))"
+        code = (
+            "import sys; from lab1.cli.main import main; sys.exit(main(['wandb', *sys.argv[1:]]))"
+        )
         process = python.start(code, *arguments)
         output, complaints = process.communicate(timeout=120)
         return process.returncode, output, complaints
@@ -202,7 +207,7 @@ def test_a_run_that_is_being_trained_is_left_to_its_process(pulled, store, make_
 
 def test_a_run_of_an_older_recipe_is_skipped(pulled, store, make_record, monkeypatch):
     run = _Run(make_record())
-    monkeypatch.setattr("lab1.config.RECIPE", {"MLP": 2})
+    monkeypatch.setattr("lab1.core.spec.RECIPE", {"MLP": 2})
     assert pulled(run) == [("skipped", "it was made under recipe 1, now 2")]
     assert not store.runs.exists()
 
@@ -280,5 +285,5 @@ def test_the_missing_package_is_told(monkeypatch, store, make_record):
 
 
 def test_no_command_imports_the_client_before_it_is_needed(python):
-    code = "import sys; from lab1 import cli; cli.parser(); print('wandb' in sys.modules)"
+    code = "import sys; from lab1.cli import main; main.parser(); print('wandb' in sys.modules)"
     assert python(code).strip() == "False"

@@ -1,1 +1,1 @@
-"""How fast the trainer is beside what a user would pick instead: ``python -m lab1 bench``."""
+"""How fast the trainer is beside what a user would pick instead: `python -m lab1 bench`."""

@@ -11,12 +11,12 @@ import torch
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from ... import paths
-from ...config import ModelSpec, TrainingConfig
-from ...datasets import DATASETS
-from ...errors import DataError
+from ...core import paths
+from ...core.datasets import DATASETS
+from ...core.errors import DataError
+from ...core.spec import ModelSpec, TrainingConfig
 from .. import data, models, seeds
-from ..images import ImageSet, LoadedData
+from ..data.images import ImageSet, LoadedData
 from ..optimization import build_optimizer, build_scheduler
 
 
@@ -24,8 +24,8 @@ from ..optimization import build_optimizer, build_scheduler
 class Case:
     """One comparison.
 
-    ``datasets`` are tried in their order, the first that lies in the data root is taken.
-    ``images`` is how many training images an epoch has, ``target`` the ratio to the reference loop
+    `datasets` are tried in their order, the first that lies in the data root is taken.
+    `images` is how many training images an epoch has, `target` the ratio to the reference loop
     that the trainer should reach on two CPU cores with AVX-512.
     """
 
@@ -38,7 +38,7 @@ class Case:
     target: float
 
     def build(self, dataset: str, seed: int) -> nn.Module:
-        """The model, with the initial weights of ``seed``."""
+        """The model, with the initial weights of `seed`."""
         return models.build(self.model, DATASETS[dataset], seed)
 
     def optimizer(self, model: nn.Module) -> optim.Optimizer:
@@ -103,9 +103,9 @@ def smoke(case: Case) -> Case:
 
 
 def load(case: Case, data_dir: str | None) -> LoadedData:
-    """The data of a case, its training images thinned out evenly to ``case.images``.
+    """The data of a case, its training images thinned out evenly to `case.images`.
 
-    Raises :class:`~lab1.errors.DataError` where none of its data sets can be had.
+    Raises `DataError` where none of its data sets can be had.
     """
     loaded = data.load(_present(case.datasets, data_dir), data_dir)
     count = len(loaded.train)

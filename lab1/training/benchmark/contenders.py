@@ -1,6 +1,6 @@
 """Who is compared.  Each trains the same model on the same images and returns it trained.
 
-A contender is a function ``(case, data, seed, device)`` that prepares everything and returns
+A contender is a function `(case, data, seed, device)` that prepares everything and returns
 (the model, a function that trains it); only the latter is timed.  Optimiser and schedule come from
 the case; all else is what the contender's own users would write.
 """
@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...families import FAMILIES
+from ...core.families import FAMILIES
 from .. import device as devices
-from ..images import LoadedData
+from ..data.images import LoadedData
 from ..trainer import StreamlinedTrainer
 from . import per_image
 from .cases import Case
@@ -31,7 +31,7 @@ Prepared = tuple[nn.Module, Callable[[], object]]
 def streamlined(
     case: Case, data: LoadedData, seed: int, device: torch.device, precision: str
 ) -> Prepared:
-    """:class:`~lab1.training.trainer.StreamlinedTrainer`, as the chapters use it."""
+    """`StreamlinedTrainer`, as the chapters use it."""
     trainer = StreamlinedTrainer(
         case.build(data.declared.name, seed),
         replace(case.config, precision=precision),
@@ -51,7 +51,7 @@ def streamlined(
 
 
 def reference(case: Case, data: LoadedData, seed: int, device: torch.device) -> Prepared:
-    """The loop of the usual tutorials: ``DataLoader``, per-image transforms, float32."""
+    """The loop of the usual tutorials: `DataLoader`, per-image transforms, float32."""
     model = case.build(data.declared.name, seed).to(device)
     optimizer = case.optimizer(model)
     scheduler = case.scheduler(optimizer, len(data.train))
@@ -77,11 +77,11 @@ def reference(case: Case, data: LoadedData, seed: int, device: torch.device) -> 
 
 
 def hugging_face(case: Case, data: LoadedData, seed: int, device: torch.device) -> Prepared:
-    """Hugging Face's ``Trainer`` with its usual settings."""
+    """Hugging Face's `Trainer` with its usual settings."""
     from transformers import Trainer, TrainingArguments
 
     class WithLoss(nn.Module):
-        """Gives what ``Trainer`` asks for: the loss, then the logits."""
+        """Gives what `Trainer` asks for: the loss, then the logits."""
 
         def __init__(self, model: nn.Module) -> None:
             super().__init__()
@@ -172,7 +172,7 @@ def lightning(case: Case, data: LoadedData, seed: int, device: torch.device) -> 
 
 @dataclass(frozen=True)
 class Contender:
-    """``title`` is what the tables call it; ``package`` must be installed for it."""
+    """`title` is what the tables call it; `package` must be installed for it."""
 
     title: str
     prepare: Callable[[Case, LoadedData, int, torch.device], Prepared]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...config import ModelSpec
+from ...core.spec import ModelSpec
 from .. import device as devices
 from . import cases
 from .contenders import streamlined
@@ -30,7 +30,7 @@ def measure(
 
     In each round every network is trained for one epoch of some images, the twins beside each
     other, by turns from the shallowest to the deepest and back, so that a machine that grows slower
-    hits all alike; before, each takes a step to warm up.  ``smoke`` takes a few built-in images: to
+    hits all alike; before, each takes a step to warm up.  `smoke` takes a few built-in images: to
     see it work, not to measure.
     """
     where = devices.resolve(device)

@@ -16,12 +16,12 @@ from torch import nn
 
 from .. import device as devices
 from .. import models, origin
-from ..augmentation import Normalize
-from ..images import LoadedData
+from ..data.augmentation import Normalize
+from ..data.images import LoadedData
 from .cases import Case, load
 from .contenders import REFERENCE, Contender, contenders
 
-#: As in :mod:`lab1.benchmarks`, which reads it.
+#: As in `lab1.core.benchmarks`, which reads it.
 SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "transformers", "accelerate", "lightning", "numpy", "pillow")
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..images import ImageSet, LoadedData
+from ..data.images import ImageSet, LoadedData
 from .cases import Case
 
 WORKERS = 2
@@ -18,7 +18,7 @@ WORKERS = 2
 class PerImage(Dataset[tuple[Tensor, int]]):
     """Like torchvision's data sets: arrays in memory, a PIL image and a transform for each.
 
-    Item ``index`` is (float32 image of shape (channels, height, width), label).
+    Item `index` is (float32 image of shape (channels, height, width), label).
     """
 
     def __init__(self, images: ImageSet, transform: Any) -> None:

@@ -1,0 +1,108 @@
+"""What a run distils: its teacher, and how much it listens to it (standard library only)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import parameters
+from .datasets import DATASETS
+from .errors import ParameterError
+from .keys import hash_key
+
+if TYPE_CHECKING:
+    from .spec import RunSpec
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """The teacher of a run and the weights of its loss (Hinton et al. 2015, section 2).
+
+    `teacher` is the run whose best weights are the teacher; it may be distilled itself.
+    `temperature` divides the logits of both; the loss is (1 - `alpha`) times the cross-entropy
+    with the labels plus `alpha` times the divergence from the teacher.  With `wrong_classes`
+    `permuted` the probabilities that the teacher gives to the classes other than the label change
+    places, at random and anew at each step, image by image: how sure the teacher is stays, which
+    classes it holds to be alike is lost (the "permuted predictions" of Furlanello et al. 2018,
+    section 3.2, who keep the teacher's first choice in its place instead of the label).
+    """
+
+    teacher: RunSpec
+    temperature: float = 4.0
+    alpha: float = 0.9
+    wrong_classes: str = "kept"
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "alpha", "wrong_classes"):
+            value = parameters.check(name, getattr(self, name), type(self).__name__)
+            object.__setattr__(self, name, value)
+
+    def check_student(self, dataset: str) -> None:
+        """Raises `ParameterError` where the teacher answers another question.
+
+        That is where its images have another shape, or it tells another number of classes apart,
+        than those of `dataset`.
+        """
+        theirs, ours = DATASETS[self.teacher.dataset], DATASETS[dataset]
+        facts = (
+            (f"of {theirs.num_classes} classes", theirs.num_classes, ours.num_classes),
+            (f"of images of shape {theirs.image_shape}", theirs.image_shape, ours.image_shape),
+        )
+        for words, given, allowed in facts:
+            if given != allowed:
+                raise ParameterError(
+                    f"DistillationConfig: a teacher {words} (it was trained on {theirs.name}) is "
+                    f"not allowed for a student on {dataset}; allowed: {allowed}"
+                )
+
+    def canonical(
+        self, recipes: Sequence[int], seeds: bool, *, old_selection: bool = False
+    ) -> dict[str, Any]:
+        """The hashed form; `recipes` are those of the teacher and of its teachers."""
+        teacher = hash_key(
+            self.teacher.canonical(recipes, seeds=seeds, old_selection=old_selection)
+        )
+        canonical: dict[str, Any] = {
+            "teacher": teacher,
+            "temperature": self.temperature,
+            "alpha": self.alpha,
+        }
+        if self.wrong_classes != "kept":  # younger than the first records
+            canonical["wrong_classes"] = self.wrong_classes
+        return canonical
+
+    def to_dict(self, recipes: Sequence[int]) -> dict[str, Any]:
+        """All fields spelled out, the teacher's too, with the key that it has under `recipes`."""
+        written = self.canonical(recipes, seeds=True)
+        return {
+            **written,
+            "wrong_classes": self.wrong_classes,
+            "teacher": self.teacher.to_dict(recipes),
+            "teacher_key": written["teacher"],
+        }
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], spec_of: Callable[[Mapping[str, Any]], RunSpec]
+    ) -> DistillationConfig:
+        """What `to_dict` spelled out; `spec_of` reads the teacher.
+
+        Raises `ParameterError` where the teacher's key is not that of its spec under the
+        recipe that was written, which may be an older one.
+        """
+        values = dict(values)
+        key = values.pop("teacher_key")
+        teacher = values.pop("teacher")
+        config = cls(teacher=spec_of(teacher), **values)
+        found = config.canonical(written_recipes(teacher), seeds=True)["teacher"]
+        if found != key:
+            raise ParameterError(f"its teacher's key {key} is not the key {found} of its spec")
+        return config
+
+
+def written_recipes(spec: Mapping[str, Any]) -> tuple[int, ...]:
+    """The recipes in a spec as written: its own, its teacher's, its teacher's teacher's, ..."""
+    distillation = spec.get("distillation")
+    further = written_recipes(distillation["teacher"]) if distillation else ()
+    return (spec["recipe"], *further)

@@ -1,0 +1,182 @@
+"""The model families, each declared once (standard library only).
+
+Adding one is a row here, a class of the same name in the training half, and its golden values in
+`tests/training/test_golden.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from .errors import ParameterError
+
+
+@dataclass(frozen=True)
+class DepthRule:
+    """Which depths a family takes: `allowed` in words, and whether it `holds` for a number."""
+
+    allowed: str
+    holds: Callable[[int], bool]
+
+    def check(self, depth: int, family: str) -> None:
+        """Raises `ParameterError` for a depth that the family does not take."""
+        if not self.holds(depth):
+            raise self.refusal(depth, family)
+
+    def refusal(self, depth: object, family: str) -> ParameterError:
+        """The error for such a depth."""
+        return ParameterError(
+            f"{family}: depth = {depth!r} is not allowed; allowed: {self.allowed}"
+        )
+
+
+ANY_DEPTH = DepthRule("from 1 on", lambda depth: depth >= 1)
+STAGES = DepthRule(
+    "from 1 to 5 stages, each of which halves the image", lambda depth: 1 <= depth <= 5
+)
+SIX_N_PLUS_TWO = DepthRule(
+    "6n + 2 from 8 on, such as 20, 32, 44, 56, 110", lambda depth: depth >= 8 and depth % 6 == 2
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family.
+
+    `recipe` is raised when a change alters what its training computes; the golden runs fail when
+    behaviour changes and this number did not.  `title` is how prose names it, `unit` what one
+    step of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those
+    of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
+    is the module of its class in the training half, `project` its project on Weights & Biases.
+    `residual` names the residual family that it is compared with, and `style` its colour in the
+    charts: `plain`, `residual`, or `control` for a further one beside these two.  A
+    `single_threaded` family's layers are too small to be worth sharing among threads.
+    """
+
+    name: str
+    recipe: int
+    title: str
+    unit: str
+    axis: str
+    fields: tuple[str, ...]
+    depths: DepthRule
+    module: str
+    project: str
+    style: str
+    residual: str | None = None
+    single_threaded: bool = False
+
+
+_PERCEPTRON = ("depth", "width", "activation", "dropout_rate", "normalization")
+_STAGED = ("depth", "channels", "blocks_per_stage")
+_MLPS = "MLP_vs_ResidualMLP_Comparison"
+_CNNS = "CNN_Comparison_CIFAR10"
+
+
+def _by_name(families: Iterable[Family]) -> Mapping[str, Family]:
+    return {family.name: family for family in families}
+
+
+FAMILIES: Mapping[str, Family] = _by_name(
+    (
+        Family(
+            name="MLP",
+            recipe=1,
+            title="plain MLP",
+            unit="layer",
+            axis="hidden layers",
+            fields=(*_PERCEPTRON, "initialisation"),
+            depths=ANY_DEPTH,
+            module="mlp",
+            project=_MLPS,
+            style="plain",
+            residual="ResidualMLP",
+            single_threaded=True,
+        ),
+        Family(
+            name="ResidualMLP",
+            recipe=1,
+            title="residual MLP",
+            unit="layer",
+            axis="hidden layers",
+            fields=(*_PERCEPTRON, "residual_factor"),
+            depths=ANY_DEPTH,
+            module="mlp",
+            project=_MLPS,
+            style="residual",
+            single_threaded=True,
+        ),
+        Family(
+            name="SimpleCNN",
+            recipe=2,
+            title="plain CNN",
+            unit="stage",
+            axis="stages",
+            fields=("depth", "channels"),
+            depths=STAGES,
+            module="cnn",
+            project=_CNNS,
+            style="plain",
+            residual="ResidualCNN",
+        ),
+        Family(
+            name="ResidualCNN",
+            recipe=2,
+            title="residual CNN",
+            unit="stage",
+            axis="stages",
+            fields=_STAGED,
+            depths=STAGES,
+            module="cnn",
+            project=_CNNS,
+            style="residual",
+        ),
+        Family(
+            name="PlainCNN",
+            recipe=1,
+            title="residual CNN without its skip connections",
+            unit="stage",
+            axis="stages",
+            fields=_STAGED,
+            depths=STAGES,
+            module="cnn",
+            project=_CNNS,
+            style="control",
+            residual="ResidualCNN",
+        ),
+        Family(
+            name="PlainNet",
+            recipe=2,
+            title="plain net",
+            unit="layer",
+            axis="layers",
+            fields=("depth",),
+            depths=SIX_N_PLUS_TWO,
+            module="cnn",
+            project=_CNNS,
+            style="plain",
+            residual="ResNet",
+        ),
+        Family(
+            name="ResNet",
+            recipe=2,
+            title="ResNet",
+            unit="layer",
+            axis="layers",
+            fields=("depth",),
+            depths=SIX_N_PLUS_TWO,
+            module="cnn",
+            project=_CNNS,
+            style="residual",
+        ),
+    )
+)
+
+
+def residual_of(plain: str) -> str:
+    """The residual family that a plain one is compared with; `KeyError` for any other."""
+    residual = FAMILIES[plain].residual
+    if residual is None:
+        raise KeyError(plain)
+    return residual

@@ -1,0 +1,345 @@
+"""What a run is: its model, its data set, its training and its key (standard library only).
+
+A `RunSpec` is frozen and complete: together with `RECIPE` it determines what the
+training computes, and `RunSpec.key` is a hash of it.  Fields that equal their default are
+left out of the hash, so a field added later orphans no record.  It follows that **a default in
+this file must never change**; `tests/test_config.py` holds keys that would notice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from . import parameters
+from .datasets import DATASETS
+from .distillation import DistillationConfig
+from .errors import ParameterError
+from .families import FAMILIES
+from .keys import hash_key, without_defaults
+
+#: The recipe of each family, see `Family`.
+RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.items()}
+
+#: Fields of a model that have no default where a family uses them.
+_REQUIRED_FIELDS = ("width", "channels")
+
+
+class _Checked:
+    """Checks every field against the declaration of the same name, and converts it."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            if value is None and each.default is None:
+                continue
+            declared = parameters.PARAMETERS.get(each.name)
+            if declared is None:  # checked by the class itself
+                continue
+            # A model has one depth, where a chapter may name several.
+            check = declared.check_one if declared.many else declared.check
+            checked = check(value, type(self).__name__)
+            object.__setattr__(self, each.name, checked)
+
+
+@dataclass(frozen=True)
+class ModelSpec(_Checked):
+    """A model by family and size.
+
+    `depth` counts, in `MLP` and `ResidualMLP`, hidden layers of `width` units, the output
+    layer on top; in `SimpleCNN`, `ResidualCNN` and `PlainCNN`, stages, the first `channels`
+    wide; in `PlainNet` and `ResNet`, layers with weights, 6n + 2 (He et al. 2016, section 4.2).
+    `blocks_per_stage` holds one number per stage, or is `None` for the family's own rule.
+    `normalization`, `initialisation` and `residual_factor` change one thing about a
+    perceptron each, and are explained in `MLP` and
+    `ResidualMLP`.
+    """
+
+    family: str
+    depth: int
+    width: int | None = None
+    activation: str = "relu"
+    dropout_rate: float = 0.0
+    channels: int | None = None
+    blocks_per_stage: tuple[int, ...] | None = None
+    normalization: str = "none"
+    initialisation: str = "default"
+    residual_factor: str = "inverse-sqrt"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        family = FAMILIES[self.family]
+        used = family.fields
+        family.depths.check(self.depth, family.name)
+        for each in fields(self)[1:]:
+            value = getattr(self, each.name)
+            if each.name not in used and value != each.default:
+                raise ParameterError(
+                    f"{self.family} takes no {each.name} (got {value!r}); "
+                    f"it takes {', '.join(used)}"
+                )
+            if each.name in used and each.name in _REQUIRED_FIELDS and value is None:
+                raise ParameterError(f"{self.family} needs {each.name}")
+        if self.blocks_per_stage is not None:
+            checked = _checked_blocks(self.blocks_per_stage, self.depth)
+            object.__setattr__(self, "blocks_per_stage", checked)
+
+    @property
+    def size(self) -> str:
+        """What there is beside depth, in words: `width 128`, `16 channels`, or nothing."""
+        if self.width is not None:
+            return f"width {self.width}"
+        return f"{self.channels} channels" if self.channels is not None else ""
+
+    @property
+    def changes(self) -> str:
+        """In words, what differs from the family's usual design: `identity start`, or nothing."""
+        words = (
+            ("layer normalisation", self.normalization == "layer"),
+            ("identity start", self.initialisation == "identity"),
+            ("residual factor 1", self.residual_factor == "one"),
+        )
+        return ", ".join(word for word, differs in words if differs)
+
+
+def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
+    listed = tuple(blocks) if isinstance(blocks, (list, tuple)) else ()
+    if len(listed) != depth or not all(type(each) is int and each >= 1 for each in listed):
+        shown = list(blocks) if isinstance(blocks, (list, tuple)) else blocks
+        raise ParameterError(
+            f"blocks_per_stage = {shown!r} is not allowed; allowed: {depth} numbers, one for "
+            "each stage, each 1 or more"
+        )
+    return listed
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Checked):
+    """How a model is trained.  Every field changes the result, so every field is hashed.
+
+    `epochs` is an upper bound where `patience` is set: training stops after that many epochs
+    without an improvement of `monitor` by more than `minimum_improvement`.  The weights of the
+    best epoch are kept, however small its lead; with `validation_size` 0 there is nothing to
+    select on and the last are.
+    `weight_decay` is an L2 penalty added to the gradient; with `adamw` it shrinks the weights
+    themselves instead, by the learning rate times itself (Loshchilov & Hutter 2019).  Gradients
+    whose L2 norm over all weights is above `max_gradient_norm` are scaled down to it (Pascanu et
+    al. 2013); the history has the norm from before.  `label_smoothing` gives that share of the
+    probability that the labels demand to all classes alike, in training alone (Szegedy et al. 2016,
+    section 7).  The `step` schedule divides the
+    learning rate by ten after one half and again after three quarters of all steps, the course of
+    He et al. (2016), section 4.2.  With `train_evaluation_size` that many training images, evenly
+    spaced, are also scored in evaluation mode after each epoch: without augmentation or dropout,
+    and with the running statistics of batch normalisation.  The training and the validation split
+    are drawn as ever and then lose the images of `omitted_class`; the test set keeps them (Hinton
+    et al. 2015, section 3).
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 0.001
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    precision: str = field(default="float32", metadata={"always hashed": True})
+    augmentation: str = "none"
+    validation_size: int = 5000
+    monitor: str = "validation_accuracy"
+    patience: int | None = None
+    minimum_improvement: float = 0.0
+    train_evaluation_size: int = 0
+    omitted_class: int | None = None
+    max_gradient_norm: float | None = None
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patience is not None and self.validation_size == 0:
+            raise ParameterError(
+                f"TrainingConfig: patience = {self.patience} needs a validation split to watch; "
+                "set validation_size above 0, or patience to none"
+            )
+
+    def check_steps(self, images: int, where: str = "TrainingConfig") -> int:
+        """The steps of a whole training on so many images.
+
+        Raises `ParameterError` where there is a single one, over which a schedule has no
+        course: it would be trained at a rate that nobody asked for.
+        """
+        steps = self.epochs * math.ceil(images / self.batch_size)
+        if steps == 1 and self.schedule != "constant":
+            raise ParameterError(
+                f"{where}: schedule = {self.schedule!r} is not allowed for a training of one step "
+                f"(epochs = {self.epochs}, batch_size = {self.batch_size}, {images} training "
+                "images); allowed: two steps or more, or schedule = 'constant'"
+            )
+        return steps
+
+    def canonical(self, *, old_selection: bool = False) -> dict[str, Any]:
+        """The hashed form.
+
+        With a `minimum_improvement` it has a mark: in earlier versions that number also decided
+        which weights were kept.  `old_selection` gives the form that such records have.
+        """
+        canonical = without_defaults(self)
+        if self.minimum_improvement > 0 and not old_selection:
+            canonical["selection"] = "any improvement"
+        return canonical
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: what is trained, on what, how, with which seed, and whether it has a teacher."""
+
+    model: ModelSpec
+    dataset: str
+    training: TrainingConfig
+    seed: int
+    distillation: DistillationConfig | None = None
+
+    def __post_init__(self) -> None:
+        parameters.check("dataset", self.dataset, "RunSpec")
+        object.__setattr__(self, "seed", parameters.check("seed", self.seed, "RunSpec"))
+        declared = DATASETS[self.dataset]
+        room = declared.train_size - declared.num_classes
+        if self.training.validation_size > room:
+            raise ParameterError(
+                f"RunSpec: validation_size = {self.training.validation_size} is not allowed for "
+                f"{self.dataset}; allowed: from 0 to {room}"
+            )
+        self.training.check_steps(declared.train_size - self.training.validation_size, "RunSpec")
+        omitted = self.training.omitted_class
+        if omitted is not None and omitted >= declared.num_classes:
+            raise ParameterError(
+                f"RunSpec: omitted_class = {omitted} is not allowed for {self.dataset}; allowed: "
+                f"from 0 to {declared.num_classes - 1}, or none"
+            )
+        if self.distillation is not None:
+            self.distillation.check_student(self.dataset)
+
+    @property
+    def recipe(self) -> int:
+        """The version of what this family's training computes."""
+        return RECIPE[self.model.family]
+
+    @property
+    def teacher(self) -> RunSpec | None:
+        """The run that this one learns from, where it is distilled."""
+        return None if self.distillation is None else self.distillation.teacher
+
+    @property
+    def teachers(self) -> tuple[RunSpec, ...]:
+        """Its teacher, its teacher's teacher, and so on; empty for a run that has none."""
+        return () if self.teacher is None else (self.teacher, *self.teacher.teachers)
+
+    @property
+    def recipes(self) -> tuple[int, ...]:
+        """Its recipe and those of its `teachers`, all of which its key depends on."""
+        return tuple(each.recipe for each in (self, *self.teachers))
+
+    def canonical(
+        self,
+        recipes: Sequence[int] | None = None,
+        *,
+        seeds: bool = True,
+        old_selection: bool = False,
+    ) -> dict[str, Any]:
+        """The hashed form: fields at their default left out, the recipe included.
+
+        `recipes` are `recipes` unless others are given: those of an older record.  Without
+        `seeds` the form is the same for runs that differ in their seed and their teachers' alone.
+        `old_selection` is that of `TrainingConfig.canonical`.
+        """
+        own, *further = self.recipes if recipes is None else recipes
+        canonical: dict[str, Any] = {
+            "recipe": own,
+            "model": without_defaults(self.model),
+            "dataset": self.dataset,
+            "training": self.training.canonical(old_selection=old_selection),
+        }
+        if seeds:
+            canonical["seed"] = self.seed
+        if self.distillation is not None:
+            canonical["distillation"] = self.distillation.canonical(
+                further, seeds, old_selection=old_selection
+            )
+        return canonical
+
+    @cached_property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that identify the run."""
+        return hash_key(self.canonical())
+
+    @property
+    def name(self) -> str:
+        """A readable, unique name, fit for a file: `MLP-d4-mnist-s0.<key>`.
+
+        That of a run with a teacher is `MLP-d4-mnist-s0-distilled.<key>`.
+        """
+        distilled = "" if self.distillation is None else "-distilled"
+        return (
+            f"{self.model.family}-d{self.model.depth}-{self.dataset}-s{self.seed}{distilled}"
+            f".{self.key}"
+        )
+
+    @property
+    def title(self) -> str:
+        """The run in words, for progress bars and messages."""
+        model, training = self.model, self.training
+        design = "".join(f", {words}" for words in (model.size, model.changes) if words)
+        words = (
+            f"{model.family} depth {model.depth}{design}, {DATASETS[self.dataset].title}, "
+            f"{training.epochs} epochs, learning rate {training.learning_rate:g}, seed {self.seed}"
+        )
+        if training.label_smoothing:
+            words += f", label smoothing {training.label_smoothing:g}"
+        if training.max_gradient_norm is not None:
+            words += f", gradients up to {training.max_gradient_norm:g}"
+        if self.training.omitted_class is not None:
+            words += f", without class {self.training.omitted_class}"
+        if self.distillation is not None:
+            settings = self.distillation
+            words += f", distilled at T = {settings.temperature:g}, alpha = {settings.alpha:g}"
+            if settings.wrong_classes == "permuted":
+                words += ", wrong classes permuted"
+        return words
+
+    def to_dict(self, recipes: Sequence[int] | None = None) -> dict[str, Any]:
+        """All fields spelled out, for a record; `recipes` as in `canonical`."""
+        own, *further = self.recipes if recipes is None else recipes
+        return {
+            "model": dataclasses.asdict(self.model),
+            "dataset": self.dataset,
+            "training": dataclasses.asdict(self.training),
+            "seed": self.seed,
+            "distillation": self.distillation and self.distillation.to_dict(further),
+            "recipe": own,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
+        """The spec that `to_dict` spelled out.
+
+        Fields that a newer version added are missing in old records and take their default.
+        Raises `ParameterError` for fields that this version does not know.
+        """
+        values = {name: value for name, value in values.items() if name != "recipe"}
+        written = values.get("distillation")
+        try:
+            return cls(
+                **{
+                    **values,
+                    "model": ModelSpec(**values["model"]),
+                    "training": TrainingConfig(**values["training"]),
+                    "distillation": (
+                        written and DistillationConfig.from_dict(written, cls.from_dict)
+                    ),
+                }
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ParameterError(f"not a run specification: {error}") from error

@@ -1,0 +1,324 @@
+"""Run records and probes: written whole or not at all, read back checked (standard library only).
+
+A record is one JSON file, named after its run.  Published records lie in `results/`; one's own
+in `runs/<run>/record.json`, beside the weights.  Both are read, only `runs/` is written,
+except by `Store.promote`.  A probe is something measured on a trained model afterwards; it
+lies beside the record as `<run>.<probe>.json` or `runs/<run>/<probe>.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from . import paths
+from .datasets import DATASETS
+from .errors import Lab1Error, ParameterError, RecordError
+from .files import told, write_bytes, write_text
+from .record import SCHEMA, Record, checksum, finite, read_record
+from .spec import RunSpec
+
+try:  # POSIX; where there is none, two processes may train the same run, and one record wins.
+    import fcntl
+except ImportError:  # pragma: no cover
+    fcntl = None  # type: ignore[assignment]
+
+
+class Store:
+    """The records in `results/` and `runs/`.
+
+    Two processes may write at once: each file appears whole, and `claim` keeps them from
+    training the same run.
+    """
+
+    def __init__(self, results: Path | None = None, runs: Path | None = None) -> None:
+        self.results = results or paths.results_dir()
+        self.runs = runs or paths.runs_dir()
+
+    def run_dir(self, spec: RunSpec) -> Path:
+        """The folder in `runs/` that belongs to a run."""
+        return self.runs / spec.name
+
+    def find(self, spec: RunSpec) -> Record | None:
+        """The record of a run, published or one's own; `None` where there is none.
+
+        One's own comes first: a published run has one where it was trained again here.
+
+        Raises `RecordError` where the file is damaged or holds another run.
+        """
+        path = self.path_of(spec)
+        if path is None:
+            return None
+        record = read_record(path)
+        if record.key != spec.key:
+            raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
+        return record
+
+    def path_of(self, spec: RunSpec) -> Path | None:
+        """The file that `find` reads."""
+        for path in (self.run_dir(spec) / "record.json", self.results / f"{spec.name}.json"):
+            if path.exists():
+                return path
+        return None
+
+    def is_replaced(self, name: str) -> bool:
+        """Whether a published run, by its name, was trained here again, so that `runs/` counts.
+
+        A mere copy of the published record, which a Ray cluster needs in `runs/`, changes
+        nothing.
+        """
+        published, own = self.results / f"{name}.json", self.runs / name / "record.json"
+        return own.exists() and published.exists() and own.read_bytes() != published.read_bytes()
+
+    def paths(self) -> Iterator[Path]:
+        """The files of all records, published ones first, without those that `runs/` replaces."""
+        published = sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
+        own = sorted(self.runs.glob("*/record.json"))
+        copied = {path.parent.name for path in own}
+        yield from (p for p in published if p.stem not in copied or not self.is_replaced(p.stem))
+        yield from own
+
+    def all(self) -> tuple[list[Record], list[RecordError]]:
+        """All readable records, and an error for each file that is none.
+
+        A run that is in both folders counts once, as it was trained here.
+        """
+        records: dict[str, Record] = {}
+        problems: list[RecordError] = []
+        for path in self.paths():
+            try:
+                record = read_record(path)
+                expected = path.stem if path.parent == self.results else path.parent.name
+                if record.name != expected:
+                    raise RecordError(f"{path}: holds run {record.name}")
+                records.setdefault(record.key, record)
+            except RecordError as error:
+                problems.append(error)
+        return list(records.values()), problems
+
+    def of_key(self, key: str) -> Record:
+        """The record whose key is `key`, or begins with it.
+
+        Raises `ParameterError` where there is none, or more than one.
+        """
+        matching = [record for record in self.all()[0] if record.key.startswith(key)]
+        if len(matching) != 1 or not key:
+            raise ParameterError(
+                f"the key {key!r} is not allowed: {len(matching)} records have a key that begins "
+                "so; allowed: the key of one run, or its beginning"
+            )
+        return matching[0]
+
+    def is_published(self, record: Record) -> bool:
+        """Whether a record is the one in `results/`."""
+        path = self.results / f"{record.name}.json"
+        return path.exists() and not self.is_replaced(record.name)
+
+    def is_own(self, record: Record) -> bool:
+        """Whether a record, or a probe of it, lies in `runs/` and has not been published.
+
+        Copies of published files, which a Ray cluster needs there, do not count.
+        """
+        published = {"record.json": self.results / f"{record.name}.json"}
+        return any(
+            not (target := published.get(path.name) or self._published_probe(record, path)).exists()
+            or target.read_bytes() != path.read_bytes()
+            for path in (self.runs / record.name).glob("*.json")
+        )
+
+    def _published_probe(self, record: Record, own: Path) -> Path:
+        return self.results / f"{record.name}.{own.name}"
+
+    def write(self, record: Record) -> Path:
+        """Writes a record into `runs/` and returns its file."""
+        path = self.run_dir(record.spec) / "record.json"
+        write_text(path, _json(record.to_dict()) + "\n")
+        return path
+
+    def copy(self, spec: RunSpec) -> None:
+        """Puts the record of a published run into `runs/` too, for who sees that folder alone."""
+        path = self.path_of(spec)
+        if path is not None and path.parent == self.results:
+            write_bytes(self.run_dir(spec) / "record.json", path.read_bytes())
+
+    @contextmanager
+    def claim(self, spec: RunSpec) -> Iterator[bool]:
+        """Yields whether this process may train the run; no other may until the block ends.
+
+        The claim is a lock that the operating system drops with its owner, so a run whose owner
+        was killed can be claimed again at once.
+        """
+        path = self.run_dir(spec) / "claim"
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("w")
+        with stream:
+            if fcntl is None:  # pragma: no cover
+                yield True
+                return
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def check_promotable(self, record: Record) -> None:
+        """Raises `RecordError` for a record whose numbers could not be followed back.
+
+        That is one trained from uncommitted sources, or on data with another fingerprint than the
+        declared one.
+        """
+        source = self.runs / record.name
+        commit = str(record.origin.get("commit", ""))
+        if not commit or commit == "unknown" or commit.endswith("-dirty"):
+            raise RecordError(
+                f"{source}: trained from commit {commit or 'unknown'!r}; only a run from committed "
+                "sources is published, since others could not be followed back"
+            )
+        if record.origin.get("data_fingerprint") != DATASETS[record.spec.dataset].fingerprint:
+            raise RecordError(f"{source}: trained on data with an undeclared fingerprint")
+
+    def promote(self, record: Record) -> Path:
+        """Moves a record and its probes from `runs/` to `results/`; the weights stay.
+
+        A run that was published before and trained here again takes the place of the published one,
+        whose probes and weights go too, since they are of another training.  Raises
+        `RecordError` for one that is not to be published (`check_promotable`).
+        """
+        self.check_promotable(record)
+        source = self.runs / record.name
+        target = self.results / f"{record.name}.json"
+        moves = {
+            path: self._published_probe(record, path)
+            for path in sorted(source.glob("*.json"))
+            if path.name != "record.json"
+        }
+        own = source / "record.json"
+        if own.exists():  # else it was published before, and the probes are what is new
+            if self.is_replaced(record.name):
+                for path in self.results.glob(f"{record.name}.*.json"):
+                    path.unlink()
+                target.with_suffix(".safetensors").unlink(missing_ok=True)
+            moves[own] = target
+        for path, destination in moves.items():
+            write_bytes(destination, path.read_bytes())
+        for path in moves:
+            path.unlink()
+        return target
+
+    def write_probe(self, spec: RunSpec, probe: str, content: Mapping[str, Any]) -> Path:
+        """Writes what was measured on a trained model: `content` must be plain JSON."""
+        _check_probe_name(probe)
+        body: dict[str, Any] = finite(
+            {"schema": SCHEMA, "key": spec.key, "probe": probe, "content": content}
+        )
+        body["checksum"] = checksum(body)
+        path = self.run_dir(spec) / f"{probe}.json"
+        write_text(path, _json(body) + "\n")
+        return path
+
+    def probes_of(self, spec: RunSpec) -> tuple[str, ...]:
+        """The names of all probes that a run has, in either folder."""
+        published = self.results.glob(f"{spec.name}.*.json")
+        names = {path.name.removeprefix(f"{spec.name}.") for path in published}
+        names |= {path.name for path in self.run_dir(spec).glob("*.json")} - {"record.json"}
+        return tuple(sorted(name.removesuffix(".json") for name in names))
+
+    def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
+        """What `write_probe` wrote, from either folder; `None` where there is none.
+
+        Those of a published run do not count where it was trained here again.
+        """
+        _check_probe_name(probe)
+        paths = [self.results / f"{spec.name}.{probe}.json", self.run_dir(spec) / f"{probe}.json"]
+        for path in paths[1:] if self.is_replaced(spec.name) else paths:
+            if path.exists():
+                try:
+                    body = dict(json.loads(path.read_text()))
+                    whole = body.pop("checksum") == checksum(body)
+                    owner = (body["key"], body["probe"])
+                    content: Mapping[str, Any] = body["content"]
+                except (OSError, ValueError, KeyError, TypeError) as error:
+                    raise RecordError(f"{path}: not readable as a probe: {error}") from error
+                if not whole or owner != (spec.key, probe):
+                    raise RecordError(f"{path}: damaged, or the probe of another run")
+                return content
+        return None
+
+
+class Replacement(Store):
+    """A store in which one run, which has a record already, is trained apart from it.
+
+    Its files are written into `runs/.again/<run>/` and take the place of the old ones together
+    (`take_the_place`); those of other runs are where they are in `store`.
+    """
+
+    def __init__(self, store: Store, spec: RunSpec) -> None:
+        super().__init__(store.results, store.runs)
+        self._spec = spec
+        self._old = store.run_dir(spec)
+
+    def run_dir(self, spec: RunSpec) -> Path:
+        folder = super().run_dir(spec)
+        return folder.parent / ".again" / folder.name if spec == self._spec else folder
+
+    def path_of(self, spec: RunSpec) -> Path | None:
+        if spec != self._spec:
+            return super().path_of(spec)
+        path = self.run_dir(spec) / "record.json"
+        return path if path.exists() else None
+
+    def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
+        own = (self.run_dir(spec) / f"{probe}.json").exists()
+        return super().find_probe(spec, probe) if own or spec != self._spec else None
+
+    def is_replaced(self, name: str) -> bool:
+        return name == self._spec.name or super().is_replaced(name)
+
+    def take_the_place(self) -> None:
+        """Puts the new record, probes and weights where the old ones were.
+
+        The record comes last: until then the run counts as not trained here, and the same call
+        ends what was begun.
+        """
+        new = self.run_dir(self._spec)
+        cleared = new / "cleared"  # what lies in the old folder is new, once this exists
+        if not cleared.exists():
+            for path in sorted(self._old.iterdir(), key=lambda path: path.name != "record.json"):
+                if path.is_file() and path.name != "claim":  # which is held
+                    path.unlink()
+            cleared.touch()
+        for path in sorted(new.iterdir(), key=lambda path: path.name == "record.json"):
+            if path.name not in ("claim", cleared.name):
+                path.replace(self._old / path.name)
+        shutil.rmtree(new)
+        with suppress(OSError):  # another run may be there
+            new.parent.rmdir()
+
+
+def _is_record_name(stem: str) -> bool:
+    """Tells `<run>.<key>` from a probe's `<run>.<key>.<probe>`."""
+    return re.search(r"\.[0-9a-f]{16}\.[a-z][a-z0-9-]*$", stem) is None
+
+
+def _check_probe_name(probe: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", probe) or probe == "record":
+        raise Lab1Error(
+            f"probe name {probe!r} is not allowed; allowed: small letters, digits and hyphens, "
+            "beginning with a letter, and not 'record'"
+        )
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """JSON with a line per entry and each list on one line, so that diffs stay readable."""
+    if not isinstance(value, Mapping) or not value:
+        return json.dumps(value, allow_nan=False)
+    inner = indent + " "
+    entries = [f"{inner}{json.dumps(k)}: {_json(v, inner)}" for k, v in sorted(value.items())]
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"

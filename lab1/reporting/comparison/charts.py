@@ -1,0 +1,221 @@
+"""The charts: each function takes a frame and gives a `Figure`.
+
+Means are over seeds and carry their 95 % interval where there are three or more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ..kit import theme, words
+from ..kit.drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
+from ..kit.figure import Figure
+from ..kit.panels import Axis, complete, panels
+from ..kit.sentences import Verdict
+from ..kit.statistics import summarize
+from . import verdicts
+
+
+def loss_curves(history: pd.DataFrame) -> Figure:
+    """Training and validation loss against epochs, one panel per depth."""
+    long = (
+        verdicts.base_rate(history)
+        .melt(
+            id_vars=["family", "depth", "learning_rate", "seed", "epoch"],
+            value_vars=["train_loss", "validation_loss"],
+            var_name="split",
+            value_name="loss",
+        )
+        .dropna(subset=["loss"])
+    )
+    long["split"] = long["split"].map({"train_loss": "training", "validation_loss": "validation"})
+    table = summarize(long, ["family", "depth", "split", "epoch"], "loss")
+    table = complete(table, ["family", "depth", "split"])
+    depth = words.depth_axis(list(table["family"].unique()))
+    chart = panels(
+        table,
+        x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
+        y=Axis("mean", "cross-entropy", log=True, format=".4f"),
+        facet=alt.Facet("depth:O", title=depth),
+        title=dataset_titles(history),
+        dash=("split", ["training", "validation"]),
+        pick="split",
+        height=150,
+    )
+    training = table[table["split"] == "training"].sort_values("epoch")
+    last = training.drop_duplicates(["family", "depth"], keep="last")
+    ends = [f"{r['family']} {r['depth']}: {r['mean']:.3g}" for r in last.to_dict("records")]
+    return Figure(
+        chart,
+        table,
+        f"Training and validation loss on {dataset_titles(history)} by epoch, a panel per depth. "
+        "Training loss at the end: " + "; ".join(ends) + ".",
+    )
+
+
+def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
+    """Test accuracy against depth, with intervals.
+
+    Points lead to their runs, on the same page or on the `runs_page`.
+    """
+    base, by = verdicts.base_rate(runs), ["family", "depth"]
+    table = in_percent(summarize(base, by, "test_accuracy"))
+    depth = words.depth_axis(list(table["family"].unique()))
+    chart = _with_intervals(
+        leading(table, base, by, runs_page),
+        title=dataset_titles(runs),
+        x=_log_x("depth", depth, table, format="d", values=True),
+        y_title="test accuracy (%)",
+        extra=[alt.Tooltip("depth:Q", title="depth")],
+        line=True,
+    )
+    return Figure(chart, table, _alt(f"Test accuracy{_on(runs)} by {depth}", table, "depth", " %"))
+
+
+def time_by_depth(runs: pd.DataFrame) -> Figure:
+    """Wall-clock seconds of a whole training against depth, with intervals."""
+    base, by = verdicts.base_rate(runs), ["family", "depth"]
+    table = summarize(base, by, "train_seconds")
+    depth = words.depth_axis(list(table["family"].unique()))
+    chart = _with_intervals(
+        leading(table, base, by),
+        title=dataset_titles(runs),
+        x=alt.X(
+            "depth:Q",
+            title=depth,
+            scale=alt.Scale(domain=[0, int(1.05 * table["depth"].max()) + 1], nice=False),
+        ),
+        y_title="training time (s)",
+        extra=[alt.Tooltip("depth:Q", title="depth")],
+        line=True,
+        zero=True,
+    )
+    return Figure(chart, table, _alt(f"Training time{_on(runs)} by {depth}", table, "depth", " s"))
+
+
+def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
+    """Test accuracy against the number of parameters, with intervals."""
+    base, by = verdicts.base_rate(runs), ["family", "depth", "parameters"]
+    table = in_percent(summarize(base, by, "test_accuracy"))
+    chart = _with_intervals(
+        leading(table, base, by),
+        title=dataset_titles(runs),
+        x=_log_x("parameters", "parameters", table, format="~s"),
+        y_title="test accuracy (%)",
+        extra=[
+            alt.Tooltip("depth:Q", title="depth"),
+            alt.Tooltip("parameters:Q", title="parameters", format=","),
+        ],
+    )
+    return Figure(
+        chart, table, _alt(f"Test accuracy{_on(runs)} by parameters", table, "parameters", " %")
+    )
+
+
+def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
+    """Validation accuracy, on which a rate is chosen, against the rate, a panel per swept depth.
+
+    Where no depth was swept, a sentence that says so.
+    """
+    if not verdicts.swept_depths(runs):
+        return verdicts.NOT_SWEPT
+    swept = runs[runs["depth"].isin(verdicts.swept_depths(runs))]
+    by = ["family", "depth", "learning_rate"]
+    table = in_percent(summarize(swept, by, "validation_accuracy"))
+    chart = _with_intervals(
+        leading(table, swept, by),
+        title=dataset_titles(runs),
+        x=_log_x("learning_rate", "learning rate", table, format="~g", values=True),
+        y_title="validation accuracy (%)",
+        extra=[
+            alt.Tooltip("depth:O", title="depth"),
+            alt.Tooltip("learning_rate:Q", title="learning rate", format="~g"),
+        ],
+        line=True,
+        facet=alt.Facet("depth:O", title=words.depth_axis(list(swept["family"].unique()))),
+    )
+    return Figure(
+        chart,
+        table,
+        _alt(f"Validation accuracy{_on(runs)} by learning rate", table, "learning_rate", " %"),
+    )
+
+
+def _with_intervals(
+    table: pd.DataFrame,
+    *,
+    title: str,
+    x: alt.X,
+    y_title: str,
+    extra: list[alt.Tooltip],
+    line: bool = False,
+    zero: bool = False,
+    facet: alt.Facet | None = None,
+) -> Any:
+    """Means as points with a rule for the interval; a family is picked out in the legend.
+
+    A point leads to the address in the column `runs`.
+    """
+    families = list(table["family"].unique())
+    pick, shown = picked("family")
+    y = alt.Y(
+        "mean:Q",
+        title=y_title,
+        scale=alt.Scale(zero=True) if zero else alt.Scale(zero=False, padding=8),
+    )
+    tooltip = [
+        alt.Tooltip("family:N", title="model"),
+        *extra,
+        alt.Tooltip("mean:Q", title=y_title, format=".2f"),
+        alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
+    interval = base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
+    points = base.mark_point(opacity=1, cursor="pointer").encode(
+        y=y, shape=theme.family_shape(families), tooltip=tooltip, href="runs:N"
+    )
+    layers = [interval, points]
+    if line:
+        layers.insert(0, base.mark_line().encode(y=y))
+    chart = alt.layer(*layers, data=rounded(table))
+    if facet is None:
+        return chart.properties(width=560, height=300, title=title).add_params(pick)
+    facets = chart.properties(width=320, height=230).facet(facet=facet, columns=2)
+    return facets.properties(title=title).add_params(pick)
+
+
+def _log_x(
+    field: str, title: str, table: pd.DataFrame, *, format: str, values: bool = False
+) -> alt.X:
+    """A logarithmic axis; with `values` the ticks stand where the data are."""
+    axis = alt.Axis(format=format)
+    if values:
+        axis["values"] = sorted(table[field].unique().tolist())
+    scale = alt.Scale(type="log", nice=False, padding=20)
+    return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
+
+
+def _on(runs: pd.DataFrame) -> str:
+    return f" on {dataset_titles(runs)}"
+
+
+def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
+    """A text alternative that gives each family's first and last mean along `by`."""
+    parts = []
+    for family, own in table.groupby("family", sort=False):
+        ordered = own.dropna(subset=["mean"]).sort_values(by)
+        if ordered.empty:
+            parts.append(f"{family} diverged")
+            continue
+        first, last = ordered.iloc[0], ordered.iloc[-1]
+        parts.append(
+            f"{family} from {first['mean']:.2f}{unit} at {first[by]:g} to "
+            f"{last['mean']:.2f}{unit} at {last[by]:g}"
+        )
+    seeds = table[table["n"] > 0]["n"]
+    counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"
+    return f"{title}: {'; '.join(parts)}; mean over {counts} seeds."

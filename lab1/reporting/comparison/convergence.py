@@ -1,0 +1,101 @@
+"""How fast a training converges: validation accuracy by epoch, and what it takes to reach a level.
+
+Each function takes the frame of `history`.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from ..kit import words
+from ..kit.drawing import dataset_titles, in_percent, ticks
+from ..kit.figure import Figure
+from ..kit.panels import Axis, complete, panels
+from ..kit.sentences import Verdict
+from ..kit.statistics import summarize
+
+#: The accuracies, in percent, whose reaching is timed; those that no run reached are left out.
+LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)
+
+
+def validation_curves(history: pd.DataFrame) -> Figure:
+    """Validation accuracy against epochs, one panel per depth."""
+    table = in_percent(
+        summarize(
+            history.dropna(subset=["validation_accuracy"]),
+            ["family", "depth", "epoch"],
+            "validation_accuracy",
+        )
+    )
+    table = complete(table, ["family", "depth"])
+    last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
+    ends = [f"{r['family']} {r['depth']}: {r['mean']:.2f} %" for r in last.to_dict("records")]
+    x = Axis("epoch", "epoch", values=ticks(table["epoch"].max()))
+    return Figure(
+        _by_depth(table, x, "validation accuracy (%)", dataset_titles(history)),
+        table,
+        f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At the "
+        "end: " + "; ".join(ends) + ".",
+    )
+
+
+def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
+    """How many epochs it takes until the validation accuracy first reaches each level."""
+    return _to_accuracy(history, "epoch", "epochs")
+
+
+def seconds_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
+    """How many seconds of training, validation included, it takes to reach each level."""
+    return _to_accuracy(history, "elapsed", "seconds")
+
+
+def first_reached(history: pd.DataFrame) -> pd.DataFrame:
+    """One row per run and level that it reached: `level` in percent, `epoch`, `elapsed`.
+
+    `elapsed` is the wall-clock time in seconds from the start to the end of that epoch.
+    """
+    ordered = history.sort_values(["key", "epoch"])
+    ordered = ordered.assign(elapsed=ordered.groupby("key")["seconds"].cumsum())
+    parts = []
+    for level in LEVELS:
+        reached = ordered[ordered["validation_accuracy"] >= level / 100]
+        parts.append(reached.drop_duplicates("key", keep="first").assign(level=level))
+    return pd.concat(parts)
+
+
+def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdict:
+    reached = first_reached(history)
+    if reached.empty:
+        return Verdict(f"No run reached a validation accuracy of {LEVELS[0]} %.")
+    table = summarize(reached, ["family", "depth", "level"], value)
+    # Where only some seeds reached a level, their mean would favour the lucky ones.
+    runs = history.groupby(["family", "depth"])["key"].nunique().rename("runs").reset_index()
+    table = table.merge(runs)
+    table = table[table["n"] == table["runs"]].drop(columns="runs")
+    if table.empty:
+        return Verdict(f"No level was reached by all seeds of a network ({LEVELS[0]} % or more).")
+    top = table.sort_values("level").drop_duplicates(["family", "depth"], keep="last")
+    ends = [
+        f"{r['family']} {r['depth']}: {r['mean']:.3g} to {r['level']} %"
+        for r in top.to_dict("records")
+    ]
+    x = Axis("level", "validation accuracy (%)", padding=8)
+    return Figure(
+        _by_depth(table, x, unit, dataset_titles(history)),
+        table,
+        f"{unit.capitalize()} until the validation accuracy on {dataset_titles(history)} first "
+        "reaches a level, a panel per depth. For the highest level: " + "; ".join(ends) + ".",
+    )
+
+
+def _by_depth(table: pd.DataFrame, x: Axis, y_title: str, title: str) -> alt.FacetChart:
+    """A panel per depth."""
+    depth = words.depth_axis(list(table["family"].unique()))
+    return panels(
+        table,
+        x=x,
+        y=Axis("mean", y_title),
+        facet=alt.Facet("depth:O", title=depth),
+        title=title,
+    )

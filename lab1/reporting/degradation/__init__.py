@@ -1,0 +1,1 @@
+"""The degradation problem: plain and residual nets of twenty layers and more."""

@@ -1,0 +1,290 @@
+"""The degradation problem in charts: error by epoch and depth, signals by layer, cost of depth.
+
+A network degrades where more layers make it worse on its own training images, scored in evaluation
+mode (He et al. 2016, section 1).  Errors are in percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ...core import benchmarks
+from ...core.datasets import DATASETS
+from ..kit import literature, theme, words
+from ..kit.drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
+from ..kit.figure import Figure
+from ..kit.panels import Axis, complete, panels
+from ..kit.statistics import Estimate, estimate, in_words, summarize
+from ..kit.tables import Table, markup, number, runs_link, text
+
+_OURS, _PAPERS = "this laboratory", "He et al. (2016)"
+#: The paper's figures are for CIFAR-10; beside other data they would mislead.
+_COMPARABLE = ("cifar10", "cifar10-jpeg")
+
+
+def error_curves(history: pd.DataFrame) -> Figure:
+    """Training error in evaluation mode, and validation error, against epochs."""
+    parts = {"train_evaluation_accuracy": "training", "validation_accuracy": "validation"}
+    long = history.melt(
+        id_vars=["family", "depth", "seed", "epoch"],
+        value_vars=list(parts),
+        var_name="split",
+        value_name="accuracy",
+    ).dropna(subset=["accuracy"])
+    long["split"] = long["split"].map(parts)
+    long["error"] = 1 - long["accuracy"]
+    table = in_percent(summarize(long, ["family", "depth", "split", "epoch"], "error"))
+    table = complete(table, ["family", "depth", "split"])
+    depths = [str(depth) for depth in sorted(table["depth"].unique())]
+    chart = panels(
+        table,
+        x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
+        y=Axis("mean", "error (%)", log=True),
+        facet=alt.Facet("split:N", title=f"from thin to thick: {', '.join(depths)} layers"),
+        title=dataset_titles(history),
+        thickness="depth",
+        size=320,
+    )
+    last = table.sort_values("epoch").drop_duplicates(["family", "depth", "split"], keep="last")
+    ends = [
+        f"{r['family']} {r['depth']}, {r['split']}: {r['mean']:.2f} %"
+        for r in last.to_dict("records")
+    ]
+    return Figure(
+        chart,
+        table,
+        f"Training and validation error on {dataset_titles(history)} by epoch, a panel each; the "
+        "thicker a line, the deeper the network. At the end: " + "; ".join(ends) + ".",
+    )
+
+
+def error_by_depth(runs: pd.DataFrame) -> Figure:
+    """Error at the end against depth, on training and on test images, with the paper's beside it.
+
+    The training error is that of the last epoch, in evaluation mode; the test error that of the
+    weights of the best epoch.
+    """
+    parts = []
+    for column, split in (("train_evaluation_accuracy", "training"), ("test_accuracy", "test")):
+        errors = runs.assign(error=1 - runs[column]).dropna(subset=["error"])
+        parts.append(in_percent(summarize(errors, ["family", "depth"], "error")))
+        parts[-1].insert(2, "split", split)
+    table = pd.concat(parts, ignore_index=True).assign(source=_OURS)
+    if runs["dataset"].isin(_COMPARABLE).all():
+        papers = literature.resnet_errors().rename(columns={"error": "mean"})
+        table = pd.concat([table, papers.assign(split="test", source=_PAPERS)], ignore_index=True)
+    families = list(table["family"].unique())
+    pick, shown = picked("family")
+    x = alt.X(
+        "depth:Q",
+        title=words.depth_axis(families),
+        scale=alt.Scale(type="log", nice=False, padding=16),
+        axis=alt.Axis(format="d", values=sorted(table["depth"].unique().tolist())),
+    )
+    y = alt.Y("mean:Q", title="error (%)", scale=alt.Scale(zero=True))
+    base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
+    sources = list(table["source"].unique())
+    points = base.mark_point().encode(
+        y=y,
+        shape=theme.source_shape(sources),
+        tooltip=[
+            alt.Tooltip("source:N", title="from"),
+            alt.Tooltip("family:N", title="model"),
+            alt.Tooltip("depth:Q", title="layers"),
+            alt.Tooltip("mean:Q", title="error (%)", format=".2f"),
+            alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
+            alt.Tooltip("n:Q", title="seeds"),
+        ],
+        href="runs:N",
+    )
+    shown_rows = leading(rounded(table), runs, ["family", "depth"])
+    shown_rows.loc[shown_rows["source"] == _PAPERS, "runs"] = ""
+    chart = (
+        alt.layer(
+            base.mark_line().encode(y=y, strokeDash=_dash(sources)),
+            base.mark_rule().encode(y=alt.Y("low:Q", title="error (%)"), y2="high:Q"),
+            points,
+            data=shown_rows,
+        )
+        .properties(width=320, height=230)
+        .facet(facet=alt.Facet("split:N", title=None, sort=["training", "test"]), columns=2)
+        .properties(title=dataset_titles(runs))
+        .add_params(pick)
+    )
+    ends = [
+        f"{r['family']} {r['depth']}, {r['split']}: {r['mean']:.2f} %"
+        for r in table[table["source"] == _OURS].to_dict("records")
+    ]
+    return Figure(
+        chart,
+        table,
+        f"Error on {dataset_titles(runs)} by depth, training and test: {'; '.join(ends)}. "
+        "The paper's errors stand beside it where they can be compared.",
+    )
+
+
+def _dash(sources: list[str]) -> alt.StrokeDash:
+    scale = alt.Scale(domain=sources, range=[[1, 0], [3, 4]][: len(sources)])
+    return alt.StrokeDash("source:N", scale=scale, legend=None)
+
+
+def errors(runs: pd.DataFrame) -> Table:
+    """Every network's errors, with the paper's test error where it gives one for such a network."""
+    comparable = runs["dataset"].isin(_COMPARABLE).all()
+    rows, cells = [], []
+    for (family, depth), part in runs.groupby(["family", "depth"], sort=True):
+        training = estimate(100 * (1 - part["train_evaluation_accuracy"]))
+        test = estimate(100 * (1 - part["test_accuracy"]))
+        papers = (
+            literature.RESNET_ERROR.get(int(str(depth)))
+            if family == "ResNet" and comparable
+            else None
+        )
+        rows.append(
+            {
+                "Model": family,
+                "Layers": depth,
+                "Dataset": dataset_titles(part),
+                "Epochs": part["epochs"].max(),
+                "Training error": round(training.mean, 3),
+                "Training half-width": round(training.half_width, 3),
+                "Test error": round(test.mean, 3),
+                "Test half-width": round(test.half_width, 3),
+                "n": len(part),
+                "Paper's test error": papers,
+            }
+        )
+        cells.append(
+            [
+                text(family),
+                number(depth),
+                number(_error(training)),
+                number(_error(test)),
+                number(runs_link(part["group"].iloc[0], len(part))),
+                number("" if papers is None else f"{papers:.2f}"),
+            ]
+        )
+    header = ["Model", "Layers", "Training error (%)", "Test error (%)", "n", "He et al.: test (%)"]
+    return Table(pd.DataFrame(rows), markup(header, cells))
+
+
+def _error(value: Estimate) -> str:
+    return in_words(value) if value.n else "unknown"
+
+
+def gradient_norms(layers: pd.DataFrame) -> Figure:
+    """The gradient's norm at each layer, at the start and after training, a panel per depth."""
+    return _by_layer(layers, "gradient_norm", "gradient norm")
+
+
+def responses(layers: pd.DataFrame) -> Figure:
+    """The standard deviation of each convolution's output, at the start and after training.
+
+    The linear layer on top has no batch normalisation; its logits are on a scale of their own.
+    """
+    convolutions = layers[layers["module"] != "output"]
+    return _by_layer(convolutions, "response", "standard deviation", independent_y=True)
+
+
+def _by_layer(
+    layers: pd.DataFrame, value: str, y_title: str, *, independent_y: bool = False
+) -> Figure:
+    table = summarize(layers, ["family", "depth", "state", "layer"], value)
+    depth = words.depth_axis(list(table["family"].unique()))
+    chart = panels(
+        table,
+        x=Axis("layer", "layer"),
+        y=Axis("mean", y_title, log=True, format=".3g"),
+        facet=alt.Facet("depth:O", title=depth),
+        title=dataset_titles(layers),
+        dash=("state", ["after training", "at the start"]),
+        independent_x=True,
+        independent_y=independent_y,
+        size=320,
+    )
+    ends = []
+    for (family, layer_count, state), own in table.groupby(["family", "depth", "state"]):
+        first, last = own["mean"].iloc[0], own["mean"].iloc[-1]
+        ends.append(f"{family} {layer_count} {state}: {first:.2g} to {last:.2g}")
+    return Figure(
+        chart,
+        table,
+        f"{y_title.capitalize()} on {dataset_titles(layers)} by layer, a panel per depth, from the "
+        "first layer to the last: " + "; ".join(ends) + ".",
+    )
+
+
+#: What a network costs: the column, what a panel calls it, and its unit in that column's units.
+_COSTS = {
+    "epoch_seconds": ("seconds per epoch", 1.0),
+    "flops": ("million FLOPs per image", 1e6),
+    "peak_memory_bytes": ("peak memory (MiB)", 2.0**20),
+}
+
+
+def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figure:
+    """What depth costs: seconds per epoch, FLOPs of a forward pass, peak memory; a panel each.
+
+    Runs of different days, beside other work or not, do not compare in seconds.  With `times`,
+    see `times`, a panel per benchmark has the milliseconds of a training image instead.
+    """
+    parts = []
+    if times is not None and not times.empty:
+        several = times["benchmark"].nunique() > 1
+        for name, own in times.groupby("benchmark", sort=False):
+            parts.append(summarize(own, ["family", "depth"], "milliseconds"))
+            named = f", {name}" if several else ""
+            parts[-1].insert(2, "cost", f"ms per training image{named}")
+    for column, (title, unit) in _COSTS.items():
+        if column == "epoch_seconds" and parts:
+            continue
+        scaled = runs.assign(value=runs[column] / unit)
+        parts.append(summarize(scaled, ["family", "depth"], "value"))
+        parts[-1].insert(2, "cost", title)
+    table = pd.concat(parts, ignore_index=True)
+    chart = panels(
+        table,
+        x=Axis("depth", words.depth_axis(list(table["family"].unique())), zero=True),
+        y=Axis("mean", "", zero=True, format=".4~g"),
+        facet=alt.Facet("cost:N", title=None, sort=list(table["cost"].unique())),
+        title=dataset_titles(runs),
+        independent_y=True,
+    )
+    said = [
+        f"{r['family']} {r['depth']}: {r['mean']:.4g} {r['cost']}" for r in table.to_dict("records")
+    ]
+    return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {'; '.join(said)}.")
+
+
+def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The rounds of `bench --depths` with the networks of `runs`, and each one's `machine`.
+
+    `published` is what `published_depths` gives; those are left out whose
+    images are of another shape than those of the runs.
+    """
+    shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
+    rows = [
+        {
+            "benchmark": name,
+            "machine": benchmarks.machine(each),
+            "precision": each["precision"],
+            **row,
+        }
+        for name, each in published.items()
+        for row in benchmarks.depth_rounds(each)
+        if DATASETS[row["dataset"]].image_shape in shapes
+    ]
+    cells = set(zip(runs["family"], runs["depth"], strict=True))
+    return pd.DataFrame(
+        [row for row in rows if (row["family"], row["depth"]) in cells], columns=_TIMES
+    )
+
+
+_TIMES = [
+    "benchmark", "machine", "precision", "family", "depth", "dataset", "round", "milliseconds",
+    "ratio",
+]  # fmt: skip

@@ -1,0 +1,230 @@
+"""Sentences about the degradation problem: does depth harm the fit, and does the shortcut help?
+
+Each function but `gradients_at_start` takes the frame of
+`runs`.  The training error is scored in evaluation mode after the last
+epoch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from ...core.datasets import DATASETS
+from ...core.families import residual_of
+from ..comparison.verdicts import base_rate, compare, of_family
+from ..kit import words
+from ..kit.sentences import MINUS, Verdict, judge, points, signed
+from ..kit.statistics import FEWEST, Estimate, estimate, in_words, paired_difference
+from ..kit.words import NAMES
+
+_FIT = "train_evaluation_error"
+_MAGNITUDE = "magnitude"
+
+
+def degradation(runs: pd.DataFrame, family: str) -> Verdict:
+    """Whether a family's deepest network fits its training images worse than its shallowest."""
+    own = of_family(_with_error(runs), family)
+    depths = _evidenced(own, _FIT)
+    if len(depths) < 2:
+        return Verdict(
+            f"Of the {NAMES[family]} there are not two depths here whose training error is known, "
+            "so nothing can be said about its degradation."
+        )
+    first, last = depths[0], depths[-1]
+    value = compare(own, first, last, _FIT)
+    errors = [points(estimate(own[own["depth"] == depth][_FIT])) for depth in (first, last)]
+    return Verdict(
+        f"The {NAMES[family]} with {words.depth(last, family)} ends with {errors[1]} of its "
+        f"training images wrong, that with {words.depth(first, family)} with {errors[0]}. The "
+        f"difference, paired by seed, is {signed(value)}: "
+        + judge(
+            value,
+            above="more layers fit the training images **worse**, which is degradation",
+            below="more layers fit the training images **better**, so this family does not degrade",
+            neither="the two show **no measurable difference**",
+        )
+    )
+
+
+def shortcut_effect(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
+    """What the shortcut does to degradation: how far depth moves the twins' training errors apart.
+
+    Per seed, the change of the residual family's training error from the shallowest common depth to
+    the deepest, minus that of its plain twin.
+    """
+    residual = residual_of(plain)
+    base = _with_error(runs)
+    common = _common_depths(base, plain, _FIT)
+    if len(common) < 2:
+        return Verdict(
+            f"The {NAMES[plain]} and the {NAMES[residual]} do not have two depths in common here, "
+            "so the shortcut cannot be judged."
+        )
+    first, last = min(common), max(common)
+    changes = {
+        each: _change(of_family(base, each), first, last, _FIT) for each in (plain, residual)
+    }
+    value = paired_difference(changes[plain], changes[residual], _FIT)
+    moved = {family: points(estimate(own[_FIT]), signed=True) for family, own in changes.items()}
+    return Verdict(
+        f"From {first} to {words.depth(last, plain)} the training error of the {NAMES[plain]} "
+        f"moves by {moved[plain]}, that of the {NAMES[residual]} by {moved[residual]}. The second "
+        f"minus the first is {signed(value)}: "
+        + judge(
+            value,
+            above="the shortcut makes degradation **worse**",
+            below="the shortcut **counteracts** degradation",
+            neither="the shortcut makes **no measurable difference** to degradation",
+        )
+    )
+
+
+def untrained(runs: pd.DataFrame) -> Verdict:
+    """Which networks did not come to learn: those with less than twice as much right as a guess.
+
+    Their error says nothing about how well a network of that depth can fit.
+    """
+    known = _with_error(runs).dropna(subset=[_FIT])
+    if known.empty:
+        return Verdict("Of no network here the training error is known.")
+    known = known.assign(guess=[1 - 1 / DATASETS[name].num_classes for name in known["dataset"]])
+    stuck = known[1 - known[_FIT] < 2 * (1 - known["guess"])]
+    if stuck.empty:
+        return Verdict(
+            "Every network here has learned: it has more than twice as many of its training images "
+            "right as a guess would."
+        )
+    counts = known.groupby(["family", "depth"]).size()
+    parts = []
+    for cell, own in stuck.groupby(["family", "depth"], sort=False):
+        family, depth = str(cell[0]), int(str(cell[1]))
+        parts.append(
+            f"the {NAMES[family]} with {words.depth(depth, family)} ends with "
+            f"{points(estimate(own[_FIT]))} of its training images wrong ({len(own)} of "
+            f"n = {counts[family, depth]})"
+        )
+    return Verdict(
+        f"Not every network has learned. Where a guess has {100 * stuck['guess'].iloc[0]:.0f} % "
+        f"wrong, {'; '.join(parts)}."
+    )
+
+
+def gradients_at_start(layers: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
+    """How depth changes the gradient of a fresh network's first layer, in both twins.
+
+    Takes the frame of `layers`.  Gradients differ by factors, so their
+    change is judged on a scale of decimal orders of magnitude.
+    """
+    residual = residual_of(plain)
+    fresh = layers[(layers["layer"] == 1) & (layers["state"] == "at the start")]
+    fresh = fresh[fresh["gradient_norm"] > 0]
+    fresh = fresh.assign(**{_MAGNITUDE: fresh["gradient_norm"].map(math.log10)})
+    common = _common_depths(fresh, plain, _MAGNITUDE)
+    if len(common) < 2:
+        return Verdict(
+            f"The {NAMES[plain]} and the {NAMES[residual]} do not have two depths in common here "
+            "whose gradients were measured."
+        )
+    first, last = min(common), max(common)
+    sizes, moved, changes = [], [], []
+    for family in (plain, residual):
+        own = of_family(fresh, family)
+        sizes.append(f"in the {NAMES[family]}, {_by_depth(own, family)}")
+        changes.append(_change(own, first, last, _MAGNITUDE))
+        moved.append(_magnitudes(estimate(changes[-1][_MAGNITUDE])))
+    value = paired_difference(changes[0], changes[1], _MAGNITUDE)
+    return Verdict(
+        f"At the start the norm of the first layer's gradient is, {'; '.join(sizes)}. From "
+        f"{first} to {words.depth(last, plain)} it moves by {moved[0]} orders of magnitude in the "
+        f"{NAMES[plain]}, by {moved[1]} in the {NAMES[residual]}. The second minus the first is "
+        f"{_magnitudes(value)} (n = {value.n}): "
+        + judge(
+            value,
+            above="with the shortcut depth makes the gradient grow **more**",
+            below="with the shortcut depth makes the gradient grow **less**",
+            neither="the shortcut makes **no measurable difference** to what depth does to it",
+        )
+    )
+
+
+def _by_depth(fresh: pd.DataFrame, family: str) -> str:
+    """`0.39 with 20 layers (n = 3), 92 with 56 layers (n = 3)`."""
+    parts = []
+    for depth, own in fresh.groupby("depth"):
+        size = estimate(own["gradient_norm"]).mean
+        number = f"{float(f'{size:.2g}'):,.15g}"  # 1,300,000 and not 1.3e+06
+        parts.append(f"{number} with {words.depth(int(str(depth)), family)} (n = {len(own)})")
+    return ", ".join(parts)
+
+
+def _magnitudes(value: Estimate) -> str:
+    """A change on the decimal scale: `+2.41 ± 0.20`."""
+    return in_words(value, "+.2f", ".2f").replace("-", MINUS)
+
+
+def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
+    """What a training image costs by depth and with the shortcut, benchmark by benchmark.
+
+    Takes the frame of `times`.
+    """
+    sentences = []
+    flops = runs.groupby(["family", "depth"])["flops"].first()
+    for _, own in found.groupby("benchmark", sort=False):
+        plains, residuals = (
+            of_family(own, each).pivot(index="round", columns="depth", values="milliseconds")
+            for each in (plain, residual_of(plain))
+        )
+        depths = sorted(int(str(depth)) for depth in plains.columns)
+        if len(depths) < 2 or depths[-1] not in residuals:
+            continue
+        first, last, twin = plains[depths[0]], plains[depths[-1]], residuals[depths[-1]]
+        operations = flops.loc[(plain, depths[-1])] / flops.loc[(plain, depths[0])]
+        sentences.append(
+            f"On {own['machine'].iloc[0]} ({own['precision'].iloc[0]}, median of {len(first)} "
+            f"rounds), a training image costs the {NAMES[plain]} {first.median():.2f} ms with "
+            f"{depths[0]} layers and {last.median():.2f} ms with {words.depth(depths[-1], plain)}: "
+            f"{(last / first).median():.1f} times as much, for {operations:.1f} times the FLOPs. "
+            f"With the shortcut it is {(twin / last).median():.2f} times that."
+        )
+    return Verdict(" ".join(sentences) or "No benchmark here says what a training image costs.")
+
+
+def schedule(runs: pd.DataFrame) -> Verdict:
+    """How many runs of how many epochs these are, and how far each family's grid has got."""
+    parts = []
+    for family, own in runs.groupby("family", sort=False):
+        seeds = own.groupby("depth")["seed"].nunique()
+        listed = ", ".join(f"{depth} layers (n = {n})" for depth, n in seeds.items())
+        parts.append(f"the {NAMES[str(family)]} with {listed}")
+    epochs = sorted(runs["epochs"].unique().tolist())
+    length = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    return Verdict(f"These are runs of {length} epochs: " + "; ".join(parts) + ".")
+
+
+def _with_error(runs: pd.DataFrame) -> pd.DataFrame:
+    return base_rate(runs).assign(**{_FIT: 1 - runs["train_evaluation_accuracy"]})
+
+
+def _common_depths(rows: pd.DataFrame, plain: str, value: str) -> set[int]:
+    """The depths at which both twins can be judged."""
+    plains, residuals = (
+        set(_evidenced(of_family(rows, each), value)) for each in (plain, residual_of(plain))
+    )
+    return plains & residuals
+
+
+def _evidenced(own: pd.DataFrame, value: str) -> list[int]:
+    """The depths that can be judged: those with enough seeds or, where none has, with the most."""
+    counts = own.dropna(subset=[value]).groupby("depth")["seed"].nunique()
+    if counts.empty:
+        return []
+    return [int(str(depth)) for depth in counts[counts >= min(FEWEST, counts.max())].index]
+
+
+def _change(own: pd.DataFrame, first: int, last: int, value: str) -> pd.DataFrame:
+    """The `value` of the `last` depth minus that of the `first`, by seed."""
+    shared = [name for name in ("seed", "device", "versions") if name in own]
+    columns = [own[own["depth"] == depth].set_index(shared)[value] for depth in (first, last)]
+    return (columns[1] - columns[0]).dropna().reset_index()

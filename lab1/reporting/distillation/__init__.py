@@ -1,0 +1,1 @@
+"""Exercise 2.2: students with and without a teacher."""

@@ -1,0 +1,1 @@
+"""How the trainings went: rates, gradients, stopping and costs."""

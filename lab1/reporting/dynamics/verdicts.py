@@ -1,0 +1,69 @@
+"""Sentences about how the trainings went: gradients at the end, and what early stopping saved."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...core.families import residual_of
+from ..comparison.verdicts import base_rate, of_family
+from ..kit import words
+from ..kit.sentences import Verdict, judge
+from ..kit.statistics import Estimate, estimate, in_words, paired_difference
+from ..kit.words import NAMES
+from .charts import NO_PATIENCE, with_patience
+
+
+def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdict:
+    """Whether the twins' gradients differ in size at the end, at their deepest common depth.
+
+    Takes the frames of `history` and `.frames.runs`; what is
+    compared is the mean norm of the last epoch that a run was trained for.
+    """
+    residual = residual_of(plain)
+    names = f"{NAMES[plain]} and the {NAMES[residual]}"
+    if runs.empty:
+        return Verdict(f"Of the {names} no run has a record yet.")
+    last = history.sort_values("epoch").drop_duplicates("key", keep="last")
+    ends = base_rate(runs).merge(last[["key", "gradient_norm"]], on="key")
+    first, second = (of_family(ends, family) for family in (plain, residual))
+    common = set(first["depth"]) & set(second["depth"])
+    if not common:
+        return Verdict(f"The {names} have no depth in common here.")
+    depth = int(max(common))
+    first, second = (own[own["depth"] == depth] for own in (first, second))
+    difference = paired_difference(first, second, "gradient_norm")
+    sizes = [_size(estimate(own["gradient_norm"])) for own in (first, second)]
+    return Verdict(
+        f"With {words.depth(depth, plain)}, the gradient of the {NAMES[plain]} ends with a norm of "
+        f"{sizes[0]}, that of the {NAMES[residual]} with {sizes[1]}. The second minus the first, "
+        f"paired by seed, is {_size(difference)} (n = {difference.n}): "
+        + judge(
+            difference,
+            above="the gradients of the residual network end **larger**",
+            below="the gradients of the residual network end **smaller**",
+            neither="between the twins there is **no measurable difference**",
+        )
+    )
+
+
+def _size(value: Estimate) -> str:
+    return in_words(value, ".3g", ".2g") if value.n else "an unknown size"
+
+
+def stopping(runs: pd.DataFrame) -> Verdict:
+    """How many runs early stopping ended, and how many epochs that saved."""
+    own = with_patience(runs)
+    if own.empty:
+        return NO_PATIENCE
+    early = own[own["stopped"] == "early stopping"]
+    allowed = int(own["epochs_allowed"].sum())
+    saved = int((early["epochs_allowed"] - early["epochs"]).sum())
+    if early.empty:
+        return Verdict(
+            f"Of {len(own)} runs with a patience, early stopping ended **none**: every one "
+            "improved on validation often enough to be trained to its end."
+        )
+    return Verdict(
+        f"Of {len(own)} runs with a patience, early stopping ended **{len(early)}**, and saved "
+        f"{saved:,} of {allowed:,} epochs, **{100 * saved / allowed:.1f} %**."
+    )

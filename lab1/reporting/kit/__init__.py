@@ -1,0 +1,1 @@
+"""What all topics share: frames, statistics, charts, tables, sentences and their look."""

@@ -1,0 +1,184 @@
+"""Records as tables: one row per run, or one row per run and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from ...core.datasets import DATASETS
+from ...core.keys import hash_key
+from ...core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
+
+#: What identifies a run in both frames.  `group` is shared by the seeds of one configuration.
+IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
+
+
+#: The columns of the history's series.
+_SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS, *DISTILLATION_FIELDS)} | {
+    "learning_rate": "scheduled_learning_rate"
+}
+
+
+def group_of(record: Record) -> str:
+    """A hash of everything but the seeds: runs are averaged only within one group."""
+    return hash_key(record.spec.canonical(record.recipes, seeds=False))
+
+
+def runs(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per run.
+
+    `device` is the kind of device, `hardware` its name, `versions` the version of torch.
+    Accuracies are fractions; `train_seconds` are wall-clock, `epoch_seconds` their median over
+    the epochs, validation included; `peak_memory_bytes` is the most that any epoch used;
+    `validation_accuracy` is that of the best epoch, `train_loss` and
+    `train_evaluation_accuracy` those of the last.
+    `epochs` were trained of the `epochs_allowed`; `patience` is NaN where there was none.
+    `errors` are the test images that were not recognised.  A distilled run names the key of its
+    `teacher` and of its `twin`, which differs in the loss alone.  The test
+    columns and `train_evaluation_accuracy` of a diverged run are NaN.
+    """
+    rows = [
+        {
+            **_identity(record),
+            "name": record.name,
+            **_variant(record),
+            "device": record.origin.get("device", {}).get("kind", "unknown"),
+            "hardware": hardware(record),
+            "versions": record.origin.get("versions", {}).get("torch", "unknown"),
+            "dataset_title": DATASETS[record.spec.dataset].title,
+            "parameters": record.parameters,
+            "flops": record.flops,
+            "epochs": record.epochs,
+            "epochs_allowed": record.spec.training.epochs,
+            "patience": record.spec.training.patience,
+            "best_epoch": record.best_epoch,
+            "stopped": record.stopped,
+            "optimizer": record.spec.training.optimizer,
+            "schedule": record.spec.training.schedule,
+            "train_seconds": record.seconds,
+            "epoch_seconds": median(_known(record, "seconds")),
+            "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
+            "train_loss": record.history["train_loss"][-1],
+            "train_evaluation_accuracy": _fit(record),
+            "validation_accuracy": _at_best(record, "validation_accuracy"),
+            "train_accuracy": _at_best(record, "train_accuracy"),
+            "test_accuracy": record.test.get("accuracy"),
+            "test_loss": record.test.get("loss"),
+            "errors": record.test.get("errors"),
+        }
+        for record in records
+    ]
+    frame = pd.DataFrame(rows)
+    numbers = [
+        "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
+        "test_accuracy", "test_loss", "errors", "channels", "temperature", "alpha", "omitted_class",
+        "patience", "best_epoch",
+    ]  # fmt: skip
+    if rows:
+        frame[numbers] = frame[numbers].astype(float)
+    return frame
+
+
+def history(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per run and epoch (from 1), with the series of `HISTORY_FIELDS`.
+
+    Those of `EVALUATION_FIELDS` and `DISTILLATION_FIELDS` are NaN where there are none.
+    `learning_rate` is the run's, as in `runs`; the one that its schedule had reached in an
+    epoch is `scheduled_learning_rate`.
+    """
+    rows = [
+        {
+            **_identity(record),
+            "epoch": epoch + 1,
+            **{column: _series(record, name)[epoch] for name, column in _SERIES.items()},
+        }
+        for record in records
+        for epoch in range(record.epochs)
+    ]
+    frame = pd.DataFrame(rows)
+    if rows:
+        frame[list(_SERIES.values())] = frame[list(_SERIES.values())].astype(float)
+    return frame
+
+
+def layers(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame:
+    """One row per run, state and layer, from runs and their probe `layers`.
+
+    `state` is `at the start` or `after training`; `layer` counts from 1, and `module` is
+    what the model calls it; the others are `gradient_norm` and `response`.
+    """
+    states = {"initial": "at the start", "trained": "after training"}
+    return pd.DataFrame(
+        [
+            {
+                **_identity(record),
+                "state": state,
+                "layer": index + 1,
+                "module": module,
+                "gradient_norm": probe[name]["gradient_norm"][index],
+                "response": probe[name]["response"][index],
+            }
+            for record, probe in measured
+            for name, state in states.items()
+            for index, module in enumerate(probe["names"])
+        ]
+    )
+
+
+def hardware(record: Record) -> str:
+    """What a run was trained on: the device and its threads."""
+    device = record.origin.get("device", {})
+    threads = device.get("threads")
+    suffix = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
+    return f"{device.get('name', 'unknown')}{suffix}"
+
+
+def _variant(record: Record) -> dict[str, Any]:
+    spec = record.spec
+    settings = spec.distillation
+    return {
+        "channels": spec.model.channels,
+        "omitted_class": spec.training.omitted_class,
+        "temperature": settings and settings.temperature,
+        "alpha": settings and settings.alpha,
+        "teacher": settings and settings.teacher.key,
+        "twin": settings and replace(spec, distillation=None).key,
+    }
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    spec = record.spec
+    values = (
+        record.key,
+        group_of(record),
+        spec.model.family,
+        spec.model.depth,
+        spec.model.width,
+        spec.dataset,
+        spec.training.learning_rate,
+        spec.seed,
+    )
+    return dict(zip(IDENTITY, values, strict=True))
+
+
+def _fit(record: Record) -> float | None:
+    """What the network makes of its training images in the end; a diverged one proves nothing."""
+    if record.diverged:
+        return None
+    return _series(record, "train_evaluation_accuracy")[-1]
+
+
+def _series(record: Record, name: str) -> Sequence[float | None]:
+    return record.history.get(name) or [None] * record.epochs
+
+
+def _known(record: Record, name: str) -> list[float]:
+    return [value for value in record.history[name] if value is not None]
+
+
+def _at_best(record: Record, name: str) -> float | None:
+    return None if record.best_epoch is None else record.history[name][record.best_epoch - 1]

@@ -1,0 +1,99 @@
+"""Means over seeds with their 95 % intervals (Student's t), and paired differences.
+
+The rules of evidence: an interval needs at least `FEWEST` seeds; a comparison is paired by
+seed; a claim is made only where the interval of the difference excludes zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy import stats
+
+#: With fewer seeds no interval is shown and no claim is made.
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` seeds; `half_width` of its 95 % interval is NaN below FEWEST seeds."""
+
+    mean: float
+    half_width: float
+    n: int
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return self.mean + self.half_width
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval excludes zero, else 0; also 0 where there is no interval."""
+        if math.isnan(self.half_width):
+            return 0
+        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+
+
+def in_words(value: Estimate, form: str = ".2f", spread: str = "") -> str:
+    """The mean with the half-width of its interval, where there is one: `74.30 ± 5.10`.
+
+    `form` formats the mean and `spread` the half-width, by default alike.
+    """
+    mean = f"{value.mean:{form}}"
+    if math.isnan(value.half_width):
+        return mean
+    return f"{mean} ± {value.half_width:{spread or form}}"
+
+
+def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
+    """The mean of `values` (missing ones left out) with its 95 % interval."""
+    kept = pd.Series(values, dtype=float).dropna()
+    n = len(kept)
+    half_width = math.nan
+    if n >= FEWEST:
+        half_width = float(stats.t.ppf(0.975, n - 1) * kept.std(ddof=1) / math.sqrt(n))
+    return Estimate(float(kept.mean()) if n else math.nan, half_width, n)
+
+
+def paired_difference(first: pd.DataFrame, second: pd.DataFrame, value: str) -> Estimate:
+    """The mean over the common seeds of `value` in `second` minus that in `first`.
+
+    Runs are twins only where they share the device's kind and the versions too.  Raises
+    `ValueError` where a seed stands in one of them more than once, since then it is not
+    clear which runs are twins.
+    """
+    columns = []
+    for frame in (first, second):
+        if frame["seed"].duplicated().any():
+            raise ValueError("a seed stands more than once: these runs are not paired by seed")
+        shared = [name for name in ("seed", "device", "versions") if name in frame]
+        columns.append(frame.set_index(shared)[value].astype(float))
+    return estimate((columns[1] - columns[0]).dropna())
+
+
+def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """`mean`, `half_width`, `low`, `high` and `n` of `value` per group of `by`."""
+    rows = []
+    for labels, part in frame.groupby(list(by), sort=True, dropna=False):
+        result = estimate(part[value])
+        interval = not math.isnan(result.half_width)
+        rows.append(
+            {
+                **dict(zip(by, labels, strict=True)),
+                "mean": result.mean,
+                "half_width": result.half_width if interval else None,
+                "low": result.low if interval else None,
+                "high": result.high if interval else None,
+                "n": result.n,
+            }
+        )
+    return pd.DataFrame(rows, columns=[*by, "mean", "half_width", "low", "high", "n"])

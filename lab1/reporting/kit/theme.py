@@ -1,0 +1,89 @@
+"""One look for all charts: one colour per model family, legible in light and dark.
+
+Text, axes and grid carry no colour of their own here; `lab1/site/charts.css` gives them the
+page's, so that one drawing serves both themes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from ...core.families import FAMILIES
+
+#: By a family's style: one of Okabe and Ito's colours for the colour-blind that stand out on white
+#: and on black, and a shape, for print and for colour-blind readers.
+_STYLES = {
+    "plain": ("#d55e00", "circle"),
+    "residual": ("#3d8fd1", "square"),
+    "control": ("#009e73", "triangle-up"),
+}
+COLOURS = {name: _STYLES[family.style][0] for name, family in FAMILIES.items()}
+SHAPES = {name: _STYLES[family.style][1] for name, family in FAMILIES.items()}
+
+#: For lines that are no family's.
+NEUTRAL = "#8a8a8a"
+
+_TEXT = "#6b6b6b"
+_LINE = NEUTRAL
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
+
+def config() -> dict[str, Any]:
+    """The Vega-Lite configuration of every chart."""
+    return {
+        "background": "transparent",
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": _TEXT,
+            "titleColor": _TEXT,
+            "domainColor": _LINE,
+            "tickColor": _LINE,
+            "gridColor": _LINE,
+            "gridOpacity": 0.25,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+        },
+        "legend": {
+            "labelColor": _TEXT,
+            "titleColor": _TEXT,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "orient": "top",
+            "symbolOpacity": 1,
+            "title": None,
+        },
+        "title": {
+            "color": _TEXT,
+            "fontSize": 12,
+            "fontWeight": "normal",
+            "anchor": "end",
+        },
+        "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12},
+        "line": {"strokeWidth": 2},
+        "point": {"size": 60, "filled": True},
+        "rule": {"strokeWidth": 1.5},
+    }
+
+
+def family_colour(families: list[str]) -> alt.Color:
+    """Colour by family, in the order of `COLOURS`; the legend names those present."""
+    domain = [family for family in COLOURS if family in families]
+    scale = alt.Scale(domain=domain, range=[COLOURS[family] for family in domain])
+    return alt.Color("family:N", scale=scale)
+
+
+def family_shape(families: list[str]) -> alt.Shape:
+    """Shape by family, to go with `family_colour`."""
+    domain = [family for family in SHAPES if family in families]
+    scale = alt.Scale(domain=domain, range=[SHAPES[family] for family in domain])
+    return alt.Shape("family:N", scale=scale)
+
+
+def source_shape(sources: list[str]) -> alt.Shape:
+    """Shape by who measured: circles for the first of `sources`, diamonds for a paper."""
+    shapes = ["circle", "diamond"][: len(sources)]
+    return alt.Shape("source:N", scale=alt.Scale(domain=sources, range=shapes))

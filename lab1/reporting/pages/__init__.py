@@ -1,0 +1,1 @@
+"""What stands on pages of its own: the front page, all runs, a summary, provenance."""

@@ -1,0 +1,115 @@
+"""Where a number comes from: the runs behind a page, each with its record."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ...core.datasets import DATASETS
+from ...core.record import Record
+from ..kit import words
+from ..kit.frames import group_of, hardware
+from ..kit.tables import RUNS_PAGE, Table, markup, number, runs_link, text
+
+
+def runs_table(
+    records: Sequence[Record], published: set[str], detailed: Collection[str] = ()
+) -> Table:
+    """One row per configuration, its seeds leading to their records.
+
+    `published` holds the keys of the records in `results/`, which the site carries; others
+    are one's own and are named without a link.  `detailed` holds the keys of the runs that the
+    site's page of all runs shows: their rows lead there.  A row's anchor is `runs-<group>`, where
+    the performance summary leads.  Where configurations differ in width, epochs, teacher or a
+    class left out, a column `Setting` names it.
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(group_of(record), []).append(record)
+    frame = pd.DataFrame(
+        [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
+    )
+    settings = _settings([members[0] for members in groups.values()])
+    cells = []
+    for (group, members), setting in zip(groups.items(), settings, strict=True):
+        first = members[0]
+        family = first.spec.model.family
+        seeds = ", ".join(_seed(record, published) for record in members)
+        cells.append(
+            [
+                text(family)
+                if first.key not in detailed
+                else f"<td>{runs_link(group, family, RUNS_PAGE)}</td>",
+                text(DATASETS[first.spec.dataset].title),
+                number(first.spec.model.depth),
+                number(f"{first.spec.training.learning_rate:g}"),
+                *([text(setting)] if any(settings) else []),
+                f"<td>{seeds}</td>",
+                text(_joined(members, hardware)),
+                text(_joined(members, versions)),
+                text(_joined(members, commit)),
+            ]
+        )
+    depth = words.depth_axis([record.spec.model.family for record in records])
+    header = [
+        "Model", "Dataset", depth.capitalize(), "Learning rate",
+        *(["Setting"] if any(settings) else []), "Seeds (records)", "Device", "Versions", "Commit",
+    ]  # fmt: skip
+    return Table(frame, markup(header, cells, [f"runs-{group}" for group in groups]))
+
+
+def _settings(configurations: Sequence[Record]) -> list[str]:
+    """Of each configuration, in words, what it does not share with all the others."""
+    described = [_setting(each) for each in configurations]
+    shared = set.intersection(*map(set, described)) if described else set()
+    return [", ".join(part for part in parts if part not in shared) for parts in described]
+
+
+def _setting(record: Record) -> list[str]:
+    model, training, taught = record.spec.model, record.spec.training, record.spec.distillation
+    parts = [model.size] if model.size else []
+    parts.append(f"{training.epochs} epochs")
+    parts += [f"T = {taught.temperature:g}", f"α = {taught.alpha:g}"] if taught else []
+    if training.omitted_class is not None:
+        parts.append(f"without class {training.omitted_class}")
+    return parts
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {
+        "key": record.key,
+        "family": record.spec.model.family,
+        "dataset": record.spec.dataset,
+        "depth": record.spec.model.depth,
+        "learning_rate": record.spec.training.learning_rate,
+        "seed": record.spec.seed,
+        "device": hardware(record),
+        "versions": versions(record),
+        "commit": record.origin.get("commit", ""),
+        "data_fingerprint": record.origin.get("data_fingerprint", ""),
+    }
+
+
+def _seed(record: Record, published: set[str]) -> str:
+    seed = record.spec.seed
+    if record.key not in published:
+        return f'<span title="{record.key}">{seed}</span>'
+    return f'<a href="../results/{html.escape(record.name)}.json" title="{record.key}">{seed}</a>'
+
+
+def _joined(members: Sequence[Record], describe: Any) -> str:
+    return " / ".join(sorted({describe(record) for record in members}))
+
+
+def versions(record: Record) -> str:
+    """What a run was trained with."""
+    versions = record.origin.get("versions", {})
+    return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
+
+
+def commit(record: Record) -> str:
+    """The sources that it was trained from, abbreviated."""
+    return str(record.origin.get("commit", "unknown"))[:10]

@@ -1,0 +1,68 @@
+"""What publishing writes beside the chapters: computed parts of other pages, and the scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import vl_convert
+
+from ..core import benchmarks
+from ..core.files import write_if_changed
+from ..core.record import Record
+from ..core.store import Store
+from ..planning import profiles
+from . import run_it
+from .run_it import Shown
+
+_SITE = Path(__file__).parent
+
+
+def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> None:
+    """Writes the fragments that the pages outside `chapters/` include, and the scripts.
+
+    `shown` are the pages that were prepared; without a record there is nothing to write.
+    """
+    from ..reporting.pages import runs as runs_page
+
+    records = {record.key: record for each in shown for record in each.records}
+    if not records:
+        return
+    published = {record.key for record in records.values() if store.is_published(record)}
+    fragments = {
+        **_front_page(list(records.values()), shown),
+        "runs": runs_page.fragment(
+            list(records.values()),
+            profile=profile,
+            published=published,
+            shown_on=profiles.shown_on(profile),
+        ),
+        "run-it": run_it.fragment(shown, benchmarks.published()),
+    }
+    for name, text in fragments.items():
+        write_if_changed(report / f"{name}.md", text.encode())
+    assets = report / "assets"
+    # A module's names are its own, but a page opened from a file may not load modules.
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
+    for script in ("charts.js", "tables.js"):
+        write_if_changed(assets / script, (_SITE / script).read_bytes())
+    # What a link to the site is shown with elsewhere, where only pixels are understood.
+    card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
+    write_if_changed(assets / "card.png", card)
+
+
+def _front_page(records: Sequence[Record], shown: Sequence[Shown]) -> dict[str, str]:
+    from ..reporting.distillation.pairs import Setting
+    from ..reporting.pages import front as headline
+
+    first: dict[str, Shown] = {}
+    for each in shown:
+        first.setdefault(each.page.chapter, each)
+    depth, distilled = first.get("depth"), first.get("2_2")
+    return headline.fragments(
+        records,
+        degradation=depth.records if depth else (),
+        distillation=distilled.records if distilled else (),
+        setting=Setting.of(distilled.page.parameters) if distilled else None,
+    )

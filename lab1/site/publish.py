@@ -1,0 +1,235 @@
+"""Executes the chapters that are stale and prepares them, with their figures, for Quarto.
+
+`publish` is the site's `pre-render` step.  Each page of a profile becomes an executed notebook
+in `report/`.  jupyter-cache remembers executions by their code cells; the injected parameters
+cell carries a digest of the reporting sources and of the records, so that a change in any of them
+is a miss while a change of prose is a hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.main import JupyterCacheBase
+from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from ..core import benchmarks, paths
+from ..core.datasets import DATASETS
+from ..core.errors import Lab1Error, PublishError
+from ..core.files import write_if_changed
+from ..core.record import Record
+from ..core.store import Store
+from ..planning import chapters, profiles
+from ..planning.profiles import Page
+from . import exports, fragments, reference, source_link
+from .run_it import Shown
+
+#: The profile whose charts are exported to `figures/`, and that the site shows by default.
+REPORT = "report"
+
+#: Where in `report/` the charts of every other profile are exported to.
+_UNPUBLISHED = "assets/figures"
+
+_CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A page that was prepared, and whether it had to be executed."""
+
+    page: Page
+    path: Path
+    executed: bool
+    figures: frozenset[Path]
+
+
+def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
+    """Prepares all pages of a profile in `report/` and returns them.
+
+    Missing runs are trained first.  Raises `PublishError` naming the chapters
+    that failed, after the others were prepared; a failed chapter's page is taken away, since it
+    would show old results.
+    """
+    root = root or paths.project_root()
+    report = root / "report"
+    # Those that read the others' records come last: they may be trained before.
+    pages = sorted(profiles.pages(profile), key=lambda page: page.reads_pages)
+    cache = get_cache(str(root / ".jupyter_cache"))
+    store = Store()
+    done: list[Published] = []
+    shown: list[Shown] = []
+    failures: dict[str, str] = {}
+    for page in pages:
+        try:
+            used = page.records(store)
+            done.append(_prepare(page, used, store, cache, root))
+            shown.append(Shown(page, _title(done[-1].path), used))
+        except Lab1Error as error:
+            failures[page.name] = str(error)
+            _say(f"{page.name}: failed")
+    _remove_others(report, {each.path for each in done})
+    figures = {path for each in done for path in each.figures}
+    exports.remove_others(report / _UNPUBLISHED, figures)
+    fragments.write(report, profile, shown, store)
+    reference.write(root)
+    if profile == REPORT and not failures:
+        exports.remove_others(root / "figures", figures)
+    if failures:
+        lines = "\n".join(f"{name}: {why}" for name, why in failures.items())
+        raise PublishError(f"{len(failures)} of {len(pages)} pages failed\n{lines}")
+    return done
+
+
+def _prepare(
+    page: Page, records: Sequence[Record], store: Store, cache: JupyterCacheBase, root: Path
+) -> Published:
+    asked = _parameterized(_source(root, page), page, records, store)
+    executed = False
+    try:
+        cache.match_cache_notebook(asked)
+        _say(f"{page.name}: unchanged, from the cache")
+    except KeyError:
+        bundle = CacheBundleIn(_execute(asked, page, root), page.name)
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        executed = True
+    # Taken from the cache either way, so that the page is the same to the byte.
+    _, notebook = cache.merge_match_into_notebook(asked)
+    # Charts of another profile must not be taken for those that are published.
+    published = page.profile == REPORT
+    folder = root / "figures" if published else root / "report" / _UNPUBLISHED
+    address = "../figures" if published else _UNPUBLISHED
+    notebook, figures = exports.export_figures(notebook, page.name, folder, address)
+    notebook = source_link.added(exports.as_raw_blocks(notebook), page.chapter, root)
+    path = root / "report" / f"{page.name}.ipynb"
+    write_if_changed(path, nbformat.writes(notebook).encode())
+    return Published(page, path, executed, frozenset(figures))
+
+
+def _source(root: Path, page: Page) -> NotebookNode:
+    path = root / "chapters" / f"{page.chapter}.ipynb"
+    try:
+        source: NotebookNode = load_notebook_node(str(path))
+    except (OSError, ValueError) as error:  # ValueError: not JSON, or not a notebook
+        raise PublishError(f"{path}: not readable as a notebook: {error}") from error
+    return source
+
+
+def _parameterized(
+    source: NotebookNode, page: Page, records: Sequence[Record], store: Store
+) -> NotebookNode:
+    values = {"profile": page.profile, **page.parameters}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    # None means "as the profile has it" in a chapter; a parameter that is none says so in words.
+    plain = {name: "none" if value is None else value for name, value in plain.items()}
+    digests = f"sources {sources_digest()}, records {records_digest(page, records, store)}"
+    notebook: NotebookNode = parameterize_notebook(
+        source, plain, comment=f"Parameters of this page; {digests}"
+    )
+    notebook.metadata = _metadata()
+    if page.variant:
+        notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
+    if "dataset" in page.parameters:
+        # A caption that writes {dataset} says what its page really shows.
+        title = DATASETS[page.parameters["dataset"]].title
+        for cell in notebook.cells:
+            cell.source = _CAPTION.sub(
+                lambda caption: caption[0].replace("{dataset}", title), cell.source
+            )
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
+        cell.metadata.pop("papermill", None)
+        if not cell.metadata.get("tags"):  # Quarto writes an empty list in a random order
+            cell.metadata.pop("tags", None)
+    return notebook
+
+
+def _retitled(front_matter: str, variant: str) -> str:
+    """The front matter of a further page, whose title says which one it is."""
+    values = yaml.safe_load(front_matter.strip().strip("-"))
+    values["title"] = f"{values['title']} ({variant})"
+    return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---"
+
+
+def _title(path: Path) -> str:
+    """The title of a prepared page."""
+    front_matter = nbformat.read(path, 4).cells[0].source
+    return str(yaml.safe_load(front_matter.strip().strip("-"))["title"])
+
+
+def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:
+    _say(f"{page.name}: executing")
+    started = time.monotonic()
+    try:
+        result: NotebookNode = papermill.execute_notebook(
+            notebook,
+            None,
+            kernel_name="python3",
+            progress_bar=sys.stderr.isatty(),
+            cwd=str(root / "chapters"),
+        )
+    except papermill.PapermillExecutionError as error:
+        raise PublishError(f"cell {error.exec_count}: {error.ename}: {error.evalue}") from error
+    except Exception as error:  # a kernel that does not start or dies, of many kinds
+        raise PublishError(f"{type(error).__name__}: {error}") from error
+    _say(f"{page.name}: executed in {time.monotonic() - started:.0f} s")
+    result.metadata = _metadata()
+    for cell, original in zip(result.cells, notebook.cells, strict=True):
+        cell.metadata = original.metadata  # without papermill's times of day
+    return result
+
+
+def _metadata() -> NotebookNode:
+    """The same for all notebooks: part of the cache key, and free of times and versions."""
+    kernel = NotebookNode(name="python3", display_name="Python 3", language="python")
+    return NotebookNode(kernelspec=kernel, language_info=NotebookNode(name="python"))
+
+
+def sources_digest() -> str:
+    """A digest of all `lab1` sources outside `training`: what a chapter's outputs depend on."""
+    package = paths.PACKAGE
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        if relative.parts[0] != "training":
+            digest.update(f"{relative.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
+    """A digest of the records that a page reads, and of whether each is published."""
+    digest = hashlib.sha256()
+    if chapters.chapter(page.chapter).reads_benchmarks:
+        shown = [*benchmarks.published().items(), *benchmarks.published_depths().items()]
+        for name, benchmark in shown:
+            digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())
+    if page.reads_pages:  # they also say which page shows a run
+        digest.update(json.dumps(profiles.shown_on(page.profile)).encode())
+    for record in records:
+        path = store.path_of(record.spec)
+        assert path is not None  # it has just been read
+        digest.update(f"{record.key} {path.parent == store.results}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _remove_others(report: Path, kept: set[Path]) -> None:
+    for path in report.glob("*.ipynb"):
+        if path not in kept:
+            path.unlink()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,136 @@
+"""A folder of images, `train/<class>/*` and `test/<class>/*`, decoded once into tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...core.datasets import Dataset, files_fingerprint
+from ...core.errors import DataError
+from ...core.files import write_bytes
+from .images import ImageSet, LoadedData
+
+_ENDINGS = (".jpg", ".jpeg", ".png")
+_CACHE = "lab1-tensors.pt"
+
+#: The size, in bytes, and the time of change of every file: what tells that the folder changed.
+_Listing = dict[str, tuple[int, int]]
+
+
+def load_folder(declared: Dataset, folder: Path) -> LoadedData:
+    """Reads a data set of photographs; classes are numbered in the order of their names.
+
+    The tensors are kept in `lab1-tensors.pt` beside `train/` and `test/` where that can be
+    written, with the listing of the files they came from; a changed folder is decoded again.
+    Raises `DataError` where files are missing, unreadable, of another size, or
+    not the declared ones.
+    """
+    listing = _list(folder, declared)
+    content = _read_cache(folder / _CACHE, listing)
+    if content is None:
+        content = _decode(folder, listing, declared)
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with suppress(OSError):  # a read-only folder costs time at each start, and nothing else
+            write_bytes(folder / _CACHE, buffer.getvalue())
+    if content["fingerprint"] != declared.fingerprint:
+        raise DataError(
+            f"{folder}: these are not the images of {declared.title}: expected fingerprint "
+            f"{declared.fingerprint}, found {content['fingerprint']}"
+        )
+    train, test = (ImageSet(content[f"{p}_images"], content[f"{p}_labels"]) for p in _PARTS)
+    return LoadedData(
+        declared, train, test, f"{folder.name} in the data root", declared.fingerprint
+    )
+
+
+_PARTS = ("train", "test")
+
+
+def _list(folder: Path, declared: Dataset) -> _Listing:
+    listing = {}
+    for part, expected in zip(_PARTS, (declared.train_size, declared.test_size), strict=True):
+        paths = sorted(p for p in (folder / part).glob("*/*") if p.suffix.lower() in _ENDINGS)
+        classes = {path.parent.name for path in paths}
+        if len(paths) != expected or len(classes) != declared.num_classes:
+            raise DataError(
+                f"{folder / part}: expected {expected} images (*.jpg, *.png) in "
+                f"{declared.num_classes} folders, one per class, found {len(paths)} in "
+                f"{len(classes)}. Unpack the images of {declared.title} there, or name the folder "
+                f"that holds {folder.name}/ with LAB1_DATA or data_dir"
+            )
+        for path in paths:
+            status = path.stat()
+            listing[path.relative_to(folder).as_posix()] = (status.st_size, status.st_mtime_ns)
+    return listing
+
+
+def _read_cache(path: Path, listing: _Listing) -> dict[str, Any] | None:
+    """The cached tensors, or `None` where there are none, or none of these files."""
+    try:
+        content: dict[str, Any] = torch.load(path, weights_only=True)
+        fresh = content["listing"] == _digest(listing)
+        return content if fresh and content["checksum"] == _checksum(content) else None
+    except Exception:  # torch raises many kinds for a damaged file, and the images are at hand
+        return None
+
+
+def _decode(folder: Path, listing: _Listing, declared: Dataset) -> dict[str, Any]:
+    names = list(listing)
+    with ThreadPoolExecutor() as pool:
+        decoded = list(pool.map(lambda name: _image(folder / name, declared), names))
+    content: dict[str, Any] = {
+        "listing": _digest(listing),
+        "fingerprint": files_fingerprint(
+            {name: digest for name, (_, digest) in zip(names, decoded, strict=True)}
+        ),
+    }
+    classes = sorted({name.split("/")[1] for name in names})
+    for part in _PARTS:
+        chosen = [index for index, name in enumerate(names) if name.startswith(f"{part}/")]
+        images = np.stack([decoded[index][0] for index in chosen]).transpose(0, 3, 1, 2)
+        content[f"{part}_images"] = torch.from_numpy(np.ascontiguousarray(images))
+        content[f"{part}_labels"] = torch.tensor(
+            [classes.index(names[index].split("/")[1]) for index in chosen]
+        )
+    content["checksum"] = _checksum(content)
+    return content
+
+
+def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
+    """The pixels, uint8 of shape (height, width, channels), and the SHA-256 of the file."""
+    channels, height, width = declared.image_shape
+    try:
+        content = path.read_bytes()
+        image = Image.open(io.BytesIO(content)).convert("RGB" if channels == 3 else "L")
+        if image.size != (width, height):
+            raise ValueError(f"it has {image.size[0]} x {image.size[1]}")
+        pixels = np.asarray(image).reshape(height, width, channels)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: not readable as an image of {width} x {height} pixels: {error}"
+        ) from error
+    return pixels, hashlib.sha256(content).hexdigest()
+
+
+def _digest(listing: _Listing) -> str:
+    return hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    digest = hashlib.sha256()
+    tensors: list[Tensor] = [
+        content[f"{p}_{what}"] for p in _PARTS for what in ("images", "labels")
+    ]
+    for tensor in tensors:
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,187 @@
+"""Knowledge distillation: a student also learns what its teacher says (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core import parameters
+from ..core.errors import ParameterError
+from ..core.record import DISTILLATION_FIELDS
+from ..core.spec import TrainingConfig
+from . import device as devices
+from . import seeds
+from .data.images import ImageSet
+from .teacher_outputs import TeacherOutputs
+from .trainer import EVALUATION_BATCH, StreamlinedTrainer
+
+
+def distillation_loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    temperature: float,
+    alpha: float,
+    label_smoothing: float = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a batch and its two parts: (combined, hard, soft), each a scalar.
+
+    `hard` is the mean cross-entropy with `labels` (int64, of shape (batch,)), which
+    `label_smoothing` spreads over the classes.  `soft` is the
+    mean Kullback-Leibler divergence, in nats, from the teacher's to the student's probabilities,
+    both at `temperature`, times its square: the gradient shrinks with that square, and so stays
+    as large as that of the hard loss (Hinton et al. 2015, section 2).  `combined` is (1 -
+    `alpha`) hard + `alpha` soft; at `alpha` 0 it is `hard` itself.  Both logits are float32
+    of shape (batch, classes).  Raises `ParameterError` where their shapes
+    differ.
+    """
+    if teacher_logits.shape != student_logits.shape:
+        raise _refusal(teacher_logits.shape[-1], student_logits.shape[-1])
+    hard = nn.functional.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
+    soft = temperature**2 * nn.functional.kl_div(
+        (student_logits / temperature).log_softmax(1),
+        (teacher_logits / temperature).log_softmax(1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    combined = hard if alpha == 0 else (1 - alpha) * hard + alpha * soft
+    return combined, hard, soft
+
+
+def permute_wrong_classes(logits: Tensor, labels: Tensor, ranks: Tensor) -> Tensor:
+    """The logits with those of the classes other than the label in another order, row by row.
+
+    `logits` are of shape (batch, classes), `labels` int64 of shape (batch,), and `ranks` of
+    shape (batch, classes - 1): by whose order a row is permuted.  Whatever the temperature, the
+    probabilities change places as the logits do.
+    """
+    places = torch.arange(ranks.shape[1], device=logits.device)
+    wrong = places + (places >= labels[:, None])  # all classes but the label, in their order
+    shuffled = wrong.gather(1, ranks.argsort(1))
+    return logits.scatter(1, wrong, logits.gather(1, shuffled))
+
+
+class DistillationTrainer(StreamlinedTrainer):
+    """Trains a student on the labels and on the answers of a trained `teacher`.
+
+    `temperature` and `alpha` are those of `distillation_loss`, whose three values are the
+    series `train_loss`, `hard_loss` and `soft_loss` of the history.  The teacher stays as it
+    is, in evaluation mode; it sees the very images that the student sees, augmented alike, in the
+    same precision, and draws no random numbers.  `outputs` remembers what it said; one without a
+    folder is made where none is given.  `wrong_classes` is that of
+    `DistillationConfig`.  Everything else is
+    `StreamlinedTrainer`'s, and with `alpha` 0 the training is bit by bit the same.  Raises
+    `ParameterError` for a teacher of another number of classes.
+    """
+
+    quantities = DISTILLATION_FIELDS
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        train_dataset: ImageSet,
+        eval_dataset: ImageSet | None = None,
+        *,
+        teacher: nn.Module,
+        temperature: float,
+        alpha: float,
+        wrong_classes: str = "kept",
+        outputs: TeacherOutputs | None = None,
+        **keywords: Any,
+    ) -> None:
+        theirs, ours = _output_size(teacher), _output_size(model)
+        if theirs is not None and ours is not None and theirs != ours:
+            raise _refusal(theirs, ours)
+        super().__init__(model, config, train_dataset, eval_dataset, **keywords)
+        self._teacher_format = devices.memory_format(teacher, self.device)
+        teacher = teacher.to(self.device).to(memory_format=self._teacher_format)
+        self.teacher = teacher.requires_grad_(False).eval()
+        self.temperature = temperature
+        self.alpha = alpha
+        self.outputs = outputs or TeacherOutputs()
+        permuted = parameters.check("wrong_classes", wrong_classes, type(self).__name__)
+        self._permutation = (
+            seeds.generator(self.seed, "permutation") if permuted == "permuted" else None
+        )
+
+    def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
+        """The combined loss of one batch, a scalar; see `distillation_loss`."""
+        taught = self._teacher_logits(inputs)
+        if self._permutation is not None:
+            shape = (len(self._indices), taught.shape[1] - 1)
+            ranks = torch.rand(shape, generator=self._permutation).to(self.device)
+            # All processes draw for the whole batch, and each takes its part.
+            ranks, _ = self._group.part(ranks, self._indices)
+            taught = permute_wrong_classes(taught, labels, ranks)
+        combined, hard, soft = distillation_loss(
+            logits, taught, labels, self.temperature, self.alpha, self.config.label_smoothing
+        )
+        self.observe("hard_loss", hard)
+        self.observe("soft_loss", soft)
+        return combined
+
+    @torch.inference_mode()
+    def agreement(self, dataset: ImageSet) -> float:
+        """The share of images to which student and teacher give the same answer."""
+        images = dataset.to(self.device).images
+        answers = torch.cat(
+            [self._ask(self.normalize(part)).argmax(1) for part in images.split(EVALUATION_BATCH)]
+        )
+        same = self._logits(images).argmax(1) == answers
+        return float(same.double().mean())
+
+    def _state(self) -> dict[str, Any]:
+        permutation = self._permutation and {"permutation": self._permutation.get_state()}
+        return super()._state() | (permutation or {})
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        super()._take_up(state)
+        if self._permutation is not None:
+            self._permutation.set_state(state["permutation"])
+
+    def _teacher_logits(self, inputs: Tensor) -> Tensor:
+        """What the teacher says to the current batch; float32 of shape (batch, classes)."""
+        if self._group.size > 1:  # each process sees its part of a batch
+            return self._ask(inputs)
+        count = len(self.train_dataset)
+        if self.augment is None:
+            return self.outputs.of_images(count, self._ask_all)[self._indices]
+        begin = self._progress.steps * self.config.batch_size
+        rows = slice(begin, begin + len(inputs))
+        epoch = self._progress.epoch
+        return self.outputs.of_batch(epoch, rows, count, lambda: self._ask(inputs))
+
+    def _ask_all(self) -> Tensor:
+        """What the teacher says to every training image as it is."""
+        parts = self.train_dataset.images.split(EVALUATION_BATCH)
+        return torch.cat([self._ask(self.normalize(part)) for part in parts])
+
+    # Not in inference mode, whose tensors the backward pass of the student could not use.
+    @torch.no_grad()
+    def _ask(self, inputs: Tensor) -> Tensor:
+        with self._autocast():
+            logits: Tensor = self.teacher(self._as_it_lies(inputs))
+        return logits.float()
+
+    def _as_it_lies(self, inputs: Tensor) -> Tensor:
+        """The inputs in the teacher's memory format: its kernels, and so the bits of what it says,
+        must not depend on the student's."""
+        laid = torch.empty_like(inputs, memory_format=self._teacher_format)
+        return inputs if laid.stride() == inputs.stride() else laid.copy_(inputs)
+
+
+def _output_size(model: nn.Module) -> int | None:
+    """How many logits a model gives, as far as its last linear layer tells."""
+    sizes = [each.out_features for each in model.modules() if isinstance(each, nn.Linear)]
+    return sizes[-1] if sizes else None
+
+
+def _refusal(teacher: int, student: int) -> ParameterError:
+    return ParameterError(
+        f"DistillationTrainer: a teacher of {teacher} classes is not allowed for a student of "
+        f"{student}; allowed: as many classes"
+    )

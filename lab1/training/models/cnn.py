@@ -1,0 +1,239 @@
+"""The convolutional networks: SimpleCNN, ResidualCNN, and He's plain and residual nets by depth."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...core.errors import ParameterError
+from ...core.families import SIX_N_PLUS_TWO
+
+
+class SimpleCNN(nn.Module):
+    """A plain convolutional network of `depth` stages.
+
+    Takes images of shape (batch, `in_channels`, height, width) and gives logits of shape (batch,
+    `num_classes`).  A stage is a 3 × 3 convolution, batch normalisation, ReLU, and a 2 × 2 max
+    pooling that halves height and width; its width is `channels` in the first stage and doubles
+    from stage to stage.  The last feature maps are averaged over their area.  Raises
+    `ParameterError` for sizes below 1.
+    """
+
+    def __init__(
+        self, channels: int = 16, depth: int = 3, num_classes: int = 10, in_channels: int = 3
+    ) -> None:
+        super().__init__()
+        _check_sizes("SimpleCNN", channels, depth, num_classes, in_channels)
+        widths = _widths(channels, depth)
+        stages: list[nn.Module] = []
+        for inputs, outputs in zip([in_channels, *widths], widths, strict=False):
+            stages += [
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+                nn.MaxPool2d(2),
+            ]
+        self.stages = nn.Sequential(*stages)
+        self.output = nn.Linear(widths[-1], num_classes)
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (batch, num_classes)."""
+        logits: Tensor = self.output(self.stages(images).mean((2, 3)))
+        return logits
+
+
+def default_blocks(depth: int) -> tuple[int, ...]:
+    """Three blocks in every stage but the last, which has one: there the blocks are the largest."""
+    return (3,) * (depth - 1) + (1,)
+
+
+class ResidualCNN(nn.Module):
+    """A residual network of `depth` stages of torchvision's `BasicBlock`.
+
+    Takes and gives what `SimpleCNN` does.  A 3 × 3 convolution leads to `channels` feature
+    maps; widths double from stage to stage, and every stage after the first halves height and
+    width, with a 1 × 1 convolution as the shortcut of its first block (He et al. 2016, option B).
+    `blocks_per_stage` gives the blocks of each stage; by default `default_blocks`, with
+    which `ResidualCNN(channels=16, depth=4)` has 503,258 parameters.
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        depth: int = 3,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        blocks_per_stage: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        # Imported here, for it takes a second that the other models need not wait.
+        from torchvision.models.resnet import BasicBlock
+
+        _check_sizes("ResidualCNN", channels, depth, num_classes, in_channels)
+        blocks = tuple(blocks_per_stage or default_blocks(depth))
+        if len(blocks) != depth or min(blocks) < 1:
+            raise ParameterError(
+                f"ResidualCNN: blocks_per_stage = {list(blocks)} is not allowed; allowed: {depth} "
+                "numbers, one for each stage, each 1 or more"
+            )
+        widths = _widths(channels, depth)
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+        layers: list[nn.Module] = []
+        inputs = channels
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for block in range(count):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(BasicBlock(inputs, width, stride, _projection(inputs, width, stride)))
+                inputs = width
+        self.stages = nn.Sequential(*layers)
+        self.output = nn.Linear(widths[-1], num_classes)
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (batch, num_classes)."""
+        logits: Tensor = self.output(self.stages(self.stem(images)).mean((2, 3)))
+        return logits
+
+
+class PlainCNN(ResidualCNN):
+    """The plain twin of `ResidualCNN`: the same blocks, and nothing added to what they give.
+
+    The 1 × 1 convolutions of the skip connections are drawn and then dropped, so that with the same
+    seed every layer that both networks have starts with the same weights.  Without them,
+    `PlainCNN(channels=16, depth=4)` has 492,058 parameters, `ResidualCNN` 503,258.
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        depth: int = 3,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        blocks_per_stage: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(channels, depth, num_classes, in_channels, blocks_per_stage)
+        self.stages = nn.Sequential(*map(_without_skip, self.stages))
+
+
+def _without_skip(block: nn.Module) -> nn.Sequential:
+    """The layers of a `BasicBlock` one after the other, under the names that they have there."""
+    layers = [(name, block.get_submodule(name)) for name in ("conv1", "bn1", "conv2", "bn2")]
+    layers.insert(2, ("relu1", nn.ReLU(inplace=True)))
+    layers.append(("relu2", nn.ReLU(inplace=True)))
+    return nn.Sequential(OrderedDict(layers))
+
+
+class PlainNet(nn.Module):
+    """The plain network for CIFAR of He et al. (2016), section 4.2, with 6n + 2 layers.
+
+    Takes images of shape (batch, `in_channels`, height, width) and gives logits of shape (batch,
+    `num_classes`).  A 3 × 3 convolution is followed by three stages of n blocks, each of two
+    3 × 3 convolutions with batch normalisation; the stages have 16, 32 and 64 feature maps, and
+    the second and third begin by halving height and width.  Global average pooling and a linear
+    layer end it.  Raises `ParameterError` for a depth that is not 6n + 2.
+    """
+
+    #: Whether a block adds its input to its output: all that sets the twins apart.
+    shortcut = False
+
+    def __init__(self, depth: int = 20, num_classes: int = 10, in_channels: int = 3) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if isinstance(depth, bool) or not isinstance(depth, int):
+            raise SIX_N_PLUS_TWO.refusal(depth, name)
+        SIX_N_PLUS_TWO.check(depth, name)
+        _check_sizes(name, depth, num_classes, in_channels)
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, 16, 3, padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(inplace=True),
+        )
+        blocks: list[nn.Module] = []
+        inputs = 16
+        for width in (16, 32, 64):
+            for _ in range((depth - 2) // 6):
+                blocks.append(PaddedBlock(inputs, width, self.shortcut))
+                inputs = width
+        self.blocks = nn.Sequential(*blocks)
+        self.output = nn.Linear(64, num_classes)
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (batch, num_classes)."""
+        logits: Tensor = self.output(self.blocks(self.stem(images)).mean((2, 3)))
+        return logits
+
+
+class ResNet(PlainNet):
+    """The residual network for CIFAR of He et al. (2016), section 4.2, with 6n + 2 layers.
+
+    It is `PlainNet` with a parameter-free shortcut around each block (option A), so both
+    have the same parameters, and with the same seed the same initial weights.
+    """
+
+    shortcut = True
+
+
+class PaddedBlock(nn.Module):
+    """Two 3 × 3 convolutions, with or without the parameter-free shortcut of option A.
+
+    Where the width grows, the first convolution has stride 2, and the shortcut takes every second
+    pixel and pads the new feature maps with zeros (He et al. 2016, section 3.3).
+    """
+
+    def __init__(self, inputs: int, outputs: int, shortcut: bool) -> None:
+        super().__init__()
+        self.stride = 1 if inputs == outputs else 2
+        self.padding = (outputs - inputs) // 2
+        self.shortcut = shortcut
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, self.stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Feature maps of shape (batch, outputs, height / stride, width / stride)."""
+        hidden = functional.relu(self.bn1(self.conv1(inputs)), inplace=True)
+        outputs: Tensor = self.bn2(self.conv2(hidden))
+        if self.shortcut:
+            if self.stride == 2:
+                inputs = functional.pad(
+                    inputs[:, :, ::2, ::2], (0, 0, 0, 0, self.padding, self.padding)
+                )
+            outputs = outputs + inputs
+        return functional.relu(outputs, inplace=True)
+
+
+def _widths(channels: int, depth: int) -> list[int]:
+    return [channels * 2**stage for stage in range(depth)]
+
+
+def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+def _initialise(model: nn.Module) -> None:
+    """He et al. (2015) for the convolutions; torch's defaults for the rest."""
+    initialise = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            initialise(module.weight)
+
+
+def _check_sizes(name: str, *sizes: int) -> None:
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ParameterError(
+                f"{name}: a size of {size!r} is not allowed; allowed: whole numbers from 1 on"
+            )

@@ -1,0 +1,150 @@
+"""One run: a specification becomes a record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ..core import weights_file
+from ..core.datasets import DATASETS
+from ..core.families import FAMILIES
+from ..core.record import Record
+from ..core.runtime import RuntimeOptions
+from ..core.spec import RunSpec
+from ..core.store import Store
+from . import data, distributed, models, origin, teacher_outputs, trained_models
+from . import device as devices
+from .callbacks import Callback, ProgressBar
+from .checkpoint import Checkpointer
+from .data.images import LoadedData
+from .distillation import DistillationTrainer
+from .teacher_outputs import TeacherOutputs
+from .trainer import StreamlinedTrainer
+from .wandb import tracker as tracking
+from .wandb.tracker import Tracker
+from .weights import digest
+
+
+def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None) -> Record:
+    """Trains one run, scores it once on the test set, and returns its record.
+
+    With a `store`, the best weights (where `options` ask for them) and a checkpoint are written
+    to the run's folder, and a run that was interrupted continues from its checkpoint.  A distilled
+    run learns from the weights of its teacher (`load`).  Raises
+    `DataError` where the data are missing or not the declared ones, before
+    anything is trained.
+    """
+    runs = None if store is None else store.runs
+    with _threads(spec, options), tracking.reporting(spec, options, runs) as tracker:
+        return _train_run(spec, options, store, tracker)
+
+
+def _train_run(
+    spec: RunSpec, options: RuntimeOptions, store: Store | None, tracker: Tracker | None
+) -> Record:
+    started = origin.now()
+    loaded = data.load_once(spec.dataset, options.data_dir)
+    config = spec.training
+    train, validation = data.split(
+        loaded.train, config.validation_size, spec.seed, config.omitted_class
+    )
+    model = models.build(spec.model, loaded.declared, spec.seed)
+    flops = models.count_flops(model, loaded.declared.image_shape)
+    callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
+    callbacks += [tracker] if tracker else []
+    folder = None if store is None else store.run_dir(spec)
+    weights_path = weights_file.own(spec, store) if store and options.save_weights else None
+    learning = _learning(spec, options, store, loaded)
+    trainer = learning.make_trainer(
+        model,
+        config,
+        train,
+        validation,
+        seed=spec.seed,
+        device=options.device,
+        mean=loaded.declared.mean,
+        std=loaded.declared.std,
+        callbacks=callbacks,
+        weights_path=weights_path,
+        checkpointer=checkpointer(folder, spec, options) if folder else None,
+        compile=options.compile,
+    )
+    result = trainer.train()
+    scores = {} if result.stopped == "diverged" else learning.scores(trainer, loaded)
+    # Without a validation split the test may be the first to meet what the last step has spoilt.
+    sound = bool(scores) and math.isfinite(scores["loss"])
+    where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
+    if (size := distributed.current().size) > 1:
+        where["processes"] = size
+    if options.compile:
+        where["device"]["compiled"] = True
+    if learning.teacher_sha256 is not None:
+        where["teacher_sha256"] = learning.teacher_sha256
+    record = Record(
+        spec=spec,
+        history=result.history,
+        test=scores if sound else {},
+        parameters=models.count_parameters(model),
+        flops=flops,
+        best_epoch=result.best_epoch if sound or not scores else None,
+        stopped=result.stopped if sound else "diverged",
+        seconds=result.seconds,
+        origin=origin.finished(where, started),
+        recipe=spec.recipe,
+        weights_sha256=None if result.best_epoch is None else digest(model.state_dict()),
+    )
+    if tracker:
+        tracker.finish(record, weights_path)
+    return record
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """How the trainer of a run is made, and the digest of the teacher that it then has."""
+
+    make_trainer: Callable[..., StreamlinedTrainer] = StreamlinedTrainer
+    teacher_sha256: str | None = None
+
+    def scores(self, trainer: StreamlinedTrainer, loaded: LoadedData) -> dict[str, float]:
+        """The test scores of a trained model."""
+        scores = trainer.evaluate(loaded.test)
+        if isinstance(trainer, DistillationTrainer):
+            scores["teacher_agreement"] = trainer.agreement(loaded.test)
+        return scores
+
+
+def _learning(
+    spec: RunSpec, options: RuntimeOptions, store: Store | None, loaded: LoadedData
+) -> _Learning:
+    if spec.distillation is None:
+        return _Learning()
+    taught = spec.distillation
+    declared, purpose = DATASETS[taught.teacher.dataset], "its students learn from them"
+    teacher = trained_models.load(taught.teacher, declared, store or Store(), purpose)
+    device = devices.resolve(options.device)
+    key = teacher_outputs.key_of(spec, teacher.sha256, loaded.fingerprint, device)
+    folder = store.run_dir(taught.teacher) / f"outputs-{key}" if store else None
+    make_trainer = partial(
+        DistillationTrainer,
+        teacher=teacher.model,
+        temperature=taught.temperature,
+        alpha=taught.alpha,
+        wrong_classes=taught.wrong_classes,
+        outputs=TeacherOutputs(folder, key, device),
+    )
+    return _Learning(make_trainer, teacher.sha256)
+
+
+def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:
+    """Torch uses the run's number of threads inside the block."""
+    usual = 1 if FAMILIES[spec.model.family].single_threaded else None
+    return devices.threads(options.threads or usual)
+
+
+def checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:
+    """What saves a run's state in its folder."""
+    return Checkpointer(folder / "checkpoint.pt", spec.key, options.checkpoint_seconds)
