@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import ParameterError
@@ -137,8 +137,29 @@ def _prefix(where: str) -> str:
     return f"{where}: " if where else ""
 
 
-def _declare(*parameters: Parameter) -> dict[str, Parameter]:
-    return {parameter.name: parameter for parameter in parameters}
+@dataclass(frozen=True)
+class _Like:
+    """A parameter with the type and the range of another, declared before it."""
+
+    other: str
+    name: str
+    meaning: str
+    changes: Mapping[str, Any]
+
+
+def _like(other: str, name: str, meaning: str, **changes: Any) -> _Like:
+    return _Like(other, name, meaning, changes)
+
+
+def _declare(*declarations: Parameter | _Like) -> dict[str, Parameter]:
+    parameters: dict[str, Parameter] = {}
+    for each in declarations:
+        parameters[each.name] = (
+            replace(parameters[each.other], name=each.name, meaning=each.meaning, **each.changes)
+            if isinstance(each, _Like)
+            else each
+        )
+    return parameters
 
 
 PARAMETERS: Mapping[str, Parameter] = _declare(
@@ -276,10 +297,7 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         minimum=0,
         maximum=1000,
     ),
-    Parameter(
-        "first_seed_depth", int, "depths that cost too much for more than the first seed",
-        minimum=1, maximum=1024, many=True, optional=True,
-    ),
+    _like("depth", "first_seed_depth", 'depths that cost too much for more than the first seed', optional=True),
     # Knowledge distillation.
     Parameter(
         "temperature",
@@ -301,114 +319,55 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "what the teacher says of the classes other than the label: as it is, or permuted",
         choices=("kept", "permuted"),
     ),
-    Parameter("student_channels", int, "feature maps of the student", minimum=1, maximum=4096),
+    _like("channels", "student_channels", 'feature maps of the student', many=False),
     Parameter("student_depth", int, "stages of the student", minimum=1, maximum=5),
-    Parameter("teacher_channels", int, "feature maps of the teacher", minimum=1, maximum=4096),
+    _like("channels", "teacher_channels", 'feature maps of the teacher', many=False),
     Parameter("teacher_depth", int, "stages of the teacher", minimum=1, maximum=5),
-    Parameter("teacher_epochs", int, "epochs of the teacher", minimum=1, maximum=10000),
-    Parameter("teacher_seed", int, "seed of the teacher", minimum=0, maximum=2**31 - 1),
-    Parameter(
-        "sweep_seeds", int, "seeds of the sweeps and of the student trained longer", minimum=0,
-        maximum=2**31 - 1, many=True, optional=True,
-    ),
-    Parameter(
-        "sweep_temperatures", float, "temperatures of the sweep", above=0, maximum=1000,
-        many=True, optional=True,
-    ),
-    Parameter(
-        "sweep_alphas", float, "weights of the soft loss in the sweep", minimum=0, maximum=1,
-        many=True, optional=True,
-    ),
-    Parameter(
-        "sweep_channels", int, "feature maps of the students in the sweep", minimum=1,
-        maximum=4096, many=True, optional=True,
-    ),
-    Parameter(
-        "longer_epochs", int, "epochs of a student that trains alone for the teacher's cost",
-        minimum=1, maximum=10000, optional=True,
-    ),
+    _like("epochs", "teacher_epochs", 'epochs of the teacher'),
+    _like("seed", "teacher_seed", 'seed of the teacher'),
+    _like("seeds", "sweep_seeds", 'seeds of the sweeps and of the student trained longer', optional=True),
+    _like("temperature", "sweep_temperatures", 'temperatures of the sweep', many=True, optional=True),
+    _like("alpha", "sweep_alphas", 'weights of the soft loss in the sweep', many=True, optional=True),
+    _like("channels", "sweep_channels", 'feature maps of the students in the sweep', optional=True),
+    _like("epochs", "longer_epochs", "epochs of a student that trains alone for the teacher's cost", optional=True),
     # Whether it is the teacher that helps: students alone with what else the teacher may bring.
-    Parameter(
-        "control_seeds", int, "seeds of the controls, and of further teachers' students", minimum=0,
-        maximum=2**31 - 1, many=True, optional=True,
-    ),
+    _like("seeds", "control_seeds", "seeds of the controls, and of further teachers' students", optional=True),
     Parameter(
         "control_label_smoothing", float, "label smoothing of a student alone", above=0, below=1,
         optional=True,
     ),
-    Parameter(
-        "control_learning_rates", float, "learning rates of students alone", above=0, maximum=100,
-        many=True, optional=True,
-    ),
+    _like("learning_rate", "control_learning_rates", 'learning rates of students alone', many=True, optional=True),
     Parameter(
         "control_wrong_classes", str, "a student that learns from such a teacher",
         choices=("permuted",), optional=True,
     ),
-    Parameter(
-        "further_teacher_seeds", int, "seeds of further teachers", minimum=0, maximum=2**31 - 1,
-        many=True, optional=True,
-    ),
-    Parameter(
-        "fresh_seeds", int, "seeds that had no part in the choice of temperature and alpha",
-        minimum=0, maximum=2**31 - 1, many=True, optional=True,
-    ),
-    Parameter(
-        "fresh_temperature", float, "temperature that validation chose", above=0, maximum=1000,
-        optional=True,
-    ),
-    Parameter(
-        "fresh_alpha", float, "weight of the soft loss that validation chose", minimum=0, maximum=1,
-        optional=True,
-    ),
+    _like("seeds", "further_teacher_seeds", 'seeds of further teachers', optional=True),
+    _like("seeds", "fresh_seeds", 'seeds that had no part in the choice of temperature and alpha', optional=True),
+    _like("temperature", "fresh_temperature", 'temperature that validation chose', optional=True),
+    _like("alpha", "fresh_alpha", 'weight of the soft loss that validation chose', optional=True),
     # The experiment on digits in the chapter on distillation.
     Parameter(
         "digits_dataset", str, "the digits; none leaves them out",
         choices=("mnist", "smoke-grey"), optional=True,
     ),
-    Parameter(
-        "digits_seeds", int, "one run of each kind per seed", minimum=0, maximum=2**31 - 1,
-        many=True,
-    ),
-    Parameter(
-        "digits_student_width", int, "units in each of the student's hidden layers", minimum=1,
-        maximum=16384,
-    ),
-    Parameter(
-        "digits_teacher_width", int, "units in each of the teacher's hidden layers", minimum=1,
-        maximum=16384,
-    ),
-    Parameter("digits_epochs", int, "epochs of the student", minimum=1, maximum=10000),
-    Parameter("digits_teacher_epochs", int, "epochs of the teacher", minimum=1, maximum=10000),
-    Parameter("digits_temperature", float, "temperature on digits", above=0, maximum=1000),
-    Parameter(
-        "digits_alpha", float, "weight of the soft loss on digits", minimum=0, maximum=1
-    ),
+    _like("seeds", "digits_seeds", 'one run of each kind per seed'),
+    _like("width", "digits_student_width", "units in each of the student's hidden layers", many=False),
+    _like("width", "digits_teacher_width", "units in each of the teacher's hidden layers", many=False),
+    _like("epochs", "digits_epochs", 'epochs of the student'),
+    _like("epochs", "digits_teacher_epochs", 'epochs of the teacher'),
+    _like("temperature", "digits_temperature", 'temperature on digits'),
+    _like("alpha", "digits_alpha", 'weight of the soft loss on digits'),
     Parameter(
         "digits_omitted_class", int, "the digit that a student never sees", minimum=0, maximum=9,
         optional=True,
     ),
-    Parameter(
-        "digits_small_width", int, "units in each hidden layer of a far smaller student", minimum=1,
-        maximum=16384, optional=True,
-    ),
-    Parameter(
-        "digits_small_temperatures", float, "temperatures of the far smaller student", above=0,
-        maximum=1000, many=True, optional=True,
-    ),
+    _like("width", "digits_small_width", 'units in each hidden layer of a far smaller student', many=False, optional=True),
+    _like("temperature", "digits_small_temperatures", 'temperatures of the far smaller student', many=True, optional=True),
     # Perceptrons that differ from the chapter's in one thing.
-    Parameter(
-        "changes_depth", int, "hidden layers at which single changes of the design are trained",
-        minimum=1, maximum=1024, many=True, optional=True,
-    ),
+    _like("depth", "changes_depth", 'hidden layers at which single changes of the design are trained', optional=True),
     # The sweep that asks whether another learning rate would have rescued a deep network.
-    Parameter(
-        "sweep_depth", int, "hidden layers in the learning-rate sweep", minimum=1, maximum=1024,
-        many=True, optional=True,
-    ),
-    Parameter(
-        "sweep_learning_rates", float, "learning rates of the sweep", above=0, maximum=100,
-        many=True, optional=True,
-    ),
+    _like("depth", "sweep_depth", 'hidden layers in the learning-rate sweep', optional=True),
+    _like("learning_rate", "sweep_learning_rates", 'learning rates of the sweep', many=True, optional=True),
     # Where a run takes place; none of these changes its result, so none is part of its key.
     Parameter("device", str, "auto, cpu, cuda, cuda:N or mps"),
     Parameter("data_dir", str, "folder that holds the data sets", optional=True),
