@@ -297,7 +297,9 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         minimum=0,
         maximum=1000,
     ),
-    _like("depth", "first_seed_depth", 'depths that cost too much for more than the first seed', optional=True),
+    _like(
+        "depth", "first_seed_depth", "depths that cost too much for more than the first seed", optional=True,
+    ),
     # Knowledge distillation.
     Parameter(
         "temperature",
@@ -319,55 +321,81 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "what the teacher says of the classes other than the label: as it is, or permuted",
         choices=("kept", "permuted"),
     ),
-    _like("channels", "student_channels", 'feature maps of the student', many=False),
+    _like("channels", "student_channels", "feature maps of the student", many=False),
     Parameter("student_depth", int, "stages of the student", minimum=1, maximum=5),
-    _like("channels", "teacher_channels", 'feature maps of the teacher', many=False),
+    _like("channels", "teacher_channels", "feature maps of the teacher", many=False),
     Parameter("teacher_depth", int, "stages of the teacher", minimum=1, maximum=5),
-    _like("epochs", "teacher_epochs", 'epochs of the teacher'),
-    _like("seed", "teacher_seed", 'seed of the teacher'),
-    _like("seeds", "sweep_seeds", 'seeds of the sweeps and of the student trained longer', optional=True),
-    _like("temperature", "sweep_temperatures", 'temperatures of the sweep', many=True, optional=True),
-    _like("alpha", "sweep_alphas", 'weights of the soft loss in the sweep', many=True, optional=True),
-    _like("channels", "sweep_channels", 'feature maps of the students in the sweep', optional=True),
-    _like("epochs", "longer_epochs", "epochs of a student that trains alone for the teacher's cost", optional=True),
+    _like("epochs", "teacher_epochs", "epochs of the teacher"),
+    _like("seed", "teacher_seed", "seed of the teacher"),
+    _like(
+        "seeds", "sweep_seeds", "seeds of the sweeps and of the student trained longer", optional=True,
+    ),
+    _like(
+        "temperature", "sweep_temperatures", "temperatures of the sweep", many=True, optional=True,
+    ),
+    _like(
+        "alpha", "sweep_alphas", "weights of the soft loss in the sweep", many=True, optional=True,
+    ),
+    _like("channels", "sweep_channels", "feature maps of the students in the sweep", optional=True),
+    _like(
+        "epochs", "longer_epochs", "epochs of a student that trains alone for the teacher's cost", optional=True,
+    ),
     # Whether it is the teacher that helps: students alone with what else the teacher may bring.
-    _like("seeds", "control_seeds", "seeds of the controls, and of further teachers' students", optional=True),
+    _like(
+        "seeds", "control_seeds", "seeds of the controls, and of further teachers' students", optional=True,
+    ),
     Parameter(
         "control_label_smoothing", float, "label smoothing of a student alone", above=0, below=1,
         optional=True,
     ),
-    _like("learning_rate", "control_learning_rates", 'learning rates of students alone', many=True, optional=True),
+    _like(
+        "learning_rate", "control_learning_rates", "learning rates of students alone", many=True, optional=True,
+    ),
     Parameter(
         "control_wrong_classes", str, "a student that learns from such a teacher",
         choices=("permuted",), optional=True,
     ),
-    _like("seeds", "further_teacher_seeds", 'seeds of further teachers', optional=True),
-    _like("seeds", "fresh_seeds", 'seeds that had no part in the choice of temperature and alpha', optional=True),
-    _like("temperature", "fresh_temperature", 'temperature that validation chose', optional=True),
-    _like("alpha", "fresh_alpha", 'weight of the soft loss that validation chose', optional=True),
+    _like("seeds", "further_teacher_seeds", "seeds of further teachers", optional=True),
+    _like(
+        "seeds", "fresh_seeds", "seeds that had no part in the choice of temperature and alpha", optional=True,
+    ),
+    _like("temperature", "fresh_temperature", "temperature that validation chose", optional=True),
+    _like("alpha", "fresh_alpha", "weight of the soft loss that validation chose", optional=True),
     # The experiment on digits in the chapter on distillation.
     Parameter(
         "digits_dataset", str, "the digits; none leaves them out",
         choices=("mnist", "smoke-grey"), optional=True,
     ),
-    _like("seeds", "digits_seeds", 'one run of each kind per seed'),
-    _like("width", "digits_student_width", "units in each of the student's hidden layers", many=False),
-    _like("width", "digits_teacher_width", "units in each of the teacher's hidden layers", many=False),
-    _like("epochs", "digits_epochs", 'epochs of the student'),
-    _like("epochs", "digits_teacher_epochs", 'epochs of the teacher'),
-    _like("temperature", "digits_temperature", 'temperature on digits'),
-    _like("alpha", "digits_alpha", 'weight of the soft loss on digits'),
+    _like("seeds", "digits_seeds", "one run of each kind per seed"),
+    _like(
+        "width", "digits_student_width", "units in each of the student's hidden layers", many=False,
+    ),
+    _like(
+        "width", "digits_teacher_width", "units in each of the teacher's hidden layers", many=False,
+    ),
+    _like("epochs", "digits_epochs", "epochs of the student"),
+    _like("epochs", "digits_teacher_epochs", "epochs of the teacher"),
+    _like("temperature", "digits_temperature", "temperature on digits"),
+    _like("alpha", "digits_alpha", "weight of the soft loss on digits"),
     Parameter(
         "digits_omitted_class", int, "the digit that a student never sees", minimum=0, maximum=9,
         optional=True,
     ),
-    _like("width", "digits_small_width", 'units in each hidden layer of a far smaller student', many=False, optional=True),
-    _like("temperature", "digits_small_temperatures", 'temperatures of the far smaller student', many=True, optional=True),
+    _like(
+        "width", "digits_small_width", "units in each hidden layer of a far smaller student", many=False, optional=True,
+    ),
+    _like(
+        "temperature", "digits_small_temperatures", "temperatures of the far smaller student", many=True, optional=True,
+    ),
     # Perceptrons that differ from the chapter's in one thing.
-    _like("depth", "changes_depth", 'hidden layers at which single changes of the design are trained', optional=True),
+    _like(
+        "depth", "changes_depth", "hidden layers at which single changes of the design are trained", optional=True,
+    ),
     # The sweep that asks whether another learning rate would have rescued a deep network.
-    _like("depth", "sweep_depth", 'hidden layers in the learning-rate sweep', optional=True),
-    _like("learning_rate", "sweep_learning_rates", 'learning rates of the sweep', many=True, optional=True),
+    _like("depth", "sweep_depth", "hidden layers in the learning-rate sweep", optional=True),
+    _like(
+        "learning_rate", "sweep_learning_rates", "learning rates of the sweep", many=True, optional=True,
+    ),
     # Where a run takes place; none of these changes its result, so none is part of its key.
     Parameter("device", str, "auto, cpu, cuda, cuda:N or mps"),
     Parameter("data_dir", str, "folder that holds the data sets", optional=True),
