@@ -298,7 +298,9 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         maximum=1000,
     ),
     _like(
-        "depth", "first_seed_depth", "depths that cost too much for more than the first seed", optional=True,
+        "depth", "first_seed_depth",
+        "depths that cost too much for more than the first seed",
+        optional=True,
     ),
     # Knowledge distillation.
     Parameter(
@@ -328,7 +330,9 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
     _like("epochs", "teacher_epochs", "epochs of the teacher"),
     _like("seed", "teacher_seed", "seed of the teacher"),
     _like(
-        "seeds", "sweep_seeds", "seeds of the sweeps and of the student trained longer", optional=True,
+        "seeds", "sweep_seeds",
+        "seeds of the sweeps and of the student trained longer",
+        optional=True,
     ),
     _like(
         "temperature", "sweep_temperatures", "temperatures of the sweep", many=True, optional=True,
@@ -338,18 +342,24 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
     ),
     _like("channels", "sweep_channels", "feature maps of the students in the sweep", optional=True),
     _like(
-        "epochs", "longer_epochs", "epochs of a student that trains alone for the teacher's cost", optional=True,
+        "epochs", "longer_epochs",
+        "epochs of a student that trains alone for the teacher's cost",
+        optional=True,
     ),
     # Whether it is the teacher that helps: students alone with what else the teacher may bring.
     _like(
-        "seeds", "control_seeds", "seeds of the controls, and of further teachers' students", optional=True,
+        "seeds", "control_seeds",
+        "seeds of the controls, and of further teachers' students",
+        optional=True,
     ),
     Parameter(
         "control_label_smoothing", float, "label smoothing of a student alone", above=0, below=1,
         optional=True,
     ),
     _like(
-        "learning_rate", "control_learning_rates", "learning rates of students alone", many=True, optional=True,
+        "learning_rate", "control_learning_rates",
+        "learning rates of students alone",
+        many=True, optional=True,
     ),
     Parameter(
         "control_wrong_classes", str, "a student that learns from such a teacher",
@@ -357,7 +367,9 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
     ),
     _like("seeds", "further_teacher_seeds", "seeds of further teachers", optional=True),
     _like(
-        "seeds", "fresh_seeds", "seeds that had no part in the choice of temperature and alpha", optional=True,
+        "seeds", "fresh_seeds",
+        "seeds that had no part in the choice of temperature and alpha",
+        optional=True,
     ),
     _like("temperature", "fresh_temperature", "temperature that validation chose", optional=True),
     _like("alpha", "fresh_alpha", "weight of the soft loss that validation chose", optional=True),
@@ -382,19 +394,27 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         optional=True,
     ),
     _like(
-        "width", "digits_small_width", "units in each hidden layer of a far smaller student", many=False, optional=True,
+        "width", "digits_small_width",
+        "units in each hidden layer of a far smaller student",
+        many=False, optional=True,
     ),
     _like(
-        "temperature", "digits_small_temperatures", "temperatures of the far smaller student", many=True, optional=True,
+        "temperature", "digits_small_temperatures",
+        "temperatures of the far smaller student",
+        many=True, optional=True,
     ),
     # Perceptrons that differ from the chapter's in one thing.
     _like(
-        "depth", "changes_depth", "hidden layers at which single changes of the design are trained", optional=True,
+        "depth", "changes_depth",
+        "hidden layers at which single changes of the design are trained",
+        optional=True,
     ),
     # The sweep that asks whether another learning rate would have rescued a deep network.
     _like("depth", "sweep_depth", "hidden layers in the learning-rate sweep", optional=True),
     _like(
-        "learning_rate", "sweep_learning_rates", "learning rates of the sweep", many=True, optional=True,
+        "learning_rate", "sweep_learning_rates",
+        "learning rates of the sweep",
+        many=True, optional=True,
     ),
     # Where a run takes place; none of these changes its result, so none is part of its key.
     Parameter("device", str, "auto, cpu, cuda, cuda:N or mps"),
