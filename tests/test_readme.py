@@ -1,4 +1,4 @@
-"""What the README tells a reader to type exists and does what it says."""
+"""What README, CONTRIBUTING and the guide tell a reader to type exists and does what it says."""
 
 import itertools
 import re
@@ -13,12 +13,23 @@ from lab1.planning import chapters, profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+#: Every text that gives commands and names files, by its place.
+TEXTS = {
+    path: path.read_text()
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "run-it.qmd",
+        *sorted((ROOT / "guide").glob("*.qmd")),
+    )
+}
 
 
 def commands() -> list[str]:
     """Every command in a fenced bash block or in the first code span of a table row."""
-    fenced = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.S)).splitlines()
-    spans = re.findall(r"`((?:make|papermill|python|quarto|pytest|pip) [^`]+)`", README)
+    everything = "\n".join(TEXTS.values())
+    fenced = "\n".join(re.findall(r"```bash\n(.*?)```", everything, flags=re.S)).splitlines()
+    spans = re.findall(r"`((?:make|papermill|python|quarto|pytest|pip) [^`]+)`", everything)
     return [line.split("#")[0].strip() for line in [*fenced, *spans] if line.strip()]
 
 
@@ -55,9 +66,24 @@ def test_papermill_parameters_are_declared():
                 assert name in PARAMETERS
 
 
-def test_named_files_exist():
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_linked_files_exist():
+    for path, text in TEXTS.items():
+        for target in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_files_that_are_named_in_code_exist():
+    """Such as `lab1/core/families.py`; what is built or one's own is not there."""
+    built = ("runs/", "report/", "_site/", "reference/", "data/", "results/<", "test-artifacts/")
+    pattern = r"`((?:lab1|tests|params|chapters|results|figures|guide)/[\w./-]*)`"
+    for path, text in TEXTS.items():
+        for target in re.findall(pattern, text):
+            if not target.startswith(built):
+                assert (ROOT / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 130
 
 
 @pytest.mark.slow

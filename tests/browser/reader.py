@@ -21,6 +21,8 @@ PAGES = [
     *CHARTED,
     "glossary.html",
     "run-it.html",
+    "guide/commands.html",
+    "guide/scaling.html",
     "runs.html",
     "reference/index.html",
     "reference/training.html",

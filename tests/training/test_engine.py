@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_models import data_set_for, smallest
 from stores import without_record
 
 from lab1 import __version__
@@ -46,16 +47,11 @@ def tiny(make_spec):
 
 #: A small model of each family, and a data set for it.
 SMALLEST = {
-    "MLP": {"family": "MLP", "depth": 3},
-    "ResidualMLP": {"family": "ResidualMLP", "depth": 3},
-    "SimpleCNN": {"family": "SimpleCNN", "depth": 2, "channels": 4, "dataset": "smoke-colour"},
-    "ResidualCNN": {"family": "ResidualCNN", "depth": 2, "channels": 4, "dataset": "smoke-colour"},
-    "PlainCNN": {"family": "PlainCNN", "depth": 2, "channels": 4, "dataset": "smoke-colour"},
-    "PlainNet": {"family": "PlainNet", "depth": 8, "dataset": "smoke-colour"},
-    "ResNet": {"family": "ResNet", "depth": 8, "dataset": "smoke-colour"},
+    family: {"family": family, "dataset": data_set_for(family), **smallest(family)}
+    for family in FAMILIES
 }
 
-_PERCEPTRON = 784 * 8 + 2 * 8 * 8 + 8 * 10
+_PERCEPTRON = 784 * 16 + 16 * 16 + 16 * 10
 _SIMPLE = 9 * 3 * 4, 9 * 4 * 8  # weights of the convolutions, by the area they run over
 _RESIDUAL = 9 * 3 * 4 + 6 * 9 * 4 * 4, 9 * 4 * 8 + 9 * 8 * 8 + 4 * 8
 _HE = 9 * 3 * 16 + 2 * 9 * 16 * 16, 9 * 16 * 32 + 9 * 32 * 32, 9 * 32 * 64 + 9 * 64 * 64
@@ -63,8 +59,8 @@ _HE = 9 * 3 * 16 + 2 * 9 * 16 * 16, 9 * 16 * 32 + 9 * 32 * 32, 9 * 32 * 64 + 9 *
 #: Parameters and floating-point operations by hand.  A batch normalisation has two parameters per
 #: feature map and, as torch counts, no operations.
 SIZES = {
-    "MLP": (_PERCEPTRON + 3 * 8 + 10, 2 * _PERCEPTRON),
-    "ResidualMLP": (_PERCEPTRON + 3 * 8 + 10, 2 * _PERCEPTRON),
+    "MLP": (_PERCEPTRON + 2 * 16 + 10, 2 * _PERCEPTRON),
+    "ResidualMLP": (_PERCEPTRON + 2 * 16 + 10, 2 * _PERCEPTRON),
     "SimpleCNN": (
         sum(_SIMPLE) + 2 * (4 + 8) + 8 * 10 + 10,
         2 * (1024 * _SIMPLE[0] + 256 * _SIMPLE[1] + 8 * 10),
@@ -122,7 +118,8 @@ def test_a_run_becomes_a_record(tiny, store, family):
     assert record.best_epoch in (1, 2)
     assert set(record.history) == set(HISTORY_FIELDS)
     assert {len(series) for series in record.history.values()} == {2}
-    assert (record.parameters, record.flops) == SIZES[family]
+    if family in SIZES:  # a further one has a test of its own, beside its class
+        assert (record.parameters, record.flops) == SIZES[family]
     assert record.seconds >= sum(record.history["seconds"]) > 0
     assert record.test["count"] == 1000
     assert record.test["accuracy"] == (1000 - record.test["errors"]) / 1000

@@ -2,6 +2,7 @@ from math import prod
 
 import pytest
 import torch
+from small_models import smallest
 from torch import nn
 from torch.func import functional_call
 
@@ -17,15 +18,7 @@ from lab1.training.models.mlp import ACTIVATIONS, MLP, ResidualMLP
 KINDS = [MLP, ResidualMLP]
 
 #: A small model of each family.
-SPECS = {
-    "MLP": ModelSpec("MLP", 3, 16),
-    "ResidualMLP": ModelSpec("ResidualMLP", 3, 16),
-    "SimpleCNN": ModelSpec("SimpleCNN", 2, channels=4),
-    "ResidualCNN": ModelSpec("ResidualCNN", 2, channels=4),
-    "PlainCNN": ModelSpec("PlainCNN", 2, channels=4),
-    "PlainNet": ModelSpec("PlainNet", 8),
-    "ResNet": ModelSpec("ResNet", 8),
-}
+SPECS = {family: ModelSpec(family, **smallest(family)) for family in FAMILIES}
 GREY = DATASETS["smoke-grey"]
 
 

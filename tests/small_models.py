@@ -1,0 +1,36 @@
+"""A small model of each family, made from its declaration, so that a new family needs none."""
+
+from itertools import count
+
+from lab1.core.families import FAMILIES
+
+#: A value, not the default, for each field of a model.
+_VALUES = {
+    "width": 16,
+    "channels": 4,
+    "activation": "tanh",
+    "dropout_rate": 0.5,
+    "normalization": "layer",
+    "initialisation": "identity",
+    "residual_factor": "one",
+    "blocks_per_stage": (1, 2),
+}
+
+
+def smallest(family):
+    """The fields without a default, at the smallest depth above one."""
+    declared = FAMILIES[family]
+    depth = next(depth for depth in count(2) if declared.depths.holds(depth))
+    sizes = {name: _VALUES[name] for name in ("width", "channels") if name in declared.fields}
+    return {"depth": depth, **sizes}
+
+
+def with_every_field(family):
+    """The same with a value for every field that the family takes."""
+    further = {name: _VALUES[name] for name in FAMILIES[family].fields if name in _VALUES}
+    return {**smallest(family), **further}
+
+
+def data_set_for(family):
+    """A built-in data set of images that suit the family."""
+    return "smoke-grey" if "width" in FAMILIES[family].fields else "smoke-colour"
