@@ -5,7 +5,6 @@ import pandas
 import pytest
 
 from lab1.reporting.kit import frames, tables
-from lab1.reporting.kit.tables import PERFORMANCE_COLUMNS
 
 HEADER = "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time"
 
@@ -35,8 +34,7 @@ def rows(markup):
 
 
 def test_the_columns_are_those_promised(table):
-    assert ",".join(PERFORMANCE_COLUMNS) == HEADER
-    assert [*table.frame.columns] == PERFORMANCE_COLUMNS
+    assert ",".join(table.frame.columns) == HEADER
     assert table.to_csv().splitlines()[0] == HEADER
 
 

@@ -6,7 +6,7 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import altair as alt
@@ -18,8 +18,8 @@ from ..kit import literature, theme, words
 from ..kit.drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
-from ..kit.statistics import Estimate, estimate, in_words, summarize
-from ..kit.tables import Table, markup, number, runs_link, text
+from ..kit.statistics import Estimate, estimate, summarize
+from ..kit.tables import MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -135,45 +135,47 @@ def _dash(sources: list[str]) -> alt.StrokeDash:
 def errors(runs: pd.DataFrame) -> Table:
     """Every network's errors, with the paper's test error where it gives one for such a network."""
     comparable = runs["dataset"].isin(_COMPARABLE).all()
-    rows, cells = [], []
-    for (family, depth), part in runs.groupby(["family", "depth"], sort=True):
-        training = estimate(100 * (1 - part["train_evaluation_accuracy"]))
-        test = estimate(100 * (1 - part["test_accuracy"]))
-        papers = (
-            literature.RESNET_ERROR.get(int(str(depth)))
-            if family == "ResNet" and comparable
-            else None
-        )
-        rows.append(
-            {
-                "Model": family,
-                "Layers": depth,
-                "Dataset": dataset_titles(part),
-                "Epochs": part["epochs"].max(),
-                "Training error": round(training.mean, 3),
-                "Training half-width": round(training.half_width, 3),
-                "Test error": round(test.mean, 3),
-                "Test half-width": round(test.half_width, 3),
-                "n": len(part),
-                "Paper's test error": papers,
-            }
-        )
-        cells.append(
-            [
-                text(family),
-                number(depth),
-                number(_error(training)),
-                number(_error(test)),
-                number(runs_link(part["group"].iloc[0], len(part))),
-                number("" if papers is None else f"{papers:.2f}"),
-            ]
-        )
-    header = ["Model", "Layers", "Training error (%)", "Test error (%)", "n", "He et al.: test (%)"]
-    return Table(pd.DataFrame(rows), markup(header, cells))
 
+    def error_of(accuracy: str) -> Callable[[pd.DataFrame], Estimate]:
+        return lambda part: estimate(100 * (1 - part[accuracy]))
 
-def _error(value: Estimate) -> str:
-    return in_words(value) if value.n else "unknown"
+    def papers(part: pd.DataFrame) -> float | None:
+        is_resnet = part["family"].iloc[0] == "ResNet"
+        depth = int(part["depth"].iloc[0])
+        return literature.RESNET_ERROR.get(depth) if is_resnet and comparable else None
+
+    shown = words_for(empty="unknown")
+    columns = [
+        MODEL,
+        Column("Layers", "depth"),
+        Column("", dataset_titles, name="Dataset"),
+        Column("", lambda part: part["epochs"].max(), name="Epochs"),
+        Column(
+            "Training error (%)",
+            error_of("train_evaluation_accuracy"),
+            shown,
+            "Training error",
+            "Training half-width",
+            digits=3,
+        ),
+        Column(
+            "Test error (%)",
+            error_of("test_accuracy"),
+            shown,
+            "Test error",
+            "Test half-width",
+            digits=3,
+        ),
+        column_n(),
+        count_of_runs(),
+        Column(
+            "He et al.: test (%)",
+            papers,
+            lambda value: "" if value is None else f"{value:.2f}",
+            "Paper's test error",
+        ),
+    ]
+    return table_of(runs, ["family", "depth"], columns)
 
 
 def gradient_norms(layers: pd.DataFrame) -> Figure:

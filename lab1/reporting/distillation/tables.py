@@ -13,114 +13,77 @@ from ...core.record import Record
 from ..comparison.mistakes import class_names
 from ..kit import literature
 from ..kit.sentences import Verdict
-from ..kit.statistics import Estimate, estimate, in_words
-from ..kit.tables import Table, devices_of, markup, number, runs_link, text
+from ..kit.statistics import Estimate, estimate
+from ..kit.tables import (
+    DATASET,
+    DEVICE,
+    MODEL,
+    PARAMETERS,
+    TEST_ACCURACY,
+    Column,
+    Table,
+    column_n,
+    count_of_runs,
+    markup,
+    number,
+    table_of,
+    text,
+    with_a_score,
+    words_for,
+)
 from . import pairs as twins
 from .verdicts import count
 
-#: The columns of the distillation summary; accuracies in percent, improvements in points.
-DISTILLATION_COLUMNS = [
-    "Model",
-    "Role",
-    "Dataset",
-    "Params",
-    "Temperature",
-    "Alpha",
-    "Epochs",
-    "Test accuracy",
-    "95% half-width",
-    "n",
-    "Improvement",
-    "Improvement half-width",
-    "Pairs",
-]
 
+def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
+    """The knowledge distillation summary: accuracies in percent, improvements in points.
 
-def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per configuration that teaches, is taught, or is the twin of one that is.
-
-    It has `DISTILLATION_COLUMNS` and the `group` of its runs, unrounded.  The improvement
-    is the mean of the differences between twins.
+    It has a row per configuration that teaches, is taught, or is the twin of one that is; the
+    improvement is the mean of the differences between twins.  `n` leads to the runs behind the row,
+    on the same page or on the `runs_page`.  `devices` adds what each was trained on.
     """
     pairs = twins.pairs(runs)
     teaching = set(twins.teachers(runs)["group"])
-    rows = []
+
+    def role(part: pd.DataFrame) -> str:
+        run = part.iloc[0]
+        taught = not math.isnan(run["temperature"])
+        words = "student with teacher" if taught else "student alone"
+        words = "teacher" if run["group"] in teaching else words
+        omitted = run["omitted_class"]
+        return words if math.isnan(omitted) else f"{words}, without class {omitted:.0f}"
+
+    def gain(part: pd.DataFrame) -> Estimate:
+        return estimate(100 * pairs[pairs["group"] == part["group"].iloc[0]]["gain"])
+
+    def known(value: float) -> str:
+        return "" if math.isnan(value) else f"{value:g}"
+
+    columns = [
+        MODEL,
+        Column("Role", role, is_text=True),
+        DATASET,
+        PARAMETERS,
+        Column("T", "temperature", known, "Temperature"),
+        Column("α", "alpha", known, "Alpha"),
+        Column("Epochs", "epochs"),
+        TEST_ACCURACY,
+        column_n(with_a_score),
+        Column(
+            "Improvement (points)",
+            gain,
+            words_for("+.2f", ".2f"),
+            "Improvement",
+            "Improvement half-width",
+            digits=3,
+        ),
+        count_of_runs(runs_page, with_a_score),
+        Column("", lambda part: gain(part).n, name="Pairs"),
+        *([DEVICE] if devices else []),
+    ]
     # Without a teacher first, then as the teacher's part grows.
-    order = ["dataset", "parameters", "temperature", "alpha", "epochs", "group"]
-    filled = runs.fillna({"temperature": 0, "alpha": 0})
-    for labels, filled_part in filled.groupby(order, sort=True):
-        part = runs.loc[filled_part.index]
-        first = part.iloc[0]
-        accuracy = estimate(100 * part["test_accuracy"])
-        gain = estimate(100 * pairs[pairs["group"] == labels[-1]]["gain"])
-        taught = not math.isnan(first["temperature"])
-        rows.append(
-            [
-                first["family"],
-                _role(first, taught, labels[-1] in teaching),
-                first["dataset_title"],
-                first["parameters"],
-                first["temperature"],
-                first["alpha"],
-                first["epochs"],
-                accuracy.mean,
-                accuracy.half_width,
-                accuracy.n,
-                gain.mean,
-                gain.half_width,
-                gain.n,
-                labels[-1],
-            ]
-        )
-    return pd.DataFrame(rows, columns=[*DISTILLATION_COLUMNS, "group"])
-
-
-def _role(run: pd.Series[Any], taught: bool, teaching: bool) -> str:
-    role = "teacher" if teaching else "student with teacher" if taught else "student alone"
-    omitted = run["omitted_class"]
-    return role if math.isnan(omitted) else f"{role}, without class {omitted:.0f}"
-
-
-def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
-    """The knowledge distillation summary; `n` leads to the runs behind the row.
-
-    They stand on the same page or on the `runs_page`.  `devices` adds what each was trained on.
-    """
-    frame = summary_frame(runs)
-    if devices:
-        frame["Device"] = devices_of(runs, frame["group"])
-    rows = []
-    for row in frame.to_dict("records"):
-        accuracy = Estimate(row["Test accuracy"], row["95% half-width"], row["n"])
-        gain = Estimate(row["Improvement"], row["Improvement half-width"], row["Pairs"])
-        taught = not math.isnan(row["Temperature"])
-        rows.append(
-            [
-                text(row["Model"]),
-                text(row["Role"]),
-                text(row["Dataset"]),
-                number(f"{row['Params']:,}"),
-                number(f"{row['Temperature']:g}" if taught else ""),
-                number(f"{row['Alpha']:g}" if taught else ""),
-                number(row["Epochs"]),
-                number(_shown(accuracy, ".2f") or "diverged"),
-                number(_shown(gain, "+.2f")),
-                number(runs_link(row["group"], row["n"], runs_page)),
-                *([text(row["Device"])] if devices else []),
-            ]
-        )
-    header = [
-        "Model", "Role", "Dataset", "Parameters", "T", "α", "Epochs", "Test accuracy (%)",
-        "Improvement (points)", "n", *(["Device"] if devices else []),
-    ]  # fmt: skip
-    plain = frame.drop(columns="group").round(
-        {name: 3 for name in DISTILLATION_COLUMNS if frame[name].dtype == float}
-    )
-    return Table(plain, markup(header, rows))
-
-
-def _shown(value: Estimate, form: str) -> str:
-    return in_words(value, form, ".2f") if value.n else ""
+    by = ["dataset", "parameters", "temperature", "alpha", "epochs", "group"]
+    return table_of(runs, by, columns)
 
 
 def digits(

@@ -19,7 +19,20 @@ from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
 from ..kit.statistics import estimate, in_words, summarize
-from ..kit.tables import RUNS_PAGE, Table, devices_of, markup, number, runs_link, text
+from ..kit.tables import (
+    DATASET,
+    DEPTH,
+    DEVICE,
+    LEARNING_RATE,
+    MODEL,
+    PARAMETERS,
+    RUNS_PAGE,
+    Column,
+    Table,
+    column_n,
+    count_of_runs,
+    table_of,
+)
 from ..pages.summary import NO_RUNS, sortable
 
 
@@ -169,42 +182,21 @@ def stopping_table(runs: pd.DataFrame) -> Table | Verdict:
     own = with_patience(runs)
     if own.empty:
         return NO_PATIENCE
-    rows, cells = [], []
-    order = ["family", "dataset", "depth", "learning_rate", "group"]
-    for labels, part in own.groupby(order, sort=True):
-        first, group = part.iloc[0], str(labels[-1])
-        early = int((part["stopped"] == "early stopping").sum())
-        best, last = part["best_epoch"].mean(), part["epochs"].mean()
-        rows.append(
-            {
-                "Model": labels[0],
-                "Dataset": first["dataset_title"],
-                "Depth": labels[2],
-                "Learning rate": labels[3],
-                "Patience": int(first["patience"]),
-                "Epochs at most": first["epochs_allowed"],
-                "Mean best epoch": round(best, 2),
-                "Mean last epoch": round(last, 2),
-                "Stopped early": early,
-                "n": len(part),
-            }
-        )
-        cells.append(
-            [
-                text(labels[0]),
-                text(first["dataset_title"]),
-                number(labels[2]),
-                number(f"{labels[3]:g}"),
-                number(int(first["patience"])),
-                number(first["epochs_allowed"]),
-                number(f"{best:.1f}"),
-                number(f"{last:.1f}"),
-                number(early),
-                number(runs_link(group, len(part), RUNS_PAGE)),
-            ]
-        )
-    frame = pd.DataFrame(rows)
-    return sortable(Table(frame, markup(list(frame.columns), cells)), "early-stopping.csv")
+    columns = [
+        MODEL,
+        DATASET,
+        DEPTH,
+        LEARNING_RATE,
+        Column("Patience", lambda part: int(part["patience"].iloc[0])),
+        Column("Epochs at most", "epochs_allowed"),
+        Column("Mean best epoch", lambda part: part["best_epoch"].mean(), "{:.1f}", digits=2),
+        Column("Mean last epoch", lambda part: part["epochs"].mean(), "{:.1f}", digits=2),
+        Column("Stopped early", lambda part: int((part["stopped"] == "early stopping").sum())),
+        column_n(),
+        count_of_runs(RUNS_PAGE),
+    ]
+    table = table_of(own, ["family", "dataset", "depth", "learning_rate", "group"], columns)
+    return sortable(table, "early-stopping.csv")
 
 
 def costs(runs: pd.DataFrame) -> Figure | Verdict:
@@ -216,42 +208,24 @@ def cost_table(runs: pd.DataFrame) -> Table | Verdict:
     """A row per configuration: memory, and seconds per epoch with their interval."""
     if runs.empty:
         return NO_RUNS
-    rows, cells = [], []
-    order = ["family", "dataset", "depth", "parameters", "learning_rate", "group"]
-    for labels, part in runs.groupby(order, sort=True):
-        title, group = part["dataset_title"].iloc[0], str(labels[-1])
-        memory = part["peak_memory_bytes"].max() / 2**20
-        seconds = estimate(part["epoch_seconds"])
-        (device,) = devices_of(part, pd.Series([group]))
-        rows.append(
-            {
-                "Model": labels[0],
-                "Dataset": title,
-                "Depth": labels[2],
-                "Params": labels[3],
-                "Learning rate": labels[4],
-                "Peak memory (MiB)": round(memory, 1),
-                "Seconds per epoch": round(seconds.mean, 3),
-                "95% half-width": round(seconds.half_width, 3),
-                "n": len(part),
-                "Device": device,
-            }
-        )
-        cells.append(
-            [
-                text(labels[0]),
-                text(title),
-                number(labels[2]),
-                number(f"{labels[3]:,}"),
-                number(f"{labels[4]:g}"),
-                number(f"{memory:,.0f}"),
-                number(in_words(seconds)),
-                number(runs_link(group, len(part), RUNS_PAGE)),
-                text(device),
-            ]
-        )
-    header = [
-        "Model", "Dataset", "Depth", "Parameters", "Learning rate", "Peak memory (MiB)",
-        "Seconds per epoch", "n", "Device",
-    ]  # fmt: skip
-    return sortable(Table(pd.DataFrame(rows), markup(header, cells)), "costs.csv")
+    columns = [
+        MODEL,
+        DATASET,
+        DEPTH,
+        PARAMETERS,
+        LEARNING_RATE,
+        Column(
+            "Peak memory (MiB)",
+            lambda part: part["peak_memory_bytes"].max() / 2**20,
+            "{:,.0f}",
+            digits=1,
+        ),
+        Column(
+            "Seconds per epoch", lambda part: estimate(part["epoch_seconds"]), in_words, digits=3
+        ),
+        column_n(),
+        count_of_runs(RUNS_PAGE),
+        DEVICE,
+    ]
+    by = ["family", "dataset", "depth", "parameters", "learning_rate", "group"]
+    return sortable(table_of(runs, by, columns), "costs.csv")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from . import words
-from .statistics import estimate
+from .statistics import Estimate, estimate, in_words
 
 
 @dataclass(frozen=True)
@@ -28,100 +28,142 @@ class Table:
         return str(self.frame.to_csv(index=False, lineterminator="\n"))
 
 
-#: The columns of the performance summary; accuracies in percent, times in seconds.
-PERFORMANCE_COLUMNS = [
-    "Model",
-    "Dataset",
-    "Depth",
-    "Learning rate",
-    "Params",
-    "Test accuracy",
-    "95% half-width",
-    "n",
-    "Train time",
-]
-
-
 #: Where a page in `report/` finds the page of all runs.
 RUNS_PAGE = "../runs.html"
 
 _NUMBER = '<td class="number">'
 
 
-def performance_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per configuration: `PERFORMANCE_COLUMNS` and its `group`, unrounded.
+@dataclass(frozen=True)
+class Column:
+    """A column of a table with a row for each group of runs, said once.
 
-    Diverged runs have no test accuracy and do not count in `n`.
+    `heading` is what the page calls it, `""` keeps it out of the page.  `value` is computed from a
+    group's runs, or names a column of theirs that they share.  `show` formats it for the page.
+    `name` is what the CSV calls it, by default the heading; `""` keeps it out of the CSV, where an
+    `Estimate` is two columns, `name` and `spread`.  Numbers there are rounded to `digits`.
     """
-    rows = []
-    order = ["family", "dataset", "depth", "learning_rate", "group"]
-    for labels, part in runs.groupby(order, sort=True):
-        accuracy = estimate(100 * part["test_accuracy"])
-        first = part.iloc[0]
-        rows.append(
-            [
-                labels[0],
-                first["dataset_title"],
-                labels[2],
-                labels[3],
-                first["parameters"],
-                accuracy.mean,
-                accuracy.half_width,
-                accuracy.n,
-                part["train_seconds"].mean(),
-                labels[4],
-            ]
-        )
-    return pd.DataFrame(rows, columns=[*PERFORMANCE_COLUMNS, "group"])
+
+    heading: str
+    value: Callable[[pd.DataFrame], Any] | str
+    show: Callable[[Any], str] | str = "{}"
+    name: str | None = None
+    spread: str = "95% half-width"
+    digits: int | None = None
+    is_text: bool = False
+
+    def value_of(self, part: pd.DataFrame) -> Any:
+        """Its value in the row of these runs."""
+        return part[self.value].iloc[0] if isinstance(self.value, str) else self.value(part)
+
+    def in_csv(self, value: Any) -> dict[str, Any]:
+        """The value under its name, or names, in the CSV."""
+        name = self.heading if self.name is None else self.name
+        if not name:
+            return {}
+        if isinstance(value, Estimate):
+            return {name: self._rounded(value.mean), self.spread: self._rounded(value.half_width)}
+        return {name: self._rounded(value)}
+
+    def _rounded(self, value: Any) -> Any:
+        return value if self.digits is None else round(value, self.digits)
+
+    def cell(self, value: Any) -> str:
+        """The value as a cell of the page."""
+        shown = self.show(value) if callable(self.show) else self.show.format(value)
+        return text(shown) if self.is_text else number(shown)
+
+
+def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -> Table:
+    """A table with one row for each group of runs, in the order of `by`.
+
+    What is missing in one of these comes before what is not.
+    """
+    gaps = {name: 0 for name in by if runs[name].isna().any()}
+    groups = runs.fillna(gaps).groupby([*by], sort=True).groups.values()
+    values = [
+        [(column, column.value_of(part)) for column in columns]
+        for part in (runs.loc[index] for index in groups)
+    ]
+    rows = [
+        {name: entry for column, value in row for name, entry in column.in_csv(value).items()}
+        for row in values
+    ]
+    cells = [[column.cell(value) for column, value in row if column.heading] for row in values]
+    headings = [column.heading for column in columns if column.heading]
+    return Table(pd.DataFrame(rows), markup(headings, cells))
+
+
+def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[[Estimate], str]:
+    """Shows an `Estimate` as `in_words` does, and `empty` where no run has a value."""
+    return lambda value: in_words(value, form, spread) if value.n else empty
+
+
+def count_of_runs(runs_page: str = "", of: Callable[[pd.DataFrame], int] = len) -> Column:
+    """`n`, which leads to the runs behind the row, on the same page or on another."""
+
+    def show(part: pd.DataFrame) -> str:
+        return runs_link(part["group"].iloc[0], of(part), runs_page)
+
+    return Column("n", lambda part: part, show, name="")
+
+
+def with_a_score(part: pd.DataFrame) -> int:
+    """The runs that have a test accuracy: those that did not diverge."""
+    return int(part["test_accuracy"].notna().sum())
+
+
+def column_n(of: Callable[[pd.DataFrame], int] = len) -> Column:
+    """`n` in the CSV."""
+    return Column("", of, name="n")
+
+
+MODEL = Column("Model", "family", is_text=True)
+DATASET = Column("Dataset", "dataset_title", is_text=True)
+DEPTH = Column("Depth", "depth")
+LEARNING_RATE = Column("Learning rate", "learning_rate", "{:g}")
+PARAMETERS = Column("Parameters", "parameters", "{:,}", "Params")
+TEST_ACCURACY = Column(
+    "Test accuracy (%)",
+    lambda part: estimate(100 * part["test_accuracy"]),
+    words_for(empty="diverged"),
+    "Test accuracy",
+    digits=3,
+)
+DEVICE = Column("Device", lambda part: " / ".join(sorted(set(part["hardware"]))), is_text=True)
 
 
 def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
-    """The performance summary; `n` leads to the runs behind the row.
+    """The performance summary: accuracies in percent, times in seconds; `n` leads to the runs.
 
     They stand on the same page or on the `runs_page`.  `devices` adds what each was trained on.
+    Diverged runs have no test accuracy and do not count in `n`.
     """
-    frame = performance_frame(runs)
-    if devices:
-        frame["Device"] = devices_of(runs, frame["group"])
-    rows = []
-    for row in frame.to_dict("records"):
-        accuracy = f"{row['Test accuracy']:.2f}" if row["n"] else "diverged"
-        if not math.isnan(row["95% half-width"]):
-            accuracy += f" ± {row['95% half-width']:.2f}"
-        rows.append(
-            [
-                text(row["Model"]),
-                text(row["Dataset"]),
-                number(row["Depth"]),
-                number(f"{row['Learning rate']:g}"),
-                number(f"{row['Params']:,}"),
-                number(accuracy),
-                number(runs_link(row["group"], row["n"], runs_page)),
-                number(f"{row['Train time']:.0f}"),
-                *([text(row["Device"])] if devices else []),
-            ]
-        )
-    header = [
-        "Model", "Dataset", _depth_heading(frame["Model"]), "Learning rate", "Parameters",
-        "Test accuracy (%)", "n", "Train time (s)", *(["Device"] if devices else []),
-    ]  # fmt: skip
-    rounded = frame.round({"Test accuracy": 3, "95% half-width": 3, "Train time": 1})
-    return Table(rounded.drop(columns="group"), markup(header, rows))
-
-
-def devices_of(runs: pd.DataFrame, groups: pd.Series[str]) -> list[str]:
-    """What the runs of each group were trained on."""
-    names = runs.groupby("group")["hardware"].agg(lambda own: " / ".join(sorted(set(own))))
-    return [str(names[group]) for group in groups]
+    depth = words.depth_axis(list(runs["family"].unique())).capitalize()
+    columns = [
+        MODEL,
+        DATASET,
+        replace(DEPTH, heading=depth, name="Depth"),
+        LEARNING_RATE,
+        PARAMETERS,
+        TEST_ACCURACY,
+        column_n(with_a_score),
+        count_of_runs(runs_page, with_a_score),
+        Column(
+            "Train time (s)",
+            lambda part: part["train_seconds"].mean(),
+            "{:.0f}",
+            "Train time",
+            digits=1,
+        ),
+        *([DEVICE] if devices else []),
+    ]
+    return table_of(runs, ["family", "dataset", "depth", "learning_rate", "group"], columns)
 
 
 def runs_link(group: str, shown: Any, runs_page: str = "") -> str:
     """A link to the runs of a configuration, on the same page or on another."""
     return f'<a href="{runs_page}#runs-{group}">{shown}</a>'
-
-
-def _depth_heading(families: pd.Series[str]) -> str:
-    return words.depth_axis(list(families.unique())).capitalize()
 
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:
