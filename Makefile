@@ -9,9 +9,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pre-render step of Quarto runs `python`: that of this environment.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-# Two processes run the tests; which belong into one, tests/conftest.py says.
-IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
-
 .DEFAULT_GOAL := help
 .PHONY: help site preview test test-long fast browser pictures screenshot check format clean
 
@@ -25,13 +22,13 @@ preview: $(VENV)/.installed-site ## the same without looking for Quarto
 	@python -m lab1 site --preview
 
 test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
-	python -m pytest $(IN_TWO) --nbval-lax tests chapters
+	python -m pytest -n 2 --nbval-lax tests chapters
 
 test-long: $(VENV)/.installed-all ## the tests that kill trainings or wait for nobody, at length
 	python -m pytest --long -m long tests
 
 fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in about a minute
-	python -m pytest -q $(IN_TWO) -m "not slow" tests
+	python -m pytest -q -n 2 -m "not slow" tests
 
 browser: $(VENV)/.installed-all ## the tests in a browser alone, on what `make site` has built
 	python -m pytest -q tests/browser --project .

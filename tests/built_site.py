@@ -112,11 +112,10 @@ class Site:
 
     def __init__(self, project, kind):
         self.project, self.kind = project, kind
-        self.renders = []
+        self.rendered = None
 
     def render(self):
-        self.renders.append(self.project.command("quarto", "render", self.home))
-        return self.renders[-1]
+        self.rendered = self.project.command("quarto", "render", self.home)
 
     @property
     def home(self):

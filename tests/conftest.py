@@ -52,38 +52,39 @@ def pytest_addoption(parser):
     )
 
 
-#: What takes longest, first, so that no process is left with it at the end.
+#: The tests that look at the built sites, and so belong into the process that has built them.
+OF_THE_SITES = ("tests/browser/", "tests/site/test_quarto.py", "tests/site/test_preview.py")
+
+#: What takes longest, so that it is begun first and no process is left with it at the end.
 LONGEST = (
-    "site",
+    *OF_THE_SITES,
     "tests/training/test_ray_engine.py",
     "tests/site/test_publish.py",
-    "tests/training/test_resume.py",
     "tests/training/test_many_processes.py",
+    "tests/training/test_resume.py",
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Tells pytest-xdist which tests belong into one process, and which to begin with.
+def pytest_collection_modifyitems(items):
+    """Puts the longest tests first, all others in their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
-    Those that look at the built sites share these; of all others, those of one file stay together,
-    with what its fixtures have made, and a notebook with its kernel.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Shares the tests among the processes of ``pytest -n``, a file's together.
+
+    So each has what the fixtures of its module have made, and a notebook its kernel; those of the
+    sites stay together too.
     """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    groups = {item: _group(item, config) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    last = len(LONGEST)
-    items.sort(key=lambda item: LONGEST.index(g) if (g := groups[item]) in LONGEST else last)
+    from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return "sites" if nodeid.startswith(OF_THE_SITES) else super()._split_scope(nodeid)
 
-def _group(item, config):
-    path = item.path.relative_to(config.rootpath)
-    sites = {"project", "quarto_site", "preview_site"}
-    if "browser" in path.parts or sites & set(getattr(item, "fixturenames", ())):
-        return "site"
-    return path.as_posix()
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 @pytest.fixture
