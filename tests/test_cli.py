@@ -14,6 +14,7 @@ from lab1.cli.main import main
 from lab1.core import spec as config
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
+from lab1.core.errors import MissingRunsError
 from lab1.core.parameters import PARAMETERS
 from lab1.core.record import read_record
 from lab1.core.store import Store
@@ -768,6 +769,29 @@ def test_run_measures_the_chapters_probes_on_every_run_that_finished(
     )
     assert lab1("run", "1_3")[0] == 0
     assert measured == [(0, "confusion"), (0, "hardest"), (0, "gradient-agreement")]
+
+
+def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
+    home, lab1, monkeypatch, make_record
+):
+    """As on a published run whose weights are not here."""
+    write_profile(home, {"1_1": {**GRID, "depth": 2, "seeds": [0, 1]}})
+    records = [make_record(seed=0), make_record(seed=1)]
+    monkeypatch.setattr(cli, "ensure", lambda todo, options, store, probes: records)
+    monkeypatch.setattr(
+        cli, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
+    )
+    measured = []
+
+    def measure(record, probe, options, store):
+        if record.spec.seed == 0:
+            raise MissingRunsError("the weights are not here")
+        measured.append((record.spec.seed, probe))
+
+    monkeypatch.setattr(cli, "ensure_probe", measure)
+    status, _, complaints = lab1("run", "1_1")
+    assert (status, complaints) == (2, "lab1: the weights are not here\n")
+    assert measured == [(1, "layers")]
 
 
 def test_run_refuses_to_report_elsewhere(home, refused):
