@@ -72,8 +72,12 @@ class Project:
 
     def copy(self, target):
         """A copy whose runs are the same, and in which nothing need be executed again."""
-        left = shutil.ignore_patterns(".git", ".venv", ".quarto", "_site", "runs", "data")
-        shutil.copytree(self.home, target, ignore=left)
+        left = {".git", ".venv", ".quarto", "_site", "runs", "data"}
+
+        def ignore(folder, names):  # lab1/training/data is another folder of that name
+            return left & {*names} if Path(folder) == self.home else set()
+
+        shutil.copytree(self.home, target, ignore=ignore)
         paths = {name: str(target) for name in ("LAB1_HOME", "PYTHONPATH")}
         return Project(target, {**self.environment, **paths})
 

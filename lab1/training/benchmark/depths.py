@@ -71,5 +71,6 @@ def _case(family: str, depth: int) -> cases.Case:
         title=f"{family}, {depth} layers",
         model=ModelSpec(family, depth),
         images=_IMAGES,
-        config=replace(like.config, epochs=1),
+        # A constant rate: the warm-up takes one step, over which no schedule has a course.
+        config=replace(like.config, epochs=1, schedule="constant"),
     )
