@@ -905,7 +905,8 @@ def test_run_again_replaces_record_probes_and_weights_together(trainable, lab1):
     left = files(store.runs)
     weights = (store.run_dir(spec) / "weights.safetensors").read_bytes()
     store.write(replace(first, seconds=99.0))
-    store.write_probe(spec, "gradient-agreement", {"bf16": 7.0})
+    store.write_probe(spec, "layers", {"of": "old weights"})
+    (store.run_dir(spec) / "gradient-agreement.json").unlink()
     (store.run_dir(spec) / "weights.safetensors").write_bytes(b"damaged")
     status, out, err = lab1("run", "--again", spec.key[:8])
     assert (status, out) == (0, f"{spec.name}: trained again, in {store.run_dir(spec)}\n")
@@ -915,7 +916,8 @@ def test_run_again_replaces_record_probes_and_weights_together(trainable, lab1):
     assert (again.test, again.weights_sha256) == (first.test, first.weights_sha256)
     assert store.find_probe(spec, "gradient-agreement")["bf16"] < 1
     assert (store.run_dir(spec) / "weights.safetensors").read_bytes() == weights
-    assert files(store.runs) == left
+    assert store.find_probe(spec, "layers").keys() >= {"initial", "trained"}
+    assert files(store.runs) == sorted([*left, f"{spec.name}/layers.json"])
     assert lab1("verify")[0] == 0
 
 

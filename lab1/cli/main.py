@@ -60,7 +60,12 @@ def _run(options: argparse.Namespace) -> int:
         )
     if options.again is not None:
         store = Store()
-        record = train_again(options.again, _run_options(options), store)
+        record = train_again(
+            options.again,
+            _run_options(options),
+            store,
+            lambda spec: profiles.probes_of(spec, options.profile),
+        )
         print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
         return 0
     page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))

@@ -121,12 +121,15 @@ def _measuring(probes: Probes, options: RuntimeOptions, store: Store) -> Callabl
     return measure
 
 
-def train_again(key: str, options: RuntimeOptions, store: Store) -> Record:
+def train_again(
+    key: str, options: RuntimeOptions, store: Store, probes: Probes = no_probes
+) -> Record:
     """Trains a run that has a record once more; record, probes and weights are replaced together.
 
     `key` is the run's, or its beginning.  The new ones take the place of those in `runs/` once
     the training is over; they count before published ones, until `Store.promote` replaces
-    these.  Probes that the run had are measured again.  Interrupted, the same call continues.
+    these.  Probes that the run had are measured again, and `probes` too.  Interrupted, the same
+    call continues.
     Raises `ParameterError` where not just one record has that key, and what
     `ensure` raises.
     """
@@ -138,13 +141,13 @@ def train_again(key: str, options: RuntimeOptions, store: Store) -> Record:
             "with its parameters trains it as it is now"
         )
     once_more = find_todo([spec], Replacement(store, spec))
-    probes = store.probes_of(spec)
+    wanted = tuple(dict.fromkeys((*store.probes_of(spec), *probes(spec))))
     with store.claim(spec) as mine:
         if not mine:
             raise MissingRunsError(f"{spec.title} is being trained by another process")
         apart = Replacement(store, spec)
         if once_more.missing:
-            _train(once_more, options, apart, _measuring(lambda spec: probes, options, apart))
+            _train(once_more, options, apart, _measuring(lambda spec: wanted, options, apart))
         apart.take_the_place()
     again = store.find(spec)
     assert again is not None

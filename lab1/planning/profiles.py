@@ -117,6 +117,13 @@ def planned(
     return found
 
 
+def probes_of(spec: RunSpec, profile: str) -> tuple[str, ...]:
+    """The probes that the pages of a profile show of a run."""
+    showing = planned(profile).get(spec.key, Planned(spec, ())).pages
+    chapters = (page.chapter for page in pages(profile) if page.name in showing)
+    return tuple(dict.fromkeys(p for name in chapters for p in chapter_of(name).probes(spec)))
+
+
 def trained(
     profile: str,
     chapters: Callable[[str], bool] = lambda name: True,

@@ -38,7 +38,7 @@ CELLS = [
     ("code", 'profile = "report"\ndepth = None\nseeds = None', "parameters"),
     (
         "code",
-        "from lab1.chapter import open_chapter\nfrom lab1.reporting import charts, verdicts\n\n"
+        "from lab1.chapter import open_chapter\nfrom lab1.reporting.comparison import charts, verdicts\n\n"
         'chapter = open_chapter("{name}", globals())',
     ),
     (
@@ -481,7 +481,7 @@ def test_a_damaged_record_fails_the_pages_that_read_it(home, executions):
 @pytest.mark.slow
 def test_runs_that_cannot_be_had_fail_their_page(home, executions, monkeypatch):
     def refuse(wanted, *_):
-        raise MissingRunsError(f"no torch for {wanted[0].title}")
+        raise MissingRunsError(f"no torch for {wanted.missing[0].title}")
 
     monkeypatch.setattr(ensuring, "_train", refuse)
     write_profile(home, {"1_1": {**GRID, "depth": [2, 16]}, "1_2": GRID})

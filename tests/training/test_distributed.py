@@ -70,9 +70,9 @@ def assert_alike(spec, alone, together):
 DISTIL = """
 import json, sys
 from pathlib import Path
-from lab1.planning import chapters, progress
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import RunSpec
 from lab1.planning import ensure as ensuring
-from lab1.core.spec import RunSpec, RuntimeOptions
 from lab1.core.store import Store
 options = RuntimeOptions(device="cpu", progress=False)
 spec = RunSpec.from_dict(json.loads(sys.argv[3]))

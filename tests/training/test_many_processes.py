@@ -13,11 +13,12 @@ from lab1.core.store import Store
 TRAIN = """
 import json, resource, signal, sys
 from pathlib import Path
-from lab1 import cli
-from lab1.core.spec import RunSpec, RuntimeOptions
+from lab1.cli import main
 from lab1.core.errors import Lab1Error
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import RunSpec
 from lab1.core.store import Store
-from lab1.training import engine
+from lab1.training.engines import local as engine
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
 largest_file = int(sys.argv[4])
