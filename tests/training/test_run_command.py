@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab1.cli.main import main as cli
+from lab1.cli import main as cli
 from lab1.core.store import Store
 from lab1.planning import chapters, profiles
 
