@@ -38,7 +38,8 @@ CELLS = [
     ("code", 'profile = "report"\ndepth = None\nseeds = None', "parameters"),
     (
         "code",
-        "from lab1.chapter import open_chapter\nfrom lab1.reporting.comparison import charts, verdicts\n\n"
+        "from lab1.chapter import open_chapter\n"
+        "from lab1.reporting.comparison import charts, verdicts\n\n"
         'chapter = open_chapter("{name}", globals())',
     ),
     (
