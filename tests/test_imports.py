@@ -106,6 +106,10 @@ from lab1 import MLP, ResidualMLP, StreamlinedTrainer, TrainingConfig
 assert "torch" in sys.modules and "pandas" not in sys.modules
 assert all(getattr(lab1, name) for name in lab1.__all__)
 assert set(lab1.__all__) <= set(dir(lab1))
+# As the documentation of earlier versions had it.
+from lab1.config import RuntimeOptions, TrainingConfig as former
+from lab1.training.models import ResidualMLP
+assert former is TrainingConfig
 """
     python(code)
     with pytest.raises(AttributeError, match="module 'lab1' has no attribute 'nothing'"):

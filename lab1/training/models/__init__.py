@@ -12,6 +12,22 @@ from ...core.datasets import Dataset
 from ...core.families import FAMILIES, Family
 from ...core.spec import ModelSpec
 from .. import seeds
+from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN
+from .mlp import MLP, ResidualMLP
+
+__all__ = [
+    "MLP",
+    "PlainCNN",
+    "PlainNet",
+    "ResNet",
+    "ResidualCNN",
+    "ResidualMLP",
+    "SimpleCNN",
+    "build",
+    "class_of",
+    "count_flops",
+    "count_parameters",
+]
 
 
 def class_of(family: Family) -> type[nn.Module]:
