@@ -154,9 +154,9 @@ def _promote(options: argparse.Namespace) -> int:
         print(store.promote(record).name)
     for record in records:
         if record.key in with_weights:
-            from ..training import trained_models as teachers
+            from ..training import trained_models
 
-            print(teachers.publish(record.spec, store).name)
+            print(trained_models.publish(record.spec, store).name)
     print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
     for problem in problems:
         print(f"damaged: {problem}", file=sys.stderr)
@@ -177,9 +177,9 @@ def _publish_teacher(record: Record, store: Store) -> None:
         )
     store.check_promotable(record)
     if not file.exists():
-        from ..training import trained_models as teachers
+        from ..training import trained_models
 
-        print(teachers.publish(teacher, store, record.origin["teacher_sha256"]).name)
+        print(trained_models.publish(teacher, store, record.origin["teacher_sha256"]).name)
     for finding in verify.check_teacher(record, weights_file.read(file).sha256):
         raise RecordError(finding)
 

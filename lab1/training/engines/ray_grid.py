@@ -33,10 +33,8 @@ from ...core.record import Record
 from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
-from .. import interruption
-from .. import trained_models as teachers
-from . import local as engine
-from . import ray_cluster
+from .. import interruption, trained_models
+from . import local, ray_cluster
 
 #: Tasks given to Ray and not yet back.  The driver keeps some kilobytes for each, and every look
 #: for finished ones goes through them all; a cluster needs no more than its cores to stay busy.
@@ -97,7 +95,7 @@ def train_all(
     specs: Sequence[RunSpec],
     options: RuntimeOptions,
     store: Store,
-    on_finished: engine.OnFinished = lambda record: None,
+    on_finished: local.OnFinished = lambda record: None,
 ) -> None:
     """Trains the runs on a Ray cluster; each leaves its record in the shared folder.
 
@@ -121,7 +119,7 @@ def train_all(
         largest = int(max(node["Resources"].get("CPU", 0) for node in nodes))
         wanted = {spec: needs(spec, options, largest) for spec in specs}
         for teacher in {spec.teacher for spec in specs if spec.teacher is not None}:
-            teachers.share(teacher, store)  # nodes need not see results/
+            trained_models.share(teacher, store)  # nodes need not see results/
         ray_cluster.ask_nodes(_fitting(nodes, set(wanted.values())), specs, options, store)
         _Grid(wanted, options, store, on_finished).train()
 
@@ -160,9 +158,7 @@ def _attempt(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record | s
     """
     try:
         with store.claim(spec) as mine:
-            return (
-                (store.find(spec) or engine.train_claimed(spec, options, store)) if mine else None
-            )
+            return (store.find(spec) or local.train_claimed(spec, options, store)) if mine else None
     except interruption.TrainingInterrupted as interrupt:
         if interrupt.exit_status == 128 + signal.SIGTERM:
             # The node is being stopped: to Ray the worker died, so that another one continues.
@@ -180,7 +176,7 @@ class _Grid:
         wanted: Mapping[RunSpec, Needs],
         options: RuntimeOptions,
         store: Store,
-        on_finished: engine.OnFinished,
+        on_finished: local.OnFinished,
     ) -> None:
         import ray
 
@@ -212,7 +208,7 @@ class _Grid:
                 time.sleep(0.1)
             if (number := interruption.pending()) is not None:
                 self._cancel(number)
-        engine.raise_failures(self._failures, len(self._wanted))
+        local.raise_failures(self._failures, len(self._wanted))
 
     def _submit(self) -> None:
         while self._queue and len(self._running) < _IN_FLIGHT:
