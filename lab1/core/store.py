@@ -124,15 +124,16 @@ class Store:
 
         Copies of published files, which a Ray cluster needs there, do not count.
         """
-        published = {"record.json": self.results / f"{record.name}.json"}
         return any(
-            not (target := published.get(path.name) or self._published_probe(record, path)).exists()
+            not (target := self._published_place(record, path)).exists()
             or target.read_bytes() != path.read_bytes()
             for path in (self.runs / record.name).glob("*.json")
         )
 
-    def _published_probe(self, record: Record, own: Path) -> Path:
-        return self.results / f"{record.name}.{own.name}"
+    def _published_place(self, record: Record, own: Path) -> Path:
+        """Where a run's file in `runs/`, its record or a probe, lies once it is published."""
+        name = "json" if own.name == "record.json" else own.name
+        return self.results / f"{record.name}.{name}"
 
     def write(self, record: Record) -> Path:
         """Writes a record into `runs/` and returns its file."""
@@ -193,13 +194,13 @@ class Store:
         """
         self.check_promotable(record)
         source = self.runs / record.name
-        target = self.results / f"{record.name}.json"
+        own = source / "record.json"
+        target = self._published_place(record, own)
         moves = {
-            path: self._published_probe(record, path)
+            path: self._published_place(record, path)
             for path in sorted(source.glob("*.json"))
             if path.name != "record.json"
         }
-        own = source / "record.json"
         if own.exists():  # else it was published before, and the probes are what is new
             if self.is_replaced(record.name):
                 for path in self.results.glob(f"{record.name}.*.json"):

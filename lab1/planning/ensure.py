@@ -129,8 +129,7 @@ def train_again(
     `key` is the run's, or its beginning.  The new ones take the place of those in `runs/` once
     the training is over; they count before published ones, until `Store.promote` replaces
     these.  Probes that the run had are measured again, and `probes` too.  Interrupted, the same
-    call continues.
-    Raises `ParameterError` where not just one record has that key, and what
+    call continues.  Raises `ParameterError` where not just one record has that key, and what
     `ensure` raises.
     """
     record = store.of_key(key)
@@ -140,14 +139,14 @@ def train_again(
             f"run {key!r} cannot be trained again: the record is of {record.recipe_change}; `run` "
             "with its parameters trains it as it is now"
         )
-    once_more = find_todo([spec], Replacement(store, spec))
+    apart = Replacement(store, spec)
     wanted = tuple(dict.fromkeys((*store.probes_of(spec), *probes(spec))))
     with store.claim(spec) as mine:
         if not mine:
             raise MissingRunsError(f"{spec.title} is being trained by another process")
-        apart = Replacement(store, spec)
-        if once_more.missing:
-            _train(once_more, options, apart, _measuring(lambda spec: wanted, options, apart))
+        todo = find_todo([spec], apart)
+        if todo.missing:
+            _train(todo, options, apart, _measuring(lambda spec: wanted, options, apart))
         apart.take_the_place()
     again = store.find(spec)
     assert again is not None
