@@ -59,14 +59,18 @@ def check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
-    """Channels last for convolutions, whose kernels are then faster (half again on a CPU).
+def memory_format(
+    model: nn.Module, device: torch.device, precision: str
+) -> torch.memory_format:
+    """Channels last for convolutions where their kernels are then faster: on a CPU (by half), and
+    in bf16 on a GPU, whose float32 kernels are made for channels first.
 
     Not for fewer than eight feature maps, the width of a vector in AVX2: there the backward kernel
     of oneDNN (in torch 2.14) writes past its memory.
     """
     maps = [module.out_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
-    channels_last = maps and min(maps) >= 8 and device.type in ("cpu", "cuda")
+    faster = device.type == "cpu" or (device.type == "cuda" and precision == "bf16")
+    channels_last = faster and maps and min(maps) >= 8
     return torch.channels_last if channels_last else torch.contiguous_format
 
 

@@ -107,7 +107,7 @@ class StreamlinedTrainer:
         self.device = devices.resolve(device)
         devices.check_precision(config.precision, self.device)
         devices.exact_float32(self.device)
-        memory_format = devices.memory_format(model, self.device)
+        memory_format = devices.memory_format(model, self.device, config.precision)
         self.model = model.to(self.device).to(memory_format=memory_format)
         self._parallel = self._group.wrap(self.model)
         self._compiled = devices.compiled(self._parallel) if compile else self._parallel

@@ -43,7 +43,7 @@ def gradient_agreement(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> d
     sample = training_split(spec, loaded).evenly_spaced(spec.training.batch_size)
     use_batch_statistics(model)
     device = device_of(model)
-    laid = devices.memory_format(model, device)
+    laid = devices.memory_format(model, device, spec.training.precision)
     model = model.to(memory_format=laid)
     inputs = Normalize(loaded.declared.mean, loaded.declared.std, device, laid)(
         sample.images.to(device)
