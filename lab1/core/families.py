@@ -49,8 +49,10 @@ class Family:
     step of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those
     of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
     is the module of its class in the training half, `project` its project on Weights & Biases.
-    `residual` names the residual family that it is compared with, and `style` its colour in the
-    charts: `plain`, `residual`, or `control` for a further one beside these two.  A
+    `residual` names the residual family that it is compared with, and `differs_in` all that tells
+    the two apart: where that is one thing, they are twins, and a difference between them has a
+    cause.  `style` is its colour in the charts: `plain`, `residual`, or `control` for a further one
+    beside these two.  A
     `single_threaded` family's layers are too small to be worth sharing among threads.
     """
 
@@ -65,6 +67,7 @@ class Family:
     project: str
     style: str
     residual: str | None = None
+    differs_in: tuple[str, ...] = ()
     single_threaded: bool = False
 
 
@@ -92,6 +95,7 @@ FAMILIES: Mapping[str, Family] = _by_name(
             project=_MLPS,
             style="plain",
             residual="ResidualMLP",
+            differs_in=("the skip connections", "the size of what a layer adds at the start"),
             single_threaded=True,
         ),
         Family(
@@ -119,6 +123,7 @@ FAMILIES: Mapping[str, Family] = _by_name(
             project=_CNNS,
             style="plain",
             residual="ResidualCNN",
+            differs_in=("the skip connections", "the number of layers", "the number of parameters"),
         ),
         Family(
             name="ResidualCNN",
@@ -144,6 +149,7 @@ FAMILIES: Mapping[str, Family] = _by_name(
             project=_CNNS,
             style="control",
             residual="ResidualCNN",
+            differs_in=("the skip connections",),
         ),
         Family(
             name="PlainNet",
@@ -157,6 +163,7 @@ FAMILIES: Mapping[str, Family] = _by_name(
             project=_CNNS,
             style="plain",
             residual="ResNet",
+            differs_in=("the skip connections",),
         ),
         Family(
             name="ResNet",
@@ -180,3 +187,13 @@ def residual_of(plain: str) -> str:
     if residual is None:
         raise KeyError(plain)
     return residual
+
+
+def sole_difference(plain: str) -> str | None:
+    """What alone tells a plain family from its residual one; `None` where that is several things.
+
+    `KeyError` for a family that is compared with none.
+    """
+    residual_of(plain)
+    differences = FAMILIES[plain].differs_in
+    return differences[0] if len(differences) == 1 else None

@@ -59,9 +59,7 @@ def check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def memory_format(
-    model: nn.Module, device: torch.device, precision: str
-) -> torch.memory_format:
+def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:
     """Channels last for convolutions where their kernels are then faster: on a CPU (by half), and
     in bf16 on a GPU, whose float32 kernels are made for channels first.
 

@@ -97,9 +97,7 @@ class DistillationTrainer(StreamlinedTrainer):
         if theirs is not None and ours is not None and theirs != ours:
             raise _refusal(theirs, ours)
         super().__init__(model, config, train_dataset, eval_dataset, **keywords)
-        self._teacher_format = devices.memory_format(
-            teacher, self.device, config.precision
-        )
+        self._teacher_format = devices.memory_format(teacher, self.device, config.precision)
         teacher = teacher.to(self.device).to(memory_format=self._teacher_format)
         self.teacher = teacher.requires_grad_(False).eval()
         self.temperature = temperature

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ...core.families import residual_of
+from ...core.families import FAMILIES, residual_of, sole_difference
 from ..kit import words
-from ..kit.sentences import Verdict, judge, points, signed
-from ..kit.statistics import FEWEST, Estimate, estimate, paired_difference
+from ..kit.sentences import Judgement, Verdict, points, signed
+from ..kit.statistics import Estimate, estimate, paired_difference
 from ..kit.words import NAMES
 
 NOT_SWEPT = Verdict(
@@ -39,26 +39,26 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
     means = shallower.mean().dropna()
     best = int(str(means.idxmax())) if len(means) else int(depths[0])
     against_best = compare(own, best, deepest)
-    text = (
+    parts: list[str | Judgement] = [
         f"The {NAMES[family]} with {words.depth(deepest, family)} reaches "
-        f"{_accuracy(own, deepest)}, against {_accuracy(own, best)} for the shallower one that "
-        f"does best on validation, of {words.depth(best, family)}. The difference, paired by seed, "
-        f"is {signed(against_best)}: "
-        + judge(
+        f"{_accuracy(own, deepest)}. The best shallower network by validation accuracy, of "
+        f"{words.depth(best, family)}, reaches {_accuracy(own, best)}. The difference, paired by "
+        f"seed, is {signed(against_best)}: ",
+        Judgement(
             against_best,
             above=f"more {words.unit(family)} **help**",
             below=f"more {words.unit(family)} **hurt**",
             neither=f"between {words.depths((best, deepest), family)} depth makes **no "
             "measurable difference**",
-        )
-    )
+        ),
+    ]
     if best != depths[0]:
         against_first = compare(own, int(depths[0]), deepest)
-        text += (
+        parts.append(
             f" Against the shallowest network, of {words.depth(int(depths[0]), family)}, the "
             f"difference is {signed(against_first)}."
         )
-    return Verdict(text)
+    return Verdict(*parts)
 
 
 def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
@@ -79,73 +79,102 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
     difference = compare(own, first, last, "train_loss")
     return Verdict(
-        f"In the last epoch the mean training loss is {losses[1].mean:.3g} with "
-        f"{words.depth(last, family)} and {losses[0].mean:.3g} with {words.depth(first, family)}: "
-        + judge(
+        "In the last epoch the mean training loss, taken as the training goes, is "
+        f"{losses[1].mean:.3g} with {words.depth(last, family)} and {losses[0].mean:.3g} with "
+        f"{words.depth(first, family)}: ",
+        Judgement(
             difference,
-            above="the deep network fits its own training images **worse**, so a loss of test "
-            "accuracy is not overfitting; it is *degradation*",
-            below="the deep network fits its own training images **better**, so a loss of test "
-            "accuracy would be overfitting",
-            neither="the two fit their training images alike",
-        )
+            above="the deep network fits its own training images **worse**, which overfitting "
+            "would not do; this is *degradation*",
+            below="the deep network fits its own training images **better**",
+            neither="how well the two fit their training images shows **no measurable difference**",
+            smallest="{:.3f}".format,
+        ),
     )
 
 
-def skip_effect(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
-    """What skip connections change, depth by depth: the residual family against its plain twin."""
+def skip_effect(runs: pd.DataFrame, plain: str) -> Verdict:
+    """What skip connections change, depth by depth: the residual family against its plain twin.
+
+    Raises `ValueError` where the two families differ in more than that (`design_effect`).
+    """
+    if sole_difference(plain) is None:
+        raise ValueError(
+            f"{plain} and {residual_of(plain)} differ in {_listed(plain)}: no one thing is a cause"
+        )
+    return _by_depth(
+        runs,
+        plain,
+        above="the skip connections **help**",
+        below="the skip connections **hurt**",
+    )
+
+
+def design_effect(runs: pd.DataFrame, plain: str) -> Verdict:
+    """How far the residual design is ahead of a plain one, depth by depth, and at which size.
+
+    For families that differ in more than one thing, none of which is named as the cause.
+    """
+    return _by_depth(
+        runs,
+        plain,
+        above="the residual design is **ahead**",
+        below="the residual design is **behind**",
+    )
+
+
+def _by_depth(runs: pd.DataFrame, plain: str, *, above: str, below: str) -> Verdict:
     residual = residual_of(plain)
     base = base_rate(runs)
-    sentences = []
-    signs: dict[int, int] = {}
-    seeds = 0
+    parts: list[str | Judgement] = []
     for depth in sorted(base["depth"].unique()):
-        here = base[base["depth"] == depth]
-        first, second = (here[here["family"] == family] for family in (plain, residual))
+        first, second = (_of(base, family, int(depth)) for family in (plain, residual))
         if first.empty or second.empty:
             continue
         difference = paired_difference(first, second, "test_accuracy")
-        signs[int(depth)] = difference.sign
-        seeds = max(seeds, difference.n)
-        judged = judge(
-            difference,
-            above="the skip connections help",
-            below="the skip connections hurt",
-            neither="no measurable difference",
-        )
-        sentences.append(f"- **{words.depth(depth, plain)}:** {signed(difference)}: {judged}")
-    if not sentences:
+        parts += [
+            f"{chr(10) if parts else ''}- **{words.depth(int(depth), plain)}**"
+            f"{_size_of(first, second)}: {signed(difference)}: ",
+            Judgement(difference, above, below, "**no measurable difference**"),
+        ]
+    if not parts:
         return Verdict(
             f"The runs at hand are not of both families, {NAMES[plain]} and {NAMES[residual]}, so "
             "they cannot be compared."
         )
-    opening = (
+    return Verdict(
         f"The test accuracy of the {NAMES[residual]} minus that of the {NAMES[plain]}, paired by "
-        "seed:\n\n"
+        "seed:\n\n",
+        *parts,
     )
-    return Verdict(opening + "\n".join(sentences) + "\n\n" + _summary_of(signs, seeds, plain))
 
 
-def skip_effect_at_deepest(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
-    """What skip connections change at the greatest depth that both families have."""
+def _size_of(plain: pd.DataFrame, residual: pd.DataFrame) -> str:
+    """How many times the parameters the residual network has; nothing where it has as many."""
+    ratio = residual["parameters"].iloc[0] / plain["parameters"].iloc[0]
+    return "" if abs(ratio - 1) < 0.05 else f" ({ratio:.1f} times the parameters)"
+
+
+def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
+    """The residual family against the plain one, at the greatest depth that both have."""
     residual = residual_of(plain)
     base = base_rate(runs)
-    by_family = [base[base["family"] == family] for family in (plain, residual)]
-    common = set(by_family[0]["depth"]) & set(by_family[1]["depth"])
+    common = set(of_family(base, plain)["depth"]) & set(of_family(base, residual)["depth"])
     if not common:
-        return Verdict("")
+        return Verdict()
     depth = int(max(common))
-    first, second = (own[own["depth"] == depth] for own in by_family)
+    first, second = (_of(base, family, depth) for family in (plain, residual))
     difference = paired_difference(first, second, "test_accuracy")
+    cause = sole_difference(plain)
     return Verdict(
-        f"With {words.depth(depth, plain)}, the {NAMES[residual]} differs from its plain twin by "
-        f"{signed(difference)}: "
-        + judge(
+        f"With {words.depth(depth, plain)}, the {NAMES[residual]}{_size_of(first, second)} differs "
+        f"from the {NAMES[plain]} by {signed(difference)}: ",
+        Judgement(
             difference,
-            above="the skip connections **help**",
-            below="the skip connections **hurt**",
-            neither="the skip connections make **no measurable difference**",
-        )
+            f"{cause} **help**" if cause else "the residual design is **ahead**",
+            f"{cause} **hurt**" if cause else "the residual design is **behind**",
+            "**no measurable difference**",
+        ),
     )
 
 
@@ -168,44 +197,44 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     for family, best in chosen.items():
         if best.empty:
             return _all_diverged(family, depth)
-    parts = []
+    parts: list[str | Judgement] = []
     for family, best in chosen.items():
-        rates = runs[(runs["family"] == family) & (runs["depth"] == depth)]["learning_rate"]
+        rates = _of(runs, family, depth)["learning_rate"]
         parts.append(
-            f"Of {rates.nunique()} learning rates, validation accuracy chooses "
-            f"{best['learning_rate'].iloc[0]:g} for the {NAMES[family]} with "
+            f"{' ' if parts else ''}Of {rates.nunique()} learning rates, validation accuracy "
+            f"chooses {best['learning_rate'].iloc[0]:g} for the {NAMES[family]} with "
             f"{words.depth(depth, plain)}, which then reaches {_points_of(best)} on the test set."
         )
     if len(families) == 2:
         difference = paired_difference(chosen[plain], chosen[residual], "test_accuracy")
-        parts.append(
-            "Each at its best rate, the residual network differs from the plain one by "
-            f"{signed(difference)}: "
-            + judge(
+        parts += [
+            " Each at its best rate, the residual network differs from the plain one by "
+            f"{signed(difference)}: ",
+            Judgement(
                 difference,
                 above="tuning the rate **does not close the gap**",
                 below="tuned, the plain network is **the better one**",
                 neither="tuned, the two show **no measurable difference**",
-            )
-        )
+            ),
+        ]
     elif plain in families:
         own = of_family(base_rate(runs), plain)
         shallowest = int(own["depth"].min())
         if shallowest == depth:
-            return Verdict(" ".join(parts))
+            return Verdict(*parts)
         reference = own[own["depth"] == shallowest]
         difference = paired_difference(reference, chosen[plain], "test_accuracy")
-        parts.append(
-            f"Against the network of {words.depth(shallowest, plain)} that is "
-            f"{signed(difference)}: "
-            + judge(
+        parts += [
+            f" Against the network of {words.depth(shallowest, plain)} that is "
+            f"{signed(difference)}: ",
+            Judgement(
                 difference,
                 above="at this rate depth **helps**",
                 below="even at its best rate depth **hurts**",
                 neither="at this rate depth makes **no measurable difference**",
-            )
-        )
-    return Verdict(" ".join(parts))
+            ),
+        ]
+    return Verdict(*parts)
 
 
 def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
@@ -253,21 +282,15 @@ def compare(own: pd.DataFrame, first: int, second: int, value: str = "test_accur
     return paired_difference(own[own["depth"] == first], own[own["depth"] == second], value)
 
 
-def _summary_of(signs: dict[int, int], seeds: int, plain: str) -> str:
-    """The pattern over the depths, in a sentence; nothing where no depth had seeds enough."""
-    if seeds < FEWEST:
-        return ""
-    better = [depth for depth, sign in signs.items() if sign > 0]
-    worse = [depth for depth, sign in signs.items() if sign < 0]
-    helped = f"help at {words.depths(better, plain)}" if better else ""
-    hurt = f"hurt at {words.depths(worse, plain)}" if worse else ""
-    if better and not worse:
-        return f"So the skip connections {helped}, and nowhere do they hurt."
-    if worse and not better:
-        return f"So the skip connections {hurt}, and nowhere do they help."
-    if better and worse:
-        return f"So they {helped} and {hurt}."
-    return "So at none of these depths do the runs show a difference."
+def _of(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
+    chosen: pd.DataFrame = runs[(runs["family"] == family) & (runs["depth"] == depth)]
+    return chosen
+
+
+def _listed(plain: str) -> str:
+    """What tells a plain family from its residual one, as a list in a sentence."""
+    *most, last = FAMILIES[plain].differs_in
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _all_diverged(family: str, depth: int) -> Verdict:

@@ -15,7 +15,7 @@ from ...core.datasets import DATASETS
 from ...core.families import residual_of
 from ..comparison.verdicts import base_rate, compare, of_family
 from ..kit import words
-from ..kit.sentences import MINUS, Verdict, judge, points, signed
+from ..kit.sentences import MINUS, Judgement, Verdict, points, signed
 from ..kit.statistics import FEWEST, Estimate, estimate, in_words, paired_difference
 from ..kit.words import NAMES
 
@@ -38,13 +38,13 @@ def degradation(runs: pd.DataFrame, family: str) -> Verdict:
     return Verdict(
         f"The {NAMES[family]} with {words.depth(last, family)} ends with {errors[1]} of its "
         f"training images wrong, that with {words.depth(first, family)} with {errors[0]}. The "
-        f"difference, paired by seed, is {signed(value)}: "
-        + judge(
+        f"difference, paired by seed, is {signed(value)}: ",
+        Judgement(
             value,
             above="more layers fit the training images **worse**, which is degradation",
             below="more layers fit the training images **better**, so this family does not degrade",
             neither="the two show **no measurable difference**",
-        )
+        ),
     )
 
 
@@ -71,13 +71,13 @@ def shortcut_effect(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
     return Verdict(
         f"From {first} to {words.depth(last, plain)} the training error of the {NAMES[plain]} "
         f"moves by {moved[plain]}, that of the {NAMES[residual]} by {moved[residual]}. The second "
-        f"minus the first is {signed(value)}: "
-        + judge(
+        f"minus the first is {signed(value)}: ",
+        Judgement(
             value,
             above="the shortcut makes degradation **worse**",
             below="the shortcut **counteracts** degradation",
             neither="the shortcut makes **no measurable difference** to degradation",
-        )
+        ),
     )
 
 
@@ -139,13 +139,13 @@ def gradients_at_start(layers: pd.DataFrame, plain: str = "PlainNet") -> Verdict
         f"At the start the norm of the first layer's gradient is, {'; '.join(sizes)}. From "
         f"{first} to {words.depth(last, plain)} it moves by {moved[0]} orders of magnitude in the "
         f"{NAMES[plain]}, by {moved[1]} in the {NAMES[residual]}. The second minus the first is "
-        f"{_magnitudes(value)} (n = {value.n}): "
-        + judge(
+        f"{_magnitudes(value)} (n = {value.n}): ",
+        Judgement(
             value,
             above="with the shortcut depth makes the gradient grow **more**",
             below="with the shortcut depth makes the gradient grow **less**",
             neither="the shortcut makes **no measurable difference** to what depth does to it",
-        )
+        ),
     )
 
 

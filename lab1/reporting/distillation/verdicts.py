@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...core.record import Record
 from ..kit import words
-from ..kit.sentences import Verdict, judge, points, signed
+from ..kit.sentences import Judgement, Verdict, points, signed
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
 from . import pairs as twins
 from .pairs import Setting
@@ -29,13 +29,13 @@ def improvement(runs: pd.DataFrame, setting: Setting) -> Verdict:
         f"Alone the student reaches {points(estimate(own['alone']))} of the test images, with the "
         f"teacher at T = {setting.temperature:g} and α = {setting.alpha:g} "
         f"{points(estimate(own['test_accuracy']))}. The difference, twin by twin, is "
-        f"{signed(gain)}: "
-        + judge(
+        f"{signed(gain)}: ",
+        Judgement(
             gain,
             above="distillation **helps**",
             below="distillation **hurts**",
             neither="distillation makes **no measurable difference**",
-        )
+        ),
     )
 
 
@@ -50,13 +50,13 @@ def chosen_setting(runs: pd.DataFrame, setting: Setting, by: str) -> Verdict:
     gain = estimate(swept[swept[by] == best]["gain"])
     return Verdict(
         f"Of the values {listed}, validation accuracy chooses {_SYMBOLS[by]} = {best:g}. On the "
-        f"test images its gain is {signed(gain)}: "
-        + judge(
+        f"test images its gain is {signed(gain)}: ",
+        Judgement(
             gain,
             above="so chosen, distillation **helps**",
             below="so chosen, distillation **hurts**",
             neither="so chosen, distillation makes **no measurable difference**",
-        )
+        ),
     )
 
 
@@ -81,13 +81,13 @@ def worth(runs: pd.DataFrame, setting: Setting) -> Verdict:
         f"{epochs} epochs with the teacher thus buys {affordable:.0f} without. Trained alone for "
         f"{longer['epochs'].max()} epochs, the student reaches "
         f"{points(estimate(longer['test_accuracy']))}. With the teacher it is, paired by seed, "
-        f"{signed(difference)} from there: "
-        + judge(
+        f"{signed(difference)} from there: ",
+        Judgement(
             difference,
             above="the teacher **is worth its cost**",
             below="more epochs are the **better use** of it",
             neither="between the two uses there is **no measurable difference**",
-        )
+        ),
     )
 
 
@@ -103,13 +103,13 @@ def digits(runs: pd.DataFrame) -> Verdict:
     return Verdict(
         f"The large network makes {count(teachers)} errors, the small one alone {count(alone)}, "
         f"and taught by the large one {count(estimate(pairs['errors']))}. Twin by twin the teacher "
-        f"spares it {count(spared)} errors (n = {spared.n}): "
-        + judge(
+        f"spares it {count(spared)} errors (n = {spared.n}): ",
+        Judgement(
             spared,
             above="distillation **helps**",
             below="distillation **hurts**",
             neither="distillation makes **no measurable difference**",
-        )
+        ),
     )
 
 
@@ -125,22 +125,22 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Verdict:
         f"Of the {taught['images'].iloc[0]:,} test images of class {taught['class'].iloc[0]}, "
         f"which no student ever saw, the one without a teacher recognises "
         f"{points(estimate(alone['right']))}, the one with it {points(estimate(taught['right']))}. "
-        f"The difference, twin by twin, is {signed(learned)}: "
-        + judge(
+        f"The difference, twin by twin, is {signed(learned)}: ",
+        Judgement(
             learned,
             above="the teacher's answers about *other* classes **teach the student this one**",
             below="with the teacher it knows **less** of the class",
             neither="what the teacher adds is **not measurable**",
-        )
-        + f" With the class's logit raised by {estimate(taught['offset']).mean:z.1f}, a number "
+        ),
+        f" With the class's logit raised by {estimate(taught['offset']).mean:z.1f}, a number "
         f"chosen on validation images, it recognises {points(estimate(taught['corrected_right']))} "
-        f"of them. Over all classes the correction is worth {signed(corrected)}: "
-        + judge(
+        f"of them. Over all classes the correction is worth {signed(corrected)}: ",
+        Judgement(
             corrected,
             above="the student knew the class and **only rated it too rare**",
             below="the correction does **more harm than good**",
             neither="over all classes it makes **no measurable difference**",
-        )
+        ),
     )
 
 
@@ -163,11 +163,11 @@ def capacity(runs: pd.DataFrame, setting: Setting) -> Verdict:
     return Verdict(
         f"With {listed}, the student of {first['parameters'].iloc[0]:,} parameters gains "
         f"{signed(estimate(first['gain']))}, that of {last['parameters'].iloc[0]:,} "
-        f"{signed(estimate(last['gain']))}. The second minus the first is {signed(difference)}: "
-        + judge(
+        f"{signed(estimate(last['gain']))}. The second minus the first is {signed(difference)}: ",
+        Judgement(
             difference,
             above="the larger student gains **more**",
             below="the smaller student gains **more**",
             neither="between the sizes there is **no measurable difference** in what they gain",
-        )
+        ),
     )

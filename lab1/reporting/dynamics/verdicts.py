@@ -7,7 +7,7 @@ import pandas as pd
 from ...core.families import residual_of
 from ..comparison.verdicts import base_rate, of_family
 from ..kit import words
-from ..kit.sentences import Verdict, judge
+from ..kit.sentences import Judgement, Verdict
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
 from ..kit.words import NAMES
 from .charts import NO_PATIENCE, with_patience
@@ -36,13 +36,13 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
     return Verdict(
         f"With {words.depth(depth, plain)}, the gradient of the {NAMES[plain]} ends with a norm of "
         f"{sizes[0]}, that of the {NAMES[residual]} with {sizes[1]}. The second minus the first, "
-        f"paired by seed, is {_size(difference)} (n = {difference.n}): "
-        + judge(
+        f"paired by seed, is {_size(difference)} (n = {difference.n}): ",
+        Judgement(
             difference,
             above="the gradients of the residual network end **larger**",
             below="the gradients of the residual network end **smaller**",
             neither="between the twins there is **no measurable difference**",
-        )
+        ),
     )
 
 

@@ -37,9 +37,11 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     `validation_accuracy` is that of the best epoch, `train_loss` and
     `train_evaluation_accuracy` those of the last.
     `epochs` were trained of the `epochs_allowed`; `patience` is NaN where there was none.
-    `errors` are the test images that were not recognised.  A distilled run names the key of its
-    `teacher` and of its `twin`, which differs in the loss alone.  The test
-    columns and `train_evaluation_accuracy` of a diverged run are NaN.
+    `errors` are the test images that were not recognised.  `change` says in words what differs from
+    the family's usual design, and is empty where nothing does.  `calibration_error` and
+    `teacher_agreement` are NaN in records from before they were measured.  A distilled run names
+    the key of its `teacher` and of its `twin`, which differs in the loss alone.  The test columns
+    and `train_evaluation_accuracy` of a diverged run are NaN.
     """
     rows = [
         {
@@ -59,6 +61,9 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "stopped": record.stopped,
             "optimizer": record.spec.training.optimizer,
             "schedule": record.spec.training.schedule,
+            "precision": record.spec.training.precision,
+            "augmentation": record.spec.training.augmentation,
+            "label_smoothing": record.spec.training.label_smoothing,
             "train_seconds": record.seconds,
             "epoch_seconds": median(_known(record, "seconds")),
             "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
@@ -68,6 +73,8 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "train_accuracy": _at_best(record, "train_accuracy"),
             "test_accuracy": record.test.get("accuracy"),
             "test_loss": record.test.get("loss"),
+            "calibration_error": record.test.get("calibration_error"),
+            "teacher_agreement": record.test.get("teacher_agreement"),
             "errors": record.test.get("errors"),
         }
         for record in records
@@ -75,12 +82,19 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     numbers = [
         "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
-        "test_accuracy", "test_loss", "errors", "channels", "temperature", "alpha", "omitted_class",
+        "test_accuracy", "test_loss", "errors", "calibration_error", "teacher_agreement",
+        "channels", "temperature", "alpha", "omitted_class",
         "patience", "best_epoch",
     ]  # fmt: skip
     if rows:
         frame[numbers] = frame[numbers].astype(float)
     return frame
+
+
+def as_designed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of networks in which nothing was changed from their family's design."""
+    chosen: pd.DataFrame = runs[runs["change"] == ""]
+    return chosen
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
@@ -141,10 +155,13 @@ def _variant(record: Record) -> dict[str, Any]:
     spec = record.spec
     settings = spec.distillation
     return {
+        "change": spec.model.changes,
         "channels": spec.model.channels,
         "omitted_class": spec.training.omitted_class,
         "temperature": settings and settings.temperature,
         "alpha": settings and settings.alpha,
+        "wrong_classes": settings and settings.wrong_classes,
+        "teacher_seed": settings and settings.teacher.seed,
         "teacher": settings and settings.teacher.key,
         "twin": settings and replace(spec, distillation=None).key,
     }

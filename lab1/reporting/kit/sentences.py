@@ -3,25 +3,133 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from .statistics import FEWEST, Estimate
+from .statistics import FEWEST, LEVEL, Estimate, holm
 
 #: What stands before a negative number; after a hyphen a line may end.
 MINUS = "\u2212"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A paragraph in Markdown."""
+def _in_points(half_width: float) -> str:
+    return f"{100 * half_width:.2f} points"
 
-    text: str
+
+@dataclass(frozen=True)
+class Judgement:
+    """The claim that the interval of `value` allows, as the end of a sentence.
+
+    `above` is the claim for a difference above zero, `below` for one below, `neither` where the
+    interval contains zero; the half-width, which `smallest` puts in words, then says what these
+    runs could have shown.  `adjusted` is the p-value corrected over a page (`corrected`), `None`
+    where a difference is judged alone.
+    """
+
+    value: Estimate
+    above: str
+    below: str
+    neither: str
+    smallest: Callable[[float], str] = _in_points
+    adjusted: float | None = None
+
+    @property
+    def survives(self) -> bool:
+        """Whether the difference is a finding, after correction where there was one."""
+        return self.value.sign != 0 and (self.adjusted is None or self.adjusted < LEVEL)
+
+    def __str__(self) -> str:
+        if self.value.n < FEWEST:
+            return f"with fewer than {FEWEST} common seeds this carries no claim."
+        if self.value.sign == 0:
+            return (
+                f"{self.neither} (the interval contains zero; the smallest difference that these "
+                f"runs could show is {self.smallest(self.value.half_width)})."
+            )
+        claim = self.above if self.value.sign > 0 else self.below
+        if self.adjusted is None:
+            return f"{claim} (the interval excludes zero)."
+        if self.survives:
+            return f"{claim} (the interval excludes zero, also after correction)."
+        return (
+            f"{claim} (the interval excludes zero, but not after correction: a hint, no finding)."
+        )
+
+
+class Verdict:
+    """A paragraph in Markdown, of strings and judgements one after the other."""
+
+    def __init__(self, *parts: str | Judgement) -> None:
+        self.parts = parts
+
+    @property
+    def text(self) -> str:
+        """The paragraph."""
+        return "".join(map(str, self.parts))
+
+    @property
+    def judgements(self) -> list[Judgement]:
+        """Those among its parts."""
+        return [part for part in self.parts if isinstance(part, Judgement)]
 
     def _repr_markdown_(self) -> str:
         return self.text
 
     def __str__(self) -> str:
         return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+def paragraph(*verdicts: Verdict, between: str = " ") -> Verdict:
+    """Several verdicts as one, the empty ones left out."""
+    parts: list[str | Judgement] = []
+    for verdict in verdicts:
+        if verdict.text:
+            parts += [between, *verdict.parts] if parts else verdict.parts
+    return Verdict(*parts)
+
+
+def in_short(*verdicts: Verdict) -> Verdict:
+    """The box that opens a page: what was found, with its catch."""
+    return Verdict("> **In short.** ", *paragraph(*verdicts).parts)
+
+
+def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The verdicts of a page, their p-values corrected over all that it judges (Holm).
+
+    A comparison that stands in several of them counts once.  The result has one verdict more,
+    `comparisons`: how many the page judges, and how many remain.
+    """
+    judged = [each for verdict in verdicts.values() for each in verdict.judgements]
+    values = list(dict.fromkeys(each.value for each in judged if each.value.n >= FEWEST))
+    adjusted = dict(zip(values, holm([value.p_value for value in values]), strict=True))
+
+    def correct(part: str | Judgement) -> str | Judgement:
+        if isinstance(part, Judgement) and part.value in adjusted:
+            return replace(part, adjusted=adjusted[part.value])
+        return part
+
+    result = {
+        name: Verdict(*(correct(part) for part in verdict.parts))
+        for name, verdict in verdicts.items()
+    }
+    before = sum(value.sign != 0 for value in values)
+    after = sum(
+        value.sign != 0 and adjusted_value < LEVEL for value, adjusted_value in adjusted.items()
+    )
+    result["comparisons"] = Verdict(
+        "This page judges no comparison."
+        if not values
+        else f"This page judges {len(values)} comparison{'s' if len(values) > 1 else ''}. The "
+        f"interval of {before} excludes zero; after [correction](1_1.ipynb#sec-comparisons) for "
+        f"the number of comparisons, {after} remain{'s' if after == 1 else ''}."
+    )
+    return result
 
 
 def points(value: Estimate, signed: bool = False) -> str:
@@ -39,15 +147,3 @@ def signed(value: Estimate) -> str:
     if value.n == 0:
         return "unknown, since of no pair both runs finished"
     return f"{points(value, signed=True)} (n = {value.n})"
-
-
-def judge(value: Estimate, *, above: str, below: str, neither: str) -> str:
-    """The claim that the interval of `value` allows, as the end of a sentence.
-
-    `above` is the claim for a difference above zero, `below` for one below.
-    """
-    if value.n < FEWEST:
-        return f"with fewer than {FEWEST} common seeds this carries no claim."
-    claim = {1: above, -1: below, 0: neither}[value.sign]
-    relation = "contains" if value.sign == 0 else "excludes"
-    return f"{claim} (the interval {relation} zero)."

@@ -16,6 +16,9 @@ from scipy import stats
 #: With fewer seeds no interval is shown and no claim is made.
 FEWEST = 3
 
+#: How often a difference that is not there may be taken for one.
+LEVEL = 0.05
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -42,6 +45,31 @@ class Estimate:
             return 0
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
+    @property
+    def p_value(self) -> float:
+        """The two-sided p-value against zero (Student's t); NaN where there is no interval."""
+        if math.isnan(self.half_width):
+            return math.nan
+        if self.half_width == 0:
+            return 1.0 if self.mean == 0 else 0.0
+        error = self.half_width / float(stats.t.ppf(1 - LEVEL / 2, self.n - 1))
+        return float(2 * stats.t.sf(abs(self.mean) / error, self.n - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number: below a level where the finding survives.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure": the chance that at least
+    one of all differences that are not there is taken for one stays below that level.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
 
 def in_words(value: Estimate, form: str = ".2f", spread: str = "") -> str:
     """The mean with the half-width of its interval, where there is one: `74.30 ± 5.10`.
@@ -60,7 +88,7 @@ def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
     n = len(kept)
     half_width = math.nan
     if n >= FEWEST:
-        half_width = float(stats.t.ppf(0.975, n - 1) * kept.std(ddof=1) / math.sqrt(n))
+        half_width = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * kept.std(ddof=1) / math.sqrt(n))
     return Estimate(float(kept.mean()) if n else math.nan, half_width, n)
 
 

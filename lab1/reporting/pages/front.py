@@ -36,7 +36,7 @@ def fragments(
     runs = frames.runs([record for record in records if _question(record) == asked])
     families = [family for family in words.NAMES if (runs["family"] == family).any()]
     answers = {
-        "Skip connections": verdicts.skip_effect_at_deepest(runs).text,
+        "Skip connections": verdicts.at_deepest(runs, "MLP").text,
         "Deep networks": _on_degradation(degradation),
         "A teacher": _on_distillation(distillation, setting),
     }
