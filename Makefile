@@ -24,8 +24,9 @@ preview: $(VENV)/.installed-site ## the same without looking for Quarto
 test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
 	python -m pytest -n 2 --nbval-lax tests chapters
 
-test-long: $(VENV)/.installed-all ## the tests that kill trainings or wait for nobody, at length
+test-long: site $(VENV)/.installed-all ## crash tests at length, and the browser on the published site
 	python -m pytest --long -m long tests
+	python -m pytest -q tests/browser --project .
 
 fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in about a minute
 	python -m pytest -q -n 2 -m "not slow" tests

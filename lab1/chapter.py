@@ -10,7 +10,7 @@ A chapter's first cells are its parameters and::
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -83,16 +83,9 @@ class OpenChapter:
 
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""
-        return self._reading(lambda name: name in chapters)
-
-    def besides(self, *chapters: str) -> OpenChapter:
-        """The same page without the records that only those chapters have."""
-        return self._reading(lambda name: name not in chapters)
-
-    def _reading(self, chosen: Callable[[str], bool]) -> OpenChapter:
         part = OpenChapter(self.page)
         try:
-            part.records = profiles.trained(self.page.profile, chosen)
+            part.records = profiles.trained(self.page.profile, lambda name: name in chapters)
         except MissingRunsError:
             part.records = []
         return part

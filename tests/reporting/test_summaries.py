@@ -53,6 +53,19 @@ def test_the_distillation_summary_has_the_same_and_its_own_columns(make_record):
     assert table.markup.count('href="../runs.html#runs-') == 3
 
 
+def test_a_teacher_that_other_pages_train_too_stands_once_with_all_its_seeds(make_record):
+    asked = study(make_record, [(0.6, 0.7)] * 3)
+    more = [
+        make_record("ResidualCNN", 4, seed, 0.9, "cifar10-jpeg", channels=16) for seed in (1, 2)
+    ]
+    runs = frames.runs([*asked, *more])
+    networks, distilled = summaries.parted(runs, frames.runs(asked))
+    shown = summaries.distillation(distilled).frame
+    assert networks.empty
+    assert shown[shown["Role"] == "teacher"]["n"].tolist() == [3]
+    assert len(shown) == 3
+
+
 def test_a_table_offers_its_plain_numbers_as_a_file(experiment):
     table = summaries.performance(frames.runs(experiment(CELLS)))
     name, content = downloaded(table.markup)

@@ -23,6 +23,17 @@ from ..kit.tables import RUNS_PAGE, Table
 NO_RUNS = Verdict("No run of this kind has a record yet.")
 
 
+def parted(runs: pd.DataFrame, asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All runs, as those of the table of networks and those of the table of distillation.
+
+    `asked` are the runs that the chapter on distillation asks for.  Its configurations stand in the
+    second table alone, with all their seeds: a teacher may be a network of another chapter, which
+    trained more of them.
+    """
+    distilled = runs["group"].isin(asked["group"])
+    return runs[~distilled], runs[distilled]
+
+
 def performance(runs: pd.DataFrame) -> Table | Verdict:
     """Every configuration with its accuracy, seeds, data and device."""
     if runs.empty:
