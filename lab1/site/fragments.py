@@ -9,10 +9,9 @@ import vl_convert
 
 from ..core import benchmarks
 from ..core.files import write_if_changed
-from ..core.record import Record
 from ..core.store import Store
 from ..planning import profiles
-from . import run_it
+from . import answers, run_it
 from .run_it import Shown
 
 _SITE = Path(__file__).parent
@@ -23,14 +22,19 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
 
     `shown` are the pages that were prepared; without a record there is nothing to write.
     """
+    from ..reporting.pages import front
     from ..reporting.pages import runs as runs_page
 
     records = {record.key: record for each in shown for record in each.records}
     if not records:
         return
     published = {record.key for record in records.values() if store.is_published(record)}
+    chapters = [each for each in shown if not each.page.reads_pages and not each.page.variant]
     fragments = {
-        **_front_page(list(records.values()), shown),
+        "answer": answers.fragment(
+            [(each.title, report / f"{each.page.name}.ipynb") for each in chapters]
+        ),
+        "headline": front.fragment(list(records.values())),
         "runs": runs_page.fragment(
             list(records.values()),
             profile=profile,
@@ -50,19 +54,3 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-
-
-def _front_page(records: Sequence[Record], shown: Sequence[Shown]) -> dict[str, str]:
-    from ..reporting.distillation.pairs import Setting
-    from ..reporting.pages import front as headline
-
-    first: dict[str, Shown] = {}
-    for each in shown:
-        first.setdefault(each.page.chapter, each)
-    depth, distilled = first.get("depth"), first.get("2_2")
-    return headline.fragments(
-        records,
-        degradation=depth.records if depth else (),
-        distillation=distilled.records if distilled else (),
-        setting=Setting.of(distilled.page.parameters) if distilled else None,
-    )

@@ -46,7 +46,11 @@ CELLS = [
         "code",
         '#| label: fig-accuracy\n#| fig-cap: "Accuracy."\n\ncharts.accuracy_by_depth(chapter.runs)',
     ),
-    ("code", '#| echo: false\n\nverdicts.depth_effect(chapter.runs, "MLP")'),
+    (
+        "code",
+        "#| echo: false\n\nfrom lab1.reporting.kit.sentences import in_short\n"
+        'in_short(verdicts.depth_effect(chapter.runs, "MLP"))',
+    ),
     ("markdown", "The end."),
 ]
 
@@ -182,7 +186,6 @@ def test_each_page_is_executed_into_the_report(home, _made):
         "1_1.ipynb",
         "1_2.ipynb",
         "answer.md",
-        "details.md",
         "headline.md",
         "run-it.md",
         "runs.md",
@@ -249,9 +252,9 @@ def test_the_published_figures_are_exported_and_linked(home):
 
 @pytest.mark.slow
 def test_the_front_page_tells_of_all_pages(home):
-    assert "With 8 layers, the residual MLP" in (home / "report" / "answer.md").read_text()
-    details = (home / "report" / "details.md").read_text()
-    assert "plain MLP with 8 layers" in details and "residual MLP with 8 layers" in details
+    answer = (home / "report" / "answer.md").read_text()
+    for name in PROFILE:
+        assert f"**[A chapter](report/{name}.ipynb).** The plain MLP with 8 layers" in answer
     assert (home / "report" / "runs.md").read_text().count('<section class="lab1-run"') == 4
     assert "python -m lab1 run 1_2 " in (home / "report" / "run-it.md").read_text()
     assert "#fig-headline" in (home / "report" / "headline.md").read_text()
@@ -288,7 +291,7 @@ def test_executing_again_gives_the_same_bytes(home):
     assert executed(publish.publish()) == {"1_1": True}
     again = everything(home)
     assert {name for name in before if "1_1" in name} < again.keys()
-    told = {f"report/{each}.md" for each in ("answer", "details", "headline", "runs", "run-it")}
+    told = {f"report/{each}.md" for each in ("answer", "headline", "runs", "run-it")}
     for name in again.keys() - told:
         assert again[name] == before[name]
 

@@ -78,6 +78,9 @@ class Verdict:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        return f"Verdict({self.text!r})"  # and no address, which would differ at each execution
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Verdict) and self.text == other.text
 

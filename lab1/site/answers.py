@@ -1,0 +1,40 @@
+"""What the chapters found, for the front page: the box that opens each, quoted with its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+
+#: How the box begins (`lab1.reporting.kit.sentences.in_short`).
+OPENING = "> **In short.** "
+
+#: A link to another chapter, as one in `report/` writes it.
+_TO_A_CHAPTER = re.compile(r"\]\((?=[\w-]+\.ipynb)")
+
+
+def fragment(pages: Sequence[tuple[str, Path]]) -> str:
+    """A paragraph for each page that opens with a box, as Markdown; from (title, executed page).
+
+    It leads to the page and to the runs behind it; its links are as seen from the front page.
+    """
+    paragraphs = []
+    for title, path in pages:
+        found = _box(path)
+        if found:
+            page = f"report/{path.name}"
+            text = _TO_A_CHAPTER.sub("](report/", found)
+            paragraphs.append(f"**[{title}]({page}).** {text} [Its runs]({page}#sec-runs).\n")
+    return "\n".join(paragraphs)
+
+
+def _box(path: Path) -> str | None:
+    """What the box of an executed page says; `None` where it has none."""
+    for cell in nbformat.read(path, 4).cells:
+        for output in cell.get("outputs", []):
+            text = output.get("data", {}).get("text/markdown", "")
+            if text.startswith(OPENING):
+                return str(text.removeprefix(OPENING).strip())
+    return None

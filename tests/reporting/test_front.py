@@ -1,0 +1,45 @@
+import json
+import re
+
+import pytest
+
+from lab1.reporting.pages import front
+
+CELLS = {
+    ("MLP", 2): [0.90, 0.91, 0.92],
+    ("MLP", 8): [0.80, 0.81, 0.82],
+    ("ResidualMLP", 2): [0.90, 0.91, 0.92],
+    ("ResidualMLP", 8): [0.95, 0.96, 0.97],
+}
+
+
+def test_the_chart_is_a_figure_with_a_caption_that_can_be_referred_to(experiment):
+    fragment = front.fragment(experiment(CELLS))
+    assert fragment.startswith("::: {#fig-headline}\n```{=html}\n")
+    markup, caption = fragment.split("\n```\n\n")
+    assert caption.startswith("Test accuracy on built-in grey patterns against")
+    assert caption.endswith("\n:::\n")
+    # The page lies above report/, where the scripts are.
+    assert re.findall(r'src="([^"]*)"', markup) == ["report/assets/charts.js"]
+    assert 'data-assets="report/assets"' in markup
+    (spec,) = re.findall(r'class="lab1-spec">(.*?)</script>', markup)
+    assert "MLP from 91.00 % at 2 to 81.00 % at 8" in json.loads(spec)["description"]
+    # So are the runs behind its points.
+    (rows,) = json.loads(spec)["datasets"].values()
+    assert {row["runs"].split("#")[0] for row in rows} == {"runs.html"}
+
+
+def test_the_same_records_give_the_same_front_page(experiment):
+    """In one process too: `site` publishes, and may be asked to twice."""
+    records = experiment(CELLS)
+    assert front.fragment(records) == front.fragment(records)
+
+
+@pytest.mark.parametrize("change", [{"dataset": "mnist"}, {"width": 32}, {"epochs": 4}])
+def test_a_further_page_with_other_parameters_is_not_mixed_in(experiment, change):
+    """A profile may give a chapter several sets of parameters: several runs per depth and seed."""
+    cells = {("MLP", 2): [0.5] * 3, ("MLP", 8): [0.6] * 3}
+    records = experiment(CELLS) + experiment(cells, **change)
+    fragment = front.fragment(records)
+    assert "72.5" not in fragment and "70.5" not in fragment
+    assert "mean over 6 seeds" not in fragment

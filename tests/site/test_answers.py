@@ -1,0 +1,32 @@
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from lab1.reporting.kit.sentences import Verdict, in_short
+from lab1.site import answers
+
+
+def write_page(folder, name, *shown):
+    """An executed page whose cells show these texts."""
+    made = [new_output("display_data", {"text/markdown": text}) for text in shown]
+    cells = [new_code_cell("pass", outputs=[output]) for output in made]
+    path = folder / f"{name}.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+def test_each_box_is_quoted_with_its_page_and_its_runs(tmp_path):
+    box = in_short(Verdict("Depth hurts."), Verdict("See [the next](1_2.ipynb#sec-a).")).text
+    pages = [
+        ("1.1 Depth", write_page(tmp_path, "1_1", "Another verdict.", box)),
+        ("1.2 Skips", write_page(tmp_path, "1_2", in_short(Verdict("They help.")).text)),
+    ]
+    assert answers.fragment(pages) == (
+        "**[1.1 Depth](report/1_1.ipynb).** Depth hurts. See [the next](report/1_2.ipynb#sec-a). "
+        "[Its runs](report/1_1.ipynb#sec-runs).\n"
+        "\n"
+        "**[1.2 Skips](report/1_2.ipynb).** They help. [Its runs](report/1_2.ipynb#sec-runs).\n"
+    )
+
+
+def test_a_page_without_a_box_is_left_out(tmp_path):
+    assert answers.fragment([("A page", write_page(tmp_path, "1_1", "A verdict."))]) == ""
