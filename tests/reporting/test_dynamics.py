@@ -5,6 +5,7 @@ import pytest
 from lab1.reporting.dynamics import charts as dynamics
 from lab1.reporting.dynamics import verdicts as dynamics_verdicts
 from lab1.reporting.kit import frames
+from lab1.reporting.kit.words import NAMES
 from lab1.reporting.pages import summary as summaries
 
 CELLS = {
@@ -96,42 +97,7 @@ def test_where_no_patience_ran_out_the_verdict_says_so(trained):
 
 def test_runs_without_a_patience_are_no_matter_of_early_stopping(experiment):
     runs = frames.runs(experiment(CELLS))
-    for shown in (dynamics_verdicts.stopping, dynamics.stopping, dynamics.stopping_table):
-        assert shown(runs) == dynamics.NO_PATIENCE
-
-
-def test_the_table_says_what_the_patience_saw(patient):
-    (row,) = dynamics.stopping_table(frames.runs(patient)).frame.to_dict("records")
-    assert (row["Patience"], row["Epochs at most"], row["n"]) == (2, 10, 3)
-    assert (row["Mean best epoch"], row["Mean last epoch"]) == (5.0, 6.67)
-    assert row["Stopped early"] == 2
-
-
-def test_each_run_is_drawn_from_its_best_epoch_to_its_last(patient):
-    figure = dynamics.stopping(frames.runs(patient))
-    drawn = figure.data[["seed", "best_epoch", "epochs"]].to_numpy().tolist()
-    assert drawn == [[0, 2, 4], [1, 4, 6], [2, 9, 10]]
-    assert "MLP: best epoch 5.0, stopped after 6.7 in the mean of 3 runs" in figure.alt
-    assert figure.parts()["svg"].startswith("<svg")
-
-
-def test_the_schedules_have_a_line_per_page_and_course(experiment):
-    records = experiment({**CELLS, ("MLP", 8, 0.003): [0.7] * 3})
-    pages = {r.key: ("1_1", "1_2") if r.spec.model.family == "MLP" else ("1_2",) for r in records}
-    figure = dynamics.schedules(frames.history(records), frames.runs(records), pages)
-    courses = figure.data.groupby(["page", "learning_rate"])["epoch"].agg(list).to_dict()
-    assert courses == {
-        (page, rate): [1, 2, 3] for page in ("1.1", "1.2") for rate in (0.001, 0.003)
-    }
-    assert "1.1: adam constant from 0.001, adam constant from 0.003" in figure.alt
-    assert figure.parts()["svg"].startswith("<svg")
-
-
-def test_of_runs_that_share_a_course_the_longest_is_drawn(patient):
-    pages = {record.key: ("1_1",) for record in patient}
-    runs = frames.runs(patient)
-    data = dynamics.schedules(frames.history(patient), runs, pages).data
-    assert data[data["epochs_allowed"] == 10]["epoch"].tolist() == [*range(1, 11)]
+    assert dynamics_verdicts.stopping(runs) == dynamics_verdicts.NO_PATIENCE
 
 
 def test_the_gradients_of_a_sweep_are_left_out(shrinking, experiment):
@@ -141,21 +107,17 @@ def test_the_gradients_of_a_sweep_are_left_out(shrinking, experiment):
     assert "MLP 8: 0.11" in figure.alt and "ResidualMLP 8: 2.01" in figure.alt
 
 
-def test_what_a_configuration_costs(trained):
-    runs = frames.runs([trained(seed=seed) for seed in range(3)])
-    (row,) = dynamics.cost_table(runs).frame.to_dict("records")
-    assert row["Peak memory (MiB)"] == pytest.approx(286.1)
-    assert (row["Seconds per epoch"], row["95% half-width"], row["n"]) == (1.0, 0.0, 3)
-    assert row["Device"] == "a processor, 1 thread"
-    assert "MLP 2: 1 seconds per epoch" in dynamics.costs(runs).alt
-
-
 def test_where_there_are_no_runs_a_sentence_says_so():
     runs, history = frames.runs([]), frames.history([])
-    assert dynamics.schedules(history, runs, {}) == summaries.NO_RUNS
     assert dynamics.gradient_norms(history) == summaries.NO_RUNS
-    assert dynamics.costs(runs) == dynamics.cost_table(runs) == summaries.NO_RUNS
-    assert dynamics.stopping(runs) == dynamics.stopping_table(runs) == dynamics.NO_PATIENCE
-    assert dynamics_verdicts.stopping(runs) == dynamics.NO_PATIENCE
+    assert dynamics_verdicts.stopping(runs) == dynamics_verdicts.NO_PATIENCE
     said = str(dynamics_verdicts.last_gradients(history, runs, "PlainNet"))
-    assert said == "Of the plain net and the ResNet no run has a record yet."
+    assert said == f"Of the {NAMES['PlainNet']} and the {NAMES['ResNet']} no run has a record yet."
+
+
+def test_the_page_corrects_both_comparisons_and_its_box_says_all(shrinking, patient):
+    trained = (frames.history(shrinking), frames.runs(shrinking))
+    says = dynamics_verdicts.trainings(trained, (trained[0][:0], trained[1][:0]), trained[1])
+    assert says["perceptrons"].text in says["answer"].text
+    assert "also after correction" in says["perceptrons"].text
+    assert says["comparisons"].text.startswith("This page judges 1 comparison.")

@@ -7,10 +7,29 @@ import pandas as pd
 from ...core.families import residual_of
 from ..comparison.verdicts import base_rate, of_family
 from ..kit import words
-from ..kit.sentences import Judgement, Verdict
+from ..kit.sentences import Judgement, Verdict, corrected, paragraph
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
 from ..kit.words import NAMES
-from .charts import NO_PATIENCE, with_patience
+
+NO_PATIENCE = Verdict("No run here had a patience: each was trained for all of its epochs.")
+
+
+def trainings(
+    perceptrons: tuple[pd.DataFrame, pd.DataFrame],
+    deep: tuple[pd.DataFrame, pd.DataFrame],
+    runs: pd.DataFrame,
+) -> dict[str, Verdict]:
+    """What the page says, corrected over all that it judges; `answer` opens it.
+
+    `perceptrons` and `deep` are the frames of `history` and `runs` of exercise 1.2 and of the
+    chapter on degradation, `runs` those of all pages.
+    """
+    said = {
+        "perceptrons": last_gradients(*perceptrons, "MLP"),
+        "deep": last_gradients(*deep, "PlainNet"),
+        "stopping": stopping(runs),
+    }
+    return corrected({**said, "answer": paragraph(*said.values())})
 
 
 def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdict:
@@ -34,14 +53,15 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
     difference = paired_difference(first, second, "gradient_norm")
     sizes = [_size(estimate(own["gradient_norm"])) for own in (first, second)]
     return Verdict(
-        f"With {words.depth(depth, plain)}, the gradient of the {NAMES[plain]} ends with a norm of "
-        f"{sizes[0]}, that of the {NAMES[residual]} with {sizes[1]}. The second minus the first, "
-        f"paired by seed, is {_size(difference)} (n = {difference.n}): ",
+        f"With {words.depth(depth, plain)}, the gradient of the {NAMES[plain]} has a norm of "
+        f"{sizes[0]} in the last epoch, that of the {NAMES[residual]} {sizes[1]}. The second minus "
+        f"the first, paired by seed, is {_size(difference)} (n = {difference.n}): ",
         Judgement(
             difference,
             above="the gradients of the residual network end **larger**",
             below="the gradients of the residual network end **smaller**",
-            neither="between the twins there is **no measurable difference**",
+            neither="between the two there is **no measurable difference**",
+            smallest="{:.2g}".format,
         ),
     )
 
@@ -52,7 +72,7 @@ def _size(value: Estimate) -> str:
 
 def stopping(runs: pd.DataFrame) -> Verdict:
     """How many runs early stopping ended, and how many epochs that saved."""
-    own = with_patience(runs)
+    own = runs[runs["patience"].notna()] if len(runs) else runs
     if own.empty:
         return NO_PATIENCE
     early = own[own["stopped"] == "early stopping"]
@@ -60,8 +80,8 @@ def stopping(runs: pd.DataFrame) -> Verdict:
     saved = int((early["epochs_allowed"] - early["epochs"]).sum())
     if early.empty:
         return Verdict(
-            f"Of {len(own)} runs with a patience, early stopping ended **none**: every one "
-            "improved on validation often enough to be trained to its end."
+            f"Of {len(own)} runs with a patience, early stopping ended **none**: each improved on "
+            "validation often enough to be trained to its end."
         )
     return Verdict(
         f"Of {len(own)} runs with a patience, early stopping ended **{len(early)}**, and saved "

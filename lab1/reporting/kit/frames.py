@@ -28,6 +28,21 @@ def group_of(record: Record) -> str:
     return hash_key(record.spec.canonical(record.recipes, seeds=False))
 
 
+def of_one_question(records: Sequence[Record]) -> list[Record]:
+    """The records that differ from the first in family, depth, seed and learning rate alone.
+
+    Others belong to another question: they were changed in their design, say, or trained otherwise.
+    """
+    return [record for record in records if _question(record) == _question(records[0])]
+
+
+def _question(record: Record) -> Mapping[str, Any]:
+    canonical = record.spec.canonical()
+    for part, name in (("model", "family"), ("model", "depth"), ("training", "learning_rate")):
+        canonical[part].pop(name, None)
+    return {name: canonical[name] for name in ("model", "dataset", "training")}
+
+
 def runs(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ...core.datasets import DATASETS
 from ...core.record import Record
@@ -15,12 +14,9 @@ from ..kit import frames
 def fragment(records: Sequence[Record]) -> str:
     """Accuracy by depth, as Markdown with a caption, from the records of all pages.
 
-    The chart is about the first page's question: records that differ from its first one in more
-    than family, depth, seed and learning rate belong to another and are left out.  Its scripts are
-    named as seen from the front page.
+    The chart is about the first page's question.  Its scripts are named as the front page sees them.
     """
-    asked = _question(records[0])
-    runs = frames.runs([record for record in records if _question(record) == asked])
+    runs = frames.runs(frames.of_one_question(records))
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
     figure = charts.accuracy_by_depth(runs, runs_page="runs.html")
     markup = figures.render(figure.parts(), assets="report/assets")
@@ -30,11 +26,3 @@ def fragment(records: Sequence[Record]) -> str:
         "point at a mark for its numbers."
     )
     return f"::: {{#fig-headline}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
-
-
-def _question(record: Record) -> dict[str, Any]:
-    """What the runs of one question share."""
-    canonical = record.spec.canonical()
-    for part, name in (("model", "family"), ("model", "depth"), ("training", "learning_rate")):
-        canonical[part].pop(name, None)
-    return {name: canonical[name] for name in ("model", "dataset", "training")}
