@@ -116,8 +116,7 @@ def test_where_there_are_no_runs_a_sentence_says_so():
 
 
 def test_the_page_corrects_both_comparisons_and_its_box_says_all(shrinking, patient):
-    trained = (frames.history(shrinking), frames.runs(shrinking))
-    says = dynamics_verdicts.trainings(trained, (trained[0][:0], trained[1][:0]), trained[1])
+    says = dynamics_verdicts.trainings(shrinking, [], frames.runs(patient))
     assert says["perceptrons"].text in says["answer"].text
     assert "also after correction" in says["perceptrons"].text
     assert says["comparisons"].text.startswith("This page judges 1 comparison.")

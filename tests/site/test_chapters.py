@@ -219,7 +219,7 @@ def test_every_chart_and_table_has_a_label_and_a_caption(name):
             assert own["label"].startswith("tbl-") and len(own["tbl-cap"]) > 20
         else:
             assert "label" not in own
-    assert charts and tables
+    assert charts and (tables or not chapters.chapter(name).parameters)
 
 
 @every_chapter

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ...core.families import residual_of
+from ...core.record import Record
 from ..comparison.verdicts import base_rate, of_family
-from ..kit import words
+from ..kit import frames, words
 from ..kit.sentences import Judgement, Verdict, corrected, paragraph
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
 from ..kit.words import NAMES
@@ -15,18 +18,16 @@ NO_PATIENCE = Verdict("No run here had a patience: each was trained for all of i
 
 
 def trainings(
-    perceptrons: tuple[pd.DataFrame, pd.DataFrame],
-    deep: tuple[pd.DataFrame, pd.DataFrame],
-    runs: pd.DataFrame,
+    perceptrons: Sequence[Record], deep: Sequence[Record], runs: pd.DataFrame
 ) -> dict[str, Verdict]:
     """What the page says, corrected over all that it judges; `answer` opens it.
 
-    `perceptrons` and `deep` are the frames of `history` and `runs` of exercise 1.2 and of the
-    chapter on degradation, `runs` those of all pages.
+    `perceptrons` and `deep` are records of exercise 1.2 and of the chapter on degradation, `runs` is
+    the frame of all pages' runs.
     """
     said = {
-        "perceptrons": last_gradients(*perceptrons, "MLP"),
-        "deep": last_gradients(*deep, "PlainNet"),
+        "perceptrons": last_gradients(frames.history(perceptrons), frames.runs(perceptrons), "MLP"),
+        "deep": last_gradients(frames.history(deep), frames.runs(deep), "PlainNet"),
         "stopping": stopping(runs),
     }
     return corrected({**said, "answer": paragraph(*said.values())})

@@ -14,7 +14,7 @@ from ..kit import frames
 def fragment(records: Sequence[Record]) -> str:
     """Accuracy by depth, as Markdown with a caption, from the records of all pages.
 
-    The chart is about the first page's question.  Its scripts are named as the front page sees them.
+    The chart is about the first page's question.  Its scripts are named as seen from there.
     """
     runs = frames.runs(frames.of_one_question(records))
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
