@@ -6,7 +6,8 @@ Puts a fragment in place of a div that names it:
 
 The file is Markdown, and its name is relative to the project's folder, which QUARTO_PROJECT_ROOT
 names (Quarto sets it, and so does the preview). Links inside are relative to the page that shows
-the fragment. A file that is missing stops the build.
+the fragment. With `section="Its heading"` only what stands below that heading is shown. A file or a
+section that is missing stops the build.
 
 Quarto must run this filter before it looks for figures, callouts and cross-references
 (`filters: [{path: lab1/site/fragment.lua, at: pre-ast}]`), else those in a fragment are lost.
@@ -21,6 +22,23 @@ local function project_root()
     error("fragment: QUARTO_PROJECT_ROOT does not name the project's folder", 0)
   end
   return root
+end
+
+local function below(heading, blocks, name)
+  local found, level = pandoc.List(), nil
+  for _, block in ipairs(blocks) do
+    if level and block.t == "Header" and block.level <= level then
+      return found
+    elseif level then
+      found:insert(block)
+    elseif block.t == "Header" and pandoc.utils.stringify(block) == heading then
+      level = block.level
+    end
+  end
+  if level == nil then
+    error("fragment: " .. name .. ' has no section "' .. heading .. '"', 0)
+  end
+  return found
 end
 
 function Div(div)
@@ -39,5 +57,7 @@ function Div(div)
   if text == nil then
     error("fragment: " .. name .. " is missing (its name is relative to the project's folder)", 0)
   end
-  return pandoc.read(text, "markdown").blocks
+  local blocks = pandoc.read(text, "markdown").blocks
+  local section = div.attributes["section"]
+  return section and below(section, blocks, name) or blocks
 end

@@ -20,6 +20,7 @@ CHARTED = ["index.html", *REPORT]
 PAGES = [
     *CHARTED,
     "glossary.html",
+    "changes.html",
     "run-it.html",
     "guide/commands.html",
     "guide/publishing.html",

@@ -190,12 +190,27 @@ def test_a_profile_without_chapters_has_no_dead_link(root):
     assert "Chapters" not in page
 
 
+def test_a_fragment_may_be_a_section_of_a_file(root):
+    changes = "# All\n\nBefore.\n\n## Claims\n\nThese.\n\n### More\n\nThose.\n\n## Next\n\nAfter.\n"
+    (root / "report" / "changes.md").write_text(changes)
+    text = '::: {.fragment file="report/changes.md" section="Claims"}\n:::'
+    (root / "report" / "part.ipynb").write_text(chapter("part", text))
+    build(root)
+    page = (root / "_site" / "report" / "part.html").read_text()
+    assert "These." in page and "Those." in page
+    assert "Before." not in page and "After." not in page
+
+
 #: What a page says, and what the build says of it.
 FAULTS = {
     "unresolved": ("See @fig-nowhere.", "unresolved reference @fig-nowhere"),
     "bracketed": ("::: {#fig-a}\nx\n\ny\n:::\n\n[@fig-a; @he2016]", "in brackets: @fig-a"),
     "uncited": ("See @nobody2020.", "citation nobody2020 not found"),
     "fragment": ('::: {.fragment file="report/no.md"}\n:::', "report/no.md is missing"),
+    "section": (
+        '::: {.fragment file="report/answer.md" section="No"}\n:::',
+        'report/answer.md has no section "No"',
+    ),
     "shortcode": ("A {{< video x.mp4 >}} here.", "not known here: {{<"),
     "maths": ("$\\nosuchthing{1}{2}$", "Could not convert TeX math"),
     "twice": ("::: {#fig-a}\nx\n\ny\n:::\n\n" * 2, "two things have the label fig-a"),

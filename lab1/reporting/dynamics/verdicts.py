@@ -22,8 +22,8 @@ def trainings(
 ) -> dict[str, Verdict]:
     """What the page says, corrected over all that it judges; `answer` opens it.
 
-    `perceptrons` and `deep` are records of exercise 1.2 and of the chapter on degradation, `runs` is
-    the frame of all pages' runs.
+    `perceptrons` and `deep` are records of exercise 1.2 and of the chapter on degradation; `runs`
+    is the frame of all pages' runs.
     """
     said = {
         "perceptrons": last_gradients(frames.history(perceptrons), frames.runs(perceptrons), "MLP"),
