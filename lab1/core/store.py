@@ -16,17 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from . import paths
+from . import locks, paths
 from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError
-from .files import told, write_bytes, write_text
+from .files import write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
 from .spec import RunSpec
-
-try:  # POSIX; where there is none, two processes may train the same run, and one record wins.
-    import fcntl
-except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
 
 
 class Store:
@@ -154,20 +149,8 @@ class Store:
         The claim is a lock that the operating system drops with its owner, so a run whose owner
         was killed can be claimed again at once.
         """
-        path = self.run_dir(spec) / "claim"
-        with told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = path.open("w")
-        with stream:
-            if fcntl is None:  # pragma: no cover
-                yield True
-                return
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with locks.claimed(self.run_dir(spec) / "claim") as mine:
+            yield mine
 
     def check_promotable(self, record: Record) -> None:
         """Raises `RecordError` for a record whose numbers could not be followed back.

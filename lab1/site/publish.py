@@ -2,8 +2,8 @@
 
 `publish` is the site's `pre-render` step.  Each page of a profile becomes an executed notebook
 in `report/`.  jupyter-cache remembers executions by their code cells; the injected parameters
-cell carries a digest of the reporting sources and of the records, so that a change in any of them
-is a miss while a change of prose is a hit.
+cell carries a digest of the reporting sources and of the records, and the versions of what draws a
+page, so that a change in any of them is a miss while a change of prose is a hit.
 """
 
 from __future__ import annotations
@@ -13,21 +13,18 @@ import json
 import re
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import papermill
 import yaml
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.cache.main import JupyterCacheBase
 from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from ..core import benchmarks, paths
+from ..core import benchmarks, locks, paths
 from ..core.datasets import DATASETS
 from ..core.errors import Lab1Error, PublishError
 from ..core.files import write_if_changed
@@ -35,7 +32,8 @@ from ..core.record import Record
 from ..core.store import Store
 from ..planning import chapters, profiles
 from ..planning.profiles import Page
-from . import exports, fragments, reference, source_link
+from . import executions, exports, fragments, reference, source_link
+from .executions import Executions
 from .run_it import Shown
 
 #: The profile whose charts are exported to `figures/`, and that the site shows by default.
@@ -68,7 +66,16 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     report = root / "report"
     # Those that read the others' records come last: they may be trained before.
     pages = sorted(profiles.pages(profile), key=lambda page: page.reads_pages)
-    cache = get_cache(str(root / ".jupyter_cache"))
+
+    def waiting() -> None:
+        _say("another process is publishing here; waiting for it")
+
+    with locks.waited_for(report / ".lock", waiting):
+        return _publish(profile, pages, root, report)
+
+
+def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> list[Published]:
+    remembered = Executions(root / ".jupyter_cache", _say)
     store = Store()
     done: list[Published] = []
     shown: list[Shown] = []
@@ -76,11 +83,14 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     for page in pages:
         try:
             used = page.records(store)
-            done.append(_prepare(page, used, store, cache, root))
+            done.append(_prepare(page, used, store, remembered, root))
             shown.append(Shown(page, _title(done[-1].path), used))
         except Lab1Error as error:
             failures[page.name] = str(error)
-            _say(f"{page.name}: failed")
+            _say(f"{page.name}: failed: {error}")
+        except Exception as error:  # not foreseen; the other pages are prepared all the same
+            failures[page.name] = f"{type(error).__name__}: {error}"
+            _say(f"{page.name}: failed\n{traceback.format_exc()}")
     _remove_others(report, {each.path for each in done})
     figures = {path for each in done for path in each.figures}
     exports.remove_others(report / _UNPUBLISHED, figures)
@@ -89,25 +99,24 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     if profile == REPORT and not failures:
         exports.remove_others(root / "figures", figures)
     if failures:
-        lines = "\n".join(f"{name}: {why}" for name, why in failures.items())
+        lines = "\n".join(f"{name}: {why.splitlines()[0]}" for name, why in failures.items())
         raise PublishError(f"{len(failures)} of {len(pages)} pages failed\n{lines}")
     return done
 
 
 def _prepare(
-    page: Page, records: Sequence[Record], store: Store, cache: JupyterCacheBase, root: Path
+    page: Page, records: Sequence[Record], store: Store, remembered: Executions, root: Path
 ) -> Published:
     asked = _parameterized(_source(root, page), page, records, store)
-    executed = False
-    try:
-        cache.match_cache_notebook(asked)
+    notebook = remembered.find(asked, page.name)
+    executed = notebook is None
+    if notebook is None:
+        made = _execute(asked, page, root)
+        remembered.keep(made, page.name)
+        # Taken from the cache where that is possible, so that the page is the same to the byte.
+        notebook = remembered.find(asked, page.name) or made
+    else:
         _say(f"{page.name}: unchanged, from the cache")
-    except KeyError:
-        bundle = CacheBundleIn(_execute(asked, page, root), page.name)
-        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-        executed = True
-    # Taken from the cache either way, so that the page is the same to the byte.
-    _, notebook = cache.merge_match_into_notebook(asked)
     # Charts of another profile must not be taken for those that are published.
     published = page.profile == REPORT
     folder = root / "figures" if published else root / "report" / _UNPUBLISHED
@@ -136,6 +145,7 @@ def _parameterized(
     # None means "as the profile has it" in a chapter; a parameter that is none says so in words.
     plain = {name: "none" if value is None else value for name, value in plain.items()}
     digests = f"sources {sources_digest()}, records {records_digest(page, records, store)}"
+    digests += f", {executions.versions()}"
     notebook: NotebookNode = parameterize_notebook(
         source, plain, comment=f"Parameters of this page; {digests}"
     )
@@ -173,18 +183,7 @@ def _title(path: Path) -> str:
 def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:
     _say(f"{page.name}: executing")
     started = time.monotonic()
-    try:
-        result: NotebookNode = papermill.execute_notebook(
-            notebook,
-            None,
-            kernel_name="python3",
-            progress_bar=sys.stderr.isatty(),
-            cwd=str(root / "chapters"),
-        )
-    except papermill.PapermillExecutionError as error:
-        raise PublishError(f"cell {error.exec_count}: {error.ename}: {error.evalue}") from error
-    except Exception as error:  # a kernel that does not start or dies, of many kinds
-        raise PublishError(f"{type(error).__name__}: {error}") from error
+    result = executions.execute(notebook, root / "chapters")
     _say(f"{page.name}: executed in {time.monotonic() - started:.0f} s")
     result.metadata = _metadata()
     for cell, original in zip(result.cells, notebook.cells, strict=True):

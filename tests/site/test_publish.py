@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import nbformat
 import pytest
 import yaml
 
-from lab1.core import paths
+from lab1.core import locks, paths
 from lab1.core.errors import MissingRunsError, ParameterError, PublishError
 from lab1.core.record import read_record
 from lab1.core.store import Store
@@ -185,6 +187,7 @@ def test_each_page_is_executed_into_the_report(home, _made):
     assert {path.name for path in (home / "report").iterdir()} == {
         "1_1.ipynb",
         "1_2.ipynb",
+        ".lock",
         "answer.md",
         "headline.md",
         "run-it.md",
@@ -460,6 +463,123 @@ def test_a_kernel_that_dies_does_not_lose_the_other_chapters(home):
     with pytest.raises(PublishError, match="1_1"):
         publish.publish()
     assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+
+
+@pytest.mark.slow
+def test_a_failure_is_told_at_once_with_its_cell_and_traceback(home, capsys):
+    edit_cell(home, "1_1", "charts.accuracy_by_depth(", "1 / 0\ncharts.accuracy_by_depth(")
+    with pytest.raises(PublishError):
+        publish.publish()
+    told = capsys.readouterr().err
+    assert "1_1: failed: cell 4: ZeroDivisionError: division by zero" in told
+    assert "Traceback" in told and "----> 4 1 / 0" in told and "\x1b" not in told
+    assert told.index("1_1: failed") < told.index("1_2: ")
+
+
+def test_what_nobody_foresaw_of_a_page_does_not_end_the_others(home, executions, monkeypatch):
+    title = publish._title
+    monkeypatch.setattr(
+        publish, "_title", lambda path: 1 / 0 if "1_1" in path.name else title(path)
+    )
+    with pytest.raises(PublishError, match="1_1: ZeroDivisionError: division by zero"):
+        publish.publish()
+    assert (home / "report" / "1_2.ipynb").exists()
+
+
+# The cache and other publishers
+
+
+def damaged_caches():
+    """Ways in which a cache may be damaged; each takes its folder."""
+
+    def of_notebooks(change):
+        def damage(folder):
+            for path in folder.glob("executed/*/base.ipynb"):
+                change(path)
+
+        return damage
+
+    def edit(path):
+        text = path.read_text()
+        assert "plain MLP" in text
+        path.write_text(text.replace("plain MLP", "perfect MLP"))
+
+    def replaced(folder):
+        shutil.rmtree(folder)
+        folder.write_text("not a folder")
+
+    return {
+        "an empty database": lambda folder: (folder / "global.db").write_bytes(b""),
+        "a cut database": lambda folder: (folder / "global.db").write_bytes(
+            (folder / "global.db").read_bytes()[:2000]
+        ),
+        "a foreign database": lambda folder: (folder / "global.db").write_text("hello" * 999),
+        "no notebooks": lambda folder: shutil.rmtree(folder / "executed"),
+        "cut notebooks": of_notebooks(lambda path: path.write_text(path.read_text()[:300])),
+        "empty notebooks": of_notebooks(lambda path: path.write_text("")),
+        "edited notebooks": of_notebooks(edit),
+        "binary notebooks": of_notebooks(lambda path: path.write_bytes(b"\xff\x00" * 50)),
+        "a file in its place": replaced,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", damaged_caches().values(), ids=damaged_caches())
+def test_a_damaged_cache_is_a_miss(home, damage, monkeypatch, capsys):
+    """The pages are executed again, and are the same to the byte."""
+    before = everything(home)
+    cached = {name: executed_notebook(home, name) for name in PROFILE}
+    damage(home / ".jupyter_cache")
+    pages = []
+
+    def execute(notebook, page, root):
+        pages.append(page.name)
+        return cached[page.name]
+
+    monkeypatch.setattr(publish, "_execute", execute)
+    publish.publish()
+    assert pages == [*PROFILE]
+    assert everything(home) == before
+    pages.clear()
+    publish.publish()  # what was kept anew is found
+    assert pages == []
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def executed_notebook(home, name):
+    """What executing a chapter gave, as its cache has it."""
+    for path in (home / ".jupyter_cache").glob("executed/*/base.ipynb"):
+        notebook = nbformat.read(path, 4)
+        if any(f'open_chapter("{name}"' in cell.source for cell in notebook.cells):
+            asked = nbformat.read(home / "report" / f"{name}.ipynb", 4)
+            code = iter(notebook.cells)
+            cells = [next(code) if cell.cell_type == "code" else cell for cell in asked.cells]
+            return nbformat.v4.new_notebook(cells=cells, metadata=asked.metadata)
+    raise AssertionError(name)
+
+
+@pytest.mark.slow
+def test_another_version_of_what_draws_a_page_executes_it(home, executions, monkeypatch):
+    monkeypatch.setattr(publish.executions, "versions", lambda: "altair 99")
+    publish.publish()
+    assert executions == ["1_1", "1_2"]
+
+
+def test_a_second_publisher_waits_and_says_so(home, executions, capsys):
+    order = []
+
+    def second():
+        publish.publish()
+        order.append("second")
+
+    with locks.waited_for(home / "report" / ".lock", lambda: None):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(1)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert "another process is publishing here" in capsys.readouterr().err
 
 
 @pytest.mark.slow
