@@ -4,7 +4,8 @@ import pytest
 
 from lab1.core import parameters
 from lab1.core.errors import Lab1Error, ParameterError
-from lab1.core.parameters import PARAMETERS, Parameter
+from lab1.core.parameters import PARAMETERS
+from lab1.core.values import Parameter
 
 
 @pytest.mark.parametrize("value", [0, -1, "four", 10**9, 2.0, True, "2.0", "", None, 10**400])
