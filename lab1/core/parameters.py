@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import ParameterError
 from .families import FAMILIES
-from .values import Parameter, prefix
+from .values import Parameter, prefix, shown
 
 
 @dataclass(frozen=True)
@@ -311,5 +311,5 @@ def check(name: str, value: Any, where: str = "") -> Any:
 def unknown(name: str, allowed: Mapping[str, Any] | Sequence[str], where: str) -> ParameterError:
     """The error for a name that is not among `allowed`."""
     return ParameterError(
-        f"{prefix(where)}unknown parameter {name!r}; allowed: {', '.join(sorted(allowed))}"
+        f"{prefix(where)}unknown parameter {shown(name)}; allowed: {', '.join(sorted(allowed))}"
     )

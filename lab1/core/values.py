@@ -3,13 +3,58 @@
 from __future__ import annotations
 
 import math
+import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from .errors import ParameterError
 
 _NONE_WORDS = frozenset({"none", "null", "off"})
+
+#: How YAML writes nothing; a folder may be called so.
+_NOTHING = frozenset({"", "~"})
+
+#: The most values that a list may have: more is a slip, and would take hours to plan.
+MOST_VALUES = 100_000
+
+#: The most characters of a number: more is no number that anybody means.
+_MOST_CHARACTERS = 100
+
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FRACTION = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 100
+_short.maxlist = _short.maxtuple = 10
+_short.maxlong = 500
+_short.maxlevel = 2
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, but for what is large, which is shortened."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def number(text: str) -> int | float | None:
+    """The finite number that a text writes, or `None`.
+
+    Numbers are those of YAML's core schema (version 1.2.2, section 10.3.2), so that a text means
+    the same here and in `params/*.yml`: `010` is ten, `0x10` sixteen, and `1_6` none.
+    """
+    if len(text) > _MOST_CHARACTERS:
+        return None
+    if _DECIMAL.fullmatch(text):
+        return int(text)
+    if _OTHER_BASE.fullmatch(text):
+        return int(text, 0)
+    return float(text) if _FRACTION.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -71,41 +116,44 @@ class Parameter:
 
     def _check_many(self, value: Any, where: str) -> tuple[Any, ...]:
         if isinstance(value, str):
-            value = [part.strip() for part in value.strip("[]() ").split(",") if part.strip()]
-        elif not isinstance(value, Sequence):
+            value = _elements(value)
+        elif not isinstance(value, Sequence) or isinstance(value, (bytes, bytearray)):
             value = [value]
-        items = tuple(self.check_one(item, where) for item in value)
-        if not items:
+        if not value:
             raise self._refusal(list(value), where)
-        repeated = sorted({item for item in items if items.count(item) > 1})
-        if repeated:
+        if len(value) > MOST_VALUES:
             raise ParameterError(
-                f"{prefix(where)}{self.name} names {repeated[0]!r} more than once; "
-                f"allowed: {self.allowed}, without repeats"
+                f"{prefix(where)}{self.name} has {len(value)} values; "
+                f"allowed: {self.allowed}, at most {MOST_VALUES}"
             )
-        return items
+        items: dict[Any, None] = {}
+        for each in value:
+            item = self.check_one(each, where)
+            if item in items:
+                raise ParameterError(
+                    f"{prefix(where)}{self.name} names {item!r} more than once; "
+                    f"allowed: {self.allowed}, without repeats"
+                )
+            items[item] = None
+        return tuple(items)
 
     def _convert(self, value: Any) -> Any:
-        if isinstance(value, bool) or value is None:
-            return None
+        if isinstance(value, str):
+            value = _unquoted(value)
         if self.kind is str:
             return value if isinstance(value, str) and value else None
+        if isinstance(value, str):
+            value = number(value.strip())
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return None
+        if self.kind is int:  # 4.0 is refused, since a depth of 4.0 is a slip
+            return value if isinstance(value, int) else None
         try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
+            converted = float(value)
+        except OverflowError:
             return None
-        if not math.isfinite(number):
-            return None
-        if self.kind is float:
-            return number
-        # An integer may arrive as text; 4.0 and "4.0" are refused, since a depth of 4.0 is a slip.
-        # So is "1_6", which Python reads as 16.
-        if isinstance(value, str) and "_" in value:
-            return None
-        try:
-            return int(value) if isinstance(value, (int, str)) else None
-        except ValueError:
-            return None
+        # What is added makes zero of a negative zero, which would be another run's.
+        return converted + 0.0 if math.isfinite(converted) else None
 
     def _in_range(self, value: Any) -> bool:
         if self.choices:
@@ -120,14 +168,32 @@ class Parameter:
         )
 
     def _is_none_word(self, value: Any) -> bool:
-        return isinstance(value, str) and value.lower() in _NONE_WORDS and value not in self.choices
+        if not isinstance(value, str) or value in self.choices:
+            return False
+        word = value.strip().lower()
+        free = self.kind is str and not self.choices
+        return word in _NONE_WORDS or (word in _NOTHING and not free)
 
     def _refusal(self, value: Any, where: str) -> ParameterError:
         return ParameterError(
-            f"{prefix(where)}{self.name} = {value!r} is not allowed; allowed: {self.allowed}"
+            f"{prefix(where)}{self.name} = {shown(value)} is not allowed; allowed: {self.allowed}"
         )
 
 
 def prefix(where: str) -> str:
     """The beginning of a message that says where a value stood; empty where that is unknown."""
     return f"{where}: " if where else ""
+
+
+def _elements(text: str) -> list[str]:
+    """`"0, 1"`, `"[0, 1]"` and `"(0, 1)"` as the texts between the commas."""
+    text = text.strip()
+    if text[:1] + text[-1:] in ("[]", "()"):
+        text = text[1:-1]
+    parts = [part.strip() for part in text.split(",")]
+    return parts if parts[-1] else parts[:-1]  # one comma may follow the last
+
+
+def _unquoted(text: str) -> str:
+    """A text without the quotes that a list in JSON has."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text

@@ -14,6 +14,7 @@ from typing import Any
 from ..core import parameters
 from ..core.errors import ParameterError
 from ..core.spec import RunSpec, TrainingConfig
+from ..core.values import shown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 # What is measured on a run afterwards
@@ -111,7 +112,7 @@ def chapter(name: str) -> Chapter:
     """The chapter of that name; raises `ParameterError` for any other."""
     if name not in CHAPTERS:
         raise ParameterError(
-            f"chapter {name!r} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
+            f"chapter {shown(name)} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
         )
     return CHAPTERS[name]
 
