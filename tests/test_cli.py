@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from lab1.cli import main as cli
+from lab1.cli import commands
 from lab1.cli.main import main
 from lab1.core import spec as config
 from lab1.core import weights_file
@@ -188,7 +188,7 @@ def test_an_interruption_says_how_to_go_on(home, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "ensure", interrupt)
+    monkeypatch.setattr(commands, "ensure", interrupt)
     assert main(["run", "1_1"]) == 130
     assert "the same command continues" in capsys.readouterr().err
 
@@ -749,7 +749,7 @@ def test_run_hands_on_where_to_report(home, lab1, monkeypatch, arguments, place)
         asked.append(options)
         return []
 
-    monkeypatch.setattr(cli, "ensure", ensure)
+    monkeypatch.setattr(commands, "ensure", ensure)
     assert lab1("run", "1_1", *arguments)[0] == 0
     assert [options.report_to for options in asked] == [place]
 
@@ -760,10 +760,10 @@ def test_run_measures_the_chapters_probes_on_every_run_that_finished(
     cnn = {"dataset": "smoke-colour", "depth": 2, "seeds": 0, "channels": 8}
     write_profile(laboratory, {"1_3": {**cnn, "validation_size": 500}})
     records = [make_record(seed=0), make_record(seed=1, stopped="diverged")]
-    monkeypatch.setattr(cli, "ensure", lambda specs, options, store, probes: records)
+    monkeypatch.setattr(commands, "ensure", lambda specs, options, store, probes: records)
     measured = []
     monkeypatch.setattr(
-        cli,
+        commands,
         "ensure_probe",
         lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
     )
@@ -777,9 +777,9 @@ def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
     """As on a published run whose weights are not here."""
     write_profile(home, {"1_1": {**GRID, "depth": 2, "seeds": [0, 1]}})
     records = [make_record(seed=0), make_record(seed=1)]
-    monkeypatch.setattr(cli, "ensure", lambda todo, options, store, probes: records)
+    monkeypatch.setattr(commands, "ensure", lambda todo, options, store, probes: records)
     monkeypatch.setattr(
-        cli, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
+        commands, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
     )
     measured = []
 
@@ -788,7 +788,7 @@ def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
             raise MissingRunsError("the weights are not here")
         measured.append((record.spec.seed, probe))
 
-    monkeypatch.setattr(cli, "ensure_probe", measure)
+    monkeypatch.setattr(commands, "ensure_probe", measure)
     status, _, complaints = lab1("run", "1_1")
     assert (status, complaints) == (2, "lab1: the weights are not here\n")
     assert measured == [(1, "layers")]

@@ -4,7 +4,8 @@ import pytest
 
 from lab1.core import parameters
 from lab1.core.errors import Lab1Error, ParameterError
-from lab1.core.parameters import PARAMETERS, Parameter
+from lab1.core.parameters import PARAMETERS
+from lab1.core.values import Parameter
 
 
 @pytest.mark.parametrize("value", [0, -1, "four", 10**9, 2.0, True, "2.0", "", None, 10**400])
@@ -222,3 +223,109 @@ def test_a_choice_that_is_the_word_none_is_not_taken_for_no_value():
 def test_what_is_not_finite_is_refused_where_nothing_bounds_it(value):
     with pytest.raises(ParameterError, match=r"x = .* is not allowed; allowed: a number$"):
         Parameter("x", float, "").check(value)
+
+
+# How a text is read
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("4", 4), (" 4 ", 4), ("+4", 4), ("007", 7), ("010", 10), ("0x10", 16), ("0o17", 15),
+        ("[4]", 4), ("(4,)", 4), ("4,", 4), ('"4"', 4), ("['4']", 4),
+    ],
+)  # fmt: skip
+def test_an_integer_is_read_by_the_core_schema_of_yaml(text, found):
+    assert parameters.check("depth", text) == (found,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1_6", "0_1", "0b11", "1:30", "4.0", "4e0", "４", "٤", "²", "4 # four", "4;8", "4 8", "{4}",
+        "[[4]]", "[4", "4]", "(4]", "4,,8", ",4", ",", "[,]", "- 4", "!!int 4", "0x", "0o8", "-0x4",
+        "9" * 5000, "0" * 5000 + "4", "True", "yes", "\x00", "4\x00",
+    ],
+)  # fmt: skip
+def test_a_text_that_is_no_integer_is_refused(text):
+    with pytest.raises(ParameterError, match=r"depth = .* is not allowed") as refusal:
+        parameters.check("depth", text)
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("1e-3", 0.001), ("1E-3", 0.001), (".5", 0.5), ("5.", 5.0), ("+1.5e1", 15.0), ("0x10", 16.0)],
+)
+def test_a_number_is_read_by_the_core_schema_of_yaml(text, found):
+    assert parameters.check("learning_rate", text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0_1", "1_0.5", "1e", "e1", ".", ".inf", "inf", "nan", ".nan", "1,5", "1:30.5", "１.５"],
+)
+def test_a_text_that_is_no_number_is_refused(text):
+    with pytest.raises(ParameterError, match=r"learning_rate = .* is not allowed"):
+        parameters.check("learning_rate", text)
+
+
+@pytest.mark.parametrize("zero", [-0.0, "-0.0", "-0", -0])
+def test_a_negative_zero_is_zero(zero):
+    """As another number it would give its run another key."""
+    assert math.copysign(1, parameters.check("dropout_rate", zero)) == 1
+
+
+@pytest.mark.parametrize("word", ["none", "None", "NONE", "null", "off", "~", "", " none "])
+def test_none_may_be_written_in_several_ways(word):
+    assert parameters.check("patience", word) is None
+    assert parameters.check("sweep_depth", word) is None
+
+
+def test_a_folder_may_be_called_as_yaml_writes_nothing():
+    assert parameters.check("data_dir", "~") == "~"
+
+
+@pytest.mark.parametrize("value", [b"4", b"", bytearray(b"\x04"), 4j, object, {4: 8}, {4}])
+def test_a_value_of_a_foreign_type_is_refused(value):
+    for name in ("depth", "learning_rate", "seed"):
+        with pytest.raises(ParameterError, match=f"{name} = .* is not allowed"):
+            parameters.check(name, value)
+
+
+def test_a_number_that_python_does_not_write_out_is_refused():
+    for name in ("depth", "seed", "learning_rate"):
+        with pytest.raises(ParameterError, match=f"{name} = a number of thousands of digits is"):
+            parameters.check(name, 10**5000)
+
+
+def test_a_large_value_is_named_in_few_words():
+    nested = [[[0] * 100] * 100] * 100
+    for value in ("x" * 10**6, nested, {"a": nested}, ["x" * 10**6] * 1000):
+        with pytest.raises(ParameterError) as refusal:
+            parameters.check("seed", value)
+        assert len(str(refusal.value)) < 2000
+
+
+@pytest.mark.parametrize("seeds", [range(10**6), ",".join(map(str, range(10**6)))])
+def test_a_million_seeds_are_refused(seeds):
+    words = r"seeds has 1000000 values; allowed: one or more.*, at most 100000"
+    with pytest.raises(ParameterError, match=words):
+        parameters.check("seeds", seeds)
+
+
+def test_doubled_seeds_are_looked_for_in_linear_time(monkeypatch):
+    """Twenty thousand took 38 seconds: each was compared with all others."""
+    compared = 0
+
+    class Seed(int):
+        __hash__ = int.__hash__
+
+        def __eq__(self, other):
+            nonlocal compared
+            compared += 1
+            return int(self) == int(other)
+
+    seeds = [Seed(each) for each in range(20_000)]
+    assert parameters.check("seeds", seeds) == tuple(range(20_000))
+    assert compared < 100_000

@@ -107,10 +107,10 @@ def test_an_unknown_profile_is_told_those_that_exist(profile, name):
     )
 
 
-def test_an_unquoted_chapter_is_explained(profile):
-    """YAML reads 1_1 as the number 11."""
-    with pytest.raises(ParameterError, match=r"mine\.yml: chapter 11 .*quotes.*\"1_1\""):
-        profiles.pages(profile(CHAPTER.replace('"1_1"', "1_1")))
+def test_a_chapter_needs_no_quotes(profile):
+    """YAML 1.1 reads 1_1 as the number 11."""
+    (page,) = profiles.pages(profile(CHAPTER.replace('"1_1"', "1_1")))
+    assert page.chapter == "1_1"
 
 
 @pytest.mark.parametrize(
@@ -121,35 +121,43 @@ def test_bad_yaml_is_told_with_its_file(profile, text):
         profiles.pages(profile(text))
 
 
-@pytest.mark.parametrize("text", ["", "chapters:", "chapters: []", "- chapters", "3", "pages: {}"])
+@pytest.mark.parametrize(
+    "text", ["", "chapters:", "chapters: []", "- chapters", "3", "pages: {}", "chapters: {}"]
+)
 def test_a_profile_without_chapters_is_told(profile, text):
     with pytest.raises(ParameterError, match=r"^mine\.yml: needs a mapping 'chapters'"):
         profiles.pages(profile(text))
 
 
-@pytest.mark.parametrize("values", ["", "3", "text", "[3]", "[[]]"])
+@pytest.mark.parametrize("values", ["", "3", "text", "[3]", "[[]]", "[]"])
 def test_a_chapter_without_parameters_is_told(profile, values):
     with pytest.raises(ParameterError, match=r"^mine\.yml: chapter 1_1: needs a mapping"):
         profiles.pages(profile(f'chapters:\n  "1_1": {values}\n'))
 
 
 def test_an_unknown_chapter_is_told_the_known_ones(profile):
-    with pytest.raises(ParameterError, match=r"chapter '7_7' is not allowed; allowed: 1_1, 1_2"):
+    with pytest.raises(
+        ParameterError, match=r"^mine\.yml: chapter '7_7' is not allowed; allowed: 1_1, 1_2"
+    ):
         profiles.pages(profile(CHAPTER.replace("1_1", "7_7")))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("depth: [2, 8]", "depth: [0]", r"chapter 1_1: depth = 0 is not allowed.*from 1 to 1024"),
-        ("depth: [2, 8]", "depth: [2.0]", r"chapter 1_1: depth = 2\.0 is not allowed"),
+        ("depth: [2, 8]", "depth: [0]", r"chapter 1_1: depth = '0' is not allowed.*from 1 to 1024"),
+        ("depth: [2, 8]", "depth: [2.0]", r"chapter 1_1: depth = '2\.0' is not allowed"),
+        ("depth: [2, 8]", "depth: [[2]]", r"chapter 1_1: depth = \['2'\] is not allowed"),
+        ("depth: [2, 8]", "depth: {2: 8}", r"chapter 1_1: depth = {'2': '8'} is not allowed"),
+        ("depth: [2, 8]", "depth: 2\n    depth: 8", r"not readable.*'depth' stands twice"),
+        ("width: 16", "1: 16", r"chapter 1_1: unknown parameter '1'"),
         ("seeds: [0, 1]", "seeds: []", r"chapter 1_1: seeds = \[\] is not allowed"),
         ("seeds: [0, 1]", "seeds: [1, 1]", r"chapter 1_1: seeds names 1 more than once"),
         ("smoke-grey", "imagenet", r"chapter 1_1: dataset = 'imagenet' is not allowed.*mnist"),
         ("width: 16", "widht: 16", r"chapter 1_1: unknown parameter 'widht'.*width"),
         ("width: 16\n", "\n", r"chapter 1_1: needs a value for width"),
-        ("width: 16", "width: yes", r"chapter 1_1: width = True is not allowed"),
-        ("width: 16", "width:", r"chapter 1_1: width = None is not allowed"),
+        ("width: 16", "width: yes", r"chapter 1_1: width = 'yes' is not allowed"),
+        ("width: 16", "width:", r"chapter 1_1: width = \[\] is not allowed"),
         ("width: 16", "width: 16\n    device: cpu", r"chapter 1_1: unknown parameter 'device'"),
         (
             "size: 500",
@@ -161,7 +169,7 @@ def test_an_unknown_chapter_is_told_the_known_ones(profile):
 )
 def test_a_bad_parameter_is_told_with_file_and_chapter(profile, old, new, words):
     assert old in CHAPTER
-    with pytest.raises(ParameterError, match=rf"^mine\.yml: {words}"):
+    with pytest.raises(ParameterError, match=rf"(?s)^mine\.yml: {words}"):
         profiles.pages(profile(CHAPTER.replace(old, new)))
 
 
@@ -176,6 +184,89 @@ def test_a_rate_may_be_written_as_people_write_it(profile, written):
 def test_no_patience_may_be_written_as_people_write_it(profile, written):
     (page,) = profiles.pages(profile(f"{CHAPTER}    patience: {written}\n"))
     assert page.parameters["patience"] is None
+
+
+# What is no profile that anybody means
+
+DOUBLED = {
+    "a page's parameters, whole": CHAPTER + CHAPTER.split("chapters:")[1],
+    "all chapters": CHAPTER * 2,
+    "in another spelling": CHAPTER + CHAPTER.split("chapters:")[1].replace('"1_1"', "1_1"),
+    "a page's name": CHAPTER + "    page: a\n    page: a\n",
+    "what is merged": CHAPTER + "    <<: {epochs: 2}\n    <<: {epochs: 3}\n",
+    "inside a list": CHAPTER.replace("[2, 8]", "[{a: 1, a: 2}]"),
+}
+
+
+@pytest.mark.parametrize("text", DOUBLED.values(), ids=DOUBLED)
+def test_a_key_that_stands_twice_is_refused_by_name_and_line(profile, text):
+    """PyYAML takes the last one, so that a page went without a word."""
+    with pytest.raises(ParameterError, match=r"(?s)^mine\.yml: .*the key '.*' stands twice.*line"):
+        profiles.pages(profile(text))
+
+
+def test_what_is_merged_may_be_set_again(profile):
+    chain = """
+      - &first {dataset: smoke-grey, depth: 2, seeds: 0, width: 16, validation_size: 500}
+      - &second {<<: *first, width: 8, page: b}
+      - {<<: *second, width: 4, page: c}
+"""
+    pages = profiles.pages(profile(f'chapters:\n  "1_1":{chain}'))
+    assert [page.parameters["width"] for page in pages] == [(16,), (8,), (4,)]
+
+
+@pytest.mark.parametrize("key", ["chapter", "Chapters", "parameters", "1"])
+def test_an_unknown_key_beside_the_chapters_is_refused(profile, key):
+    with pytest.raises(ParameterError, match=rf"^mine\.yml: unknown key '{key}'; .*: chapters$"):
+        profiles.pages(profile(f"{CHAPTER}\n{key}: {{}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (CHAPTER.encode("utf-8-sig"), "begins with a byte order mark"),
+        (CHAPTER.encode("utf-16"), "begins with a byte order mark"),
+        (CHAPTER.encode("utf-16-be"), "not readable as YAML"),
+        (f"# größer\n{CHAPTER}".encode("latin-1"), "byte 4 is not UTF-8"),
+        (b"\0" * 100, "not readable as YAML"),
+        (b"\x89PNG\r\n", "byte 0 is not UTF-8"),
+        (CHAPTER.encode() + b"\n---\n" + CHAPTER.encode(), "not readable as YAML"),
+    ],
+)
+def test_a_file_of_another_encoding_is_refused_by_name(profile, laboratory, content, words):
+    (laboratory / "params" / "mine.yml").write_bytes(content)
+    with pytest.raises(ParameterError, match=rf"^mine\.yml: {words}"):
+        profiles.pages("mine")
+
+
+def _bomb(reference):
+    """Ten levels, each nine times the one before."""
+    lines = ["l0: &l0 {x: 1}"]
+    for level in range(1, 11):
+        again = ", ".join([f"*l{level - 1}"] * 9)
+        lines.append(f"l{level}: &l{level} {reference.format(again)}")
+    return "\n".join(lines)
+
+
+ABSURD = {
+    "large": ("# " + "x" * 10**8, "too large"),
+    "many seeds": (CHAPTER.replace("[0, 1]", str(list(range(10**6)))), "too large"),
+    "references": (_bomb("[{}]"), "references stand for more than"),
+    "merged references": (_bomb("{{<<: [{}]}}"), "references stand for more than"),
+    "deep": (CHAPTER.replace("[2, 8]", "[" * 10**5 + "]" * 10**5), "nested too deeply"),
+    "deep mappings": (CHAPTER.replace("[2, 8]", "{a: " * 2000 + "}" * 2000), "nested too deeply"),
+    "in itself": (CHAPTER.replace("[2, 8]", "&a [*a]"), "refers to itself"),
+    "digits": (CHAPTER.replace("[2, 8]", "9" * 5000), "chapter 1_1: depth = '999.* is not allowed"),
+    "a date": (CHAPTER.replace("[2, 8]", "2020-99-99"), "chapter 1_1: depth = '2020-99-99' is"),
+    "binary": (CHAPTER.replace("[2, 8]", "!!binary Ag=="), "could not determine a constructor"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), ABSURD.values(), ids=ABSURD)
+def test_what_is_absurd_is_refused_at_once_in_few_words(profile, text, words):
+    with pytest.raises(ParameterError, match=rf"(?s)^mine\.yml: .*{words}") as refusal:
+        profiles.pages(profile(text))
+    assert len(str(refusal.value)) < 500
 
 
 # Several parameter sets
@@ -213,7 +304,7 @@ def test_two_pages_of_one_name_clash(profile, clash):
         profiles.pages(profile(text))
 
 
-@pytest.mark.parametrize("name", ["Wide", "a b", "-a", "a/b", "'../a'", "yes", "''", "a_b"])
+@pytest.mark.parametrize("name", ["Wide", "a b", "-a", "a/b", "'../a'", "~", "''", "a_b", "[a]"])
 def test_a_page_name_that_makes_no_file_name_is_refused(profile, name):
     with pytest.raises(ParameterError, match=r"^mine\.yml: chapter 1_1: page = .* is not allowed"):
         profiles.pages(profile(SETS.replace("page: wide", f"page: {name}")))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..core import paths
 from ..core.errors import MissingRunsError, ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..core.values import shown
+from . import strict_yaml
 from .chapters import chapter as chapter_of
 from .chapters import check_parameters, plan
 from .ensure import ensure
@@ -69,26 +70,22 @@ def pages(profile: str) -> list[Page]:
     unknown chapter or parameter, or a value that is not allowed.
     """
     path = _path(profile)
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ParameterError(f"{path.name}: not readable as YAML: {error}") from error
+    content = strict_yaml.load_file(path)
     chapters = content.get("chapters") if isinstance(content, dict) else None
-    if not isinstance(chapters, dict):
+    if not isinstance(chapters, dict) or not chapters:
         raise ParameterError(f"{path.name}: needs a mapping 'chapters' from chapter to parameters")
-    result = []
-    for chapter, sets in chapters.items():
-        if not isinstance(chapter, str):
-            raise ParameterError(
-                f"{path.name}: chapter {chapter!r} is not allowed; put its name in quotes, since "
-                'YAML reads 1_1 as the number 11: "1_1"'
-            )
-        for values in sets if isinstance(sets, list) else [sets]:
-            result.append(_page(profile, path, chapter, values))
-    repeated = {page.name for page in result if [p.name for p in result].count(page.name) > 1}
+    for key in content:
+        if key != "chapters":
+            raise ParameterError(f"{path.name}: unknown key {shown(key)}; allowed: chapters")
+    result = [
+        _page(profile, path, chapter, values)
+        for chapter, sets in chapters.items()
+        for values in (sets if isinstance(sets, list) and sets else [sets])
+    ]
+    repeated = [name for name, count in Counter(page.name for page in result).items() if count > 1]
     if repeated:
         raise ParameterError(
-            f"{path.name}: several parameter sets make the page {sorted(repeated)[0]}; "
+            f"{path.name}: several parameter sets make the page {repeated[0]}; "
             "give each further set a 'page' of its own"
         )
     return result
@@ -171,15 +168,21 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
 
 
 def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
-    chapter_of(chapter)
+    try:
+        chapter_of(chapter)
+    except ParameterError as error:
+        raise ParameterError(f"{path.name}: {error}") from error
     where = f"{path.name}: chapter {chapter}"
     if not isinstance(values, dict):
-        raise ParameterError(f"{where}: needs a mapping of parameters, got {values!r}")
+        raise ParameterError(f"{where}: needs a mapping of parameters, got {shown(values)}")
     values = dict(values)
     suffix = values.pop("page", None)
-    if suffix is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", str(suffix)):
+    if suffix is not None and not (
+        isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", suffix)
+    ):
         raise ParameterError(
-            f"{where}: page = {suffix!r} is not allowed; allowed: small letters, digits, hyphens"
+            f"{where}: page = {shown(suffix)} is not allowed; "
+            "allowed: small letters, digits, hyphens"
         )
     checked = check_parameters(chapter, values, where)
     name = chapter if suffix is None else f"{chapter}-{suffix}"
@@ -193,7 +196,7 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
 
 def refusal(profile: Any) -> str:
     """Says that a profile does not exist, and which do."""
-    return f"profile {profile!r} does not exist; there are {', '.join(names())} (params/*.yml)"
+    return f"profile {shown(profile)} does not exist; there are {', '.join(names())} (params/*.yml)"
 
 
 def _path(profile: Any) -> Path:

@@ -431,6 +431,32 @@ def test_an_unknown_profile_is_refused(laboratory):
     assert sorted(path.name for path in laboratory.iterdir()) == ["chapters", "params"]
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text + text.split("chapters:\n")[1],  # a page twice
+        lambda text: text + text,
+        lambda text: text + "chapter: {}\n",
+        lambda text: text[: len(text) // 2] + "[",
+        lambda text: "chapters: {}\n",
+        lambda text: "",
+        lambda text: text.replace("  '1_2':", "  '1_3': []\n  '1_2':"),
+    ],
+)
+def test_a_profile_that_is_not_in_order_takes_nothing_away(laboratory, spoil):
+    """A page and fifteen committed figures went where a key stood twice."""
+    write_profile(laboratory, PROFILE)
+    for folder, name in (("figures", "1_1-loss.svg"), ("report", "1_1.ipynb")):
+        (laboratory / folder).mkdir()
+        (laboratory / folder / name).write_text("kept")
+    profile = laboratory / "params" / "report.yml"
+    profile.write_text(spoil(profile.read_text()))
+    before = everything(laboratory)
+    with pytest.raises(ParameterError, match=r"^report\.yml: "):
+        publish.publish()
+    assert everything(laboratory) == before
+
+
 # Failures
 
 

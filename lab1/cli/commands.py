@@ -1,0 +1,247 @@
+"""What each command of `python -m lab1` does; each returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..core import weights_file
+from ..core.errors import MissingRunsError, ParameterError, RecordError
+from ..core.record import Record
+from ..core.runtime import RuntimeOptions
+from ..core.spec import RunSpec
+from ..core.store import Store
+from ..planning import profiles
+from ..planning import verify as verifying
+from ..planning.chapters import CHAPTERS, chapter
+from ..planning.ensure import ensure, ensure_probe, find_todo, train_again
+from ..planning.progress import duration, is_first_process
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains what a chapter wants and no record holds, or one run again."""
+    if (options.chapter is None) == (options.again is None):
+        raise ParameterError(
+            f"run needs a chapter ({', '.join(CHAPTERS)}) or --again KEY, not both"
+        )
+    if options.again is not None:
+        store = Store()
+        record = train_again(
+            options.again,
+            _run_options(options),
+            store,
+            lambda spec: profiles.probes_of(spec, options.profile),
+        )
+        print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
+        return 0
+    page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
+    store = Store()
+    todo = find_todo(page.plan(), store)
+    seconds = [each for each in todo.seconds if each is not None]
+    about = f", about {duration(sum(seconds))}" if seconds else ""
+    if is_first_process():
+        print(f"{len(todo.specs)} runs planned, {len(todo.missing)} missing{about}")
+    if options.dry_run:
+        for spec in todo.missing:
+            print(f"  {spec.key}  {spec.title}")
+        return 0
+    runtime = _run_options(options)
+    probes = chapter(page.chapter).probes
+    problems = []
+    for record in ensure(todo, runtime, store, probes):
+        for probe in () if record.diverged else probes(record.spec):
+            try:
+                ensure_probe(record, probe, runtime, store)
+            except MissingRunsError as error:  # its weights are not here; the others may be
+                problems.append(str(error))
+    for problem in problems:
+        print(f"lab1: {problem}", file=sys.stderr)
+    return 2 if problems else 0
+
+
+def _run_options(options: argparse.Namespace) -> RuntimeOptions:
+    return replace(
+        _runtime(options),
+        engine=options.engine,
+        ray_address=options.address,
+        report_to=options.report_to,
+        threads=options.threads,
+        compile=options.compile,
+    )
+
+
+def status(options: argparse.Namespace) -> int:
+    """Counts the runs of each page."""
+    store = Store()
+    records, problems = store.all()
+    planned: dict[str, RunSpec] = {}
+    print(f"{'page':<14}{'planned':>8}{'present':>8}{'missing':>8}{'stale':>8}")
+    for page in profiles.pages(options.profile):
+        specs = page.plan()
+        planned.update({each.key: each for spec in specs for each in (spec, *spec.teachers)})
+        present = {record.key for record in records}
+        missing = [spec for spec in specs if spec.key not in present]
+        stale = _stale(specs, records)
+        counts = (len(specs), len(specs) - len(missing), len(missing), len(stale))
+        print(f"{page.name:<14}" + "".join(f"{count:>8}" for count in counts))
+        for record in stale:
+            print(f"  stale: {record.name} ({record.recipe_change})")
+    others = [r for r in records if r.key not in planned and r.key == r.spec.key]
+    print(f"{len(others)} further records belong to no page of the profile {options.profile!r}")
+    for problem in problems:
+        print(f"damaged: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _stale(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[Record]:
+    """Records of planned runs that were made under an older recipe, or their teachers were."""
+    wanted = set(specs)
+    return [r for r in records if r.spec in wanted and r.key != r.spec.key]
+
+
+def promote(options: argparse.Namespace) -> int:
+    """Moves finished records to `results/`."""
+    store = Store()
+    specs = [run.spec for run in profiles.planned(options.profile).values()]
+    planned = {each.key for spec in specs for each in (spec, *spec.teachers)}
+    records, problems = store.all()
+    own = [record for record in records if store.is_own(record)]
+    chosen = [record for record in own if options.all or record.key in planned]
+    with_weights = {store.of_key(key).key for key in options.weights}
+    for record in sorted(chosen, key=lambda record: len(record.spec.teachers)):
+        _publish_teacher(record, store)
+        if store.is_replaced(record.name):
+            findings = verifying.students_of_other_weights(record, records)
+            if findings:
+                raise RecordError(
+                    f"{record.name} was trained again, and cannot be published alone: "
+                    + "; ".join(findings)
+                )
+            if weights_file.published(record.spec, store).exists():
+                with_weights.add(record.key)
+        print(store.promote(record).name)
+    for record in records:
+        if record.key in with_weights:
+            from ..training import trained_models
+
+            print(trained_models.publish(record.spec, store).name)
+    print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
+    for problem in problems:
+        print(f"damaged: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _publish_teacher(record: Record, store: Store) -> None:
+    """Puts the weights of a record's teacher into `results/`, so that others can distil too."""
+    teacher = record.spec.teacher
+    # Under an older recipe the teacher had another name, and nobody learns from it any more.
+    if teacher is None or record.key != record.spec.key:
+        return
+    file = weights_file.published(teacher, store)
+    if not verifying.has_torch() and not file.exists():
+        raise MissingRunsError(
+            f"{file}: the weights of the teacher of {record.spec.title} are not published, and "
+            "torch is not installed to do so. Install the extra 'train': pip install -e '.[train]'"
+        )
+    store.check_promotable(record)
+    if not file.exists():
+        from ..training import trained_models
+
+        print(trained_models.publish(teacher, store, record.origin["teacher_sha256"]).name)
+    for finding in verifying.check_teacher(record, weights_file.read(file).sha256):
+        raise RecordError(finding)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Recomputes what records say, and where asked a whole run."""
+    store = Store()
+    records, problems = store.all()
+    chosen = [record for record in records if record.key.startswith(options.key or "")]
+    if options.key and not chosen:
+        raise ParameterError(f"no record has a key that begins with {options.key!r}")
+    if options.retrain and len(chosen) != 1:
+        raise ParameterError(f"--retrain needs the key of one run; {len(chosen)} match")
+    findings = [str(problem) for problem in problems if not options.key]
+    if not options.key:
+        findings += verifying.check_weights(store, records)
+    for record in chosen:
+        findings += verifying.check(record)
+    if options.retrain:
+        findings += verifying.retrain(chosen[0], _runtime(options), options.tolerance)
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    print(f"{len(chosen)} records verified, {len(findings)} findings")
+    if not verifying.has_torch():
+        print("parameter counts were not recomputed: torch is not installed (extra 'train')")
+    return 1 if findings else 0
+
+
+def table(options: argparse.Namespace) -> int:
+    """Prints a summary of the published runs."""
+    from ..reporting.distillation import tables as distillation_tables
+    from ..reporting.kit import frames, tables
+
+    # Each summary has pages of its own; one run may stand on both.
+    distilled = options.which == "distillation"
+    records = profiles.trained(options.profile, lambda name: (name == "2_2") == distilled)
+    summary = distillation_tables.summary if distilled else tables.performance
+    frame = summary(frames.runs(records)).frame
+    if options.format == "csv":
+        print(frame.to_csv(index=False), end="")
+    elif options.format == "json":
+        print(frame.to_json(orient="records", indent=1))
+    else:
+        print(frame.to_string(index=False))
+    return 0
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Executes stale chapters."""
+    from ..site import publish as publishing
+
+    publishing.publish(options.profile)
+    return 0
+
+
+def site(options: argparse.Namespace) -> int:
+    """Builds the site."""
+    from ..site import build as site_builder
+
+    return site_builder.build(options.profile, preview=options.preview)
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measures the speed of the trainer and of others."""
+    from ..core import benchmarks
+    from ..training.benchmark import cases, depths, measure
+
+    where = {"device": options.device, "data_dir": options.data_dir}
+    if options.depths:
+        result = depths.measure(rounds=options.rounds, smoke=options.smoke, **where)
+        print(json.dumps(result, indent=1) if options.json else benchmarks.depths_text(result))
+        return 0
+    chosen = [cases.CASES[name] for name in options.case or cases.CASES]
+    if options.smoke:
+        chosen = [cases.smoke(case) for case in chosen]
+    result = measure.measure(chosen, rounds=options.rounds, **where)
+    print(json.dumps(result, indent=1) if options.json else benchmarks.text(result))
+    return 0
+
+
+def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["depth=4"]` as `{"depth": "4"}`; the declaration of the parameter parses the text."""
+    values = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise ParameterError(f"-p {pair!r} is not allowed; allowed: -p name=value")
+        values[name] = value
+    return values
+
+
+def _runtime(options: argparse.Namespace) -> RuntimeOptions:
+    return RuntimeOptions(device=options.device, data_dir=options.data_dir)

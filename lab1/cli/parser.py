@@ -1,0 +1,146 @@
+"""The parser of the command line: every command with its options."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from ..core.parameters import PARAMETERS
+from ..core.runtime import ENGINES
+from ..planning.chapters import CHAPTERS
+from . import commands
+from . import wandb as wandb_cli
+
+
+def _parameter_help() -> str:
+    """What `-p` can change, with each parameter's meaning and range."""
+    names = sorted({name for each in CHAPTERS.values() for name in each.parameters})
+    lines = [f"  {n}: {PARAMETERS[n].meaning}\n      {PARAMETERS[n].allowed}" for n in names]
+    return "parameters that -p can change:\n" + "\n".join(lines)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: whole numbers from 1")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="python -m lab1", description="A laboratory on deep residual learning."
+    )
+    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
+        added = subparsers.add_parser(name, help=help, description=help)
+        added.set_defaults(command=function)
+        return added
+
+    def profile(added: argparse.ArgumentParser) -> None:
+        default = os.environ.get("LAB1_PROFILE", "report")
+        added.add_argument(
+            "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {default})"
+        )
+
+    def runtime(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+        added.add_argument("--data-dir", help="folder of the data sets (LAB1_DATA, else data/)")
+
+    run = command("run", commands.run, "Train what a chapter wants and no record holds.")
+    run.formatter_class = argparse.RawDescriptionHelpFormatter
+    run.epilog = _parameter_help()
+    run.add_argument("chapter", nargs="?", help=", ".join(CHAPTERS))
+    run.add_argument(
+        "--again", metavar="KEY",
+        help="instead, train the run with that key once more: record, probes and weights",
+    )  # fmt: skip
+    profile(run)
+    run.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="name=value",
+        help="change a parameter of the profile, as in -p depth=2,4",
+    )  # fmt: skip
+    run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+    run.add_argument(
+        "--threads", type=_positive, help="of a training on the CPU (else as the model needs)"
+    )
+    run.add_argument(
+        "--compile", action="store_true",
+        help="let torch.compile make kernels: up to a quarter faster for convolutional nets",
+    )  # fmt: skip
+    run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
+    runtime(run)
+    run.add_argument(
+        "--engine", choices=ENGINES, default="local",
+        help="what trains the runs: this process (local) or a Ray cluster (ray)",
+    )  # fmt: skip
+    run.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the head node of the Ray cluster (else the cluster that this machine has joined, "
+        "else one started here)",
+    )  # fmt: skip
+
+    profile(
+        command("status", commands.status, "Planned, present, missing and stale runs per page.")
+    )
+
+    promote = command("promote", commands.promote, "Move finished records from runs/ to results/.")
+    profile(promote)
+    promote.add_argument(
+        "--weights", action="append", default=[], metavar="KEY",
+        help="also publish the weights of that run; may be repeated",
+    )  # fmt: skip
+    promote.add_argument("--all", action="store_true", help="also runs that no page plans")
+
+    verify = command(
+        "verify", commands.verify, "Recompute keys, fingerprints and parameter counts."
+    )
+    verify.add_argument("key", nargs="?", metavar="KEY", help="a run's key, or its beginning")
+    verify.add_argument("--retrain", action="store_true", help="train the run again and compare")
+    verify.add_argument(
+        "--tolerance", type=float, default=0.01,
+        help="largest difference in test accuracy that passes, as a fraction (0.01)",
+    )  # fmt: skip
+    runtime(verify)
+
+    table = command("table", commands.table, "Print a summary table of the published runs.")
+    table.add_argument("which", choices=["performance", "distillation"])
+    table.add_argument("--format", choices=["text", "csv", "json"], default="text")
+    profile(table)
+
+    bench = command(
+        "bench", commands.bench, "Compare the trainer's speed with the usual loop and others."
+    )
+    # The names are spelled out, for importing the benchmark takes torch.
+    compared = bench.add_mutually_exclusive_group()
+    compared.add_argument(
+        "--case", action="append", choices=["mlp", "simple-cnn", "resnet-20"],
+        help="one of them alone; may be repeated",
+    )  # fmt: skip
+    compared.add_argument(
+        "--depths", action="store_true",
+        help="instead, what depth costs: the plain and residual nets in turn",
+    )  # fmt: skip
+    bench.add_argument("--rounds", type=_positive, default=3, help="times each one trains (3)")
+    bench.add_argument("--json", action="store_true", help="the whole record, for machines")
+    bench.add_argument("--smoke", action="store_true", help="a few built-in images: does it run?")
+    runtime(bench)
+
+    profile(
+        command(
+            "publish",
+            commands.publish,
+            "Execute stale chapters into report/ (Quarto's pre-render).",
+        )
+    )
+
+    site = command(
+        "site", commands.site, "Build _site/ with Quarto, or a preview where there is none."
+    )
+    profile(site)
+    site.add_argument("--preview", action="store_true", help="do not look for Quarto")
+
+    help = "Exchange run records with Weights & Biases."
+    wandb_cli.add_commands(subparsers.add_parser("wandb", help=help, description=help), profile)
+    return top

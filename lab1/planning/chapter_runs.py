@@ -1,0 +1,310 @@
+"""What each chapter runs, in the order of training, as a function of the chapter's parameters.
+
+The signature says which parameters a profile, papermill or the command line may set: those without
+a default are required, and `**training` stands for the fields of
+`lab1.core.spec.TrainingConfig`.  Types and ranges are those of `lab1.core.parameters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from ..core.distillation import DistillationConfig
+from ..core.errors import ParameterError
+from ..core.spec import ModelSpec, RunSpec, TrainingConfig
+
+
+def perceptrons(
+    *,
+    families: Sequence[str],
+    dataset: str,
+    depth: Sequence[int],
+    seeds: Sequence[int],
+    width: Sequence[int],
+    activation: str = "relu",
+    dropout_rate: float = 0.0,
+    optimizer: Sequence[str] = ("adam",),
+    sweep_depth: Sequence[int] | None = None,
+    sweep_learning_rates: Sequence[float] | None = None,
+    changes_depth: Sequence[int] | None = None,
+    **training: Any,
+) -> list[RunSpec]:
+    """The grid of families and depths, and the learning-rate sweep, seed by seed.
+
+    The sweep covers those of `sweep_depth` that are among `depth`, so that asking for one
+    depth trains that depth alone.  So do the single changes of the design (`SINGLE_CHANGES`)
+    with `changes_depth`, of those families that are compared.
+    """
+    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    config = configs[0]
+    changed = [each for each in changes_depth or () if each in depth]
+    swept = [each for each in sweep_depth or () if each in depth]
+    settings = [(layers, config.learning_rate) for layers in depth]
+    settings += [
+        (layers, rate)
+        for layers in swept
+        for rate in sweep_learning_rates or ()
+        if rate != config.learning_rate
+    ]
+
+    def design(family: str, layers: int, units: int) -> ModelSpec:
+        return ModelSpec(family, layers, units, activation, dropout_rate)
+
+    runs = []
+    for seed, training_config, units in product(seeds, configs, width):
+        runs += [
+            RunSpec(
+                design(family, layers, units),
+                dataset,
+                replace(training_config, learning_rate=rate),
+                seed,
+            )
+            for layers, rate in settings
+            for family in families
+        ]
+        runs += [
+            RunSpec(
+                replace(design(family, layers, units), **change), dataset, training_config, seed
+            )
+            for layers in changed
+            for family, change in SINGLE_CHANGES
+            if family in families
+        ]
+    return runs
+
+
+#: By family, a change of one thing in its design that leads from a plain perceptron towards a
+#: residual one, or back.
+SINGLE_CHANGES: Sequence[tuple[str, Mapping[str, Any]]] = (
+    ("MLP", {"initialisation": "identity"}),
+    ("MLP", {"normalization": "layer"}),
+    ("ResidualMLP", {"residual_factor": "one"}),
+)
+
+
+def convolutional_networks(
+    *,
+    families: Sequence[str] = ("SimpleCNN", "ResidualCNN"),
+    dataset: str,
+    depth: Sequence[int],
+    seeds: Sequence[int],
+    channels: Sequence[int],
+    optimizer: Sequence[str] = ("adam",),
+    **training: Any,
+) -> list[RunSpec]:
+    """The grid of families, depths and widths, seed by seed."""
+    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    return [
+        RunSpec(ModelSpec(family, stages, channels=maps), dataset, config, seed)
+        for seed, stages, config, maps in product(seeds, depth, configs, channels)
+        for family in families
+    ]
+
+
+def degradation(
+    *,
+    families: Sequence[str] = ("PlainNet", "ResNet"),
+    dataset: str,
+    depth: Sequence[int],
+    seeds: Sequence[int],
+    train_evaluation_size: int,
+    optimizer: Sequence[str] = ("adam",),
+    first_seed_depth: Sequence[int] | None = None,
+    **training: Any,
+) -> list[RunSpec]:
+    """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
+
+    Those of `first_seed_depth` that are among `depth` are trained with the first of `seeds` alone,
+    and last.
+    """
+    once = [each for each in depth if each in (first_seed_depth or ())]
+    settings = [(seed, layers) for seed in seeds for layers in depth if layers not in once]
+    settings += [(seeds[0], layers) for layers in once]
+    training["train_evaluation_size"] = train_evaluation_size
+    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    return [
+        RunSpec(ModelSpec(family, layers), dataset, config, seed)
+        for seed, layers in settings
+        for config in configs
+        for family in families
+    ]
+
+
+def distillation(
+    *,
+    dataset: str,
+    seeds: Sequence[int],
+    student_channels: int,
+    student_depth: int,
+    teacher_channels: int,
+    teacher_depth: int,
+    teacher_epochs: int,
+    teacher_seed: int,
+    temperature: float,
+    alpha: float,
+    sweep_seeds: Sequence[int] | None = None,
+    sweep_temperatures: Sequence[float] | None = None,
+    sweep_alphas: Sequence[float] | None = None,
+    sweep_channels: Sequence[int] | None = None,
+    longer_epochs: int | None = None,
+    control_seeds: Sequence[int] | None = None,
+    control_label_smoothing: float | None = None,
+    control_learning_rates: Sequence[float] | None = None,
+    control_wrong_classes: str | None = None,
+    further_teacher_seeds: Sequence[int] | None = None,
+    fresh_seeds: Sequence[int] | None = None,
+    fresh_temperature: float | None = None,
+    fresh_alpha: float | None = None,
+    digits_dataset: str | None = None,
+    digits_seeds: Sequence[int] | None = None,
+    digits_student_width: int | None = None,
+    digits_teacher_width: int | None = None,
+    digits_epochs: int | None = None,
+    digits_teacher_epochs: int | None = None,
+    digits_temperature: float | None = None,
+    digits_alpha: float | None = None,
+    digits_omitted_class: int | None = None,
+    digits_small_width: int | None = None,
+    digits_small_temperatures: Sequence[float] | None = None,
+    optimizer: Sequence[str] = ("adam",),
+    **training: Any,
+) -> list[RunSpec]:
+    """One teacher; students with and without it, twin by twin; sweeps, controls and the digits.
+
+    A sweep varies one of temperature, alpha and the student's width, the others as the students
+    have them, with the first `sweep_seeds` of `seeds`.  `longer_epochs` trains a student
+    without a teacher for that many epochs, with the same seeds.
+
+    The controls, with `control_seeds`, are students alone with smoothed labels and at other
+    learning rates, students of a teacher whose wrong classes are permuted, and students of the
+    teachers with `further_teacher_seeds`.  Twins with `fresh_seeds` are trained at the
+    temperature and alpha that validation chose on other seeds.
+
+    Teacher and students share the settings of the training but for the epochs.  What begins with
+    `digits_` goes to `digits_runs`, and is left out where there is no `digits_dataset`.
+    """
+    if len(optimizer) > 1:
+        raise ParameterError(
+            f"optimizer = {list(optimizer)} is not allowed; allowed: one, since all compared with "
+            "a student are trained as it is"
+        )
+    config = TrainingConfig(**training, optimizer=optimizer[0])
+    teacher = RunSpec(
+        ModelSpec("ResidualCNN", teacher_depth, channels=teacher_channels),
+        dataset,
+        replace(config, epochs=teacher_epochs),
+        teacher_seed,
+    )
+
+    def alone(seed: int, channels: int = student_channels, **changes: Any) -> RunSpec:
+        model = ModelSpec("SimpleCNN", student_depth, channels=channels)
+        return RunSpec(model, dataset, replace(config, **changes), seed)
+
+    def taught(
+        seed: int,
+        channels: int = student_channels,
+        temperature: float = temperature,
+        alpha: float = alpha,
+        teacher: RunSpec = teacher,
+        wrong_classes: str = "kept",
+    ) -> RunSpec:
+        distillation = DistillationConfig(teacher, temperature, alpha, wrong_classes)
+        return replace(alone(seed, channels), distillation=distillation)
+
+    runs = [teacher]
+    runs += [run for seed in seeds for run in (alone(seed), taught(seed))]
+    for seed in sweep_seeds or ():
+        runs += [taught(seed, temperature=each) for each in sweep_temperatures or ()]
+        runs += [taught(seed, alpha=each) for each in sweep_alphas or ()]
+        runs += [
+            run
+            for channels in sweep_channels or ()
+            for run in (alone(seed, channels), taught(seed, channels))
+        ]
+        runs += [alone(seed, epochs=longer_epochs)] if longer_epochs else []
+    for seed in control_seeds or ():
+        if control_label_smoothing:
+            runs += [alone(seed, label_smoothing=control_label_smoothing)]
+        if control_wrong_classes:
+            runs += [taught(seed, wrong_classes=control_wrong_classes)]
+        runs += [alone(seed, learning_rate=rate) for rate in control_learning_rates or ()]
+    if fresh_seeds:
+        if fresh_temperature is None or fresh_alpha is None:
+            raise ParameterError("fresh_seeds needs a value for fresh_temperature and fresh_alpha")
+        for seed in fresh_seeds:
+            runs += [alone(seed), taught(seed, temperature=fresh_temperature, alpha=fresh_alpha)]
+    further = [replace(teacher, seed=seed) for seed in further_teacher_seeds or ()]
+    runs += [*further]
+    runs += [taught(seed, teacher=each) for seed in control_seeds or () for each in further]
+    if digits_dataset:
+        needed = {
+            "seeds": digits_seeds,
+            "student_width": digits_student_width,
+            "teacher_width": digits_teacher_width,
+            "epochs": digits_epochs,
+            "teacher_epochs": digits_teacher_epochs,
+            "temperature": digits_temperature,
+            "alpha": digits_alpha,
+        }
+        missing = [f"digits_{name}" for name, value in needed.items() if value is None]
+        if missing:
+            raise ParameterError(f"digits_dataset needs a value for {', '.join(missing)}")
+        runs += digits_runs(
+            **needed,  # type: ignore[arg-type]  # none of them is missing
+            dataset=digits_dataset,
+            omitted_class=digits_omitted_class,
+            small_width=digits_small_width,
+            small_temperatures=digits_small_temperatures,
+            batch_size=config.batch_size,
+            validation_size=config.validation_size,
+            precision=config.precision,
+        )
+    return list(dict.fromkeys(runs))
+
+
+def digits_runs(
+    *,
+    dataset: str,
+    seeds: Sequence[int],
+    student_width: int,
+    teacher_width: int,
+    epochs: int,
+    teacher_epochs: int,
+    temperature: float,
+    alpha: float,
+    omitted_class: int | None = None,
+    small_width: int | None = None,
+    small_temperatures: Sequence[float] | None = None,
+    **shared: Any,
+) -> list[RunSpec]:
+    """The experiment of Hinton et al. (2015), section 3, on digits.
+
+    A large perceptron of two hidden layers, regularised by dropout and by images that are shifted,
+    teaches a smaller one that sees the images as they are.  With an `omitted_class` a student
+    never sees that class, with the teacher and without.  The teacher that teaches has the first
+    seed; it is trained with each, so that its own errors have an interval.  A far smaller student,
+    of `small_width`, learns at each of `small_temperatures`, and alone.
+    """
+    config = TrainingConfig(epochs=epochs, schedule="cosine", **shared)
+    of_teacher = replace(config, epochs=teacher_epochs, augmentation="shift")
+    large = ModelSpec("MLP", 2, teacher_width, dropout_rate=0.5)
+    small = ModelSpec("MLP", 2, student_width)
+    teachers = [RunSpec(large, dataset, of_teacher, seed) for seed in seeds]
+    distillation = DistillationConfig(teachers[0], temperature, alpha)
+    runs = list(teachers)
+    for seed in seeds:
+        student = RunSpec(small, dataset, config, seed)
+        without = replace(student, training=replace(config, omitted_class=omitted_class))
+        for run in (student, without):
+            runs += [run, replace(run, distillation=distillation)]
+    for seed in seeds if small_width else ():
+        student = RunSpec(ModelSpec("MLP", 2, small_width), dataset, config, seed)
+        runs += [student]
+        runs += [
+            replace(student, distillation=replace(distillation, temperature=each))
+            for each in small_temperatures or ()
+        ]
+    return runs
