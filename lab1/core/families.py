@@ -154,7 +154,7 @@ FAMILIES: Mapping[str, Family] = _by_name(
         Family(
             name="PlainNet",
             recipe=2,
-            title="plain net",
+            title="plain network",
             unit="layer",
             axis="layers",
             fields=("depth",),

@@ -180,6 +180,35 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "depths that cost too much for more than the first seed",
         optional=True,
     ),
+    _like(
+        "precision", "compared_precision",
+        "precision in which networks are trained once more",
+        optional=True,
+    ),
+    _like("depth", "compared_depth", "depths in that precision", optional=True),
+    _like(
+        "depth", "compared_first_seed_depth",
+        "further depths in that precision, for the first of their seeds",
+        optional=True,
+    ),
+    _like("seeds", "compared_seeds", "seeds of the controls", optional=True),
+    _like(
+        "learning_rate", "gentle_learning_rate",
+        "peak at which a plain network is trained once more",
+        optional=True,
+    ),
+    _like("depth", "gentle_depth", "depth of that network", many=False, optional=True),
+    _like(
+        "depth", "deepest_depth",
+        "depth that is trained for a few epochs only",
+        many=False, optional=True,
+    ),
+    _like("epochs", "deepest_epochs", "epochs at that depth", optional=True),
+    _like(
+        "learning_rate", "deepest_learning_rates",
+        "learning rates at that depth",
+        many=True, optional=True,
+    ),
     # Knowledge distillation.
     Parameter(
         "temperature",

@@ -113,24 +113,54 @@ def degradation(
     train_evaluation_size: int,
     optimizer: Sequence[str] = ("adam",),
     first_seed_depth: Sequence[int] | None = None,
+    compared_precision: str | None = None,
+    compared_depth: Sequence[int] | None = None,
+    compared_first_seed_depth: Sequence[int] | None = None,
+    compared_seeds: Sequence[int] | None = None,
+    gentle_learning_rate: float | None = None,
+    gentle_depth: int | None = None,
+    deepest_depth: int | None = None,
+    deepest_epochs: int | None = None,
+    deepest_learning_rates: Sequence[float] | None = None,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
 
     Those of `first_seed_depth` that are among `depth` are trained with the first of `seeds` alone,
-    and last.
+    and last.  Then the controls, with `compared_seeds`: the networks of `compared_depth` in
+    `compared_precision`, and those of `compared_first_seed_depth` for the first of these seeds; the
+    first family's network of `gentle_depth` at `gentle_learning_rate`, with the first; and
+    networks of `deepest_depth`, with the first, for `deepest_epochs` at each of
+    `deepest_learning_rates`.  Who asks for other depths or seeds trains no controls for them.
     """
     once = [each for each in depth if each in (first_seed_depth or ())]
     settings = [(seed, layers) for seed in seeds for layers in depth if layers not in once]
     settings += [(seeds[0], layers) for layers in once]
     training["train_evaluation_size"] = train_evaluation_size
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
-    return [
-        RunSpec(ModelSpec(family, layers), dataset, config, seed)
-        for seed, layers in settings
-        for config in configs
-        for family in families
-    ]
+
+    def grid(settings: Sequence[tuple[int, int]], **changes: Any) -> list[RunSpec]:
+        return [
+            RunSpec(ModelSpec(family, layers), dataset, replace(config, **changes), seed)
+            for seed, layers in settings
+            for config in configs
+            for family in families
+        ]
+
+    runs = grid(settings)
+    first, *_ = compared_seeds = compared_seeds or seeds
+    if compared_precision:
+        settings = [(seed, layers) for seed in compared_seeds for layers in compared_depth or depth]
+        settings += [(first, layers) for layers in compared_first_seed_depth or ()]
+        runs += grid(settings, precision=compared_precision)
+    if gentle_learning_rate:
+        gentle = grid([(first, gentle_depth or max(depth))], learning_rate=gentle_learning_rate)
+        runs += [spec for spec in gentle if spec.model.family == families[0]]
+    if deepest_depth:
+        for rate in deepest_learning_rates or (configs[0].learning_rate,):
+            changes = {"learning_rate": rate, "epochs": deepest_epochs or configs[0].epochs}
+            runs += grid([(first, deepest_depth)], **changes)
+    return runs
 
 
 def distillation(

@@ -162,7 +162,7 @@ def test_ratios_of_time_are_taken_within_a_round(both, timed):
     text = degradation_verdicts.times(degradation.times(runs, {"cpu": timed}), runs).text
     assert "On AMD EPYC, 2 cores, torch 2.14.1 (bf16, median of 3 rounds)" in text
     assert "1.00 ms with 20 layers and 3.00 ms with 56 layers: 3.0 times as much" in text
-    assert "With the shortcut it is 1.20 times that" in text
+    assert "With skip connections it is 1.20 times that" in text
 
 
 def test_benchmarks_have_panels_and_sentences_of_their_own(both, timed):

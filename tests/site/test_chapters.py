@@ -28,7 +28,7 @@ CHART = re.compile(
 )
 TABLE = re.compile(
     r"^(tables\.\w+|speed\.table|probed\.hardest|degradation\.errors|chapter\.provenance"
-    r"|distillation_tables\.\w+|summaries\.(performance|distillation)|dynamics\.\w+_table)\(",
+    r"|distillation_tables\.\w+|gradients\.\w+|summaries\.(performance|distillation)|dynamics\.\w+_table)\(",
     re.MULTILINE,
 )
 
@@ -316,7 +316,7 @@ def test_every_claim_is_a_verdict(name):
     """Words that only the records may say stand in no prose of the results."""
     text = "".join(text for title, text in sections(name).items() if title.startswith("Results"))
     assert not re.search(r"\b(hurts|helps|worse|better than|outperforms|significant)\b", text)
-    assert any(re.search(r"verdicts?\b", cell.source) for cell in code(name))
+    assert any(re.search(r"verdicts?\b|says\[", cell.source) for cell in code(name))
 
 
 # What opening a chapter refuses
@@ -423,10 +423,16 @@ def test_none_leaves_the_profile_as_it_is(name, runs_dir):
     assert page == profiles.page(name, "smoke", {})
 
 
+#: What a profile plans besides, of depths of its own.
+CONTROLS = ("changes_depth", "sweep_depth", "compared_precision", "gentle_learning_rate",
+            "deepest_depth")  # fmt: skip
+
+
 @every_chapter_by_depth
 def test_parameters_change_the_plan(name, runs_dir):
     depth = ANOTHER_DEPTH[name]
     changes = {"depth": str(depth), "seeds": [5], "learning_rate": "0.01"}
+    changes |= {each: "none" for each in CONTROLS if each in chapters.chapter(name).parameters}
     page = open_chapter(name, {**BASE, **changes}).page
     assert {(s.model.depth, s.seed, s.training.learning_rate) for s in page.plan()} == {
         (depth, 5, 0.01)

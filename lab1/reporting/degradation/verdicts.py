@@ -1,13 +1,10 @@
-"""Sentences about the degradation problem: does depth harm the fit, and does the shortcut help?
+"""Sentences about the degradation problem: does depth harm the fit, and do skip connections help?
 
-Each function but `gradients_at_start` takes the frame of
-`runs`.  The training error is scored in evaluation mode after the last
-epoch.
+Each function takes the frame of `runs`.  The training error is scored in evaluation mode after the
+last epoch.
 """
 
 from __future__ import annotations
-
-import math
 
 import pandas as pd
 
@@ -15,12 +12,11 @@ from ...core.datasets import DATASETS
 from ...core.families import residual_of
 from ..comparison.verdicts import base_rate, compare, of_family
 from ..kit import words
-from ..kit.sentences import MINUS, Judgement, Verdict, points, signed
-from ..kit.statistics import FEWEST, Estimate, estimate, in_words, paired_difference
+from ..kit.sentences import Judgement, Verdict, points, signed
+from ..kit.statistics import FEWEST, estimate, paired_difference
 from ..kit.words import NAMES
 
 _FIT = "train_evaluation_error"
-_MAGNITUDE = "magnitude"
 
 
 def degradation(runs: pd.DataFrame, family: str) -> Verdict:
@@ -48,8 +44,8 @@ def degradation(runs: pd.DataFrame, family: str) -> Verdict:
     )
 
 
-def shortcut_effect(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
-    """What the shortcut does to degradation: how far depth moves the twins' training errors apart.
+def skip_effect_on_degradation(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
+    """What skip connections do to degradation: how far depth moves the training errors apart.
 
     Per seed, the change of the residual family's training error from the shallowest common depth to
     the deepest, minus that of its plain twin.
@@ -60,7 +56,7 @@ def shortcut_effect(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
     if len(common) < 2:
         return Verdict(
             f"The {NAMES[plain]} and the {NAMES[residual]} do not have two depths in common here, "
-            "so the shortcut cannot be judged."
+            "so the skip connections cannot be judged."
         )
     first, last = min(common), max(common)
     changes = {
@@ -70,13 +66,13 @@ def shortcut_effect(runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
     moved = {family: points(estimate(own[_FIT]), signed=True) for family, own in changes.items()}
     return Verdict(
         f"From {first} to {words.depth(last, plain)} the training error of the {NAMES[plain]} "
-        f"moves by {moved[plain]}, that of the {NAMES[residual]} by {moved[residual]}. The second "
-        f"minus the first is {signed(value)}: ",
+        f"changes by {moved[plain]}, that of the {NAMES[residual]} by {moved[residual]}. The "
+        f"second change minus the first is {signed(value)}: ",
         Judgement(
             value,
-            above="the shortcut makes degradation **worse**",
-            below="the shortcut **counteracts** degradation",
-            neither="the shortcut makes **no measurable difference** to degradation",
+            above="the skip connections make degradation **worse**",
+            below="the skip connections **counteract** degradation",
+            neither="the skip connections make **no measurable difference** to degradation",
         ),
     )
 
@@ -111,61 +107,8 @@ def untrained(runs: pd.DataFrame) -> Verdict:
     )
 
 
-def gradients_at_start(layers: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
-    """How depth changes the gradient of a fresh network's first layer, in both twins.
-
-    Takes the frame of `layers`.  Gradients differ by factors, so their
-    change is judged on a scale of decimal orders of magnitude.
-    """
-    residual = residual_of(plain)
-    fresh = layers[(layers["layer"] == 1) & (layers["state"] == "at the start")]
-    fresh = fresh[fresh["gradient_norm"] > 0]
-    fresh = fresh.assign(**{_MAGNITUDE: fresh["gradient_norm"].map(math.log10)})
-    common = _common_depths(fresh, plain, _MAGNITUDE)
-    if len(common) < 2:
-        return Verdict(
-            f"The {NAMES[plain]} and the {NAMES[residual]} do not have two depths in common here "
-            "whose gradients were measured."
-        )
-    first, last = min(common), max(common)
-    sizes, moved, changes = [], [], []
-    for family in (plain, residual):
-        own = of_family(fresh, family)
-        sizes.append(f"in the {NAMES[family]}, {_by_depth(own, family)}")
-        changes.append(_change(own, first, last, _MAGNITUDE))
-        moved.append(_magnitudes(estimate(changes[-1][_MAGNITUDE])))
-    value = paired_difference(changes[0], changes[1], _MAGNITUDE)
-    return Verdict(
-        f"At the start the norm of the first layer's gradient is, {'; '.join(sizes)}. From "
-        f"{first} to {words.depth(last, plain)} it moves by {moved[0]} orders of magnitude in the "
-        f"{NAMES[plain]}, by {moved[1]} in the {NAMES[residual]}. The second minus the first is "
-        f"{_magnitudes(value)} (n = {value.n}): ",
-        Judgement(
-            value,
-            above="with the shortcut depth makes the gradient grow **more**",
-            below="with the shortcut depth makes the gradient grow **less**",
-            neither="the shortcut makes **no measurable difference** to what depth does to it",
-        ),
-    )
-
-
-def _by_depth(fresh: pd.DataFrame, family: str) -> str:
-    """`0.39 with 20 layers (n = 3), 92 with 56 layers (n = 3)`."""
-    parts = []
-    for depth, own in fresh.groupby("depth"):
-        size = estimate(own["gradient_norm"]).mean
-        number = f"{float(f'{size:.2g}'):,.15g}"  # 1,300,000 and not 1.3e+06
-        parts.append(f"{number} with {words.depth(int(str(depth)), family)} (n = {len(own)})")
-    return ", ".join(parts)
-
-
-def _magnitudes(value: Estimate) -> str:
-    """A change on the decimal scale: `+2.41 ± 0.20`."""
-    return in_words(value, "+.2f", ".2f").replace("-", MINUS)
-
-
 def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
-    """What a training image costs by depth and with the shortcut, benchmark by benchmark.
+    """What a training image costs by depth and with skip connections, benchmark by benchmark.
 
     Takes the frame of `times`.
     """
@@ -186,13 +129,13 @@ def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> V
             f"rounds), a training image costs the {NAMES[plain]} {first.median():.2f} ms with "
             f"{depths[0]} layers and {last.median():.2f} ms with {words.depth(depths[-1], plain)}: "
             f"{(last / first).median():.1f} times as much, for {operations:.1f} times the FLOPs. "
-            f"With the shortcut it is {(twin / last).median():.2f} times that."
+            f"With skip connections it is {(twin / last).median():.2f} times that."
         )
     return Verdict(" ".join(sentences) or "No benchmark here says what a training image costs.")
 
 
 def schedule(runs: pd.DataFrame) -> Verdict:
-    """How many runs of how many epochs these are, and how far each family's grid has got."""
+    """How many runs of how many epochs these are, in which precision, family by family."""
     parts = []
     for family, own in runs.groupby("family", sort=False):
         seeds = own.groupby("depth")["seed"].nunique()
@@ -200,7 +143,8 @@ def schedule(runs: pd.DataFrame) -> Verdict:
         parts.append(f"the {NAMES[str(family)]} with {listed}")
     epochs = sorted(runs["epochs"].unique().tolist())
     length = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    return Verdict(f"These are runs of {length} epochs: " + "; ".join(parts) + ".")
+    precisions = " and ".join(sorted(runs["precision"].unique()))
+    return Verdict(f"These are runs of {length} epochs in {precisions}: " + "; ".join(parts) + ".")
 
 
 def _with_error(runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,10 @@ import pandas as pd
 #: He et al. (2016), Table 6; of 110 layers the best of five runs, whose mean is 6.61.
 RESNET_ERROR = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43}
 
+#: Layers of the deepest plain network, and what its error in percent stays above (caption of figure
+#: 6, which does not display it).
+DEEPEST_PLAIN, DEEPEST_PLAIN_ERROR = 110, 60
+
 
 def resnet_errors() -> pd.DataFrame:
     """`RESNET_ERROR` as a frame: `family`, `depth` and `error` in percent."""
