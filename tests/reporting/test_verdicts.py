@@ -376,7 +376,7 @@ WORST, WORSE, SAME, BETTER = (around(shift) for shift in (-0.04, -0.02, 0.0, 0.0
 
 def test_tuning_does_not_rescue_what_stays_worse(runs):
     verdict = rescue(runs(sweep((WORST, WORSE), (SAME, WORSE))))
-    assert "Of 2 learning rates, validation accuracy chooses 0.003 for the plain MLP" in (
+    assert "Of 2 learning rates, the validation accuracy of the other seeds chooses 0.003" in (
         verdict.text
     )
     assert "chooses 0.001 for the residual MLP" in verdict.text
@@ -420,6 +420,23 @@ def test_the_rate_is_chosen_on_validation_and_not_on_the_test_set(runs):
     verdict = rescue(frame)
     assert "chooses 0.001" in verdict.text
     assert claims(verdict) == ["hurts"]
+
+
+def test_no_run_has_a_part_in_the_choice_of_its_own_rate(runs):
+    """Each rate is the best by far of one seed, which must not bring the two others over."""
+    cells = {("MLP", 32): [0.9, 0.9, 0.9], ("MLP", 32, 0.003): [0.8, 0.8, 0.8]}
+    validation = {("MLP", 32): [0.9, 0.1, 0.5], ("MLP", 32, 0.003): [0.1, 0.5, 0.5]}
+    frame = runs(cells, validation=validation)
+    chosen = verdicts.at_best_rate(frame, "MLP", 32).set_index("seed")["learning_rate"]
+    assert chosen.to_dict() == {0: 0.003, 1: 0.001, 2: 0.001}
+    assert "chooses 0.001 or 0.003 for the plain MLP" in rescue(frame).text
+
+
+def test_a_single_seed_chooses_for_itself(runs):
+    cells = {("MLP", 32): [0.9], ("MLP", 32, 0.003): [0.8]}
+    validation = {("MLP", 32): [0.1], ("MLP", 32, 0.003): [0.5]}
+    chosen = verdicts.at_best_rate(runs(cells, validation=validation), "MLP", 32)
+    assert [*chosen["learning_rate"]] == [0.003]
 
 
 def test_each_family_is_judged_at_its_own_rate(runs):
