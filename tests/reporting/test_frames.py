@@ -177,6 +177,7 @@ def test_one_row_per_epoch_from_one(make_record):
     frame = frames.history([make_record(seed=0), make_record(seed=1)])
     assert [*frame.columns] == [
         *frames.IDENTITY,
+        "change",
         "epoch",
         *("scheduled_learning_rate" if n == "learning_rate" else n for n in HISTORY_FIELDS),
         *EVALUATION_FIELDS,

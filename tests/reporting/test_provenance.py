@@ -110,3 +110,12 @@ def test_a_chapter_links_what_lies_in_results(laboratory, make_record):
     store.write(make_record(seed=7))
     other = chapters.open_chapter("1_1", {"profile": "mine", "seeds": 7})
     assert links(other.provenance().markup) == []
+
+
+def test_a_row_names_what_was_changed_in_its_network(experiment):
+    records = [
+        *experiment({("MLP", 8): [0.9]}),
+        *experiment({("MLP", 8): [0.9]}, initialisation="identity"),
+    ]
+    rows = re.findall(r"<tr id=.*?</tr>", runs_table(records, set()).markup)
+    assert ["<td>identity start</td>" in row for row in rows] == [False, True]

@@ -3,7 +3,14 @@ import math
 import pandas as pd
 import pytest
 
-from lab1.reporting.kit.statistics import FEWEST, Estimate, estimate, paired_difference, summarize
+from lab1.reporting.kit.statistics import (
+    FEWEST,
+    Estimate,
+    estimate,
+    holm,
+    paired_difference,
+    summarize,
+)
 
 # Student's t at 97.5 %, from a printed table: degrees of freedom 2 and 4.
 T_2, T_4 = 4.302653, 2.776445
@@ -76,6 +83,45 @@ def test_equal_values_have_an_interval_of_no_width():
 )
 def test_the_sign_says_whether_the_interval_excludes_zero(mean, half_width, sign):
     assert Estimate(mean, half_width, 5).sign == sign
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(3, T_2), (5, T_4)])
+def test_where_an_interval_ends_at_zero_the_p_value_is_one_in_twenty(count, quantile):
+    """The two say the same: the interval excludes zero where the p-value is below 0.05."""
+    assert Estimate(1.0, 1.0, count).p_value == pytest.approx(0.05)
+    assert Estimate(-1.0, 1.0, count).p_value == pytest.approx(0.05)
+    for half_width in (0.999, 1.001):
+        value = Estimate(1.0, half_width, count)
+        assert (value.p_value < 0.05) == (value.sign != 0)
+
+
+def test_a_p_value_by_hand():
+    """With two degrees of freedom p = 1 - t / sqrt(t^2 + 2): for t = 2 that is 1 - 2 / sqrt(6)."""
+    value = Estimate(2.0, T_2, 3)  # a standard error of one
+    assert value.p_value == pytest.approx(1 - 2 / math.sqrt(6), rel=1e-6)
+
+
+def test_no_spread_leaves_no_doubt():
+    assert Estimate(0.5, 0.0, 3).p_value == 0
+    assert Estimate(0.0, 0.0, 3).p_value == 1
+    assert math.isnan(Estimate(0.5, math.nan, 2).p_value)
+
+
+@pytest.mark.parametrize(
+    ("given", "corrected"),
+    [
+        ([], []),
+        ([0.04], [0.04]),
+        # Sorted 0.01, 0.02, 0.04: times 3, 2 and 1.
+        ([0.02, 0.01, 0.04], [0.04, 0.03, 0.04]),
+        # Times 4, 3, 2 and 1 that is 0.04, 0.09, 0.08, 0.05: none may lie below one before it.
+        ([0.01, 0.03, 0.04, 0.05], [0.04, 0.09, 0.09, 0.09]),
+        ([0.6, 0.5], [1.0, 1.0]),
+        ([0.01, 0.01], [0.02, 0.02]),
+    ],
+)
+def test_holms_correction_by_hand(given, corrected):
+    assert holm(given) == pytest.approx(corrected)
 
 
 def test_a_difference_is_the_second_minus_the_first():

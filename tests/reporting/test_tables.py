@@ -148,3 +148,14 @@ def test_a_header_is_escaped_and_cells_are_not():
 def test_rows_and_anchors_must_be_as_many():
     with pytest.raises(ValueError, match="zip"):
         tables.markup(["a"], [["<td></td>"]], ["one", "two"])
+
+
+def test_a_network_that_was_changed_is_named_with_its_change(experiment):
+    """Without it two rows would look the same and say something else."""
+    records = [
+        *experiment({("MLP", 8): [0.90, 0.91, 0.92]}),
+        *experiment({("MLP", 8): [0.95, 0.96, 0.97]}, initialisation="identity"),
+    ]
+    table = tables.performance(frames.runs(records[::-1]))
+    assert [*table.frame["Model"]] == ["MLP", "MLP, identity start"]
+    assert [*table.frame["Test accuracy"]] == [91.0, 96.0]

@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from lab1.core.families import residual_of
 from lab1.reporting.comparison import verdicts
 from lab1.reporting.comparison.verdicts import (
+    at_deepest,
     depth_effect,
+    design_effect,
     fit_effect,
     rescue,
     skip_effect,
-    skip_effect_at_deepest,
 )
 from lab1.reporting.kit import frames
 
@@ -173,7 +175,7 @@ def test_a_higher_training_loss_is_degradation(runs):
 
 def test_a_lower_training_loss_is_no_degradation(runs):
     verdict = fit_effect(runs(**fits(HIGH, LOW)), "MLP")
-    assert "**better**" in verdict.text and "would be overfitting" in verdict.text
+    assert "**better**" in verdict.text
     assert "worse" not in verdict.text and "degradation" not in verdict.text
     assert "the interval excludes zero" in verdict.text
 
@@ -194,9 +196,9 @@ def test_the_verdict_on_the_fit_is_that_of_the_family(experiment, swap_families)
 
 def test_noise_shows_no_difference_in_the_fit(runs):
     verdict = fit_effect(runs(**fits([0.01, 0.02, 0.03], [0.03, 0.02, 0.01])), "MLP")
-    assert "alike" in verdict.text
-    assert "the interval contains zero" in verdict.text
-    assert "**" not in verdict.text
+    assert claims(verdict) == ["no measurable difference"]
+    # The loss is no accuracy, so what these runs could have shown is not in points.
+    assert "that these runs could show is 0.050)" in verdict.text
 
 
 def test_two_seeds_carry_no_claim_on_the_fit(runs):
@@ -212,118 +214,146 @@ def test_one_depth_says_nothing_about_the_fit(runs):
     assert fit_effect(runs({("MLP", 8): SEEDS}), "MLP").text == ""
 
 
-# Skip connections
+# The residual design, depth by depth
 
 
-def twins(*shifts, depths=(2, 32)):
+def pairs_at(*shifts, depths=(2, 32), plain="MLP"):
     """Both families at some depths; the residual one by so much better."""
-    cells = {("MLP", depth): SEEDS for depth in depths}
+    cells = {(plain, depth): SEEDS for depth in depths}
     return cells | {
-        ("ResidualMLP", depth): values for depth, values in zip(depths, shifts, strict=True)
+        (residual_of(plain), depth): values for depth, values in zip(depths, shifts, strict=True)
     }
 
 
-def test_a_better_residual_network_is_helped_by_its_skips(runs):
-    verdict = skip_effect(runs(twins(around(0, NOISE), around(0.02))))
+def test_each_depth_has_its_difference_and_its_claim(runs):
+    verdict = design_effect(runs(pairs_at(around(0, NOISE), around(0.02))), "MLP")
     at_2, at_32 = re.findall(r"^- .*$", verdict.text, re.MULTILINE)
-    assert at_2.startswith("- **2 layers:**") and at_32.startswith("- **32 layers:**")
-    assert "no measurable difference (the interval contains zero)" in at_2
+    assert at_2.startswith("- **2 layers**: ") and at_32.startswith("- **32 layers**: ")
+    assert "**no measurable difference** (the interval contains zero; the smallest" in at_2
     assert "+2.00 ± 0.25 points (n = 3)" in at_32
-    assert "the skip connections help (the interval excludes zero)" in at_32
-    assert "help at 32 layers, and nowhere do they hurt" in verdict.text
+    assert "the residual design is **ahead** (the interval excludes zero)" in at_32
 
 
-def test_the_verdict_on_skips_turns_round_with_the_families(experiment, swap_families):
-    records = experiment(twins(around(0, NOISE), around(0.02)))
-    before = skip_effect(frames.runs(records)).text
-    after = skip_effect(frames.runs(swap_families(records))).text
-    assert "help (the interval excludes zero)" in before and "hurt (" not in before
-    assert "hurt (the interval excludes zero)" in after and "help (" not in after
+def test_the_verdict_on_the_design_turns_round_with_the_families(experiment, swap_families):
+    records = experiment(pairs_at(around(0, NOISE), around(0.02)))
+    before = design_effect(frames.runs(records), "MLP").text
+    after = design_effect(frames.runs(swap_families(records)), "MLP").text
+    assert "**ahead**" in before and "**behind**" not in before
+    assert "**behind**" in after and "**ahead**" not in after
     assert "+2.00 ± " in before and "−2.00 ± " in after
-    assert "hurt at 32 layers, and nowhere do they help" in after
 
 
-def test_skips_can_help_at_one_depth_and_hurt_at_another(runs):
-    verdict = skip_effect(runs(twins(around(-0.02), around(0.02), around(0.03), depths=(2, 8, 32))))
-    assert verdict.text.endswith("So they help at 8 and 32 layers and hurt at 2 layers.")
+def test_where_more_than_one_thing_differs_no_cause_is_named(runs):
+    """The perceptrons differ in the size of what a layer adds too, and the page says so."""
+    frame = runs(pairs_at(around(0.02), around(0.03)))
+    assert "skip" not in design_effect(frame, "MLP").text
+    with pytest.raises(ValueError, match="skip connections and the size of what a layer adds"):
+        skip_effect(frame, "MLP")
 
 
-def test_noise_shows_no_effect_of_skips(runs):
-    verdict = skip_effect(runs(twins(around(0, NOISE), around(0, NOISE[::-1]))))
-    assert verdict.text.count("no measurable difference (the interval contains zero)") == 2
-    assert verdict.text.endswith("at none of these depths do the runs show a difference.")
+def test_twins_that_differ_in_their_skips_alone_have_a_cause(experiment, swap_families):
+    shifts = (around(-0.02), around(0, NOISE), around(0.02))
+    records = experiment(pairs_at(*shifts, depths=(8, 14, 20), plain="PlainNet"))
+    assert claims(skip_effect(frames.runs(records), "PlainNet")) == [
+        "hurt", "no measurable difference", "help"
+    ]  # fmt: skip
+    assert claims(skip_effect(frames.runs(swap_families(records)), "PlainNet")) == [
+        "help", "no measurable difference", "hurt"
+    ]  # fmt: skip
+    assert "the skip connections **help**" in skip_effect(frames.runs(records), "PlainNet").text
+
+
+def test_a_pair_of_different_sizes_says_how_much_larger_one_is(runs):
+    frame = runs(pairs_at(around(0.02), around(0.02)))
+    larger = frame["family"].eq("ResidualMLP") & frame["depth"].eq(32)
+    frame["parameters"] = [3000 if each else 1000 for each in larger]
+    at_2, at_32 = re.findall(r"^- .*$", design_effect(frame, "MLP").text, re.MULTILINE)
+    assert "parameters" not in at_2
+    assert at_32.startswith("- **32 layers** (3.0 times the parameters): ")
+
+
+def test_noise_shows_no_effect_of_the_design(runs):
+    verdict = design_effect(runs(pairs_at(around(0, NOISE), around(0, NOISE[::-1]))), "MLP")
+    assert claims(verdict) == ["no measurable difference"] * 2
+    # The half-width: what a difference had to be for these runs to show it.
+    assert verdict.text.count("the smallest difference that these runs could show is 6.57") == 2
 
 
 def test_pairs_show_what_means_would_hide(runs):
     """The two families overlap widely; every pair has the same sign."""
-    verdict = skip_effect(runs(twins(around(0.005, [0.0, 0.0005, -0.0005]), depths=(8,))))
-    assert "help (the interval excludes zero)" in verdict.text
+    frame = runs(pairs_at(around(0.005, [0.0, 0.0005, -0.0005]), depths=(8,)))
+    assert claims(design_effect(frame, "MLP")) == ["ahead"]
 
 
-def test_two_seeds_carry_no_claim_on_skips(runs):
-    verdict = skip_effect(runs({("MLP", 8): [0.5, 0.5], ("ResidualMLP", 8): [0.9, 0.9]}))
+def test_two_seeds_carry_no_claim_on_the_design(runs):
+    verdict = design_effect(runs({("MLP", 8): [0.5, 0.5], ("ResidualMLP", 8): [0.9, 0.9]}), "MLP")
     assert "fewer than 3 common seeds" in verdict.text
     assert "±" not in verdict.text
     # Nor is it a claim of ours that there is no difference: nobody could have seen one.
-    assert not re.search("help|hurt|show a difference|measurable", verdict.text)
+    assert not re.search("ahead|behind|show a difference|measurable", verdict.text)
 
 
 @pytest.mark.parametrize("family", ["MLP", "ResidualMLP"])
-def test_one_family_says_nothing_about_skips(runs, family):
-    verdict = skip_effect(runs({(family, 2): SEEDS, (family, 32): SEEDS}))
-    assert "plain MLP and residual MLP" in verdict.text
-    assert not re.search("help|hurt|%", verdict.text)
+def test_one_family_is_not_compared(runs, family):
+    verdict = design_effect(runs({(family, 2): SEEDS, (family, 32): SEEDS}), "MLP")
+    assert "both families, plain MLP and residual MLP" in verdict.text
+    assert not re.search("ahead|behind|%", verdict.text)
 
 
 def test_depths_of_one_family_alone_are_left_out(runs):
-    verdict = skip_effect(
-        runs({("MLP", 2): SEEDS, ("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0.02)})
+    verdict = design_effect(
+        runs({("MLP", 2): SEEDS, ("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0.02)}), "MLP"
     )
-    assert "8 layers:" in verdict.text and "2 layers:" not in verdict.text
+    assert "8 layers**:" in verdict.text and "2 layers**:" not in verdict.text
 
 
-def test_the_sweep_is_left_out_of_the_verdict_on_skips(runs):
-    cells = twins(around(0.02), around(0.02))
+def test_the_sweep_is_left_out_of_the_verdict_on_the_design(runs):
+    cells = pairs_at(around(0.02), around(0.02))
     cells |= {("MLP", 32, 0.01): around(0.05), ("ResidualMLP", 32, 0.01): around(-0.05)}
-    assert "help at 2 and 32 layers, and nowhere do they hurt" in skip_effect(runs(cells)).text
+    assert claims(design_effect(runs(cells), "MLP")) == ["ahead", "ahead"]
 
 
-# Skip connections at the greatest depth, for the front page
+# The residual design at the greatest depth
 
 
-def test_the_greatest_common_depth_speaks_for_the_skips(runs):
-    cells = twins(around(-0.02), around(0.02)) | {("MLP", 64): SEEDS}
-    verdict = skip_effect_at_deepest(runs(cells))
+def test_the_greatest_common_depth_speaks_for_the_design(runs):
+    cells = pairs_at(around(-0.02), around(0.02)) | {("MLP", 64): SEEDS}
+    verdict = at_deepest(runs(cells), "MLP")
     assert "With 32 layers" in verdict.text
-    assert claims(verdict) == ["help"]
+    assert claims(verdict) == ["ahead"]
     assert "+2.00 ± 0.25 points (n = 3)" in verdict.text
     assert "the interval excludes zero" in verdict.text
 
 
 def test_the_verdict_at_the_greatest_depth_turns_round(experiment, swap_families, swap_depths):
-    records = experiment(twins(around(-0.02), around(0.02)))
+    records = experiment(pairs_at(around(-0.02), around(0.02)))
     for swapped in (swap_families(records), swap_depths(records, 2, 32)):
-        verdict = skip_effect_at_deepest(frames.runs(swapped))
-        assert claims(verdict) == ["hurt"]
+        verdict = at_deepest(frames.runs(swapped), "MLP")
+        assert claims(verdict) == ["behind"]
         assert "−2.00 ± 0.25 points" in verdict.text
 
 
 def test_noise_shows_no_effect_at_the_greatest_depth(runs):
-    verdict = skip_effect_at_deepest(runs(twins(around(0.02), around(0, NOISE))))
+    verdict = at_deepest(runs(pairs_at(around(0.02), around(0, NOISE))), "MLP")
     assert claims(verdict) == ["no measurable difference"]
     assert "the interval contains zero" in verdict.text
 
 
 def test_two_seeds_carry_no_claim_at_the_greatest_depth(runs):
     cells = {("MLP", 8): [0.5, 0.5], ("ResidualMLP", 8): [0.9, 0.9]}
-    verdict = skip_effect_at_deepest(runs(cells))
+    verdict = at_deepest(runs(cells), "MLP")
     assert "fewer than 3 common seeds" in verdict.text
     assert "±" not in verdict.text and "**" not in verdict.text
 
 
 def test_families_without_a_common_depth_are_not_compared(runs):
     for cells in ({("MLP", 2): SEEDS}, {("MLP", 2): SEEDS, ("ResidualMLP", 8): SEEDS}):
-        assert skip_effect_at_deepest(runs(cells)).text == ""
+        assert at_deepest(runs(cells), "MLP").text == ""
+
+
+def test_at_the_greatest_depth_twins_have_a_cause(runs):
+    cells = pairs_at(around(0, NOISE), around(0.02), depths=(8, 14), plain="PlainNet")
+    assert "the skip connections **help**" in at_deepest(runs(cells), "PlainNet").text
 
 
 # The learning rate
@@ -346,7 +376,7 @@ WORST, WORSE, SAME, BETTER = (around(shift) for shift in (-0.04, -0.02, 0.0, 0.0
 
 def test_tuning_does_not_rescue_what_stays_worse(runs):
     verdict = rescue(runs(sweep((WORST, WORSE), (SAME, WORSE))))
-    assert "Of 2 learning rates, validation accuracy chooses 0.003 for the plain MLP" in (
+    assert "Of 2 learning rates, the validation accuracy of the other seeds chooses 0.003" in (
         verdict.text
     )
     assert "chooses 0.001 for the residual MLP" in verdict.text
@@ -392,6 +422,23 @@ def test_the_rate_is_chosen_on_validation_and_not_on_the_test_set(runs):
     assert claims(verdict) == ["hurts"]
 
 
+def test_no_run_has_a_part_in_the_choice_of_its_own_rate(runs):
+    """Each rate is the best by far of one seed, which must not bring the two others over."""
+    cells = {("MLP", 32): [0.9, 0.9, 0.9], ("MLP", 32, 0.003): [0.8, 0.8, 0.8]}
+    validation = {("MLP", 32): [0.9, 0.1, 0.5], ("MLP", 32, 0.003): [0.1, 0.5, 0.5]}
+    frame = runs(cells, validation=validation)
+    chosen = verdicts.at_best_rate(frame, "MLP", 32).set_index("seed")["learning_rate"]
+    assert chosen.to_dict() == {0: 0.003, 1: 0.001, 2: 0.001}
+    assert "chooses 0.001 or 0.003 for the plain MLP" in rescue(frame).text
+
+
+def test_a_single_seed_chooses_for_itself(runs):
+    cells = {("MLP", 32): [0.9], ("MLP", 32, 0.003): [0.8]}
+    validation = {("MLP", 32): [0.1], ("MLP", 32, 0.003): [0.5]}
+    chosen = verdicts.at_best_rate(runs(cells, validation=validation), "MLP", 32)
+    assert [*chosen["learning_rate"]] == [0.003]
+
+
 def test_each_family_is_judged_at_its_own_rate(runs):
     """At either shared rate one of the two would look broken."""
     verdict = rescue(runs(sweep((SAME, WORST), (WORST, SAME))))
@@ -408,7 +455,7 @@ def test_the_deepest_swept_depth_is_judged(runs):
 
 
 def test_nothing_swept_leaves_the_question_open(runs):
-    assert rescue(runs(twins(SAME, SAME))) is verdicts.NOT_SWEPT
+    assert rescue(runs(pairs_at(SAME, SAME))) is verdicts.NOT_SWEPT
     assert "**" not in verdicts.NOT_SWEPT.text and "open" in verdicts.NOT_SWEPT.text
 
 
@@ -510,7 +557,7 @@ def test_where_all_runs_diverged_no_number_is_made_up(experiment, diverged, wher
     # As in a plan, where the rate that all depths share comes before those of the sweep.
     frame = frames.runs(sorted(records, key=lambda each: each.spec.training.learning_rate))
     verdicts_here = [depth_effect(frame, "MLP"), fit_effect(frame, "MLP"), rescue(frame)]
-    verdicts_here += [skip_effect(frame), skip_effect_at_deepest(frame)]
+    verdicts_here += [design_effect(frame, "MLP"), at_deepest(frame, "MLP")]
     assert [each.text for each in verdicts_here if "nan" in each.text] == []
 
 
@@ -531,7 +578,7 @@ def test_a_rate_at_which_all_runs_diverged_is_not_chosen(experiment, diverged):
 def test_a_diverged_seed_is_no_common_seed(experiment, trained):
     records = experiment({("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0.02)})
     records[0] = trained("MLP", 8, 0, stopped="diverged")
-    verdict = skip_effect(frames.runs(records))
+    verdict = design_effect(frames.runs(records), "MLP")
     assert "(n = 2)" in verdict.text and "fewer than 3 common seeds" in verdict.text
 
 
@@ -541,7 +588,7 @@ def test_without_validation_there_are_verdicts_or_reasons(runs):
     frame = runs(cells, validation_size=0)
     for family in ("MLP", "ResidualMLP"):
         assert "32 layers" in depth_effect(frame, family).text
-    assert "32 layers" in skip_effect(frame).text
+    assert "32 layers" in design_effect(frame, "MLP").text
     assert "validation" in rescue(frame).text
 
 
@@ -556,8 +603,8 @@ def test_runs_of_different_devices_are_not_taken_for_twins(experiment):
         replace(r, origin={**r.origin, "device": gpu}) if r.spec.model.family == "MLP" else r
         for r in records
     ]
-    verdict = skip_effect(frames.runs(records))
-    assert not re.search("skip connections (help|hurt)", verdict.text)
+    verdict = design_effect(frames.runs(records), "MLP")
+    assert not re.search("ahead|behind", verdict.text)
 
 
 # How it is shown
@@ -575,4 +622,4 @@ def test_accuracies_are_given_in_percent_with_their_n(runs):
     # Three values 1 point apart: s = 1 and t = 4.303, over sqrt(3).
     assert "91.00 ± 2.48 % (n = 3)" in verdict.text
     assert "80.00 ± 0.00 % (n = 3)" in verdict.text
-    assert "of 1 layer." in verdict.text
+    assert "of 1 layer, reaches" in verdict.text

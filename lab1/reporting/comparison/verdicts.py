@@ -79,8 +79,8 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
     difference = compare(own, first, last, "train_loss")
     return Verdict(
-        "In the last epoch the mean training loss, taken as the training goes, is "
-        f"{losses[1].mean:.3g} with {words.depth(last, family)} and {losses[0].mean:.3g} with "
+        "The training loss of the last epoch, averaged over its batches as they are trained on, "
+        f"is {losses[1].mean:.3g} with {words.depth(last, family)} and {losses[0].mean:.3g} with "
         f"{words.depth(first, family)}: ",
         Judgement(
             difference,
@@ -181,7 +181,7 @@ def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
 def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     """Whether a better learning rate rescues the deepest plain network that was swept.
 
-    Each family's learning rate is chosen on validation accuracy.
+    Each family's learning rate is chosen on validation accuracy, see `at_best_rate`.
     """
     residual = residual_of(plain)
     swept = swept_depths(runs)
@@ -200,9 +200,10 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
     parts: list[str | Judgement] = []
     for family, best in chosen.items():
         rates = _of(runs, family, depth)["learning_rate"]
+        by_seed = " or ".join(f"{rate:g}" for rate in sorted(best["learning_rate"].unique()))
         parts.append(
-            f"{' ' if parts else ''}Of {rates.nunique()} learning rates, validation accuracy "
-            f"chooses {best['learning_rate'].iloc[0]:g} for the {NAMES[family]} with "
+            f"{' ' if parts else ''}Of {rates.nunique()} learning rates, the validation accuracy "
+            f"of the other seeds chooses {by_seed} for the {NAMES[family]} with "
             f"{words.depth(depth, plain)}, which then reaches {_points_of(best)} on the test set."
         )
     if len(families) == 2:
@@ -256,13 +257,19 @@ def swept_depths(runs: pd.DataFrame) -> list[int]:
 
 
 def at_best_rate(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
-    """A family's runs of one depth at the learning rate with the best mean validation accuracy."""
+    """A family's runs of one depth, each seed's at the rate with the best validation accuracy.
+
+    It is the mean over the other seeds that chooses, so that no run is judged by a choice in which
+    it had a part; a single seed chooses for itself.
+    """
     own = _finished(runs[(runs["family"] == family) & (runs["depth"] == depth)])
-    if own.empty:
-        return own
-    means = own.groupby("learning_rate")["validation_accuracy"].mean()
-    chosen: pd.DataFrame = own[own["learning_rate"] == means.idxmax()]
-    return chosen
+    chosen = [own.iloc[:0]]
+    for seed, of_seed in own.groupby("seed"):
+        others = own[own["seed"] != seed]
+        means = (of_seed if others.empty else others).groupby("learning_rate")
+        rate = means["validation_accuracy"].mean().idxmax()
+        chosen.append(of_seed[of_seed["learning_rate"] == rate])
+    return pd.concat(chosen)
 
 
 def _finished(runs: pd.DataFrame) -> pd.DataFrame:

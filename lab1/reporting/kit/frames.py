@@ -72,6 +72,8 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "epochs": record.epochs,
             "epochs_allowed": record.spec.training.epochs,
             "patience": record.spec.training.patience,
+            "batch_size": record.spec.training.batch_size,
+            "validation_size": record.spec.training.validation_size,
             "best_epoch": record.best_epoch,
             "stopped": record.stopped,
             "optimizer": record.spec.training.optimizer,
@@ -107,7 +109,10 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def as_designed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of networks in which nothing was changed from their family's design."""
+    """The rows of networks in which nothing was changed from their family's design.
+
+    Takes the frame of `runs` or that of `history`.
+    """
     chosen: pd.DataFrame = runs[runs["change"] == ""]
     return chosen
 
@@ -122,6 +127,7 @@ def history(records: Sequence[Record]) -> pd.DataFrame:
     rows = [
         {
             **_identity(record),
+            "change": record.spec.model.changes,
             "epoch": epoch + 1,
             **{column: _series(record, name)[epoch] for name, column in _SERIES.items()},
         }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 #: With fewer seeds no interval is shown and no claim is made.
 FEWEST = 3
@@ -52,8 +52,13 @@ class Estimate:
             return math.nan
         if self.half_width == 0:
             return 1.0 if self.mean == 0 else 0.0
-        error = self.half_width / float(stats.t.ppf(1 - LEVEL / 2, self.n - 1))
-        return float(2 * stats.t.sf(abs(self.mean) / error, self.n - 1))
+        error = self.half_width / _quantile(self.n)
+        return float(2 * special.stdtr(self.n - 1, -abs(self.mean) / error))
+
+
+def _quantile(n: int) -> float:
+    """How many standard errors half of the 95 % interval of `n` values is (Student's t)."""
+    return float(special.stdtrit(n - 1, 1 - LEVEL / 2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -88,7 +93,7 @@ def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
     n = len(kept)
     half_width = math.nan
     if n >= FEWEST:
-        half_width = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * kept.std(ddof=1) / math.sqrt(n))
+        half_width = float(_quantile(n) * kept.std(ddof=1) / math.sqrt(n))
     return Estimate(float(kept.mean()) if n else math.nan, half_width, n)
 
 

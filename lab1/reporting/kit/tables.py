@@ -118,7 +118,11 @@ def column_n(of: Callable[[pd.DataFrame], int] = len) -> Column:
     return Column("", of, name="n")
 
 
-MODEL = Column("Model", "family", is_text=True)
+MODEL = Column(
+    "Model",
+    lambda part: ", ".join(filter(None, part[["family", "change"]].iloc[0])),
+    is_text=True,
+)
 DATASET = Column("Dataset", "dataset_title", is_text=True)
 DEPTH = Column("Depth", "depth")
 LEARNING_RATE = Column("Learning rate", "learning_rate", "{:g}")
@@ -158,7 +162,9 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = Fals
         ),
         *([DEVICE] if devices else []),
     ]
-    return table_of(runs, ["family", "dataset", "depth", "learning_rate", "group"], columns)
+    return table_of(
+        runs, ["family", "dataset", "depth", "learning_rate", "change", "group"], columns
+    )
 
 
 def runs_link(group: str, shown: Any, runs_page: str = "") -> str:

@@ -23,8 +23,8 @@ def runs_table(
     `published` holds the keys of the records in `results/`, which the site carries; others
     are one's own and are named without a link.  `detailed` holds the keys of the runs that the
     site's page of all runs shows: their rows lead there.  A row's anchor is `runs-<group>`, where
-    the performance summary leads.  Where configurations differ in width, epochs, teacher or a
-    class left out, a column `Setting` names it.
+    the performance summary leads.  Where configurations differ in width, design, epochs, teacher or
+    a class left out, a column `Setting` names it.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -70,7 +70,7 @@ def _settings(configurations: Sequence[Record]) -> list[str]:
 
 def _setting(record: Record) -> list[str]:
     model, training, taught = record.spec.model, record.spec.training, record.spec.distillation
-    parts = [model.size] if model.size else []
+    parts = [part for part in (model.size, model.changes) if part]
     parts.append(f"{training.epochs} epochs")
     parts += [f"T = {taught.temperature:g}", f"α = {taught.alpha:g}"] if taught else []
     if training.omitted_class is not None:
