@@ -41,17 +41,21 @@ screenshot: site $(VENV)/.installed-all ## take the README's picture of the site
 	@command -v quarto >/dev/null || { echo "the README shows Quarto's site; install Quarto" >&2; exit 1; }
 	python tests/browser/pictures.py --readme docs/screenshot.png
 
+# What Colab and VS Code note in a notebook: who ran it, and how it was shown.
+EDITORS_NOTES := $(foreach key,id colab executionInfo outputId vscode,cell.metadata.$(key)) \
+	metadata.colab metadata.vscode
+
 check: $(VENV)/.installed-all ## style, format and types; chapters must be without outputs
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
-	nbstripout --keep-id --verify chapters/*.ipynb
+	nbstripout --keep-id --extra-keys "$(EDITORS_NOTES)" --verify chapters/*.ipynb
 
 format: $(VENV)/.installed-all ## mend what `make check` finds, as far as that can be done
 	ruff check --fix .
 	ruff format .
-	nbstripout --keep-id chapters/*.ipynb
+	nbstripout --keep-id --extra-keys "$(EDITORS_NOTES)" chapters/*.ipynb
 
 clean: ## remove what was built; records, weights and the environment stay
 	rm -rf _site ._site-* report reference .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache

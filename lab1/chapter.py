@@ -9,16 +9,15 @@ A chapter's first cells are its parameters and::
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .core import benchmarks, parameters
+from .core import benchmarks
 from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
 from .core.store import Store
-from .planning import chapters, profiles
+from .planning import chapters, notebook, profiles
 from .planning.ensure import ensure_probe
 
 if TYPE_CHECKING:
@@ -26,37 +25,24 @@ if TYPE_CHECKING:
 
     from .reporting.kit.tables import Table
 
-#: The names that IPython itself sets.
-_IPYTHON_NAME = re.compile(r"In|Out|__.*__|_|__|___|_i+|_i?\d+|_ih|_oh|_dh|_exit_code")
-
-#: The only types that papermill injects.
-_PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
-
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     """The chapter with the parameters that stand in `namespace` (the notebook's globals).
 
     `None` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
-    with a warning; here every plain value in the namespace must be a parameter of the chapter.
+    with a warning; here every plain value in the namespace must be a parameter of the chapter, and
+    a value means what it means on the command line (see `lab1.planning.notebook`).
     Raises `ParameterError` naming the parameter, what is allowed, and the
     chapter, before anything is trained or written.
     """
     allowed = ("profile", *chapters.chapter(name).parameters)
-    given = {
-        key: value
-        for key, value in namespace.items()
-        if key in allowed or (isinstance(value, _PLAIN) and not _IPYTHON_NAME.fullmatch(key))
-    }
-    for key in given:
-        if key not in allowed:
-            raise parameters.unknown(key, allowed, f"chapter {name}")
+    given = notebook.asked(namespace, allowed, f"chapter {name}")
     if "profile" not in given:
         raise ParameterError(f"chapter {name}: its parameters cell names no profile")
     profile = given.pop("profile")
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
-    changed = {key: value for key, value in given.items() if value is not None}
-    page = profiles.page(name, profile, changed)
+    page = profiles.page(name, profile, given)
     for parameter in ("width", "channels", "optimizer"):
         values = page.parameters.get(parameter) or ()
         if len(values) > 1:

@@ -876,6 +876,14 @@ def test_training_again_finds_a_number_that_was_never_measured(tiny, lab1, tmp_p
     assert "test accuracy 0.9900, trained again" in err and "further apart than 0.01" in err
 
 
+def test_help_takes_any_name_of_a_profile(capsys, monkeypatch):
+    monkeypatch.setenv("LAB1_PROFILE", "%s %(prog)s 100%")
+    with pytest.raises(SystemExit) as end:
+        main(["run", "--help"])
+    assert end.value.code == 0
+    assert "else %s %(prog)s 100%)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_help_tells_every_parameter_with_its_range(capsys):
     with pytest.raises(SystemExit):
         main(["run", "--help"])

@@ -11,10 +11,12 @@ from typing import Any
 
 from ..core import weights_file
 from ..core.errors import MissingRunsError, ParameterError, RecordError
+from ..core.parameters import each_once
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..core.values import shown
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
@@ -234,13 +236,13 @@ def bench(options: argparse.Namespace) -> int:
 
 def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
     """`["depth=4"]` as `{"depth": "4"}`; the declaration of the parameter parses the text."""
-    values = {}
+    values = []
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise ParameterError(f"-p {pair!r} is not allowed; allowed: -p name=value")
-        values[name] = value
-    return values
+            raise ParameterError(f"-p {shown(pair)} is not allowed; allowed: -p name=value")
+        values.append((name, value))
+    return each_once(values, "-p")
 
 
 def _runtime(options: argparse.Namespace) -> RuntimeOptions:

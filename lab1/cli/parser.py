@@ -40,8 +40,9 @@ def parser() -> argparse.ArgumentParser:
 
     def profile(added: argparse.ArgumentParser) -> None:
         default = os.environ.get("LAB1_PROFILE", "report")
+        said = default.replace("%", "%%")  # argparse has words of its own that begin so
         added.add_argument(
-            "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {default})"
+            "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {said})"
         )
 
     def runtime(added: argparse.ArgumentParser) -> None:

@@ -342,3 +342,16 @@ def unknown(name: str, allowed: Mapping[str, Any] | Sequence[str], where: str) -
     return ParameterError(
         f"{prefix(where)}unknown parameter {shown(name)}; allowed: {', '.join(sorted(allowed))}"
     )
+
+
+def each_once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """Names with their values; raises `ParameterError` for a name that is given twice."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ParameterError(
+                f"{prefix(where)}{name} is given twice, as {shown(values[name])} and as "
+                f"{shown(value)}; allowed: each parameter once"
+            )
+        values[name] = value
+    return values

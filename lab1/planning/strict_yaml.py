@@ -39,7 +39,7 @@ def load(text: str, where: str) -> Any:
     except RecursionError as error:
         raise ParameterError(f"{where}: not readable as YAML: nested too deeply") from error
     except yaml.YAMLError as error:
-        raise ParameterError(f"{where}: not readable as YAML: {error}") from error
+        raise ParameterError(f"{where}: not readable as YAML: {_words(error)}") from error
 
 
 def load_file(path: Path) -> Any:
@@ -61,6 +61,14 @@ def load_file(path: Path) -> Any:
         raise ParameterError(
             f"{path.name}: byte {error.start} is not UTF-8; save the file in that encoding"
         ) from error
+
+
+def _words(error: yaml.YAMLError) -> str:
+    """What is wrong, and where, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"{getattr(error, 'problem', '')} (line {mark.line + 1}, column {mark.column + 1})"
 
 
 def _too_large(where: str) -> ParameterError:

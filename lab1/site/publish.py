@@ -134,6 +134,12 @@ def _source(root: Path, page: Page) -> NotebookNode:
         source: NotebookNode = load_notebook_node(str(path))
     except (OSError, ValueError) as error:  # ValueError: not JSON, or not a notebook
         raise PublishError(f"{path}: not readable as a notebook: {error}") from error
+    tagged = sum("parameters" in cell.metadata.get("tags", ()) for cell in source.cells)
+    if tagged != 1:  # the page would show what its own cell says, and not what its profile says
+        raise PublishError(
+            f"{path}: {tagged} cells have the tag 'parameters'; allowed: one, the cell that lists "
+            "the parameters"
+        )
     return source
 
 
@@ -147,7 +153,11 @@ def _parameterized(
     digests = f"sources {sources_digest()}, records {records_digest(page, records, store)}"
     digests += f", {executions.versions()}"
     notebook: NotebookNode = parameterize_notebook(
-        source, plain, comment=f"Parameters of this page; {digests}"
+        source,
+        plain,
+        comment=f"Parameters of this page; {digests}",
+        kernel_name="python3",  # whatever the one is called who saved it last
+        language="python",
     )
     notebook.metadata = _metadata()
     if page.variant:
@@ -161,9 +171,9 @@ def _parameterized(
             )
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
-        cell.metadata.pop("papermill", None)
-        if not cell.metadata.get("tags"):  # Quarto writes an empty list in a random order
-            cell.metadata.pop("tags", None)
+        # Colab notes here who ran a cell; and Quarto writes an empty list in a random order.
+        tags = cell.metadata.get("tags")
+        cell.metadata = NotebookNode(tags=tags) if tags else NotebookNode()
     return notebook
 
 

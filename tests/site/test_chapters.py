@@ -96,7 +96,14 @@ def test_no_outputs_are_committed(name):
     for cell in code(name):
         assert cell.outputs == []
         assert cell.execution_count is None
-        assert cell.metadata.keys() <= {"tags"}
+
+
+@every_chapter
+def test_no_chapter_says_who_saved_it(name):
+    """Colab writes its author's name beside a cell, of text too."""
+    notebook = read(name)
+    assert all(cell.metadata.keys() <= {"tags"} for cell in notebook.cells)
+    assert notebook.metadata.keys() == {"kernelspec", "language_info"}
 
 
 @every_chapter

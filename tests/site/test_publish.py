@@ -4,7 +4,9 @@ import json
 import shutil
 import threading
 import time
+from copy import deepcopy
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import nbformat
@@ -176,6 +178,41 @@ def test_a_caption_names_the_data_set_of_its_page(store):
     assert len(found) > 8
     for caption in found:
         assert "CIFAR-10 (JPEG copy)" in caption and "{" not in caption
+
+
+def retag(home, tags):
+    """Gives the first cells of code of a chapter those tags."""
+    path = home / "chapters" / "1_1.ipynb"
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, tag in zip(code, tags, strict=False):
+        cell.metadata["tags"] = [tag] if tag else []
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize("tags", [["", ""], ["parameters", "parameters"], ["parameter", ""]])
+def test_a_page_needs_one_cell_of_parameters(laboratory, make_record, tags):
+    """Without one, papermill put the profile's values where the chapter's own replaced them."""
+    write_profile(laboratory, {"1_1": GRID})
+    write_chapter(laboratory, "1_1")
+    retag(laboratory, tags)
+    for depth, seed in product(GRID["depth"], GRID["seeds"]):
+        Store().write(make_record("MLP", depth, seed))
+    words = rf"1_1: .*1_1\.ipynb: {tags.count('parameters')} cells have the tag 'parameters'"
+    with pytest.raises(PublishError, match=words):
+        publish.publish()
+
+
+def test_a_page_does_not_say_who_saved_its_chapter(store):
+    """Colab writes the author's name into cells; VS Code names a kernel of its own."""
+    page = profiles.Page("1_1", "1_1", "report", {"depth": (2,)})
+    source = publish._source(Path(__file__).parents[2], page)
+    expected = publish._parameterized(deepcopy(source), page, [], store)
+    source.metadata.kernelspec = {"name": "venv", "display_name": "mine", "language": "python"}
+    del source.metadata["language_info"]
+    for cell in source.cells:
+        cell.metadata |= {"executionInfo": {"user": {"displayName": "Someone"}}, "id": "a"}
+    assert publish._parameterized(source, page, [], store) == expected
 
 
 # What is published

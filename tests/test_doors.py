@@ -1,0 +1,354 @@
+"""A parameter means the same at every door, or is refused at every door.
+
+The doors are papermill's `-p`, `-r`, `-y`, `-b` and `-f`, `python -m lab1 run -p`, and
+`params/*.yml`.
+"""
+
+import base64
+import contextlib
+import json
+import subprocess
+import sys
+
+import nbformat
+import papermill.cli
+import pytest
+from click.testing import CliRunner
+from papermill.translators import PythonTranslator
+
+from lab1.chapter import open_chapter
+from lab1.cli.main import main
+from lab1.core.errors import ParameterError
+from lab1.core.parameters import PARAMETERS
+from lab1.planning import chapters, notebook, profiles
+
+PROFILE = """
+chapters:
+  1_1:
+    dataset: smoke-grey
+    depth: [2, 8]
+    seeds: [0, 1]
+    width: 16
+    validation_size: 500
+    patience: 3
+    sweep_depth: [8]
+    sweep_learning_rates: [0.01]
+"""
+
+#: The texts that are tried, by parameter.
+TEXTS = {
+    "depth": [
+        "4", "+4", "04", "007", "010", "0123", "1024", "1025", "0", "-1", "-0", "+0", "4.0", "4.5",
+        "1e1", "1E1", "0x10", "0X10", "0xg", "-0x10", "0o17", "0O17", "0o8", "0b11", "1_6", "1__6",
+        "_4", "4_", "0_1", "1_000", "1,000", "1:30", "1:30:00", "190:20:30.15", "４", "٤", "²", "Ⅳ",
+        "four", "True", "true", "False", "yes", "on", "y", "n", "None", "none", "null", "NULL", "~",
+        "", " ", "off", "inf", ".inf", "nan", ".NaN", "9" * 100, "9" * 101, "9" * 5000, "1e400",
+        " 4", "4 ", "\t4", "4\n", "\u00a04", "4 8", "4;8", "2,4", "2, 4", "2,4,", ",2", "2,,4", ",",
+        "[2,4]", "[2, 4]", "[ 2 , 4 ]", "[2,4,]", "[4]", "[]", "[ ]", "(2, 4)", "(4,)", "()", "4]",
+        "[[4]]", "[2, [4]]", "[4, null]", "[4, ~]", "[4, true]", "[4, 4.0]", "[010]", "[0x10, 1_6]",
+        "[2, 2]", "4, 04", "[4, 0x4]", '["2", "4"]', "['2', '4']", '"4"', "'4'", "2020-01-01",
+        "2020-99-99", "4L", "4j", "4!", "0x", "--4", "+-4", "½", "4%", "$4", "[1:30]", "(4]",
+    ],
+    "seeds": ["0", "0,1,2", "00,01", "2147483647", "2147483648", "1,1", "1, 01", "-1", "[-0]"],
+    "epochs": ["3", "3.0", "[3]", "3,", "none", "", "1e2", "0x3", "true"],
+    "learning_rate": [
+        "0.001", "1e-3", "1E-3", "1.0e-3", ".001", "1.", "+.5", "-0.1", "-0.0", "0", "1_0.5", "0_1",
+        "1_1.5", "1e", "e1", ".", "1e-400", "1e400", "inf", "-inf", ".inf", "-.INF", "nan", ".nan",
+        "1,5", "1:30.5", "0x1", "0o1", "010", "01.5", "00.1", "1e+1", "1e1", "１.５", "0.1f", "1/3",
+        "[0.1]", "True", "none", "0.1 ", "100", "100.0000001", "1d-3", "1.5.2",
+    ],
+    "dropout_rate": ["0", "-0.0", "-0", "0.5", "1", "0.9999999999999999", "1e-320"],
+    "patience": [
+        "5", "none", "None", "NONE", "null", "Null", "nUlL", "~", "", "off", "OFF", "no", "false",
+        "0", "[5]", "[none]", "nil", "never", "()",
+    ],
+    "sweep_depth": ["none", "~", "", "null", "[]", "[none]", "8", "8,16", "off", "False"],
+    "sweep_learning_rates": ["none", "0.1,1e-2", "[1e-2, .1]", "[0.1, 1e-1]", "1e-2"],
+    "dataset": ["mnist", "MNIST", "smoke-grey", "'mnist'", "5", "true", "none", "", "[mnist]"],
+    "families": ["MLP", "MLP,ResidualMLP", "[MLP, ResidualMLP]", '["MLP"]', "ResNet50", "MLP,MLP"],
+    "augmentation": ["none", "None", "null", "~", "", "no", "shift", "crop-flip", "off"],
+    "activation": ["relu", "RELU", " relu", "relu ", "yes"],
+    "optimizer": ["adam", "adam,", "[sgd]", "on", "1"],
+}  # fmt: skip
+
+#: What is no plain value in YAML; there it stands in quotes.
+IN_QUOTES = (
+    " ",
+    "\t4",
+    "4\n",
+    "4%",
+    " 4",
+    "4 ",
+    " relu",
+    "relu ",
+    "0.1 ",
+    "4]",
+    ",",
+    ",2",
+    "\u00a04",
+)
+
+CELL = "profile = 'report'\n" + "".join(
+    f"{name} = None\n" for name in chapters.chapter("1_1").parameters
+)
+OPENING = 'chapter = open_chapter("1_1", globals())'
+
+
+@pytest.fixture(autouse=True)
+def write(laboratory, monkeypatch):
+    """Writes the profile; nothing may be trained, or written, behind any door."""
+    path = laboratory / "params" / "mine.yml"
+    monkeypatch.chdir(laboratory)
+    path.write_text(PROFILE)
+    before = sorted(laboratory.rglob("*"))
+    yield path.write_text
+    assert sorted(laboratory.rglob("*")) == before
+
+
+@pytest.fixture
+def papermill_door(monkeypatch, tmp_path):
+    """Opens the chapter as the kernel of `papermill chapters/1_1.ipynb out.ipynb OPTIONS` would."""
+    given = {}
+    monkeypatch.setattr(
+        papermill.cli, "execute_notebook", lambda parameters, **_: given.update(parameters)
+    )
+
+    def ask(*options, cells=(CELL, None, OPENING)):
+        given.clear()
+        line = ["chapters/1_1.ipynb", "out.ipynb", "-p", "profile", "mine", *options]
+        result = CliRunner().invoke(papermill.cli.papermill, line)
+        if result.exception:  # papermill cannot read it either
+            raise ParameterError(f"papermill: {result.exception}")
+        injected = PythonTranslator.codify(given, "Parameters")
+        executed = ["", *(injected if cell is None else cell for cell in cells)]
+        namespace = {}
+        for cell in executed[:-1]:
+            with contextlib.suppress(SyntaxError):  # a cell need not be right to have been tried
+                exec(cell, namespace)
+        namespace |= {"_ih": executed, "In": executed, "Out": {}}
+        command = ["python", "/somewhere/bin/papermill", *line]
+        monkeypatch.setattr(notebook, "papermill_command", lambda: (command, tmp_path))
+        return open_chapter("1_1", namespace).page
+
+    return ask
+
+
+@pytest.fixture
+def doors(papermill_door, write, monkeypatch, tmp_path, capsys):
+    """The doors by name: each takes a parameter and a text, and gives the page."""
+
+    def in_yaml(name, text):
+        return f"{name}: {json.dumps(text) if text in IN_QUOTES else text}\n"
+
+    def from_file(name, text):
+        (tmp_path / "asked.yml").write_text(in_yaml(name, text))
+        return papermill_door("-f", "asked.yml")
+
+    def command(name, text):
+        pages = []
+        make = profiles.page
+
+        def page(*arguments):
+            pages.append(make(*arguments))
+            return pages[-1]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(profiles, "page", page)
+            status = main(["run", "1_1", "--profile", "mine", "--dry-run", "-p", f"{name}={text}"])
+        if status:
+            raise ParameterError(capsys.readouterr().err)
+        return pages[0]
+
+    def profile(name, text):
+        lines = [each for each in PROFILE.splitlines() if not each.startswith(f"    {name}:")]
+        write("\n".join([*lines, f"    {in_yaml(name, text)}"]))
+        try:
+            return profiles.page("1_1", "mine", {})
+        finally:
+            write(PROFILE)
+
+    monkeypatch.chdir(tmp_path)  # where papermill was started
+    return {
+        "papermill -p": lambda name, text: papermill_door("-p", name, text),
+        "papermill -r": lambda name, text: papermill_door("-r", name, text),
+        "papermill -y": lambda name, text: papermill_door("-y", in_yaml(name, text)),
+        "papermill -b": lambda name, text: papermill_door(
+            "-b", base64.b64encode(in_yaml(name, text).encode()).decode()
+        ),
+        "papermill -f": from_file,
+        "run -p": command,
+        "params/*.yml": profile,
+    }
+
+
+def test_the_doors_are_tried_with_many_values():
+    assert sum(len(set(texts)) for texts in TEXTS.values()) > 200
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_value_means_the_same_at_all_doors(name, doors):
+    """Or is refused by name, with what is allowed, at all doors."""
+    found = {}
+    for text in TEXTS[name]:
+        for door, ask in doors.items():
+            try:
+                found.setdefault(text, {})[door] = ask(name, text).parameters[name]
+            except ParameterError as error:
+                found.setdefault(text, {})[door] = "refused"
+                words = str(error)
+                assert words.startswith("papermill: ") or (
+                    name in words and (PARAMETERS[name].allowed in words or "not readable" in words)
+                ), (text, door, words)
+    differing = {
+        text: outcomes
+        for text, outcomes in found.items()
+        if len({repr(outcome) for outcome in outcomes.values()}) > 1
+    }
+    assert differing == {}
+    outcomes = {repr(outcome) for values in found.values() for outcome in values.values()}
+    assert len(outcomes) > 1 and "'refused'" in outcomes  # both were seen
+
+
+def test_each_text_of_the_reviews_is_read_as_yaml_1_2_reads_it(doors):
+    for text, value in {"010": (10,), "007": (7,), "0x10": (16,), "0o17": (15,)}.items():
+        assert {ask("depth", text).parameters["depth"] for ask in doors.values()} == {value}
+    for ask in doors.values():
+        assert ask("patience", "none").parameters["patience"] is None
+        for text in ("1_6", "1:30", "0b11", "!!binary Ag==", "yes", "４"):
+            with pytest.raises(ParameterError):
+                ask("depth", text)
+
+
+@pytest.mark.parametrize(
+    "name", ["dept", "Depth", "charts", "chapter", "_", "__", "_i3", "_2", "In"]
+)
+def test_an_unknown_name_is_refused_at_all_doors(name, doors):
+    """Those that IPython or a later cell overwrites too."""
+    for door, ask in doors.items():
+        with pytest.raises(ParameterError, match=rf"unknown parameter '{name}'; allowed: .*width"):
+            raise AssertionError((door, ask(name, "4")))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-p", "depth", "2", "-p", "depth", "4"),
+        ("-p", "depth", "2", "-r", "depth", "2"),
+        ("-p", "depth", "2", "-y", "depth: 4"),
+        ("-y", "depth: 2", "-y", "depth: 4"),
+        ("-y", "{depth: 2, depth: 4}"),
+        ("-f", "doubled.yml"),
+    ],
+)
+def test_a_parameter_that_is_given_twice_is_refused(options, papermill_door, tmp_path):
+    (tmp_path / "doubled.yml").write_text("depth: 2\ndepth: 4\n")
+    with contextlib.chdir(tmp_path), pytest.raises(ParameterError, match=r"depth.* twice"):
+        papermill_door(*options)
+
+
+def test_the_command_line_takes_a_parameter_once(capsys):
+    assert main(["run", "1_1", "--profile", "mine", "-p", "depth=2", "-p", "depth=4"]) == 2
+    assert capsys.readouterr().err == (
+        "lab1: -p: depth is given twice, as '2' and as '4'; allowed: each parameter once\n"
+    )
+
+
+def test_what_is_typed_wins_over_a_file(papermill_door, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "asked.yml").write_text("depth: 2\nwidth: 8\n")
+    page = papermill_door("-f", "asked.yml", "-p", "depth", "010")
+    assert (page.parameters["depth"], page.parameters["width"]) == ((10,), (8,))
+
+
+def test_a_file_of_parameters_is_read_as_strictly_as_a_profile(
+    papermill_door, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "asked.yml").write_bytes("depth: 4\n".encode("utf-8-sig"))
+    with pytest.raises(ParameterError, match=r"^asked\.yml: begins with a byte order mark"):
+        papermill_door("-f", "asked.yml")
+
+
+def test_a_reading_that_the_notebook_shows_otherwise_is_told(papermill_door, capsys):
+    papermill_door("-y", "depth: 010")
+    assert capsys.readouterr().out == "depth = 010 is read as in params/, not as 8\n"
+    papermill_door("-y", "{depth: 4, seeds: [0, 1], learning_rate: 1e-3}", "-p", "patience", "None")
+    assert capsys.readouterr().out == ""
+
+
+# The cell that papermill adds
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (None, CELL, OPENING),  # the tag is missing: papermill's cell comes first
+        ("title = ''", None, CELL, OPENING),  # another cell has it, above
+        (CELL, None, CELL, OPENING),  # the cell stands twice
+        (CELL, None, "1 +", "depth = (2,)", OPENING),
+    ],
+)
+def test_what_papermill_sets_is_not_set_again(cells, papermill_door):
+    """The notebook's own values would win: four layers asked for, eight trained."""
+    with pytest.raises(ParameterError, match=r"chapter 1_1: (depth|profile) is set again .* tag"):
+        papermill_door("-p", "depth", "4", cells=cells)
+
+
+def test_a_notebook_that_was_opened_may_be_changed_and_opened_again(papermill_door, monkeypatch):
+    """In Jupyter, which is no papermill: the result of one is opened and its cells edited."""
+    injected = "# Parameters\nprofile = 'mine'\ndepth = 4"
+    cells = [CELL, injected, OPENING, CELL, "profile = 'mine'; depth = 2", OPENING]
+    monkeypatch.setattr(notebook, "papermill_command", lambda: None)
+    page = open_chapter("1_1", {"profile": "mine", "depth": 2, "patience": None, "_ih": cells}).page
+    assert page.parameters["depth"] == (2,)
+    assert page.parameters["patience"] == 3
+
+
+def test_none_is_a_value_where_papermill_sets_it(monkeypatch):
+    """Called as a function, without a command line."""
+    monkeypatch.setattr(notebook, "papermill_command", lambda: None)
+    cells = [CELL, "# Parameters\nprofile = 'mine'\npatience = None", OPENING]
+    page = open_chapter("1_1", {"profile": "mine", "patience": None, "_ih": cells}).page
+    assert page.parameters["patience"] is None
+
+
+@pytest.mark.parametrize("found", [None, (["python", "-m", "ipykernel"], None), ([], None)])
+def test_without_papermill_above_it_a_notebook_is_taken_as_it_is(found, monkeypatch):
+    monkeypatch.setattr(notebook, "papermill_command", lambda: found)
+    page = open_chapter("1_1", {"profile": "mine", "depth": 16}).page
+    assert page.parameters["depth"] == (16,)
+
+
+# Papermill itself
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["-y", "depth: 010", "-p", "patience", "None"], "depth (10,), patience None"),
+        (["-p", "depth", "1_6"], "ParameterError: chapter 1_1: depth = '1_6' is not allowed"),
+        (["-r", "depth", "2", "-p", "depth", "4"], "ParameterError: chapter 1_1: depth is given"),
+        (["-p", "_", "3"], "ParameterError: chapter 1_1: unknown parameter '_'"),
+    ],
+)
+def test_a_kernel_knows_what_its_papermill_was_told(options, shown, tmp_path, laboratory):
+    cells = [
+        nbformat.v4.new_code_cell(CELL, metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(f"from lab1.chapter import open_chapter\n\n{OPENING}"),
+        nbformat.v4.new_code_cell(
+            "page = chapter.page.parameters\n"
+            "print(f\"depth {page['depth']}, patience {page['patience']}\")"
+        ),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
+        tmp_path / "in.ipynb",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "in.ipynb", "-", "-p", "profile", "mine", *options],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert shown in done.stdout + done.stderr
+    assert (done.returncode == 0) == ("Error" not in shown)
