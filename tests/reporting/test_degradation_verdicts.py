@@ -140,7 +140,8 @@ def test_the_schedule_says_how_far_the_grid_has_got(fitted):
     text = schedule(frames.runs(fitted(AS_IN_THE_PAPER | {("ResNet", 110): [0.9]}))).text
     assert text == (
         "These are runs of 3 epochs in float32: the plain network with 20 layers (n = 3), "
-        "56 layers (n = 3); the ResNet with 20 layers (n = 3), 56 layers (n = 3), 110 layers (n = 1)."
+        "56 layers (n = 3); the ResNet with 20 layers (n = 3), 56 layers (n = 3), "
+        "110 layers (n = 1)."
     )
 
 

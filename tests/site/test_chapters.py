@@ -431,8 +431,10 @@ def test_none_leaves_the_profile_as_it_is(name, runs_dir):
 
 
 #: What a profile plans besides, of depths of its own.
-CONTROLS = ("changes_depth", "sweep_depth", "compared_precision", "gentle_learning_rate",
-            "deepest_depth")  # fmt: skip
+CONTROLS = (
+    "changes_depth", "sweep_depth", "size_channels", "compared_precision", "gentle_learning_rate",
+    "deepest_depth",
+)  # fmt: skip
 
 
 @every_chapter_by_depth

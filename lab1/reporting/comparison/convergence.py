@@ -42,33 +42,10 @@ def validation_curves(history: pd.DataFrame) -> Figure:
 
 def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
     """How many epochs it takes until the validation accuracy first reaches each level."""
-    return _to_accuracy(history, "epoch", "epochs")
-
-
-def seconds_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
-    """How many seconds of training, validation included, it takes to reach each level."""
-    return _to_accuracy(history, "elapsed", "seconds")
-
-
-def first_reached(history: pd.DataFrame) -> pd.DataFrame:
-    """One row per run and level that it reached: `level` in percent, `epoch`, `elapsed`.
-
-    `elapsed` is the wall-clock time in seconds from the start to the end of that epoch.
-    """
-    ordered = history.sort_values(["key", "epoch"])
-    ordered = ordered.assign(elapsed=ordered.groupby("key")["seconds"].cumsum())
-    parts = []
-    for level in LEVELS:
-        reached = ordered[ordered["validation_accuracy"] >= level / 100]
-        parts.append(reached.drop_duplicates("key", keep="first").assign(level=level))
-    return pd.concat(parts)
-
-
-def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdict:
     reached = first_reached(history)
     if reached.empty:
         return Verdict(f"No run reached a validation accuracy of {LEVELS[0]} %.")
-    table = summarize(reached, ["family", "depth", "level"], value)
+    table = summarize(reached, ["family", "depth", "level"], "epoch")
     # Where only some seeds reached a level, their mean would favour the lucky ones.
     runs = history.groupby(["family", "depth"])["key"].nunique().rename("runs").reset_index()
     table = table.merge(runs)
@@ -82,11 +59,21 @@ def _to_accuracy(history: pd.DataFrame, value: str, unit: str) -> Figure | Verdi
     ]
     x = Axis("level", "validation accuracy (%)", padding=8)
     return Figure(
-        _by_depth(table, x, unit, dataset_titles(history)),
+        _by_depth(table, x, "epochs", dataset_titles(history)),
         table,
-        f"{unit.capitalize()} until the validation accuracy on {dataset_titles(history)} first "
-        "reaches a level, a panel per depth. For the highest level: " + "; ".join(ends) + ".",
+        f"Epochs until the validation accuracy on {dataset_titles(history)} first reaches a level, "
+        "a panel per depth. For the highest level: " + "; ".join(ends) + ".",
     )
+
+
+def first_reached(history: pd.DataFrame) -> pd.DataFrame:
+    """One row per run and level that it reached: `level` in percent, `epoch`."""
+    ordered = history.sort_values(["key", "epoch"])
+    parts = []
+    for level in LEVELS:
+        reached = ordered[ordered["validation_accuracy"] >= level / 100]
+        parts.append(reached.drop_duplicates("key", keep="first").assign(level=level))
+    return pd.concat(parts)
 
 
 def _by_depth(table: pd.DataFrame, x: Axis, y_title: str, title: str) -> alt.FacetChart:

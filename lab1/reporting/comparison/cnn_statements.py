@@ -1,0 +1,177 @@
+"""What the chapter on convolutional networks says, sentence by sentence, from its records."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...core.record import Record
+from ..kit import words
+from ..kit.sentences import Verdict, corrected, paragraph, points
+from ..kit.statistics import FEWEST, Estimate, paired_difference
+from ..kit.words import NAMES
+from . import verdicts
+from .equal_parameters import at_size, equal_size_effect
+from .verdicts import of_family
+
+PLAIN, TWIN, RESIDUAL = "SimpleCNN", "PlainCNN", "ResidualCNN"
+
+
+def convolutional_networks(runs: pd.DataFrame) -> dict[str, Verdict]:
+    """The verdicts of the page by name, corrected over all that it judges; `answer` opens it.
+
+    `runs` is the frame of `runs` of all the page's runs, the further sizes of SimpleCNN among them.
+    """
+    main = of_main_size(runs)
+    families = set(main["family"])
+    twins = Verdict(
+        f"The {NAMES[TWIN]}, a twin that differs in the skip connections alone, is not among the "
+        "runs of this page, so it names no cause."
+    )
+    if {TWIN, RESIDUAL} <= families:
+        twins = verdicts.skip_effect(main, TWIN)
+    design = verdicts.design_effect(main, PLAIN)
+    said = {
+        "plain": verdicts.depth_effect(main, PLAIN),
+        "residual": verdicts.depth_effect(main, RESIDUAL),
+        "design": design,
+        "equal": equal_size_effect(runs, PLAIN),
+        "twins": twins,
+        "training": training(main),
+        "discussion": discussion(runs),
+    }
+    opening = verdicts.at_deepest(main, TWIN) if {TWIN, RESIDUAL} <= families else Verdict()
+    answer = paragraph(verdicts.at_deepest(main, PLAIN), at_equal_size(runs), opening)
+    return corrected({**said, "answer": paragraph(answer, conditions(main))})
+
+
+def of_main_size(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the comparison by depth: those with as many channels as the first."""
+    chosen: pd.DataFrame = runs[runs["channels"] == runs["channels"].iloc[0]] if len(runs) else runs
+    return chosen
+
+
+def training(main: pd.DataFrame) -> Verdict:
+    """How the networks of the page were trained, from their specifications."""
+    if main.empty:
+        return Verdict("There is no run here.")
+    first = main.iloc[0]
+    seeds = main.groupby(["family", "depth"])["seed"].nunique()
+    counts = sorted({int(seeds.min()), int(seeds.max())})
+    listed = f"{' to '.join(map(str, counts))} seed{'' if counts == [1] else 's'} each"
+    return Verdict(
+        f"These are runs of {int(first['epochs_allowed'])} epochs with "
+        f"{_OPTIMIZERS[first['optimizer']]}, a learning rate of {first['learning_rate']:g} and the "
+        f"schedule `{first['schedule']}`, with {_AUGMENTATIONS[first['augmentation']]}, in "
+        f"{first['precision']}, {listed}."
+    )
+
+
+_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "stochastic gradient descent"}
+_AUGMENTATIONS = {
+    "none": "images as they are",
+    "crop": "random crops",
+    "crop-flip": "random crops and mirror images",
+    "rotate-affine": "random rotations, shears and scalings",
+    "shift": "random shifts",
+}
+
+
+def at_equal_size(runs: pd.DataFrame) -> Verdict:
+    """The largest residual network that can be compared at equal size, in one sentence."""
+    found = _at_equal_size(runs)
+    if found is None:
+        return Verdict("At equal numbers of parameters the two designs cannot be compared here.")
+    depth, difference = found
+    return Verdict(
+        f"At equal numbers of parameters the difference is {points(difference, signed=True)} with "
+        f"{words.depth(depth, RESIDUAL)} (n = {difference.n})."
+    )
+
+
+def _at_equal_size(runs: pd.DataFrame) -> tuple[int, Estimate] | None:
+    reference, others = of_family(runs, PLAIN), of_family(runs, RESIDUAL)
+    for depth in sorted(others["depth"].unique(), reverse=True):
+        own = others[others["depth"] == depth]
+        interpolated = at_size(reference, int(own["parameters"].iloc[0]))
+        difference = paired_difference(interpolated, own, "test_accuracy")
+        if difference.n:
+            return int(depth), difference
+    return None
+
+
+def best_run(record: Record) -> Verdict:
+    """Which run is looked at more closely."""
+    model = record.spec.model
+    return Verdict(
+        f"The run with the best validation accuracy of all, of the {NAMES[model.family]} with "
+        f"{words.depth(model.depth, model.family)} and seed {record.spec.seed}, is looked at more "
+        "closely."
+    )
+
+
+def conditions(main: pd.DataFrame) -> Verdict:
+    """On what the page's results rest, and what that leaves open."""
+    if main.empty:
+        return Verdict()
+    titles = " and ".join(sorted(main["dataset_title"].unique()))
+    return Verdict(
+        f"All this is for {int(main['epochs_allowed'].iloc[0])} epochs on {titles}, with one "
+        "learning rate for all networks."
+    )
+
+
+def discussion(runs: pd.DataFrame) -> Verdict:
+    """What the comparisons at equal depth, at equal size and between twins say together."""
+    main = of_main_size(runs)
+    pairs = [(PLAIN, "design"), (TWIN, "twin")]
+    signs = {}
+    for plain, name in pairs:
+        depths = set(of_family(main, plain)["depth"]) & set(of_family(main, RESIDUAL)["depth"])
+        if depths:
+            cell = main[main["depth"] == max(depths)]
+            signs[name] = paired_difference(
+                of_family(cell, plain), of_family(cell, RESIDUAL), "test_accuracy"
+            )
+    sentences = []
+    design = signs.get("design")
+    equal = _at_equal_size(runs)
+    if design is None or design.n < FEWEST:
+        sentences.append(
+            "Too few runs compare the two designs here, so nothing is concluded about them."
+        )
+    elif design.sign <= 0:
+        sentences.append("At equal depth the residual design is not measurably ahead.")
+    elif equal is None or equal[1].n < FEWEST:
+        sentences.append(
+            "At equal depth the residual design is ahead, and it is larger. Too few runs compare "
+            "the designs at equal size, so how much of the lead is size is not known here."
+        )
+    elif equal[1].sign > 0:
+        sentences.append(
+            "The residual design is ahead at equal depth, and in part at equal size too: it makes "
+            f"better use of its parameters with {words.depth(equal[0], RESIDUAL)}."
+        )
+    else:
+        sentences.append(
+            "The residual design is ahead at equal depth, where it has several times the "
+            f"parameters. At equal size, with {words.depth(equal[0], RESIDUAL)}, it is not "
+            "measurably ahead. So the lead at equal depth is the lead of a larger network: the "
+            "skip connections are not shown to make better use of the parameters."
+        )
+    twin = signs.get("twin")
+    if twin is None:
+        sentences.append("Whether skip connections are a cause needs a twin, which is not here.")
+    elif twin.n < FEWEST:
+        sentences.append(
+            "The twin without skip connections was trained with too few seeds for a conclusion."
+        )
+    else:
+        unit = words.depth(int(main["depth"].max()), RESIDUAL)
+        sentences.append(
+            {
+                1: f"Against their twin with {unit} the skip connections help: they are a cause.",
+                0: f"Against their twin with {unit} they make no measurable difference.",
+                -1: f"Against their twin with {unit} the skip connections hurt.",
+            }[twin.sign]
+        )
+    return Verdict(" ".join(sentences))
