@@ -101,6 +101,7 @@ def test_only_yml_files_are_profiles(profile, laboratory):
     profile(CHAPTER, "b")
     profile(CHAPTER, "a")
     (laboratory / "params" / "notes.txt").write_text("")
+    (laboratory / "params" / "._a.yml").write_bytes(b"\0\5\x16\7")  # macOS, on a foreign disk
     assert profiles.names() == ["a", "b"]
 
 
@@ -247,6 +248,19 @@ def test_a_file_of_another_encoding_is_refused_by_name(profile, laboratory, cont
         profiles.pages("mine")
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_profile_that_is_no_file_is_refused_by_name(laboratory, make):
+    make(laboratory / "params" / "mine.yml")
+    with pytest.raises(ParameterError, match=r"^mine\.yml: cannot be read: it is no file"):
+        profiles.pages("mine")
+
+
+def test_a_profile_that_leads_to_a_device_is_not_read(laboratory):
+    (laboratory / "params" / "mine.yml").symlink_to("/dev/zero")
+    with pytest.raises(ParameterError, match=r"^mine\.yml: cannot be read: it is no file"):
+        profiles.pages("mine")
+
+
 def _bomb(reference):
     """Ten levels, each nine times the one before."""
     lines = ["l0: &l0 {x: 1}"]
@@ -312,7 +326,9 @@ def test_two_pages_of_one_name_clash(profile, clash):
         profiles.pages(profile(text))
 
 
-@pytest.mark.parametrize("name", ["Wide", "a b", "-a", "a/b", "'../a'", "~", "''", "a_b", "[a]"])
+@pytest.mark.parametrize(
+    "name", ["Wide", "a b", "-a", "a/b", "'../a'", "~", "''", "a_b", "[a]", "a" * 61]
+)
 def test_a_page_name_that_makes_no_file_name_is_refused(profile, name):
     with pytest.raises(ParameterError, match=r"^mine\.yml: chapter 1_1: page = .* is not allowed"):
         profiles.pages(profile(SETS.replace("page: wide", f"page: {name}")))

@@ -60,7 +60,8 @@ class Page:
 
 def names() -> list[str]:
     """The profiles there are."""
-    return sorted(path.stem for path in (paths.project_root() / "params").glob("*.yml"))
+    files = (paths.project_root() / "params").glob("*.yml")
+    return sorted(path.stem for path in files if not path.name.startswith("."))
 
 
 def pages(profile: str) -> list[Page]:
@@ -178,11 +179,11 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
     values = dict(values)
     suffix = values.pop("page", None)
     if suffix is not None and not (
-        isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", suffix)
+        isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", suffix)
     ):
         raise ParameterError(
             f"{where}: page = {shown(suffix)} is not allowed; "
-            "allowed: small letters, digits, hyphens"
+            "allowed: small letters, digits, hyphens, at most 60"
         )
     checked = check_parameters(chapter, values, where)
     name = chapter if suffix is None else f"{chapter}-{suffix}"

@@ -44,6 +44,8 @@ def load(text: str, where: str) -> Any:
 
 def load_file(path: Path) -> Any:
     """What a file says, named without its folder; raises `ParameterError` as `load` does."""
+    if not path.is_file():
+        raise ParameterError(f"{path.name}: cannot be read: it is no file, or leads to none")
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
