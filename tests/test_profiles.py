@@ -280,7 +280,11 @@ ABSURD = {
     "in itself": (CHAPTER.replace("[2, 8]", "&a [*a]"), "refers to itself"),
     "digits": (CHAPTER.replace("[2, 8]", "9" * 5000), "chapter 1_1: depth = '999.* is not allowed"),
     "a date": (CHAPTER.replace("[2, 8]", "2020-99-99"), "chapter 1_1: depth = '2020-99-99' is"),
-    "binary": (CHAPTER.replace("[2, 8]", "!!binary Ag=="), "could not determine a constructor"),
+    "binary": (
+        CHAPTER.replace("[2, 8]", "!!binary Ag=="),
+        "depth = '!!binary Ag==' is not allowed",
+    ),
+    "a set": (CHAPTER.replace("[2, 8]", "!!set {2, 8}"), "the tag .*set' is not allowed"),
 }
 
 

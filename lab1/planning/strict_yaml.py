@@ -4,7 +4,7 @@ PyYAML reads version 1.1, where `yes` is true, `010` is eight, `1:30` ninety and
 where the last of two equal keys wins.  Here every scalar stays the text that was written, and the
 declaration of its parameter reads it, by the core schema of version 1.2 (see `lab1.core.values`).
 A key stands once, and what is absurdly large, deep or full of references is refused at once.
-Anchors, references and `<<` are as in version 1.1; other tags are refused.
+Anchors, references and `<<` are as in version 1.1; what has a tag is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ..core.values import shown
 #: The most bytes of a file, and the most values once every reference is followed.
 MOST_BYTES = 2**18
 MOST_NODES = 200_000
+
+_TAG = "tag:yaml.org,2002:"
 
 
 def load(text: str, where: str) -> Any:
@@ -98,7 +100,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
     yaml_constructors = {  # noqa: RUF012
         tag: yaml.SafeLoader.yaml_constructors[tag]
-        for tag in (*(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map")), None)
+        for tag in (f"{_TAG}str", f"{_TAG}seq", f"{_TAG}map")
     }
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -115,5 +117,14 @@ class _Loader(yaml.SafeLoader):
                 keys.add(key.value)
         return node
 
+    def _tagged(self, node: yaml.Node) -> str:
+        """A scalar of any other tag as it was written, so that it is refused by its name."""
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(
+                problem=f"the tag {shown(node.tag)} is not allowed", problem_mark=node.start_mark
+            )
+        return f"{node.tag.replace(_TAG, '!!')} {node.value}"
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("<<$"), ["<"])
+
+_Loader.add_constructor(None, _Loader._tagged)
+_Loader.add_implicit_resolver(f"{_TAG}merge", re.compile("<<$"), ["<"])
