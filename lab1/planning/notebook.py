@@ -124,7 +124,7 @@ def _told(where: str) -> dict[str, Any]:
     command = papermill_command()
     line, folder = command or ([], Path())
     # It is started by itself, or by Python with options before its path or after -m.
-    place = next((i for i, word in enumerate(line[:4]) if Path(word).stem == "papermill"), None)
+    place = next((i for i, word in enumerate(line[:6]) if Path(word).stem == "papermill"), None)
     if place is None:
         return {}
     try:
