@@ -29,7 +29,6 @@ def both(experiment):
 CHARTS = {
     "loss_curves": frames.history,
     "accuracy_by_depth": frames.runs,
-    "time_by_depth": frames.runs,
     "accuracy_by_parameters": frames.runs,
     "learning_rate_sweep": frames.runs,
 }
@@ -212,19 +211,6 @@ def test_the_rows_in_a_chart_are_those_in_its_file(drawn):
         assert (point["family"], point["depth"], point["n"]) == (row["family"], row["depth"], 3)
 
 
-def test_time_by_depth_is_in_seconds(trained):
-    records = [
-        trained("MLP", depth, seed, seconds=depth * 10.0 + seed)
-        for depth in (2, 8)
-        for seed in range(3)
-    ]
-    figure = charts.time_by_depth(frames.runs(records))
-    assert [*figure.data["mean"]] == pytest.approx([21, 81])
-    assert "21.00 s at 2 to 81.00 s at 8" in figure.alt
-    # Seconds are compared by length, so their axis begins at zero.
-    assert {each["zero"] for each in scales(figure.chart.to_dict(), "y")} == {True}
-
-
 def test_accuracy_by_parameters_is_in_percent(both, drawn):
     figure, _ = drawn("accuracy_by_parameters")
     assert [*figure.data["mean"].round(6)] == [81, 71, 84, 74]
@@ -347,7 +333,6 @@ def test_every_chart_of_runs_names_its_data_set(make_record):
         charts.loss_curves(history),
         charts.accuracy_by_depth(runs),
         charts.accuracy_by_parameters(runs),
-        charts.time_by_depth(runs),
     ):
         assert figure.chart.to_dict()["title"] == "CIFAR-10 (JPEG copy)"
     assert '"stages"' in charts.accuracy_by_depth(runs).chart.to_json()

@@ -75,27 +75,6 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     return Figure(chart, table, _alt(f"Test accuracy{_on(runs)} by {depth}", table, "depth", " %"))
 
 
-def time_by_depth(runs: pd.DataFrame) -> Figure:
-    """Wall-clock seconds of a whole training against depth, with intervals."""
-    base, by = verdicts.base_rate(runs), ["family", "depth"]
-    table = summarize(base, by, "train_seconds")
-    depth = words.depth_axis(list(table["family"].unique()))
-    chart = _with_intervals(
-        leading(table, base, by),
-        title=dataset_titles(runs),
-        x=alt.X(
-            "depth:Q",
-            title=depth,
-            scale=alt.Scale(domain=[0, int(1.05 * table["depth"].max()) + 1], nice=False),
-        ),
-        y_title="training time (s)",
-        extra=[alt.Tooltip("depth:Q", title="depth")],
-        line=True,
-        zero=True,
-    )
-    return Figure(chart, table, _alt(f"Training time{_on(runs)} by {depth}", table, "depth", " s"))
-
-
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     """Test accuracy against the number of parameters, with intervals."""
     base, by = verdicts.base_rate(runs), ["family", "depth", "parameters"]
@@ -152,7 +131,6 @@ def _with_intervals(
     y_title: str,
     extra: list[alt.Tooltip],
     line: bool = False,
-    zero: bool = False,
     facet: alt.Facet | None = None,
 ) -> Any:
     """Means as points with a rule for the interval; a family is picked out in the legend.
@@ -164,7 +142,7 @@ def _with_intervals(
     y = alt.Y(
         "mean:Q",
         title=y_title,
-        scale=alt.Scale(zero=True) if zero else alt.Scale(zero=False, padding=8),
+        scale=alt.Scale(zero=False, padding=8),
     )
     tooltip = [
         alt.Tooltip("family:N", title="model"),

@@ -6,6 +6,8 @@ which a notebook shows as Markdown.  Swap the families' records, and the verdict
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from ...core.families import FAMILIES, residual_of, sole_difference
@@ -157,18 +159,15 @@ def _size_of(plain: pd.DataFrame, residual: pd.DataFrame) -> str:
 
 def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
     """The residual family against the plain one, at the greatest depth that both have."""
-    residual = residual_of(plain)
-    base = base_rate(runs)
-    common = set(of_family(base, plain)["depth"]) & set(of_family(base, residual)["depth"])
-    if not common:
+    pair = _pair_at_deepest(runs, plain)
+    if pair is None:
         return Verdict()
-    depth = int(max(common))
-    first, second = (_of(base, family, depth) for family in (plain, residual))
+    depth, first, second = pair
     difference = paired_difference(first, second, "test_accuracy")
     cause = sole_difference(plain)
     return Verdict(
-        f"With {words.depth(depth, plain)}, the {NAMES[residual]}{_size_of(first, second)} differs "
-        f"from the {NAMES[plain]} by {signed(difference)}: ",
+        f"With {words.depth(depth, plain)}, the {NAMES[residual_of(plain)]}"
+        f"{_size_of(first, second)} differs from the {NAMES[plain]} by {signed(difference)}: ",
         Judgement(
             difference,
             f"{cause} **help**" if cause else "the residual design is **ahead**",
@@ -176,6 +175,46 @@ def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
             "**no measurable difference**",
         ),
     )
+
+
+def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
+    """Which of the two families fits its training images better at their greatest common depth."""
+    pair = _pair_at_deepest(runs, plain)
+    if pair is None:
+        return Verdict()
+    depth, first, second = pair
+    losses = [estimate(part["train_loss"]) for part in (first, second)]
+    if not all(math.isfinite(loss.mean) for loss in losses):
+        return Verdict(
+            f"With {words.depth(depth, plain)} not every training loss was finite in the last "
+            "epoch."
+        )
+    return Verdict(
+        f"With {words.depth(depth, plain)} the training loss of the last epoch is "
+        f"{losses[1].mean:.3g} for the {NAMES[residual_of(plain)]} and {losses[0].mean:.3g} for "
+        f"the {NAMES[plain]}: ",
+        Judgement(
+            paired_difference(first, second, "train_loss"),
+            above="the residual network fits its training images **worse**",
+            below="the residual network fits its training images **better**",
+            neither="how well the two fit their training images shows **no measurable difference**",
+            smallest="{:.2g}".format,
+        ),
+    )
+
+
+def _pair_at_deepest(
+    runs: pd.DataFrame, plain: str
+) -> tuple[int, pd.DataFrame, pd.DataFrame] | None:
+    """The greatest depth that both families have, and the runs of each; `None` without any."""
+    base = base_rate(runs)
+    families = (plain, residual_of(plain))
+    common = set.intersection(*(set(of_family(base, family)["depth"]) for family in families))
+    if not common:
+        return None
+    depth = int(max(common))
+    first, second = (_of(base, family, depth) for family in families)
+    return depth, first, second
 
 
 def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:

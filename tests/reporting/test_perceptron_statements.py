@@ -1,0 +1,270 @@
+"""The pages on perceptrons say what their records carry: other records, other sentences."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from lab1.core.datasets import DATASETS
+from lab1.reporting.comparison import changes
+from lab1.reporting.comparison.perceptron_statements import (
+    depth_in_a_plain_network,
+    skip_connections,
+    why_depth_hurts,
+)
+from lab1.reporting.kit import frames
+from lab1.reporting.kit.sentences import Judgement, Verdict
+from lab1.reporting.kit.statistics import Estimate
+
+#: Five seeds that differ by more than any effect, and what a difference between twins varies by.
+SEEDS = [0.90, 0.92, 0.93, 0.95, 0.96]
+JITTER = [0.0010, -0.0010, 0.0005, -0.0005, 0.0]
+#: A difference that is there in some seeds and not in others.
+NOISE = [0.03, -0.02, -0.01, 0.02, -0.02]
+LOW, HIGH = ([base + step / 1000 for step in range(5)] for base in (0.01, 0.11))
+
+
+def around(shift, jitter=JITTER):
+    return [seed + shift + each for seed, each in zip(SEEDS, jitter, strict=True)]
+
+
+def claims(verdict):
+    return re.findall(r"\*\*([^*]+)\*\*[^*]*\(the interval (?:ex|con)", verdict.text)
+
+
+# 1.1
+
+
+def deep(shift=-0.02, losses=(LOW, HIGH)):
+    """What ``experiment`` takes for networks of 2 and 32 layers, the deep one so much better."""
+    cells = {("MLP", 2): SEEDS, ("MLP", 32): around(shift)}
+    return {"accuracies": cells, "train_loss": dict(zip(cells, losses, strict=True))}
+
+
+def test_depth_is_judged_with_its_fit_and_opens_the_page(runs):
+    says = depth_in_a_plain_network(runs(**deep()))
+    said = says["answer"].text
+    assert said.startswith("Plain perceptrons of 2 to 32 layers were trained on ")
+    assert "for at most 3 epochs. The test accuracy of the deepest" in said
+    assert "is −2.00 ± 0.10 points (n = 5): more layers **hurt** (" in said
+    assert "shallowest one, is +0.1 (n = 5): the deep network fits its own training images " in said
+    assert said.count("also after correction") == 2
+    assert "judges 2 comparisons" in says["comparisons"].text
+    assert "fails in practice" in says["discussion"].text
+
+
+def test_the_page_on_depth_turns_round_with_the_depths(experiment, swap_depths):
+    records = experiment(**deep())
+    before = depth_in_a_plain_network(frames.runs(records))
+    after = depth_in_a_plain_network(frames.runs(swap_depths(records, 2, 32)))
+    assert "more layers **hurt**" in before["answer"].text
+    assert "more layers **help**" in after["answer"].text
+    assert "holds in practice" in after["discussion"].text
+
+
+def test_a_learning_rate_of_its_own_stands_in_the_answer(runs):
+    given = deep()
+    given["accuracies"][("MLP", 32, 0.003)] = around(-0.01)
+    says = depth_in_a_plain_network(runs(**given))
+    assert "even at its best rate depth **hurts**" in says["answer"].text
+    assert "judges 3 comparisons" in says["comparisons"].text
+    assert "learning rate alone is not the reason" in says["discussion"].text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ((1, 0, 0), "holds in practice"),
+        ((-1, 1, -1), "fails in practice"),
+        ((-1, 1, -1), "learning rate alone is not the reason"),
+        ((-1, 1, 0), "another learning rate would mend it, these runs do not show"),
+        ((-1, 1, 1), "At a learning rate of its own, the deepest network is ahead"),
+        ((-1, -1, 0), "overfitting and not degradation"),
+        ((-1, 0, 0), "as in degradation, these runs do not show"),
+        ((0, 1, 0), "which is degradation, although"),
+        ((0, -1, 0), "show no degradation"),
+        ((0, 0, 0), "neither degradation nor overfitting"),
+    ],
+)
+def test_each_outcome_of_depth_has_its_own_sentences(outcomes, words):
+    assert words in why_depth_hurts(*outcomes).text
+
+
+def test_the_learning_rate_explains_no_loss_where_there_is_none():
+    assert "rate" not in why_depth_hurts(0, 0, -1).text
+
+
+def test_a_changed_network_is_no_plain_one(experiment):
+    records = experiment(**deep())
+    changed = experiment({("MLP", 32): around(0.03)}, initialisation="identity")
+    alone, both = (frames.runs(each) for each in (records, records + changed))
+    assert depth_in_a_plain_network(both) == depth_in_a_plain_network(alone)
+
+
+def test_the_numbers_of_the_training_are_said(runs):
+    said = depth_in_a_plain_network(runs(**deep(), patience=2))["conditions"].text
+    for words in ("$w = 16$", "500 images are held out", "at most 3 epochs", "128 images in a",
+                  "rate of 0.001", "float32", "early after 2 epochs"):  # fmt: skip
+        assert words in said
+    said = depth_in_a_plain_network(runs(**deep(), validation_size=0))["conditions"].text
+    assert "No image is held out" in said and "None ends early." in said
+
+
+def test_the_test_images_are_a_sample_too(runs):
+    """One accuracy of p has a standard error of sqrt(p (1 - p) / count)."""
+    frame = runs({("MLP", 2): [0.9] * 5, ("MLP", 32): [0.5] * 5})
+    margin = 196 * (0.9 * 0.1 / DATASETS["smoke-grey"].test_size) ** 0.5
+    said = depth_in_a_plain_network(frame)["noise"].text
+    assert f"an accuracy of 90.00 % would come out up to {margin:.2f} points" in said
+
+
+def test_depth_costs_parameters_and_time(experiment):
+    records = experiment({("MLP", 2): [0.9] * 3, ("MLP", 32): [0.9] * 3})
+    slow = [
+        replace(r, history={**r.history, "seconds": [7.0] * 3}) if r.spec.model.depth == 32 else r
+        for r in records
+    ]
+    said = depth_in_a_plain_network(frames.runs(slow))["cost"].text
+    ratio = slow[-1].parameters / slow[0].parameters
+    assert f"has {ratio:.1f} times the parameters of one with 2 layers" in said
+    assert "took 7.0 times as long, on a processor, 1 thread." in said
+
+
+def test_a_page_without_plain_networks_claims_nothing(runs):
+    says = depth_in_a_plain_network(runs({("ResidualMLP", 2): SEEDS, ("ResidualMLP", 32): SEEDS}))
+    assert says["comparisons"].text == "This page judges no comparison."
+    assert "**" not in says["answer"].text and "±" not in says["answer"].text
+
+
+# 1.2
+
+
+@pytest.fixture
+def design(experiment):
+    """The records of 1.2 at 8 layers: how much better each network is than the plain one."""
+
+    def make(residual=0.02, identity=0.02, normalised=0.0, without_factor=-0.05, jitter=JITTER):
+        plain, twin = ("MLP", 8), ("ResidualMLP", 8)
+        # Twins share what their seeds do; each of the others varies in its own way.
+        return [
+            *experiment(
+                {plain: SEEDS, twin: around(residual)}, train_loss={plain: HIGH, twin: LOW}
+            ),
+            *experiment({plain: around(identity, jitter)}, initialisation="identity"),
+            *experiment({plain: around(normalised, NOISE)}, normalization="layer"),
+            *experiment({twin: around(without_factor)}, residual_factor="one"),
+        ]
+
+    return make
+
+
+def test_what_the_start_brings_stands_beside_the_design(design):
+    says = skip_connections(frames.runs(design(jitter=JITTER[::-1])))
+    assert claims(says["answer"]) == ["ahead", "helps", "no measurable difference"]
+    assert says["answer"].text.endswith(
+        "Of the 2.00 points that the residual design gains, 2.00 come with the start near the "
+        "identity. What the skip connections bring beyond it is too small for these runs to show."
+    )
+    assert claims(says["factor"]) == ["helps"]
+    assert claims(says["normalisation"]) == ["no measurable difference"]
+    said = says["normalisation"].text
+    assert said.endswith("the least accurate reaches 90.00 % and the most accurate 97.00 %.")
+
+
+def test_the_page_on_skips_turns_round_with_the_families(experiment, swap_families):
+    cells = {("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0.02)}
+    records = experiment(cells, train_loss=dict(zip(cells, (HIGH, LOW), strict=True)))
+    before = skip_connections(frames.runs(records))
+    after = skip_connections(frames.runs(swap_families(records)))
+    for name, words in (
+        ("answer", ("**ahead**", "**behind**")),
+        ("design", ("**ahead**", "**behind**")),
+        ("fit", ("**better**", "**worse**")),
+    ):
+        assert words[0] in before[name].text and words[1] not in before[name].text
+        assert words[1] in after[name].text and words[0] not in after[name].text
+    assert "*Is it capacity?* No." in before["discussion"].text
+    assert "fits its training images worse than the plain one" in after["discussion"].text
+
+
+@pytest.mark.parametrize(
+    ("plain", "residual", "words"),
+    [
+        (-0.02, 0.0, "*Is it tuning?* No."),
+        (0.02, 0.0, "*Is it tuning?* Yes."),
+        (None, 0.0, "*Is it tuning?* Perhaps."),
+    ],
+)
+def test_tuning_is_answered_by_the_sweep(runs, plain, residual, words):
+    tuned = around(0, NOISE) if plain is None else around(plain)
+    worst = around(-0.05)
+    cells = {("MLP", 8): worst, ("MLP", 8, 0.003): tuned, ("MLP", 2): SEEDS}
+    cells |= {("ResidualMLP", 8): around(residual), ("ResidualMLP", 8, 0.003): worst}
+    assert words in skip_connections(runs(cells))["discussion"].text
+
+
+def test_without_a_sweep_or_a_change_these_questions_stay_open(runs):
+    says = skip_connections(runs({("MLP", 8): SEEDS, ("ResidualMLP", 8): around(0, NOISE)}))
+    assert "*Is it tuning?* None of the depths" in says["discussion"].text
+    assert f"*Is it the start?* {changes.NOT_CHANGED}" in says["discussion"].text
+    assert "do not tell their training losses apart" in says["discussion"].text
+    for name in ("start", "normalisation", "factor"):
+        assert says[name].text == ""
+
+
+# The single changes
+
+
+def judged(sign, survives=True):
+    value = Estimate(0.01 * (sign or 1), 0.001 if sign else 0.05, 5)
+    return Judgement(value, "", "", "", adjusted=0.01 if survives else 0.2)
+
+
+@pytest.mark.parametrize(
+    ("gain", "alone", "rest", "words"),
+    [
+        (1, 1, 0, "Of the 1.00 points that the residual design gains, 1.00 come with the start"),
+        (1, 1, 1, "A part of what the residual design gains comes with the start"),
+        (1, 1, -1, "The start alone does more than the whole residual design"),
+        (1, 0, -1, "The start alone does more than the whole residual design"),
+        (0, 1, 0, "The start near the identity is worth something, and these runs do not show"),
+        (1, 0, 1, "do not show that the start alone is worth anything"),
+        (1, 0, 0, "do not tell what the start brings"),
+        (1, -1, 1, "does harm without skip connections"),
+    ],
+)
+def test_each_outcome_of_the_changes_has_its_own_sentence(gain, alone, rest, words):
+    said = changes.conclusion(*map(judged, (gain, alone, rest)))
+    assert words in said.text
+
+
+def test_a_hint_decides_nothing():
+    said = changes.conclusion(judged(1), judged(1, survives=False), judged(0))
+    assert "do not tell what the start brings" in said.text
+
+
+def test_the_table_goes_from_the_plain_network_to_the_residual_one(design):
+    table = changes.table(frames.runs(design()[::-1])).frame
+    assert [*table["Model"]] == [
+        "MLP", "MLP, layer normalisation", "MLP, identity start",
+        "ResidualMLP, residual factor 1", "ResidualMLP",
+    ]  # fmt: skip
+    assert [*table["Minus plain"].round(3)][1:] == pytest.approx([0.0, 2.0, -5.0, 2.0])
+    assert [*table["Residual minus it"].round(3)][:4] == pytest.approx([2.0, 2.0, 0.0, 7.0])
+    assert table["Minus plain"].isna()[0] and table["Residual minus it"].isna()[4]
+    assert set(table["n"]) == {5}
+
+
+def test_the_changes_are_compared_where_they_were_trained(design, experiment):
+    """Other depths, and other rates at that depth, are no part of the table."""
+    more = {("MLP", 2): SEEDS, ("MLP", 32): SEEDS, ("MLP", 8, 0.003): SEEDS}
+    more |= {("ResidualMLP", 2): SEEDS, ("ResidualMLP", 32): SEEDS}
+    records = design()
+    table = changes.table(frames.runs(records + experiment(more))).frame
+    assert table.equals(changes.table(frames.runs(records)).frame)
+
+
+def test_without_a_change_there_is_a_sentence_in_place_of_the_table(runs):
+    frame = runs({("MLP", 8): SEEDS, ("ResidualMLP", 8): SEEDS})
+    assert changes.table(frame) is changes.NOT_CHANGED
+    assert isinstance(changes.NOT_CHANGED, Verdict) and "**" not in changes.NOT_CHANGED.text
