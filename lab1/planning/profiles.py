@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,24 @@ def pages(profile: str) -> list[Page]:
             f"{path.name}: several parameter sets make the page {repeated[0]}; "
             "give each further set a 'page' of its own"
         )
+    _check_further(path, result)
     return result
+
+
+def _check_further(path: Path, pages: Sequence[Page]) -> None:
+    """Raises where a further page leaves out what the first of its chapter sets.
+
+    A notebook takes from the first page what it is not given, and so would ask for other runs.
+    """
+    first: dict[str, Page] = {}
+    for page in pages:
+        begun = first.setdefault(page.chapter, page)
+        missing = [name for name in begun.parameters if name not in page.parameters]
+        if missing:
+            raise ParameterError(
+                f"{path.name}: page {page.name}: needs a value for {', '.join(missing)} too, since "
+                f"page {begun.name} has one"
+            )
 
 
 @dataclass(frozen=True)
