@@ -65,7 +65,7 @@ def test_every_chapter_can_be_had_in_every_length(name):
 
 
 def test_a_further_page_that_leaves_out_what_the_first_sets_is_refused(profile):
-    grid = "{dataset: smoke-grey, depth: 2, seeds: 0, width: 8"
+    grid = "{dataset: smoke-grey, depth: 2, seeds: 0, width: 8, validation_size: 500"
     sets = f"[{grid}, weight_decay: 0.1}}, {grid}, page: more}}]"
     with pytest.raises(ParameterError, match=r"page 1_1-more: needs a value for weight_decay too"):
         profiles.pages(profile(f'chapters: {{"1_1": {sets}}}'))
