@@ -39,7 +39,7 @@ def test_a_gain_and_its_swap(runs):
     verdict = verdicts.improvement(runs(pairs(0.02)), SETTING)
     assert claims(verdict) == ["helps"]
     assert "+2.00 ± 0.25 points (n = 3)" in verdict.text
-    assert "T = 4 and α = 0.9" in verdict.text
+    assert "(T = 4, α = 0.9)" in verdict.text
     assert claims(verdicts.improvement(runs(swapped(pairs(0.02))), SETTING)) == ["hurts"]
 
 
@@ -65,8 +65,9 @@ def test_the_temperature_is_chosen_on_validation(make_record):
     frame = frames.runs(records)
     frame.loc[frame["temperature"] == 8, "validation_accuracy"] = 0.1
     verdict = verdicts.chosen_setting(frame, SETTING, "temperature")
-    assert "Of the values 4, 8, validation accuracy chooses T = 4" in verdict.text
-    assert claims(verdict) == ["helps"] and "+2.00" in verdict.text
+    assert verdict.text == (
+        "Of the values 4, 8, validation accuracy chooses T = 4, with 3 seeds each."
+    )
 
 
 def test_the_choice_turns_round_with_the_records(make_record):
@@ -78,14 +79,7 @@ def test_the_choice_turns_round_with_the_records(make_record):
             )
         )
         verdict = verdicts.chosen_setting(frame, SETTING, "alpha")
-        assert chosen in verdict.text and claims(verdict) == ["helps"]
-
-
-def test_a_harm_is_said_even_of_the_best(make_record):
-    frame = frames.runs(
-        several(make_record, [(pairs(-0.01), {}), (pairs(-0.03), {"temperature": 8.0})])
-    )
-    assert claims(verdicts.chosen_setting(frame, SETTING, "temperature")) == ["hurts"]
+        assert f"chooses {chosen}," in verdict.text
 
 
 def test_what_was_not_varied_is_not_chosen(runs):
@@ -97,10 +91,10 @@ def test_what_was_not_varied_is_not_chosen(runs):
 def test_the_cost_is_counted_in_forward_passes(runs):
     """A student of 4 MFLOPs and a teacher of 89: 12 against 101 for a training image."""
     verdict = verdicts.worth(runs(pairs(0.02), longer=ALONE), SETTING)
-    assert "three forward passes of 4.0 million FLOPs" in verdict.text
+    assert "three forward passes of the student, 4.0 million FLOPs each" in verdict.text
     assert "89.0 million" in verdict.text
-    assert f"3 epochs with the teacher thus buys {3 * 101 / 12:.0f} without" in verdict.text
-    assert "Trained alone for 30 epochs" in verdict.text
+    assert f"3 epochs with the teacher buys {3 * 101 / 12:.0f} without" in verdict.text
+    assert "trains alone for 30 epochs" in verdict.text
 
 
 def test_the_teacher_is_worth_its_cost_or_not(runs):
@@ -108,7 +102,7 @@ def test_the_teacher_is_worth_its_cost_or_not(runs):
     assert claims(verdicts.worth(runs(pairs(0.02), longer=better), SETTING)) == [
         "is worth its cost"
     ]
-    assert claims(verdicts.worth(runs(pairs(0.02), longer=worse), SETTING)) == ["better use"]
+    assert claims(verdicts.worth(runs(pairs(0.02), longer=worse), SETTING)) == ["better spent"]
     chance = [own + 0.02 + each for own, each in zip(ALONE, NOISE, strict=True)]
     assert claims(verdicts.worth(runs(pairs(0.02), longer=chance), SETTING)) == [
         "no measurable difference"
@@ -158,7 +152,7 @@ def test_a_class_that_was_never_seen(make_record):
     alone = [bias_probe(1000, 1200, 990, 1190)] * 3
     taught = [bias_probe(150 + each, 230, 20, 110 + each) for each in (-5, 0, 5)]
     verdict = unseen(make_record, alone, taught)
-    assert claims(verdict) == ["teach the student this one", "only rated it too rare"]
+    assert claims(verdict) == ["teach the student this one", "only underestimated it"]
     assert "Of the 1,000 test images of class 3" in verdict.text
     assert "without a teacher recognises 0.00 ± 0.00 %" in verdict.text
     assert "the one with it 85.00 ± 1.24 %" in verdict.text

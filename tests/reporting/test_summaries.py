@@ -48,7 +48,9 @@ def test_the_distillation_summary_has_the_same_and_its_own_columns(make_record):
     table = summaries.distillation(runs)
     assert [*table.frame.columns] == [
         "Model", "Role", "Dataset", "Params", "Temperature", "Alpha", "Epochs", "Test accuracy",
-        "95% half-width", "n", "Improvement", "Improvement half-width", "Pairs", "Device",
+        "95% half-width", "n", "Improvement", "Improvement half-width",
+        "Test loss", "Test loss half-width", "Change of test loss", "Change half-width", "Pairs",
+        "Device",
     ]  # fmt: skip
     assert table.markup.count('href="../runs.html#runs-') == 3
 

@@ -6,7 +6,7 @@ Each function takes the frame of `runs`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -24,21 +24,44 @@ class Setting:
     channels: int
     temperature: float
     alpha: float
+    #: The seed of the teacher, and the seeds of the students, `None` for all.
+    teacher_seed: int = 0
+    seeds: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Setting:
         """That of a chapter's parameters."""
-        return cls(parameters["student_channels"], parameters["temperature"], parameters["alpha"])
+        return cls(
+            parameters["student_channels"],
+            parameters["temperature"],
+            parameters["alpha"],
+            parameters["teacher_seed"],
+        )
+
+    @classmethod
+    def fresh(cls, parameters: Mapping[str, Any]) -> Setting | None:
+        """The one that validation chose, on seeds that had no part in the choice, or `None`."""
+        if not parameters.get("fresh_seeds"):
+            return None
+        return replace(
+            cls.of(parameters),
+            temperature=parameters["fresh_temperature"],
+            alpha=parameters["fresh_alpha"],
+            seeds=tuple(parameters["fresh_seeds"]),
+        )
 
 
 def pairs(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per distilled run whose twin is there: its columns, and what it gained.
 
     `gain` is its test accuracy minus the twin's, `validation_gain` the same on the validation
-    split, `fewer_errors` the twin's test errors minus its own; `alone` is the twin's test
-    accuracy.  Pairs of different devices or versions are left out.
+    split, `loss_gain` the same of the test loss, `calibration_gain` of the calibration error, and
+    `fewer_errors` the twin's test errors minus its own; `alone` is the twin's test accuracy,
+    `loss_alone` its test loss.  Pairs of different devices or versions are left out.
     """
-    measured = ["test_accuracy", "validation_accuracy", "errors"]
+    measured = [
+        "test_accuracy", "validation_accuracy", "errors", "test_loss", "calibration_error",
+    ]  # fmt: skip
     alone = runs[["key", *_SHARED, *measured]].rename(
         columns={"key": "twin"} | {name: f"{name}_alone" for name in measured}
     )
@@ -48,6 +71,9 @@ def pairs(runs: pd.DataFrame) -> pd.DataFrame:
         gain=joined["test_accuracy"] - joined["test_accuracy_alone"],
         validation_gain=joined["validation_accuracy"] - joined["validation_accuracy_alone"],
         fewer_errors=joined["errors_alone"] - joined["errors"],
+        loss_alone=joined["test_loss_alone"],
+        loss_gain=joined["test_loss"] - joined["test_loss_alone"],
+        calibration_gain=joined["calibration_error"] - joined["calibration_error_alone"],
     ).drop(columns=[f"{name}_alone" for name in measured])
 
 
@@ -58,8 +84,17 @@ def photographs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def digits(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of perceptrons."""
-    chosen: pd.DataFrame = runs[runs["channels"].isna()]
+    """The runs of perceptrons, without the far smaller students."""
+    own = runs[runs["channels"].isna()]
+    chosen: pd.DataFrame = own[~own["key"].isin(small_digits(runs)["key"])]
+    return chosen
+
+
+def small_digits(runs: pd.DataFrame) -> pd.DataFrame:
+    """The perceptrons that are far smaller than the other students of the digits, if there are."""
+    own = runs[runs["channels"].isna()]
+    widths = sorted(own[own["teacher"].notna()]["width"].unique())
+    chosen: pd.DataFrame = own[own["width"] == (widths[0] if len(widths) > 1 else -1)]
     return chosen
 
 
@@ -71,11 +106,20 @@ def teachers(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_setting(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """The pairs of one student at one temperature and one alpha."""
+    """The pairs of one student at one temperature and one alpha, with the setting's teacher."""
+    chosen = _usual(pairs, setting)
+    chosen = chosen[
+        (chosen["channels"] == setting.channels)
+        & (chosen["temperature"] == setting.temperature)
+        & (chosen["alpha"] == setting.alpha)
+    ]
+    return chosen if setting.seeds is None else chosen[chosen["seed"].isin(setting.seeds)]
+
+
+def _usual(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """The pairs with the setting's teacher, whose answers are as it gave them."""
     chosen: pd.DataFrame = pairs[
-        (pairs["channels"] == setting.channels)
-        & (pairs["temperature"] == setting.temperature)
-        & (pairs["alpha"] == setting.alpha)
+        (pairs["teacher_seed"] == setting.teacher_seed) & (pairs["wrong_classes"] == "kept")
     ]
     return chosen
 
@@ -94,7 +138,7 @@ def longer(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 
 def sweep(runs: pd.DataFrame, setting: Setting, by: str) -> pd.DataFrame:
     """The pairs that differ from `setting` in `by` alone, of the seeds that have all."""
-    found = pairs(photographs(runs))
+    found = _usual(pairs(photographs(runs)), setting)
     for name in ("channels", "temperature", "alpha"):
         if name != by:
             found = found[found[name] == getattr(setting, name)]
@@ -139,3 +183,53 @@ _UNSEEN = [
     "seed", "taught", "class", "images", "offset", "errors", "class_errors", "right",
     "corrected_errors", "corrected_class_errors", "corrected_right", "corrected_gain",
 ]  # fmt: skip
+
+
+def controls(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """The student's runs that tell what the teacher brings from what else may: one row per run.
+
+    `control` names each: `alone`, `with teacher`, `labels smoothed`, `wrong classes permuted`, and
+    `learning rate` with its value.  Only seeds that have a control take part.
+    """
+    students = photographs(runs)
+    own = students[
+        (students["channels"] == setting.channels) & ~students["key"].isin(teachers(runs)["key"])
+    ]
+    taught = of_setting(pairs(students), setting)
+    twins = own[own["key"].isin(taught["twin"])]
+    permuted = own[
+        (own["wrong_classes"] == "permuted")
+        & (own["temperature"] == setting.temperature)
+        & (own["alpha"] == setting.alpha)
+    ]
+    like = own[own["teacher"].isna() & own["epochs_allowed"].isin(twins["epochs_allowed"])]
+    smoothed = like[like["label_smoothing"] > 0]
+    rates = like[~like["learning_rate"].isin(twins["learning_rate"])]
+    found = pd.concat(
+        [
+            twins.assign(control="alone"),
+            own[own["key"].isin(taught["key"])].assign(control="with teacher"),
+            smoothed.assign(control="labels smoothed"),
+            permuted.assign(control="wrong classes permuted"),
+            rates.assign(control=rates["learning_rate"].map("learning rate {:g}".format)),
+        ]
+    )
+    seeds = found[~found["control"].isin(["alone", "with teacher"])]["seed"]
+    chosen: pd.DataFrame = found[found["seed"].isin(seeds)]
+    return chosen
+
+
+def by_teacher(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """The pairs of the setting with each teacher, for the seeds that all teachers have."""
+    found = pairs(photographs(runs))
+    own = pd.concat(
+        [
+            of_setting(found, replace(setting, teacher_seed=int(seed)))
+            for seed in sorted(found["teacher_seed"].unique())
+        ]
+        or [found]
+    )
+    per_seed = own.groupby("seed")["teacher_seed"].nunique()
+    common = per_seed[per_seed == own["teacher_seed"].nunique()].index
+    chosen: pd.DataFrame = own[own["seed"].isin(common)]
+    return chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,10 +13,11 @@ from ...core.record import Record
 from ..comparison.mistakes import class_names
 from ..kit import literature
 from ..kit.sentences import Verdict
-from ..kit.statistics import Estimate, estimate
+from ..kit.statistics import Estimate, estimate, paired_difference
 from ..kit.tables import (
     DATASET,
     DEVICE,
+    LEARNING_RATE,
     MODEL,
     PARAMETERS,
     TEST_ACCURACY,
@@ -32,6 +33,7 @@ from ..kit.tables import (
     words_for,
 )
 from . import pairs as twins
+from .pairs import Setting
 from .verdicts import count
 
 
@@ -44,17 +46,25 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
     """
     pairs = twins.pairs(runs)
     teaching = set(twins.teachers(runs)["group"])
+    seeds = twins.photographs(runs)["teacher_seed"].dropna().unique()
 
     def role(part: pd.DataFrame) -> str:
         run = part.iloc[0]
         taught = not math.isnan(run["temperature"])
         words = "student with teacher" if taught else "student alone"
         words = "teacher" if run["group"] in teaching else words
-        omitted = run["omitted_class"]
-        return words if math.isnan(omitted) else f"{words}, without class {omitted:.0f}"
+        omitted, smoothing = run["omitted_class"], run["label_smoothing"]
+        words += "" if math.isnan(omitted) else f", without class {omitted:.0f}"
+        words += f", labels smoothed by {smoothing:g}" if smoothing else ""
+        words += ", wrong classes permuted" if run["wrong_classes"] == "permuted" else ""
+        words += f", of seed {run['teacher_seed']:.0f}" if taught and len(seeds) > 1 else ""
+        return words
 
     def gain(part: pd.DataFrame) -> Estimate:
         return estimate(100 * pairs[pairs["group"] == part["group"].iloc[0]]["gain"])
+
+    def loss_change(part: pd.DataFrame) -> Estimate:
+        return estimate(pairs[pairs["group"] == part["group"].iloc[0]]["loss_gain"])
 
     def known(value: float) -> str:
         return "" if math.isnan(value) else f"{value:g}"
@@ -67,6 +77,7 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
         Column("T", "temperature", known, "Temperature"),
         Column("α", "alpha", known, "Alpha"),
         Column("Epochs", "epochs"),
+        *([LEARNING_RATE] if runs["learning_rate"].nunique() > 1 else []),
         TEST_ACCURACY,
         column_n(with_a_score),
         Column(
@@ -77,6 +88,22 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
             "Improvement half-width",
             digits=3,
         ),
+        Column(
+            "Test loss",
+            lambda part: estimate(part["test_loss"]),
+            words_for(".3f"),
+            "Test loss",
+            "Test loss half-width",
+            digits=4,
+        ),
+        Column(
+            "Change of it",
+            loss_change,
+            words_for("+.3f", ".3f"),
+            "Change of test loss",
+            "Change half-width",
+            digits=4,
+        ),
         count_of_runs(runs_page, with_a_score),
         Column("", lambda part: gain(part).n, name="Pairs"),
         *([DEVICE] if devices else []),
@@ -84,6 +111,56 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
     # Without a teacher first, then as the teacher's part grows.
     by = ["dataset", "parameters", "temperature", "alpha", "epochs", "group"]
     return table_of(runs, by, columns)
+
+
+def controls(runs: pd.DataFrame, setting: Setting) -> Table | Verdict:
+    """The student alone, with the teacher, and with what else might bring the gain.
+
+    Differences are paired by seed, of the seeds that have a control.
+    """
+    own = twins.controls(runs, setting)
+    if own.empty:
+        return Verdict("No control of these students is here.")
+    alone = own[own["control"] == "alone"]
+
+    def change(value: str, factor: float) -> Callable[[pd.DataFrame], Estimate]:
+        def difference(part: pd.DataFrame) -> Estimate:
+            result = paired_difference(alone, part, value)
+            return Estimate(factor * result.mean, factor * result.half_width, result.n)
+
+        return difference
+
+    columns = [
+        Column("Student", "control", is_text=True),
+        TEST_ACCURACY,
+        Column(
+            "Minus alone (points)",
+            change("test_accuracy", 100),
+            words_for("+.2f", ".2f"),
+            "Minus alone",
+            "Minus alone half-width",
+            digits=3,
+        ),
+        Column(
+            "Test loss",
+            lambda part: estimate(part["test_loss"]),
+            words_for(".3f"),
+            "Test loss",
+            "Test loss half-width",
+            digits=4,
+        ),
+        Column(
+            "Minus alone",
+            change("test_loss", 1),
+            words_for("+.3f", ".3f"),
+            "Loss minus alone",
+            "Loss minus alone half-width",
+            digits=4,
+        ),
+        column_n(with_a_score),
+        count_of_runs("", with_a_score),
+    ]
+    return table_of(own, ["control", "group"], columns)
 
 
 def digits(

@@ -12,11 +12,14 @@ from typing import Any
 import pandas as pd
 
 from ...core.record import Record
-from ..kit import words
-from ..kit.sentences import Judgement, Verdict, points, signed
+from ..kit import literature, words
+from ..kit.sentences import MINUS, Judgement, Verdict, points, signed
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
 from . import pairs as twins
 from .pairs import Setting
+
+#: Runs, each with what a probe found on it.
+Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 
 def improvement(runs: pd.DataFrame, setting: Setting) -> Verdict:
@@ -26,8 +29,8 @@ def improvement(runs: pd.DataFrame, setting: Setting) -> Verdict:
         return Verdict("There is no distilled run here whose twin is there too.")
     gain = estimate(own["gain"])
     return Verdict(
-        f"Alone the student reaches {points(estimate(own['alone']))} of the test images, with the "
-        f"teacher at T = {setting.temperature:g} and α = {setting.alpha:g} "
+        f"Alone the student recognises {points(estimate(own['alone']))} of the test images. With "
+        f"the teacher (T = {setting.temperature:g}, α = {setting.alpha:g}) it recognises "
         f"{points(estimate(own['test_accuracy']))}. The difference, twin by twin, is "
         f"{signed(gain)}: ",
         Judgement(
@@ -40,23 +43,18 @@ def improvement(runs: pd.DataFrame, setting: Setting) -> Verdict:
 
 
 def chosen_setting(runs: pd.DataFrame, setting: Setting, by: str) -> Verdict:
-    """Which temperature or which alpha (`by`) is chosen on validation, and what it is worth."""
+    """Which temperature or which alpha (`by`) is chosen on validation.
+
+    What the choice gains on test images is not said here: that of the runs that chose is too good.
+    """
     swept = twins.sweep(runs, setting, by)
     if swept[by].nunique() < 2:
         return Verdict(f"The {_NAMES[by]} was not varied here.")
     means = swept.groupby(by)["validation_gain"].mean()
-    best = means.idxmax()
     listed = ", ".join(f"{value:g}" for value in means.index)
-    gain = estimate(swept[swept[by] == best]["gain"])
     return Verdict(
-        f"Of the values {listed}, validation accuracy chooses {_SYMBOLS[by]} = {best:g}. On the "
-        f"test images its gain is {signed(gain)}: ",
-        Judgement(
-            gain,
-            above="so chosen, distillation **helps**",
-            below="so chosen, distillation **hurts**",
-            neither="so chosen, distillation makes **no measurable difference**",
-        ),
+        f"Of the values {listed}, validation accuracy chooses {_SYMBOLS[by]} = {means.idxmax():g}, "
+        f"with {swept['seed'].nunique()} seeds each."
     )
 
 
@@ -76,18 +74,64 @@ def worth(runs: pd.DataFrame, setting: Setting) -> Verdict:
     affordable = epochs * (1 + teacher / (3 * student))
     difference = paired_difference(longer, own, "test_accuracy")
     return Verdict(
-        f"A training image costs the student three forward passes of {student / 1e6:.1f} million "
-        f"FLOPs, and with a teacher one more of {teacher / 1e6:.1f} million. The price of "
-        f"{epochs} epochs with the teacher thus buys {affordable:.0f} without. Trained alone for "
-        f"{longer['epochs'].max()} epochs, the student reaches "
-        f"{points(estimate(longer['test_accuracy']))}. With the teacher it is, paired by seed, "
-        f"{signed(difference)} from there: ",
+        f"Training on one image costs three forward passes of the student, {student / 1e6:.1f} "
+        f"million FLOPs each, and with a teacher one forward pass of the teacher, "
+        f"{teacher / 1e6:.1f} million, besides. The arithmetic of {epochs} epochs with the teacher "
+        f"buys {affordable:.0f} without. A student that trains alone for "
+        f"{longer['epochs'].max()} epochs reaches {points(estimate(longer['test_accuracy']))}. The "
+        f"accuracy with the teacher minus that, paired by seed, is {signed(difference)}: ",
         Judgement(
             difference,
             above="the teacher **is worth its cost**",
-            below="more epochs are the **better use** of it",
+            below="the same arithmetic is **better spent** on more epochs",
             neither="between the two uses there is **no measurable difference**",
         ),
+    )
+
+
+def likelihood(runs: pd.DataFrame, setting: Setting) -> Verdict:
+    """What the teacher does to the student's test loss, which an accuracy does not show."""
+    own = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
+    if own.empty:
+        return Verdict()
+    change = estimate(own["loss_gain"])
+    return Verdict(
+        f"The test loss is {in_words(estimate(own['loss_alone']), '.3f')} alone and "
+        f"{in_words(estimate(own['test_loss']), '.3f')} with the teacher. The difference is "
+        f"{_loss(change)}: ",
+        Judgement(
+            change,
+            above="by its test loss the taught student is **worse**",
+            below="by its test loss, too, the taught student is **better**",
+            neither="the test loss shows **no measurable difference**",
+            smallest="{:.3f}".format,
+        ),
+    )
+
+
+def _loss(value: Estimate) -> str:
+    return f"{in_words(value, '+.3f', '.3f')} (n = {value.n})".replace("-", MINUS)
+
+
+def calibration(runs: pd.DataFrame, setting: Setting) -> Verdict:
+    """What the teacher does to the student's calibration, and how often the two agree."""
+    own = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
+    own = own.dropna(subset=["calibration_gain", "teacher_agreement"])
+    if own.empty:
+        return Verdict("How well these students are calibrated was not measured.")
+    change = estimate(own["calibration_gain"])
+    return Verdict(
+        "With the teacher the expected calibration error, the mean distance of confidence and "
+        f"accuracy, is {points(estimate(own['calibration_error']))}. Compared with the student "
+        f"alone that is a change of {signed(change)}: ",
+        Judgement(
+            change,
+            above="its confidence is **further** from its accuracy",
+            below="its confidence is **closer** to its accuracy",
+            neither="its calibration shows **no measurable difference**",
+        ),
+        f" The taught student gives the teacher's answer to "
+        f"{points(estimate(own['teacher_agreement']))} of the test images.",
     )
 
 
@@ -113,7 +157,7 @@ def digits(runs: pd.DataFrame) -> Verdict:
     )
 
 
-def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Verdict:
+def unseen(measured: Measured) -> Verdict:
     """What students know of a class that they never saw; from the probe `bias-correction`."""
     table = twins.unseen(measured)
     alone, taught = table[~table["taught"]], table[table["taught"]]
@@ -132,12 +176,12 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Verdict:
             below="with the teacher it knows **less** of the class",
             neither="what the teacher adds is **not measurable**",
         ),
-        f" With the class's logit raised by {estimate(taught['offset']).mean:z.1f}, a number "
+        f" With the logit of that class raised by {estimate(taught['offset']).mean:z.1f}, a number "
         f"chosen on validation images, it recognises {points(estimate(taught['corrected_right']))} "
         f"of them. Over all classes the correction is worth {signed(corrected)}: ",
         Judgement(
             corrected,
-            above="the student knew the class and **only rated it too rare**",
+            above="the student knew the class and **only underestimated it**",
             below="the correction does **more harm than good**",
             neither="over all classes it makes **no measurable difference**",
         ),
@@ -171,3 +215,48 @@ def capacity(runs: pd.DataFrame, setting: Setting) -> Verdict:
             neither="between the sizes there is **no measurable difference** in what they gain",
         ),
     )
+
+
+def small_student(runs: pd.DataFrame) -> Verdict:
+    """At which temperature a far smaller student of the digits learns best."""
+    own = twins.pairs(twins.small_digits(runs))
+    own = own[own["seed"].isin(_complete(own))]
+    if own["temperature"].nunique() < 2:
+        return Verdict("No far smaller student of the digits was taught at several temperatures.")
+    best = float(str(own.groupby("temperature")["validation_accuracy"].mean().idxmax()))
+    last = float(own["temperature"].max())
+    listed = ", ".join(
+        f"{count(estimate(part['errors']))} at T = {temperature:g}"
+        for temperature, part in own.groupby("temperature")
+    )
+    first = own[own["temperature"] == best]
+    alone = estimate(first["errors"] + first["fewer_errors"])
+    text = (
+        f"A student of {int(own['width'].iloc[0])} units in each layer makes {count(alone)} errors "
+        f"alone, and with the teacher {listed} (n = {len(first)}). Validation accuracy chooses T = "
+        f"{best:g}."
+    )
+    if best == last:
+        return Verdict(text)
+    difference = paired_difference(first, own[own["temperature"] == last], "errors")
+    return Verdict(
+        f"{text} At T = {last:g} it makes {in_words(difference, '+.0f', '.0f')} more: ".replace(
+            "-", MINUS
+        ),
+        Judgement(
+            difference,
+            above="a small student learns better at a **low** temperature",
+            below="a small student learns better at a **high** temperature",
+            neither="between the two there is **no measurable difference**",
+            smallest="{:.0f} errors".format,
+        ),
+        " The paper found temperatures of "
+        f"{' to '.join(f'{each:g}' for each in literature.SMALL_TEMPERATURES)} best for a student "
+        f"of {literature.SMALL_UNITS} units.",
+    )
+
+
+def _complete(own: pd.DataFrame) -> pd.Index:
+    """The seeds that have all temperatures."""
+    per_seed = own.groupby("seed")["temperature"].nunique()
+    return per_seed[per_seed == own["temperature"].nunique()].index

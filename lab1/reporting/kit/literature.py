@@ -27,3 +27,7 @@ DIGITS_ERRORS = {"teacher": 67, "student alone": 146, "student taught": 74}
 #: the 1,010 threes, before and after the bias of that class was raised.
 UNSEEN_ERRORS = {"before": (206, 133), "after": (109, 14)}
 UNSEEN_IMAGES = 1010
+
+#: The same section: of students with so few units in each of two hidden layers, those at
+#: temperatures in this range did best.
+SMALL_UNITS, SMALL_TEMPERATURES = 30, (2.5, 4)
