@@ -226,7 +226,8 @@ def why_the_design_is_ahead(fit: Verdict, rate: Verdict, whence: Verdict) -> Ver
     }
     tuning = {
         1: "No. At each family's best learning rate the residual network is still ahead.",
-        0: "Perhaps. With each family at its best learning rate, these runs show no difference.",
+        0: "Perhaps. With each family at its best learning rate, these runs do not show which one "
+        "is ahead.",
         -1: "Yes. With each family at its best learning rate, the plain network is ahead.",
     }
     answers = {
