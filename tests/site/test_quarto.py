@@ -55,9 +55,9 @@ ON_MLP = REPORT[:2]
 LABELS = [
     *[("fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs")] * 2,
     ("fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
-    ("fig-paired", "fig-unseen", "tbl-summary", "tbl-softened", "tbl-runs"),
-    ("fig-error", "fig-gradients", "tbl-errors", "tbl-runs"),
-    ("fig-schedules", "fig-perceptrons", "fig-stopping", "tbl-cost"),
+    ("fig-paired", "fig-unseen", "tbl-summary", "tbl-controls", "tbl-softened", "tbl-runs"),
+    ("fig-error", "fig-gradients", "tbl-errors", "tbl-precision", "tbl-runs"),
+    ("fig-perceptrons", "fig-photographs", "fig-deep"),
     ("fig-speed", "tbl-speed"),
     ("fig-accuracy", "tbl-performance", "tbl-distillation"),
 ]
