@@ -11,7 +11,18 @@ import altair as alt
 import pandas as pd
 
 from ..kit import theme, words
-from ..kit.drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
+from ..kit.drawing import (
+    at_the_end,
+    dataset_titles,
+    in_percent,
+    interval_rule,
+    interval_tooltip,
+    leading,
+    picked,
+    rounded,
+    said,
+    ticks,
+)
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
@@ -45,14 +56,13 @@ def loss_curves(history: pd.DataFrame) -> Figure:
         pick="split",
         height=150,
     )
-    training = table[table["split"] == "training"].sort_values("epoch")
-    last = training.drop_duplicates(["family", "depth"], keep="last")
-    ends = [f"{r['family']} {r['depth']}: {r['mean']:.3g}" for r in last.to_dict("records")]
+    last = at_the_end(table[table["split"] == "training"], ["family", "depth"])
+    ends = said(last, "{family} {depth}: {mean:.3g}")
     return Figure(
         chart,
         table,
         f"Training and validation loss on {dataset_titles(history)} by epoch, a panel per depth. "
-        "Training loss at the end: " + "; ".join(ends) + ".",
+        "Training loss at the end: " + ends + ".",
     )
 
 
@@ -147,12 +157,10 @@ def _with_intervals(
     tooltip = [
         alt.Tooltip("family:N", title="model"),
         *extra,
-        alt.Tooltip("mean:Q", title=y_title, format=".2f"),
-        alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
-        alt.Tooltip("n:Q", title="seeds"),
+        *interval_tooltip(y_title),
     ]
     base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
-    interval = base.mark_rule().encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
+    interval = interval_rule(base, y_title)
     points = base.mark_point(opacity=1, cursor="pointer").encode(
         y=y, shape=theme.family_shape(families), tooltip=tooltip, href="runs:N"
     )

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from ..kit import words
-from ..kit.drawing import dataset_titles, in_percent, ticks
+from ..kit.drawing import at_the_end, dataset_titles, in_percent, said, ticks
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
@@ -29,14 +29,14 @@ def validation_curves(history: pd.DataFrame) -> Figure:
         )
     )
     table = complete(table, ["family", "depth"])
-    last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
-    ends = [f"{r['family']} {r['depth']}: {r['mean']:.2f} %" for r in last.to_dict("records")]
+    last = at_the_end(table, ["family", "depth"])
+    ends = said(last, "{family} {depth}: {mean:.2f} %")
     x = Axis("epoch", "epoch", values=ticks(table["epoch"].max()))
     return Figure(
         _by_depth(table, x, "validation accuracy (%)", dataset_titles(history)),
         table,
         f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At the "
-        "end: " + "; ".join(ends) + ".",
+        "end: " + ends + ".",
     )
 
 
@@ -52,17 +52,14 @@ def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
     table = table[table["n"] == table["runs"]].drop(columns="runs")
     if table.empty:
         return Verdict(f"No level was reached by all seeds of a network ({LEVELS[0]} % or more).")
-    top = table.sort_values("level").drop_duplicates(["family", "depth"], keep="last")
-    ends = [
-        f"{r['family']} {r['depth']}: {r['mean']:.3g} to {r['level']} %"
-        for r in top.to_dict("records")
-    ]
+    top = at_the_end(table, ["family", "depth"], "level")
+    ends = said(top, "{family} {depth}: {mean:.3g} to {level} %")
     x = Axis("level", "validation accuracy (%)", padding=8)
     return Figure(
         _by_depth(table, x, "epochs", dataset_titles(history)),
         table,
         f"Epochs until the validation accuracy on {dataset_titles(history)} first reaches a level, "
-        "a panel per depth. For the highest level: " + "; ".join(ends) + ".",
+        "a panel per depth. For the highest level: " + ends + ".",
     )
 
 

@@ -15,7 +15,18 @@ import pandas as pd
 from ...core import benchmarks
 from ...core.datasets import DATASETS
 from ..kit import literature, theme, words
-from ..kit.drawing import dataset_titles, in_percent, leading, picked, rounded, ticks
+from ..kit.drawing import (
+    at_the_end,
+    dataset_titles,
+    in_percent,
+    interval_rule,
+    interval_tooltip,
+    leading,
+    picked,
+    rounded,
+    said,
+    ticks,
+)
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.statistics import Estimate, estimate, summarize
@@ -49,16 +60,13 @@ def error_curves(history: pd.DataFrame) -> Figure:
         thickness="depth",
         size=320,
     )
-    last = table.sort_values("epoch").drop_duplicates(["family", "depth", "split"], keep="last")
-    ends = [
-        f"{r['family']} {r['depth']}, {r['split']}: {r['mean']:.2f} %"
-        for r in last.to_dict("records")
-    ]
+    last = at_the_end(table, ["family", "depth", "split"])
+    ends = said(last, "{family} {depth}, {split}: {mean:.2f} %")
     return Figure(
         chart,
         table,
         f"Training and validation error on {dataset_titles(history)} by epoch, a panel each; the "
-        "thicker a line, the deeper the network. At the end: " + "; ".join(ends) + ".",
+        "thicker a line, the deeper the network. At the end: " + ends + ".",
     )
 
 
@@ -95,9 +103,7 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
             alt.Tooltip("source:N", title="from"),
             alt.Tooltip("family:N", title="model"),
             alt.Tooltip("depth:Q", title="layers"),
-            alt.Tooltip("mean:Q", title="error (%)", format=".2f"),
-            alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
-            alt.Tooltip("n:Q", title="seeds"),
+            *interval_tooltip("error (%)"),
         ],
         href="runs:N",
     )
@@ -106,7 +112,7 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     chart = (
         alt.layer(
             base.mark_line().encode(y=y, strokeDash=_dash(sources)),
-            base.mark_rule().encode(y=alt.Y("low:Q", title="error (%)"), y2="high:Q"),
+            interval_rule(base, "error (%)"),
             points,
             data=shown_rows,
         )
@@ -115,14 +121,11 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
         .properties(title=dataset_titles(runs))
         .add_params(pick)
     )
-    ends = [
-        f"{r['family']} {r['depth']}, {r['split']}: {r['mean']:.2f} %"
-        for r in table[table["source"] == _OURS].to_dict("records")
-    ]
+    ends = said(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
     return Figure(
         chart,
         table,
-        f"Error on {dataset_titles(runs)} by depth, training and test: {'; '.join(ends)}. "
+        f"Error on {dataset_titles(runs)} by depth, training and test: {ends}. "
         "The paper's errors stand beside it where they can be compared.",
     )
 
@@ -256,10 +259,8 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
         title=dataset_titles(runs),
         independent_y=True,
     )
-    said = [
-        f"{r['family']} {r['depth']}: {r['mean']:.4g} {r['cost']}" for r in table.to_dict("records")
-    ]
-    return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {'; '.join(said)}.")
+    listed = said(table, "{family} {depth}: {mean:.4g} {cost}")
+    return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {listed}.")
 
 
 def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -13,7 +13,16 @@ import pandas as pd
 
 from ...core.record import DISTILLATION_FIELDS, Record
 from ..kit import literature, theme
-from ..kit.drawing import dataset_titles, in_percent, picked, rounded, ticks
+from ..kit.drawing import (
+    at_the_end,
+    dataset_titles,
+    in_percent,
+    interval_tooltip,
+    picked,
+    rounded,
+    said,
+    ticks,
+)
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
@@ -75,7 +84,7 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
         base.mark_line().encode(detail="seed:O"),
         base.mark_point(opacity=1),
     ).properties(width=360, height=300, title=dataset_titles(pairs))
-    gains = "; ".join(f"seed {r['seed']}: {100 * r['gain']:+.2f}" for r in pairs.to_dict("records"))
+    gains = said(pairs.assign(gain=100 * pairs["gain"]), "seed {seed}: {gain:+.2f}")
     return Figure(
         chart,
         table,
@@ -111,12 +120,12 @@ def _by(
     chart = _curves(
         table, x, "gain (points)", "split", ["test", "validation"], ["value"], zero=True
     )
-    said = [f"{r['split']} at {r['value']:g}: {r['mean']:+.2f}" for r in table.to_dict("records")]
+    listed = said(table, "{split} at {value:g}: {mean:+.2f}")
     return Figure(
         chart.properties(width=480, height=280, title=dataset_titles(swept)),
         table,
         f"Gain in accuracy on {dataset_titles(swept)} from the teacher by {title}, in points: "
-        f"{'; '.join(said)}.",
+        f"{listed}.",
     )
 
 
@@ -139,13 +148,11 @@ def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
     chart = _curves(
         table, x, "test accuracy (%)", "student", [_TAUGHT, _ALONE], ["parameters"], zero=False
     )
-    said = [
-        f"{r['parameters']:,} {r['student']}: {r['mean']:.2f} %" for r in table.to_dict("records")
-    ]
+    listed = said(table, "{parameters:,} {student}: {mean:.2f} %")
     return Figure(
         chart.properties(width=480, height=300, title=dataset_titles(swept)),
         table,
-        f"Test accuracy on {dataset_titles(swept)} by parameters: {'; '.join(said)}.",
+        f"Test accuracy on {dataset_titles(swept)} by parameters: {listed}.",
     )
 
 
@@ -181,9 +188,7 @@ def _curves(
                 tooltip=[
                     alt.Tooltip(f"{style}:N"),
                     *[alt.Tooltip(f"{field}:Q", format=",~g") for field in tooltip],
-                    alt.Tooltip("mean:Q", title=y_title, format=".2f"),
-                    alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
-                    alt.Tooltip("n:Q", title="seeds"),
+                    *interval_tooltip(y_title),
                 ],
             ),
         ]
@@ -223,8 +228,8 @@ def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figur
         title=dataset_titles(own),
         independent_y=True,
     )
-    last = table.sort_values("epoch").drop_duplicates("part", keep="last")
-    ends = "; ".join(f"{r['part']}: {r['mean']:.3f}" for r in last.to_dict("records"))
+    last = at_the_end(table, ["part"])
+    ends = said(last, "{part}: {mean:.3f}")
     return Figure(
         chart, table, f"Losses of the student on {dataset_titles(own)} by epoch. At the end {ends}."
     )
@@ -274,17 +279,13 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
             tooltip=[
                 alt.Tooltip("source:N", title="from"),
                 alt.Tooltip("student:N"),
-                alt.Tooltip("mean:Q", title="recognised (%)", format=".1f"),
-                alt.Tooltip("half_width:Q", title="± 95 %", format=".1f"),
-                alt.Tooltip("n:Q", title="seeds"),
+                *interval_tooltip("recognised (%)", ".1f"),
             ],
         )
         .add_params(pick),
     ).properties(width=480, height=150, title=dataset_titles(_frame(record)))
-    said = "; ".join(
-        f"{r['student']} ({r['source']}): {r['mean']:.1f} %" for r in shown.to_dict("records")
-    )
-    return Figure(chart, shown, f"Test images recognised of a class that was never seen: {said}.")
+    listed = said(shown, "{student} ({source}): {mean:.1f} %")
+    return Figure(chart, shown, f"Test images recognised of a class that was never seen: {listed}.")
 
 
 def _papers_shares() -> list[float]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..comparison.verdicts import base_rate
 from ..kit import words
-from ..kit.drawing import dataset_titles, ticks
+from ..kit.drawing import at_the_end, dataset_titles, said, ticks
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
@@ -22,8 +22,8 @@ def gradient_norms(history: pd.DataFrame) -> Figure | Verdict:
     known = base_rate(history).dropna(subset=["gradient_norm"])
     table = summarize(known, ["family", "depth", "epoch"], "gradient_norm")
     table = complete(table, ["family", "depth"])
-    last = table.sort_values("epoch").drop_duplicates(["family", "depth"], keep="last")
-    ends = [f"{r['family']} {r['depth']}: {r['mean']:.3g}" for r in last.to_dict("records")]
+    last = at_the_end(table, ["family", "depth"])
+    ends = said(last, "{family} {depth}: {mean:.3g}")
     chart = panels(
         table,
         x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
@@ -35,5 +35,5 @@ def gradient_norms(history: pd.DataFrame) -> Figure | Verdict:
         chart,
         table,
         f"Mean norm of the gradients of an epoch on {dataset_titles(history)}, a panel per depth. "
-        "In the last epoch: " + "; ".join(ends) + ".",
+        "In the last epoch: " + ends + ".",
     )

@@ -31,6 +31,33 @@ def picked(field: str) -> tuple[alt.Parameter, Any]:
     return pick, alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.12))
 
 
+def interval_tooltip(title: str, format: str = ".2f") -> list[alt.Tooltip]:
+    """What a mean with its interval says where the pointer is; `format` is d3's."""
+    return [
+        alt.Tooltip("mean:Q", title=title, format=format),
+        alt.Tooltip("half_width:Q", title="± 95 %", format=format),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+
+
+def interval_rule(base: alt.Chart, title: str, **mark: Any) -> alt.Chart:
+    """The interval of each mean, from its lower end to its upper."""
+    rule: alt.Chart = base.mark_rule(**mark).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    return rule
+
+
+def said(table: pd.DataFrame, form: str, between: str = "; ") -> str:
+    """The rows of a table in words, for a text alternative: `form` has a field for each column."""
+    columns = [str(name) for name in table.columns]
+    rows = table.itertuples(index=False, name=None)
+    return between.join(form.format(**dict(zip(columns, row, strict=True))) for row in rows)
+
+
+def at_the_end(table: pd.DataFrame, by: Sequence[str], along: str = "epoch") -> pd.DataFrame:
+    """The last row along a column of each curve, the curves in the order of the table."""
+    return table.loc[table.groupby([*by], sort=False)[along].idxmax()]
+
+
 def in_percent(table: pd.DataFrame) -> pd.DataFrame:
     """A summary of fractions as one of percentages."""
     scaled = table.copy()

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from . import theme
-from .drawing import picked, rounded
+from .drawing import interval_tooltip, picked, rounded
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,7 @@ def panels(
             alt.Tooltip("depth:O", title="depth"),
             *([alt.Tooltip(f"{dash[0]}:N", title=dash[0])] if dash else []),
             x.tooltip(),
-            alt.Tooltip("mean:Q", title=y.title, format=y.format),
-            alt.Tooltip("half_width:Q", title="± 95 %", format=y.format),
-            alt.Tooltip("n:Q", title="seeds"),
+            *interval_tooltip(y.title, y.format),
         ],
     }
     line = base.mark_line(clip=True).encode(**shown, **styles)

@@ -14,7 +14,16 @@ import pandas as pd
 
 from ..distillation import tables as distillation_tables
 from ..kit import tables, theme
-from ..kit.drawing import dataset_titles, in_percent, leading, picked, rounded
+from ..kit.drawing import (
+    dataset_titles,
+    in_percent,
+    interval_rule,
+    interval_tooltip,
+    leading,
+    picked,
+    rounded,
+    said,
+)
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
 from ..kit.statistics import FEWEST, summarize
@@ -98,12 +107,10 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
             alt.Tooltip("depth:Q", title="depth"),
             alt.Tooltip("learning_rate:Q", title="learning rate", format="~g"),
             alt.Tooltip("parameters:Q", title="parameters", format=","),
-            alt.Tooltip("mean:Q", title="test accuracy (%)", format=".2f"),
-            alt.Tooltip("half_width:Q", title="± 95 %", format=".2f"),
-            alt.Tooltip("n:Q", title="seeds"),
+            *interval_tooltip("test accuracy (%)"),
         ],
     )
-    interval = base.mark_rule().encode(y=alt.Y("low:Q", title="test accuracy (%)"), y2="high:Q")
+    interval = interval_rule(base, "test accuracy (%)")
     # The address is the page's, and of no use in the file that a reader takes away.
     shown = leading(rounded(table), runs, ["group"], RUNS_PAGE)
     chart = (
@@ -114,15 +121,12 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
         .add_params(pick)
     )
     best = table.sort_values("mean").drop_duplicates("dataset_title", keep="last")
-    said = [
-        f"{r['dataset_title']}: {r['family']} {r['depth']}, {r['mean']:.2f} %"
-        for r in best.to_dict("records")
-    ]
+    listed = said(best, "{dataset_title}: {family} {depth}, {mean:.2f} %")
     return Figure(
         chart,
         table,
         f"Test accuracy on {dataset_titles(runs)} by number of parameters, a point per "
-        f"configuration and a panel per data set. The most accurate: {'; '.join(said)}.",
+        f"configuration and a panel per data set. The most accurate: {listed}.",
     )
 
 
