@@ -1,4 +1,4 @@
-"""What is published keeps to the rules of evidence: here, where bfloat16 may be used."""
+"""What is published keeps to the rules of evidence: where bf16 may be used, and who chooses."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 from lab1.core.store import Store
 from lab1.planning import profiles
+from lab1.reporting.distillation.pairs import Setting, sweep
+from lab1.reporting.kit import frames
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,3 +50,15 @@ def test_bf16_is_used_only_where_the_first_gradient_survives_it(published):
         ]
         assert agreements, f"{page}: nobody measured how exact the gradient of {model} is"
         assert min(agreements) >= LEAST_AGREEMENT, f"{page}: {model}: {agreements}"
+
+
+def test_the_chosen_temperature_and_weight_are_those_that_validation_chooses(published):
+    """They are told on seeds of their own (`fresh_seeds`), so the profile states the choice."""
+    page = profiles.page("2_2", "report", {})
+    records = [record for spec in page.plan() if (record := published.find(spec)) is not None]
+    setting = Setting.of(page.parameters)
+    for name in ("temperature", "alpha"):
+        swept = sweep(frames.runs(records), setting, name)
+        chosen = swept.groupby(name)["validation_gain"].mean().idxmax()
+        assert page.parameters[f"fresh_{name}"] == chosen
+        assert not set(swept["seed"]) & set(page.parameters["fresh_seeds"])

@@ -114,3 +114,27 @@ assert former is TrainingConfig
     python(code)
     with pytest.raises(AttributeError, match="module 'lab1' has no attribute 'nothing'"):
         lab1.nothing  # noqa: B018
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra 'train'")
+def test_what_only_posix_has_is_not_needed_elsewhere(python):
+    """As on Windows, whose locks are stood in for: none of its own is here to be tried."""
+    python(
+        """
+import sys, types
+import torch, torchvision, numpy, PIL.Image, psutil, tqdm, safetensors.torch
+held = []
+def locking(descriptor, mode, count):
+    if held:
+        raise OSError("locked")
+    held.append(descriptor)
+sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
+sys.modules.update(dict.fromkeys(["fcntl", "resource", "pwd", "grp"]))
+sys.platform = "win32"
+from pathlib import Path
+from lab1.core import locks, store
+from lab1.training import data, device, run, trainer
+with locks.claimed(Path("lock")) as mine, locks.claimed(Path("lock")) as others:
+    assert mine and not others
+"""
+    )

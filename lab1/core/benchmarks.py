@@ -45,7 +45,7 @@ def published(compared: str | None = None) -> dict[str, Mapping[str, Any]]:
 def read(path: Path) -> Mapping[str, Any]:
     """The benchmark in a file; raises `RecordError` where it holds none."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             raise RecordError(f"{path}: schema {content['schema']!r}; this version reads {SCHEMA}")
         if content["compared"] not in (CONTENDERS, DEPTHS):

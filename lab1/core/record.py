@@ -177,7 +177,7 @@ def checksum(body: Mapping[str, Any]) -> str:
 def read_record(path: Path) -> Record:
     """The record in a file; raises `RecordError`, naming the file, where it is none."""
     try:
-        return Record.from_dict(json.loads(path.read_text()))
+        return Record.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: not readable as a run record: {error}") from error
     except RecordError as error:

@@ -224,7 +224,7 @@ class Store:
         for path in paths[1:] if self.is_replaced(spec.name) else paths:
             if path.exists():
                 try:
-                    body = dict(json.loads(path.read_text()))
+                    body = dict(json.loads(path.read_text(encoding="utf-8")))
                     whole = body.pop("checksum") == checksum(body)
                     owner = (body["key"], body["probe"])
                     content: Mapping[str, Any] = body["content"]

@@ -58,7 +58,8 @@ def find_quarto() -> str | None:
         subprocess.run(command, check=True, timeout=_PATIENCE_SECONDS, capture_output=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
         with suppress(OSError):  # an environment that is not ours to write to is asked again
-            _refusal().write_text(f"{_REQUIREMENT} could not be installed: {error}\n")
+            said = f"{_REQUIREMENT} could not be installed: {error}\n"
+            _refusal().write_text(said, encoding="utf-8")
         return None
     return shutil.which("quarto", path=_search_path())
 

@@ -45,7 +45,9 @@ def write(root: Path) -> list[Path]:
 
 def _pages(root: Path) -> dict[str, str]:
     path = root / _CONFIGURATION
-    settings = yaml.safe_load(path.read_text()).get("quartodoc") if path.exists() else None
+    settings = (
+        yaml.safe_load(path.read_text(encoding="utf-8")).get("quartodoc") if path.exists() else None
+    )
     if settings is None:
         return {}
     if importlib.util.find_spec("quartodoc") is None:
@@ -65,7 +67,7 @@ def _build(root: Path, settings: dict[str, Any]) -> dict[str, str]:
         builder.out_inventory = f"{folder}/objects.json"  # else it lies in the working directory
         builder.build()
         return {
-            path.name: titled(below_title(live_links(path.read_text())))
+            path.name: titled(below_title(live_links(path.read_text(encoding="utf-8"))))
             for path in sorted(Path(folder).glob("*.qmd"))
         }
 
