@@ -30,7 +30,10 @@ GRID = {
     "epochs": 3,
     "validation_size": 500,
 }
-HEADER = "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time"
+HEADER = (
+    "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time,"
+    "Test loss,Test loss half-width,Precision,Augmentation,Optimiser"
+)
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ def test_the_performance_summary_says_device_data_and_where_the_runs_are(experim
     table = summaries.performance(frames.runs(records))
     assert [*table.frame.columns] == [
         "Model", "Dataset", "Depth", "Learning rate", "Params", "Test accuracy", "95% half-width",
-        "n", "Train time", "Device",
+        "n", "Train time", "Device", "Test loss", "Test loss half-width", "Precision",
+        "Augmentation", "Optimiser",
     ]  # fmt: skip
     assert table.markup.count("<td>a processor, 1 thread</td>") == 3
     assert table.markup.count("<td>built-in grey patterns</td>") == 3

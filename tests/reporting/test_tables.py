@@ -6,7 +6,10 @@ import pytest
 
 from lab1.reporting.kit import frames, tables
 
-HEADER = "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time"
+HEADER = (
+    "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time,"
+    "Test loss,Test loss half-width,Precision,Augmentation,Optimiser"
+)
 
 
 @pytest.fixture
@@ -57,6 +60,20 @@ def test_means_in_percent_with_their_intervals(table):
     )
     assert [*table.frame["n"]] == [3, 3, 2, 3]
     assert [*table.frame["Train time"]] == pytest.approx([3.2] * 4, abs=0.06)
+
+
+def test_the_csv_has_what_the_page_leaves_out(make_record):
+    """The loss with its interval, in nats, and how a configuration was trained."""
+    records = [make_record(seed=seed, precision="bf16", optimizer="sgd") for seed in range(3)]
+    for record, loss in zip(records, (0.4, 0.5, 0.6), strict=True):
+        record.test["loss"] = loss
+    table = tables.performance(frames.runs(records))
+    (row,) = table.frame.to_dict("records")
+    assert (row["Test loss"], row["Test loss half-width"]) == pytest.approx((0.5, 0.2484))
+    assert [row[name] for name in ("Precision", "Augmentation", "Optimiser")] == [
+        "bf16", "none", "sgd",
+    ]  # fmt: skip
+    assert "bf16" not in table.markup and "Test loss" not in table.markup
 
 
 def test_parameters_are_those_of_the_records(experiment):

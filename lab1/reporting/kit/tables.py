@@ -134,6 +134,14 @@ TEST_ACCURACY = Column(
     "Test accuracy",
     digits=3,
 )
+#: In the CSV alone, in nats.
+TEST_LOSS = Column(
+    "",
+    lambda part: estimate(part["test_loss"]),
+    name="Test loss",
+    spread="Test loss half-width",
+    digits=4,
+)
 DEVICE = Column("Device", lambda part: " / ".join(sorted(set(part["hardware"]))), is_text=True)
 
 
@@ -141,7 +149,8 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = Fals
     """The performance summary: accuracies in percent, times in seconds; `n` leads to the runs.
 
     They stand on the same page or on the `runs_page`.  `devices` adds what each was trained on.
-    Diverged runs have no test accuracy and do not count in `n`.
+    The CSV also has the test loss, precision, augmentation and optimiser.  Diverged runs have no
+    test accuracy and do not count in `n`.
     """
     depth = words.depth_axis(list(runs["family"].unique())).capitalize()
     columns = [
@@ -161,6 +170,9 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = Fals
             digits=1,
         ),
         *([DEVICE] if devices else []),
+        TEST_LOSS,
+        *(Column("", name.lower(), name=name) for name in ("Precision", "Augmentation")),
+        Column("", "optimizer", name="Optimiser"),
     ]
     return table_of(
         runs, ["family", "dataset", "depth", "learning_rate", "change", "group"], columns
