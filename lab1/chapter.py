@@ -142,13 +142,13 @@ class OpenChapter:
 
     @cached_property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:
-        """The published benchmark records by name."""
-        return benchmarks.published()
+        """The published benchmark records that compare trainers, by name."""
+        return benchmarks.published(benchmarks.CONTENDERS)
 
     @cached_property
     def depth_benchmarks(self) -> dict[str, Mapping[str, Any]]:
-        """Those of `bench --depths`."""
-        return benchmarks.published_depths()
+        """Those that compare networks of several depths."""
+        return benchmarks.published(benchmarks.DEPTHS)
 
     def _all_diverged(self) -> MissingRunsError:
         return MissingRunsError(f"chapter {self.page.chapter}: every run diverged")

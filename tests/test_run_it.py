@@ -4,6 +4,7 @@ import re
 import shlex
 
 import pytest
+from benchmark_records import contenders_record
 
 from lab1.cli import main as cli
 from lab1.core.parameters import PARAMETERS
@@ -78,13 +79,14 @@ def test_a_cost_that_nobody_has_paid_is_not_known(page):
 
 
 def benchmark(kind, **rates):
+    records = [
+        contenders_record({"title": title}, lab1=[(rate, 0.5)], reference=[(rate / 2, 0.5)])
+        for title, rate in rates.items()
+    ]
+    hardware = {**records[0]["hardware"], "kind": kind}
     return {
-        "hardware": {"kind": kind},
-        "cases": [
-            {"title": title, "rounds": {"lab1": [{"images_per_second": rate}], "reference": []}}
-            for title, rate in rates.items()
-        ],
-    }
+        **records[0], "hardware": hardware, "cases": [case for r in records for case in r["cases"]]
+    }  # fmt: skip
 
 
 def test_a_gpu_is_set_against_the_cpu_where_both_were_measured():

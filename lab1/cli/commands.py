@@ -219,17 +219,21 @@ def site(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measures the speed of the trainer and of others."""
     from ..core import benchmarks
-    from ..training.benchmark import cases, depths, measure
+    from ..training.benchmark import cases, measure
 
-    where = {"device": options.device, "data_dir": options.data_dir}
-    if options.depths:
-        result = depths.measure(rounds=options.rounds, smoke=options.smoke, **where)
-        print(json.dumps(result, indent=1) if options.json else benchmarks.depths_text(result))
-        return 0
     chosen = [cases.CASES[name] for name in options.case or cases.CASES]
+    if options.depths:
+        chosen = cases.by_depth()
     if options.smoke:
         chosen = [cases.smoke(case) for case in chosen]
-    result = measure.measure(chosen, rounds=options.rounds, **where)
+    result = measure.measure(
+        chosen,
+        compared=benchmarks.DEPTHS if options.depths else benchmarks.CONTENDERS,
+        rounds=options.rounds,
+        note=options.note,
+        device=options.device,
+        data_dir=options.data_dir,
+    )
     print(json.dumps(result, indent=1) if options.json else benchmarks.text(result))
     return 0
 

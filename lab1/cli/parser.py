@@ -121,9 +121,12 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     compared.add_argument(
         "--depths", action="store_true",
-        help="instead, what depth costs: the plain and residual nets in turn",
+        help="instead, what depth costs: the networks of the chapters in turn",
     )  # fmt: skip
     bench.add_argument("--rounds", type=_positive, default=3, help="times each one trains (3)")
+    bench.add_argument(
+        "--note", default="", metavar="TEXT", help="kept in the record: what may have disturbed it"
+    )
     bench.add_argument("--json", action="store_true", help="the whole record, for machines")
     bench.add_argument("--smoke", action="store_true", help="a few built-in images: does it run?")
     runtime(bench)

@@ -1,13 +1,15 @@
-"""Benchmark records: read, and compared contender by contender (standard library only).
+"""Benchmark records: read, compared round by round, and printed (standard library only).
 
-`python -m lab1 bench --json` makes one; the published ones lie in `results/benchmarks/`, those
-of `bench --depths`, which compares networks, in `results/benchmarks/depth/`.
+A record has cases, which are a network and its data, and contenders, which train them.
+`python -m lab1 bench --json` compares the contenders of each case, `bench --depths` the networks
+under each contender.  The published records lie in `results/benchmarks/`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -15,126 +17,143 @@ from typing import Any
 from . import paths
 from .datasets import DATASETS
 from .errors import RecordError
+from .families import FAMILIES
 
 #: What this version reads and writes.
-SCHEMA = 1
+SCHEMA = 2
+
+#: What a record compares.
+CONTENDERS, DEPTHS = "contenders", "depths"
+
+#: The trainer of this package as a contender, by its precision.
+OURS = {"lab1": "float32", "lab1-bf16": "bf16"}
+#: The loop of the usual tutorials.
+REFERENCE = "reference"
 
 
-def published() -> dict[str, Mapping[str, Any]]:
-    """The committed benchmark records by name, such as `cpu-2-cores`."""
+def published(compared: str | None = None) -> dict[str, Mapping[str, Any]]:
+    """The committed records that compare this, or all, by name, such as `cpu-2-cores`."""
     files = sorted((paths.results_dir() / "benchmarks").glob("*.json"))
-    return {path.stem: read(path) for path in files}
+    records = {path.stem: read(path) for path in files}
+    return {
+        name: record
+        for name, record in records.items()
+        if compared is None or record["compared"] == compared
+    }
 
 
-def published_depths() -> dict[str, Mapping[str, Any]]:
-    """The committed records of `bench --depths` by name."""
-    files = sorted((paths.results_dir() / "benchmarks" / "depth").glob("*.json"))
-    return {path.stem: read(path, depth_rounds) for path in files}
-
-
-def read(
-    path: Path, rows: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
-) -> Mapping[str, Any]:
-    """The benchmark in a file; raises `RecordError` where it holds none.
-
-    `rows` is what must be able to read it, `summary` if not given.
-    """
+def read(path: Path) -> Mapping[str, Any]:
+    """The benchmark in a file; raises `RecordError` where it holds none."""
     try:
         content = json.loads(path.read_text())
         if content["schema"] != SCHEMA:
             raise RecordError(f"{path}: schema {content['schema']!r}; this version reads {SCHEMA}")
-        (rows or summary)(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path}: not readable as a benchmark: {error}") from error
+        if content["compared"] not in (CONTENDERS, DEPTHS):
+            raise RecordError(
+                f"{path}: compared = {content['compared']!r} is not allowed; allowed: "
+                f"{CONTENDERS}, {DEPTHS}"
+            )
+        text(content)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path}: not readable as a benchmark: {error!r}") from error
     result: Mapping[str, Any] = content
     return result
 
 
-def summary(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row per case and contender.
+def rounds(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per case, contender and round.
 
-    `ratio`, `minimum` and `maximum` (over the rounds) say how many times as fast ours was,
-    in its faster precision, as the contender in the same round.  `accuracy` is the mean over the
-    rounds of the share of the test set that is right.  `share_of_peak` sets forward and backward
-    pass, taken as three times the operations of the forward pass, against a large matrix product
-    on the same device.  `target` is the ratio to reach, and given for the reference loop alone.
+    `milliseconds` are those of a training image: forward, backward and step.  `ratio` says how
+    many times as long it took, in the same round, as what it is compared with: ours in its faster
+    precision, or the first of the networks that share its data and settings.  `accuracy` is the
+    share of the test set that is right afterwards, `None` where it was not measured.  `precision`
+    is given for ours alone.
+    """
+    return [
+        {
+            "case": case["title"],
+            "dataset": case["dataset"],
+            "family": FAMILIES[case["family"]].name,
+            "depth": case["depth"],
+            "contender": benchmark["contenders"][name],
+            "precision": OURS.get(name),
+            "round": index,
+            "milliseconds": 1e3 * own["seconds"] / _images(case),
+            "images_per_second": _images(case) / own["seconds"],
+            "ratio": own["seconds"] / other["seconds"],
+            "accuracy": own.get("accuracy"),
+        }
+        for case in benchmark["cases"]
+        for name, measured in case["rounds"].items()
+        for index, (own, other) in enumerate(
+            zip(measured, _compared_with(benchmark, case, name), strict=True)
+        )
+    ]
+
+
+def _images(case: Mapping[str, Any]) -> int:
+    return int(case["images"] * case["epochs"])
+
+
+def _compared_with(
+    benchmark: Mapping[str, Any], case: Mapping[str, Any], name: str
+) -> Sequence[Mapping[str, float]]:
+    """The rounds that those of a contender are set against."""
+    if benchmark["compared"] == DEPTHS:
+        alike = [each for each in benchmark["cases"] if _settings(each) == _settings(case)]
+        first: Sequence[Mapping[str, float]] = alike[0]["rounds"][name]
+        return first
+    ours = [measured for each, measured in case["rounds"].items() if each in OURS]
+    return min(ours, key=lambda measured: median(each["seconds"] for each in measured))
+
+
+def _settings(case: Mapping[str, Any]) -> str:
+    """What cases must share to be compared, in words."""
+    epochs = f"{case['epochs']} epoch{'s' if case['epochs'] > 1 else ''}"
+    return (
+        f"{DATASETS[case['dataset']].title}: {epochs} of {case['images']} images, batch "
+        f"{case['batch_size']}, augmentation {case['augmentation']}"
+    )
+
+
+def summary(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per case and contender, over its rounds.
+
+    Time, rate and `ratio` are medians, `minimum` and `maximum` the extreme ratios; `accuracy` is a
+    mean.  `share_of_peak` sets forward and backward pass, taken as three times the operations of
+    the forward pass, against a large matrix product on the same device.  `target` is the ratio to
+    reach, and given for the reference loop alone.
     """
     peak = benchmark["hardware"]["matrix_product_flops"]
-    rows = []
+    every, result = rounds(benchmark), []
     for case in benchmark["cases"]:
-        rates = {
-            name: [each["images_per_second"] for each in rounds]
-            for name, rounds in case["rounds"].items()
-        }
-        ours = [name for name in rates if name.startswith("lab1")]
-        best = max(ours, key=lambda name: median(rates[name]))
-        for name, values in rates.items():
-            ratios = [mine / theirs for mine, theirs in zip(rates[best], values, strict=True)]
-            accuracies = [each["accuracy"] for each in case["rounds"][name]]
-            rows.append(
+        for name in case["rounds"]:
+            title = benchmark["contenders"][name]
+            own = [
+                row for row in every if (row["case"], row["contender"]) == (case["title"], title)
+            ]
+            rate = median(row["images_per_second"] for row in own)
+            ratios = [row["ratio"] for row in own]
+            accuracies = [row["accuracy"] for row in own if row["accuracy"] is not None]
+            result.append(
                 {
-                    "case": case["title"],
-                    "dataset": DATASETS[case["dataset"]].title,
-                    "contender": benchmark["titles"][name],
-                    "images_per_second": median(values),
+                    **own[0],
+                    "rounds": len(own),
+                    "milliseconds": median(row["milliseconds"] for row in own),
+                    "images_per_second": rate,
                     "ratio": median(ratios),
                     "minimum": min(ratios),
                     "maximum": max(ratios),
-                    "accuracy": mean(accuracies),
-                    "lowest_accuracy": min(accuracies),
-                    "highest_accuracy": max(accuracies),
-                    "share_of_peak": 3 * case["flops"] * median(values) / peak,
-                    "target": case["target"] if name == benchmark["reference"] else None,
+                    "accuracy": mean(accuracies) if accuracies else None,
+                    "lowest_accuracy": min(accuracies, default=None),
+                    "highest_accuracy": max(accuracies, default=None),
+                    "share_of_peak": 3 * case["flops"] * rate / peak,
+                    "target": case["target"] if name == REFERENCE else None,
+                    "settings": _settings(case),
+                    "dataset_title": DATASETS[case["dataset"]].title,
                 }
             )
-    return rows
-
-
-def depth_rounds(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row per network and round of `bench --depths`: what a training image costs.
-
-    `milliseconds` are those of one image, forward, backward and step; `ratio` sets them against
-    the first network's in the same round.
-    """
-    images, networks = benchmark["images"], benchmark["networks"]
-    dataset = DATASETS[benchmark["dataset"]].name
-    return [
-        {
-            "family": network["family"],
-            "depth": network["depth"],
-            "dataset": dataset,
-            "round": index,
-            "milliseconds": 1e3 * seconds / images,
-            "ratio": seconds / first,
-        }
-        for network in networks
-        for index, (seconds, first) in enumerate(
-            zip(network["seconds"], networks[0]["seconds"], strict=True)
-        )
-    ]
-
-
-def depths_text(benchmark: Mapping[str, Any]) -> str:
-    """The rounds of `bench --depths` network by network, as a table for a terminal."""
-    rows = depth_rounds(benchmark)
-    first = benchmark["networks"][0]
-    lines = [
-        machine(benchmark),
-        f"{DATASETS[benchmark['dataset']].title}, {benchmark['images']} images a round, batch "
-        f"{benchmark['batch_size']}, {benchmark['precision']}",
-        "",
-        f"{'':<22}{'ms/image':>10}   times {first['family']}, {first['depth']} layers",
-    ]
-    for network in benchmark["networks"]:
-        name = (network["family"], network["depth"])
-        own = [row for row in rows if (row["family"], row["depth"]) == name]
-        ratios = [row["ratio"] for row in own]
-        lines.append(
-            f"{f'{name[0]}, {name[1]} layers':<22}"
-            f"{median(row['milliseconds'] for row in own):>10.2f}   "
-            f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
-    return "\n".join(lines)
+    return result
 
 
 def machine(benchmark: Mapping[str, Any]) -> str:
@@ -146,23 +165,26 @@ def machine(benchmark: Mapping[str, Any]) -> str:
 
 def text(benchmark: Mapping[str, Any]) -> str:
     """The summary as a table for a terminal."""
-    lines = [machine(benchmark)]
-    for case in benchmark["cases"]:
-        first = next(iter(case["rounds"].values()))
+    lines = [machine(benchmark), *filter(None, [benchmark["note"]])]
+    for settings, group in groupby(summary(benchmark), lambda row: row["settings"]):
+        rows = list(group)
+        against = "ours" if benchmark["compared"] == CONTENDERS else rows[0]["case"]
         lines += [
             "",
-            f"{case['title']} on {DATASETS[case['dataset']].title}: {case['epochs']} epochs of "
-            f"{case['images']} images, batch {case['batch_size']}, augmentation "
-            f"{case['augmentation']}, {len(first)} rounds",
-            f"{'':<22}{'images/s':>10}   {'ours is faster by':<24}{'accuracy':>9}{'of peak':>9}",
+            f"{settings}, {rows[0]['rounds']} rounds",
+            f"{'':<42}{'images/s':>10}{'ms/image':>10}  {f'times {against}':<28}"
+            f"{'accuracy':>9}{'of peak':>9}",
         ]
-        for row in summary({**benchmark, "cases": [case]}):
+        for row in rows:
             ratio = f"{row['ratio']:.2f} ({row['minimum']:.2f} to {row['maximum']:.2f})"
             if row["target"] is not None:
                 ratio += f", aim {row['target']:g}"
+            accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
+            name = f"{row['case']}: {row['contender']}"
             lines.append(
-                f"{row['contender']:<22}{row['images_per_second']:>10.0f}   {ratio:<24}"
-                f"{row['accuracy']:>9.2%}{row['share_of_peak']:>9.1%}"
+                f"{name:<42}{row['images_per_second']:>10.0f}"
+                f"{row['milliseconds']:>10.3f}  {ratio:<28}{accuracy:>9}"
+                f"{row['share_of_peak']:>9.1%}"
             )
     lines += [f"skipped, not installed: {title}" for title in benchmark["skipped"]]
     return "\n".join(lines)

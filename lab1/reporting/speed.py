@@ -1,6 +1,6 @@
-"""The performance page: how fast the trainer is beside others, from the benchmark records.
+"""The page on speed: how fast the trainer is beside others, from the benchmark records.
 
-Each function takes the benchmarks by name, as `published` gives them.
+Each function takes the benchmarks by name, as `OpenChapter.benchmarks` gives them.
 """
 
 from __future__ import annotations
@@ -13,56 +13,106 @@ import altair as alt
 import pandas as pd
 
 from ..core import benchmarks
-from .kit.drawing import picked
+from .kit import theme
+from .kit.drawing import said
 from .kit.figure import Figure
-from .kit.sentences import Verdict, points
+from .kit.sentences import Verdict, paragraph, points
 from .kit.statistics import estimate
 from .kit.tables import Table, markup, number, text
-
-#: Okabe and Ito's, as in `lab1.reporting.kit.theme`.
-_COLOURS = ["#d55e00", "#3d8fd1", "#1a9e77"]
+from .kit.words import listed
 
 Benchmarks = Mapping[str, Mapping[str, Any]]
 
 NOTHING = Verdict("There is no benchmark record here; `python -m lab1 bench` makes one.")
 
+_COLUMNS = [
+    "hardware", "case", "dataset", "contender", "images_per_second", "ratio", "minimum", "maximum",
+    "accuracy", "lowest_accuracy", "highest_accuracy", "share_of_peak",
+]  # fmt: skip
 
-def frame(published: Benchmarks) -> pd.DataFrame:
-    """The rows of `summary` for every benchmark, with its `hardware`."""
+
+def frame(published: Benchmarks, *, ours: bool = True) -> pd.DataFrame:
+    """The rows of `summary` for every benchmark, with its `hardware`; `ours` among them or not."""
     rows = [
-        {"hardware": benchmarks.machine(each), **row}
+        {**row, "hardware": benchmarks.machine(each), "dataset": row["dataset_title"]}
         for each in published.values()
         for row in benchmarks.summary(each)
+        if ours or row["precision"] is None
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def answer(published: Benchmarks) -> Verdict:
+    """What opens the page: how many times as fast, and where that was measured."""
+    if not published:
+        return NOTHING
+    return paragraph(*(Verdict(f"{_ratios(each)} {_catch(each)}") for each in published.values()))
+
+
+def _ratios(benchmark: Mapping[str, Any]) -> str:
+    """How fast ours is beside the reference loop, task by task, and beside the others."""
+    rows = [row for row in benchmarks.summary(benchmark) if row["precision"] is None]
+    reference = benchmark["contenders"].get(benchmarks.REFERENCE)
+    sentences = []
+    tasks = [
+        f"{row['ratio']:.1f} times ({row['case']})" for row in rows if row["contender"] == reference
+    ]
+    if tasks:
+        sentences.append(
+            f"Beside the {reference}, the usual one of tutorials, the trainer of this site is "
+            f"{listed(tasks)} as fast."
+        )
+    for title in dict.fromkeys(row["contender"] for row in rows if row["contender"] != reference):
+        own = [row for row in rows if row["contender"] == title]
+        ratios = sorted(row["ratio"] for row in own)
+        sentences.append(
+            f"It is {_beside(own)} {title} ({ratios[0]:.1f} to {ratios[-1]:.1f} times as fast)."
+        )
+    return html.escape(" ".join(sentences), quote=False)
+
+
+def _beside(rows: list[dict[str, Any]]) -> str:
+    """What all rounds of all tasks say of ours beside one contender."""
+    if all(row["minimum"] > 1 for row in rows):
+        return "faster on every task than"
+    if all(row["maximum"] < 1 for row in rows):
+        return "slower on every task than"
+    return "not always faster than"
+
+
+def _catch(benchmark: Mapping[str, Any]) -> str:
+    """Where the ratios were measured, with which versions, and that they hold there."""
+    hardware, versions = benchmark["hardware"], benchmark["versions"]
+    packages = [
+        f"{name} {versions[name]}" for name in ("transformers", "lightning") if name in versions
+    ]
+    threads = f"{hardware['threads']} threads" if hardware["kind"] == "cpu" else ""
+    rounds = benchmarks.summary(benchmark)[0]["rounds"]
+    where = ", ".join(filter(None, [benchmarks.machine(benchmark), threads, *packages]))
+    disturbed = f" {benchmark['note']}" if benchmark["note"] else ""
+    sentence = (
+        f"These are medians of {rounds} rounds on one machine ({where}); another gives other "
+        f"ratios.{disturbed}"
+    )
+    return html.escape(sentence, quote=False)
 
 
 def ratios(published: Benchmarks) -> Figure | Verdict:
     """How many times as fast ours is as each other contender, a panel per task."""
     if not published:
         return NOTHING
-    table = frame(published)
-    table = table[~table["contender"].str.startswith("lab1")].drop(columns="target")
-    others = list(table["contender"].unique())
-    pick, opacity = picked("contender")
-    base = alt.Chart().encode(
-        y=alt.Y("contender:N", title=None, axis=alt.Axis(labels=False, ticks=False)),
-        color=alt.Color("contender:N", scale=alt.Scale(domain=others, range=_COLOURS)),
-        opacity=opacity,
+    table = frame(published, ours=False)
+    base = alt.Chart().encode(y=alt.Y("contender:N", title=None, sort=None))
+    title = "times as fast"
+    spread = base.mark_rule(color=theme.NEUTRAL).encode(
+        x=alt.X("minimum:Q", title=title), x2="maximum:Q"
     )
-    x = alt.X(
-        "ratio:Q",
-        title="times as fast",
-        scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
-    )
-    spread = (
-        base.mark_rule()
-        .encode(x=alt.X("minimum:Q", title="times as fast"), x2="maximum:Q")
-        .add_params(pick)
-    )
-    marks = base.mark_point(opacity=1).encode(
-        x=x,
-        shape=alt.Shape("contender:N", scale=alt.Scale(domain=others)),
+    marks = base.mark_point(color=theme.NEUTRAL, opacity=1).encode(
+        x=alt.X(
+            "ratio:Q",
+            title=title,
+            scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
+        ),
         tooltip=[
             alt.Tooltip("case:N", title="task"),
             alt.Tooltip("contender:N", title="beside"),
@@ -72,7 +122,7 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
             alt.Tooltip("images_per_second:Q", title="its images/s", format=".0f"),
         ],
     )
-    one = alt.Chart().mark_rule(strokeDash=[4, 4], color="#8a8a8a").encode(x=alt.datum(1))
+    one = alt.Chart().mark_rule(strokeDash=[4, 4], color=theme.NEUTRAL).encode(x=alt.datum(1))
     facets = ["case", "dataset"] + ["hardware"] * (table["hardware"].nunique() > 1)
     table["panel"] = table[facets].agg(", ".join, axis=1)
     chart = (
@@ -80,85 +130,48 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         .properties(width=480, height=80)
         .facet(facet=alt.Facet("panel:N", title=None, sort=list(table["panel"])), columns=1)
     )
-    said = "; ".join(
-        f"{row['panel']}: {row['ratio']:.2f} times as fast as {row['contender']}"
-        for row in table.to_dict("records")
-    )
-    return Figure(chart, table.drop(columns="panel"), f"Speed beside others. {said}.")
+    rows = said(table, "{panel}: {ratio:.2f} times as fast as {contender}")
+    return Figure(chart, table.drop(columns="panel"), f"Speed beside others. {rows}.")
 
 
 def table(published: Benchmarks) -> Table | Verdict:
-    """Every contender of every task: speed, ratio, and the accuracy after the short training."""
+    """Every contender of every task: ratio, speed, and the accuracy after the short training."""
     if not published:
         return NOTHING
-    rows_of = frame(published)
-    rows = []
-    for row in rows_of.to_dict("records"):
-        rows.append(
-            [
-                text(row["case"]),
-                text(row["dataset"]),
-                text(row["contender"]),
-                number(f"{row['images_per_second']:,.0f}"),
-                number(f"{row['ratio']:.2f} ({row['minimum']:.2f}–{row['maximum']:.2f})"),
-                number(
-                    f"{100 * row['accuracy']:.1f} ({100 * row['lowest_accuracy']:.1f}–"
-                    f"{100 * row['highest_accuracy']:.1f})"
-                ),
-                number(f"{100 * row['share_of_peak']:.1f}"),
-            ]
-        )
-    header = [
-        "Task", "Dataset", "Contender", "Images/s", "Ours is faster by", "Accuracy (%)",
-        "Share of peak (%)",
-    ]  # fmt: skip
-    return Table(rows_of.round(4), markup(header, rows))
+    found = frame(published)
+    rows = [
+        [
+            text(row["case"]),
+            text(row["dataset"]),
+            text(row["contender"]),
+            number(f"{row['ratio']:.2f} ({row['minimum']:.2f}–{row['maximum']:.2f})"),
+            number(f"{row['images_per_second']:,.0f}"),
+            number(
+                f"{100 * row['accuracy']:.1f} ({100 * row['lowest_accuracy']:.1f}–"
+                f"{100 * row['highest_accuracy']:.1f})"
+            ),
+        ]
+        for row in found.to_dict("records")
+    ]
+    header = ["Task", "Dataset", "Contender", "Ours: times as fast", "Images/s", "Accuracy (%)"]
+    return Table(found.round(4), markup(header, rows))
 
 
-def verdict(published: Benchmarks) -> Verdict:
-    """Which ratios to the reference loop were reached, and whether bf16 cost accuracy."""
+def precision(published: Benchmarks) -> Verdict:
+    """Whether the accuracy in bfloat16 differs from that in float32, paired by round."""
+    if not published:
+        return NOTHING
     sentences = []
     for each in published.values():
-        rows = benchmarks.summary(each)
-        reached: list[str] = []
-        missed: list[str] = []
-        for row in rows:
-            if row["target"] is not None:
-                words = f"{row['ratio']:.2f} times for {row['case']} (the aim: {row['target']:g})"
-                (reached if row["ratio"] >= row["target"] else missed).append(words)
-        sentences.append(
-            f"On this machine ({html.escape(benchmarks.machine(each))}) the median ratio to the "
-            "reference loop "
-            + "; ".join(
-                [f"reaches the aim with {', '.join(reached)}"] * bool(reached)
-                + [f"misses it with {', '.join(missed)}"] * bool(missed)
+        found = pd.DataFrame(benchmarks.rounds(each))
+        for case, own in found.groupby("case", sort=False):
+            by_precision = own.pivot_table(index="round", columns="precision", values="accuracy")
+            if "bf16" not in by_precision:
+                continue
+            difference = estimate(by_precision["bf16"] - by_precision["float32"])
+            claim = {1: "a gain", -1: "a loss", 0: "no measurable difference"}[difference.sign]
+            sentences.append(
+                f"{case} in bfloat16 instead of float32 ends {points(difference, signed=True)} "
+                f"apart in test accuracy over {difference.n} rounds: {claim}."
             )
-            + "."
-        )
-        others = [r for r in rows if not r["contender"].startswith("lab1")]
-        slower = [f"{r['contender']} on {r['case']}" for r in others if r["ratio"] < 1]
-        sentences.append(
-            f"It is slower than {', '.join(slower)}."
-            if slower
-            else "It is slower than none of the others."
-        )
-        sentences += [_precision(case, each) for case in each["cases"]]
-    return Verdict(" ".join(filter(None, sentences))) if sentences else NOTHING
-
-
-def _precision(case: Mapping[str, Any], benchmark: Mapping[str, Any]) -> str:
-    """Whether the accuracy in bfloat16 differs from that in float32, paired by round."""
-    rounds = case["rounds"]
-    if "lab1-bf16" not in rounds:
-        return ""
-    pairs = zip(rounds["lab1-bf16"], rounds["lab1"], strict=True)
-    difference = estimate([low["accuracy"] - full["accuracy"] for low, full in pairs])
-    claim = {
-        1: "a gain",
-        -1: "a loss",
-        0: "no measurable difference",
-    }[difference.sign]
-    return (
-        f"{case['title']} in bfloat16 instead of float32 ends {points(difference, signed=True)} "
-        f"apart in test accuracy over {difference.n} rounds: {claim}."
-    )
+    return Verdict(html.escape(" ".join(sentences), quote=False))

@@ -29,7 +29,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
     if not records:
         return
     published = {record.key for record in records.values() if store.is_published(record)}
-    chapters = [each for each in shown if not each.page.reads_pages and not each.page.variant]
+    chapters = [each for each in shown if each.page.plan() and not each.page.variant]
     fragments = {
         "answer": answers.fragment(
             [(each.title, report / f"{each.page.name}.ipynb") for each in chapters]
@@ -41,7 +41,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
             published=published,
             shown_on=profiles.shown_on(profile),
         ),
-        "run-it": run_it.fragment(shown, benchmarks.published()),
+        "run-it": run_it.fragment(shown, benchmarks.published(benchmarks.CONTENDERS)),
     }
     for name, text in fragments.items():
         write_if_changed(report / f"{name}.md", text.encode())

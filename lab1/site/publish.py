@@ -222,8 +222,7 @@ def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     """A digest of the records that a page reads, and of whether each is published."""
     digest = hashlib.sha256()
     if chapters.chapter(page.chapter).reads_benchmarks:
-        shown = [*benchmarks.published().items(), *benchmarks.published_depths().items()]
-        for name, benchmark in shown:
+        for name, benchmark in benchmarks.published().items():
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())
     if page.reads_pages:  # they also say which page shows a run
         digest.update(json.dumps(profiles.shown_on(page.profile)).encode())

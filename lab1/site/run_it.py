@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from statistics import median
 from typing import Any
 
+from ..core.benchmarks import summary
 from ..core.parameters import PARAMETERS
 from ..core.record import Record
 from ..core.spec import ModelSpec, TrainingConfig
@@ -102,15 +103,10 @@ def gpu(benchmarks: Mapping[str, Mapping[str, Any]]) -> str:
     """How much quicker a GPU is, where the published benchmarks tell; else nothing."""
     rates: dict[str, dict[str, float]] = {"cpu": {}, "cuda": {}}
     for benchmark in benchmarks.values():
-        kind = benchmark["hardware"]["kind"]
-        for case in benchmark["cases"]:
-            own = [
-                median(each["images_per_second"] for each in rounds)
-                for name, rounds in case["rounds"].items()
-                if name.startswith("lab1")
-            ]
-            known = rates.setdefault(kind, {})
-            known[case["title"]] = max([*own, known.get(case["title"], 0.0)])
+        known = rates.setdefault(benchmark["hardware"]["kind"], {})
+        for row in summary(benchmark):
+            if row["precision"]:
+                known[row["case"]] = max(row["images_per_second"], known.get(row["case"], 0.0))
     common = [title for title in rates["cpu"] if title in rates["cuda"]]
     if not common:
         return ""

@@ -78,7 +78,7 @@ def says_of(records, growth=GROWTH, **probes):
     )
 
 
-NO_TIMES = frames.runs([]).reindex(columns=["benchmark", "family", "depth", "milliseconds"])
+NO_TIMES = frames.runs([]).reindex(columns=["benchmark", "precision"])
 
 
 def test_the_controls_are_told_apart(study):

@@ -1,54 +1,23 @@
 import copy
 
 import pytest
+from benchmark_records import contenders_record
 
 from lab1.reporting import speed
 
 
 @pytest.fixture
 def published():
-    """A benchmark whose one task reaches its aim of 2, in which bf16 costs nothing."""
-
-    def rounds(rates, accuracies):
-        return [
-            {"seconds": 1.0, "images_per_second": rate, "accuracy": accuracy}
-            for rate, accuracy in zip(rates, accuracies, strict=True)
-        ]
-
-    return {
-        "cpu": {
-            "schema": 1,
-            "hardware": {
-                "kind": "cpu",
-                "name": "<a processor>",
-                "cores": 2,
-                "matrix_product_flops": 1e6,
-            },
-            "versions": {"torch": "2.14.1"},
-            "reference": "reference",
-            "skipped": [],
-            "titles": {
-                "lab1": "lab1, float32",
-                "lab1-bf16": "lab1, bf16",
-                "reference": "reference loop",
-                "lightning": "PyTorch Lightning",
-            },
-            "cases": [
-                {
-                    "title": "ResNet-20",
-                    "dataset": "cifar10-jpeg",
-                    "target": 2.0,
-                    "flops": 100,
-                    "rounds": {
-                        "lab1": rounds([200, 200, 200], [0.50, 0.52, 0.54]),
-                        "lab1-bf16": rounds([300, 330, 360], [0.51, 0.52, 0.53]),
-                        "reference": rounds([100, 110, 120], [0.5, 0.5, 0.5]),
-                        "lightning": rounds([150, 150, 150], [0.5, 0.5, 0.5]),
-                    },
-                }
-            ],
-        }
-    }
+    """A benchmark of one task, in which bf16 costs no accuracy."""
+    record = contenders_record(
+        lab1=[(200, 0.50), (200, 0.52), (200, 0.54)],
+        lab1_bf16=[(300, 0.51), (330, 0.52), (360, 0.53)],
+        reference=[(100, 0.5), (110, 0.5), (120, 0.5)],
+        lightning=[(150, 0.5), (150, 0.5), (150, 0.5)],
+    )
+    record["hardware"]["name"] = "<a processor>"
+    record["versions"]["lightning"] = "2.6.6"
+    return {"cpu": {**record, "note": "It also baked a cake."}}
 
 
 def changed(published, contender, rates=None, accuracies=None):
@@ -57,28 +26,48 @@ def changed(published, contender, rates=None, accuracies=None):
     rounds = copied["cpu"]["cases"][0]["rounds"][contender]
     for index, each in enumerate(rounds):
         if rates:
-            each["images_per_second"] = rates[index]
+            each["seconds"] = 200 / rates[index]
         if accuracies:
             each["accuracy"] = accuracies[index]
     return copied
 
 
-def test_the_verdict_follows_the_ratios(published):
-    text = str(speed.verdict(published))
-    assert "reaches the aim with 3.00 times for ResNet-20 (the aim: 2)" in text
-    assert "slower than none" in text
-    text = str(speed.verdict(changed(published, "reference", rates=[200, 220, 240])))
-    assert "misses it with 1.50 times" in text and "reaches" not in text
-    text = str(speed.verdict(changed(published, "lightning", rates=[400, 400, 400])))
-    assert "It is slower than PyTorch Lightning on ResNet-20." in text
+def test_the_page_opens_with_the_ratios(published):
+    text = str(speed.answer(published))
+    assert text.startswith("Beside the reference loop")
+    assert "is 3.0 times (ResNet-20) as fast." in text
+    text = str(speed.answer(changed(published, "reference", rates=[200, 220, 240])))
+    assert "is 1.5 times (ResNet-20) as fast." in text
+
+
+@pytest.mark.parametrize(
+    ("rates", "claim"),
+    [
+        ([150, 150, 150], "is faster on every task than PyTorch Lightning (2.2 to 2.2 times"),
+        ([400, 400, 400], "is slower on every task than PyTorch Lightning (0.8 to 0.8 times"),
+        ([290, 340, 350], "is not always faster than PyTorch Lightning (1.0 to 1.0 times"),
+    ],
+)
+def test_a_contender_is_slower_only_where_every_round_says_so(published, rates, claim):
+    assert claim in str(speed.answer(changed(published, "lightning", rates=rates)))
+
+
+def test_the_page_opens_with_its_catch(published):
+    text = str(speed.answer(published))
+    assert (
+        "medians of 3 rounds on one machine (&lt;a processor&gt;, 2 cores, torch 2.14.1, "
+        "2 threads, lightning 2.6.6); another gives other ratios. It also baked a cake."
+    ) in text
 
 
 def test_the_verdict_follows_the_accuracies(published):
-    assert "no measurable difference" in str(speed.verdict(published))
+    assert "no measurable difference" in str(speed.precision(published))
     worse = changed(published, "lab1-bf16", accuracies=[0.40, 0.421, 0.44])
-    assert "over 3 rounds: a loss" in str(speed.verdict(worse))
+    assert "over 3 rounds: a loss" in str(speed.precision(worse))
     better = changed(published, "lab1-bf16", accuracies=[0.60, 0.621, 0.64])
-    assert "over 3 rounds: a gain" in str(speed.verdict(better))
+    assert "over 3 rounds: a gain" in str(speed.precision(better))
+    del better["cpu"]["cases"][0]["rounds"]["lab1-bf16"]
+    assert str(speed.precision(better)) == ""
 
 
 def test_the_chart_shows_the_others_with_their_spread(published):
@@ -100,21 +89,21 @@ def test_machines_are_told_apart(published):
         "<a processor>, 2 cores, torch 2.14.1",
         "a GPU, torch 2.14.1",
     }
-    assert "a GPU" in str(speed.verdict(both))
+    assert "a GPU" in str(speed.answer(both))
     assert "a GPU" in speed.ratios(both).parts()["svg"]
 
 
 def test_the_table_has_every_contender_and_no_markup_from_a_record(published):
-    published["cpu"]["titles"]["lightning"] = "<b>Lightning</b>"
+    published["cpu"]["contenders"]["lightning"] = "<b>Lightning</b>"
     table = speed.table(published)
     assert len(table.frame) == 4
     assert "3.00 (3.00–3.00)" in table.markup
     assert "52.0 (51.0–53.0)" in table.markup
     assert "CIFAR-10 (JPEG copy)" in table.markup
     assert "<b>" not in table.markup
-    assert "&lt;a processor&gt;" in str(speed.verdict(published))
+    assert "<b>" not in str(speed.answer(published))
 
 
-@pytest.mark.parametrize("show", [speed.ratios, speed.table, speed.verdict])
+@pytest.mark.parametrize("show", [speed.answer, speed.ratios, speed.table, speed.precision])
 def test_without_a_benchmark_the_page_says_how_to_make_one(show):
     assert "python -m lab1 bench" in str(show({}))

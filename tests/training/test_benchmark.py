@@ -9,7 +9,8 @@ from lab1.cli import main as cli
 from lab1.core import benchmarks
 from lab1.core.datasets import DATASETS
 from lab1.core.errors import DataError
-from lab1.training.benchmark import contenders, depths, measure, per_image
+from lab1.planning import profiles
+from lab1.training.benchmark import cases, contenders, measure, per_image
 from lab1.training.benchmark.cases import CASES, load, smoke
 from lab1.training.data.augmentation import Normalize
 
@@ -106,7 +107,9 @@ def test_contenders_take_turns_in_going_first(tiny, monkeypatch):
     made = {name: contender(name) for name in ("lab1", "reference", "third")}
     made["absent"] = contenders.Contender("absent", None, package="no_such_package")
     monkeypatch.setattr(measure, "contenders", lambda device: made)
-    result = measure.measure([tiny], rounds=3, device="cpu")
+    result = measure.measure([tiny], compared=benchmarks.CONTENDERS, rounds=3, device="cpu")
+    assert [name for _, name in order[:3]] == ["lab1", "reference", "third"]  # to warm up
+    order = order[3:]
     first = [name for seed, name in order[::3]]
     assert sorted(first) == ["lab1", "reference", "third"]
     assert [seed for seed, _ in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
@@ -119,17 +122,45 @@ def test_too_few_images_are_refused():
         load(replace(smoke(CASES["mlp"]), images=5000), None)
 
 
+def test_the_networks_are_those_that_the_chapters_train():
+    """At their width, with their optimiser, batch and augmentation; none is left out."""
+    made = {(case.model, case.config.optimizer, case.config.batch_size, case.config.augmentation)
+            for case in cases.by_depth()}  # fmt: skip
+    pages = [
+        page
+        for page in profiles.pages("report")
+        if page.chapter in ("1_1", "1_2", "1_3", "depth") and not page.variant
+    ]
+    wanted = {
+        (spec.model, spec.training.optimizer, spec.training.batch_size, spec.training.augmentation)
+        for page in pages
+        for spec in page.plan()
+        if not spec.model.changes
+    }
+    assert len(wanted) > 15 and wanted <= made
+
+
 @pytest.mark.slow
 def test_networks_of_every_depth_are_timed_in_turn(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(depths, "DEPTHS", (8, 14))
-    assert cli.main(["bench", "--depths", "--smoke", "--json", "--rounds", "2"]) == 0
+    networks = [(("PlainNet", "ResNet"), (8, 14), "resnet-20", "crop-flip", 64)]
+    monkeypatch.setattr(cases, "NETWORKS", networks)
+    code = cli.main(
+        ["bench", "--depths", "--smoke", "--json", "--rounds", "2", "--note", "Beside a test."]
+    )
+    assert code == 0
     captured = capsys.readouterr()
     path = tmp_path / "here.json"
     path.write_text(captured.out)
-    rows = benchmarks.depth_rounds(benchmarks.read(path, benchmarks.depth_rounds))
-    assert len(rows) == 2 * 2 * 2 and all(row["milliseconds"] > 0 for row in rows)
+    record = benchmarks.read(path)
+    rows = benchmarks.rounds(record)
+    precisions = len(record["contenders"])
+    assert len(rows) == 2 * 2 * 2 * precisions and all(row["milliseconds"] > 0 for row in rows)
+    assert record["note"] == "Beside a test." and {row["accuracy"] for row in rows} == {None}
     first, second = (
         [line.split(":")[0] for line in captured.err.splitlines() if f"round {index} of" in line]
         for index in (1, 2)
     )
-    assert first == second[::-1] and len(first) == 4
+    # The other half goes first.
+    assert (
+        second == first[2 * precisions :] + first[: 2 * precisions] and len(first) == 4 * precisions
+    )

@@ -6,14 +6,11 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import altair as alt
 import pandas as pd
 
-from ...core import benchmarks
-from ...core.datasets import DATASETS
 from ..kit import literature, theme, words
 from ..kit.drawing import (
     at_the_end,
@@ -31,6 +28,7 @@ from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.statistics import Estimate, estimate, summarize
 from ..kit.tables import MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
+from ..kit.timings import times as times  # the chapter takes it from here
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -261,33 +259,3 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
     )
     listed = said(table, "{family} {depth}: {mean:.4g} {cost}")
     return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {listed}.")
-
-
-def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The rounds of `bench --depths` with the networks of `runs`, and each one's `machine`.
-
-    `published` is what `published_depths` gives; those are left out whose
-    images are of another shape than those of the runs.
-    """
-    shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
-    rows = [
-        {
-            "benchmark": name,
-            "machine": benchmarks.machine(each),
-            "precision": each["precision"],
-            **row,
-        }
-        for name, each in published.items()
-        for row in benchmarks.depth_rounds(each)
-        if DATASETS[row["dataset"]].image_shape in shapes
-    ]
-    cells = set(zip(runs["family"], runs["depth"], strict=True))
-    return pd.DataFrame(
-        [row for row in rows if (row["family"], row["depth"]) in cells], columns=_TIMES
-    )
-
-
-_TIMES = [
-    "benchmark", "machine", "precision", "family", "depth", "dataset", "round", "milliseconds",
-    "ratio",
-]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ...core.datasets import DATASETS
+from ..comparison import training_time
 from ..comparison import verdicts as comparison
 from ..comparison.verdicts import of_family
 from ..kit import literature, words
@@ -46,7 +47,7 @@ def degradation(
             "growth": gradients.growth_effect(parts.among(layers, main)),
             "exactness": gradients.exactness(runs, exact),
             "precision": precision_effect(runs),
-            "times": verdicts.times(times, main),
+            "times": training_time.cost_of_depth(times, main, "PlainNet"),
             "discussion": discussion(main, gradients.inexact(main, exact)),
             "answer": paragraph(skip, conditions(main, gradients.inexact(main, exact))),
         }

@@ -107,33 +107,6 @@ def untrained(runs: pd.DataFrame) -> Verdict:
     )
 
 
-def times(found: pd.DataFrame, runs: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
-    """What a training image costs by depth and with skip connections, benchmark by benchmark.
-
-    Takes the frame of `times`.
-    """
-    sentences = []
-    flops = runs.groupby(["family", "depth"])["flops"].first()
-    for _, own in found.groupby("benchmark", sort=False):
-        plains, residuals = (
-            of_family(own, each).pivot(index="round", columns="depth", values="milliseconds")
-            for each in (plain, residual_of(plain))
-        )
-        depths = sorted(int(str(depth)) for depth in plains.columns)
-        if len(depths) < 2 or depths[-1] not in residuals:
-            continue
-        first, last, twin = plains[depths[0]], plains[depths[-1]], residuals[depths[-1]]
-        operations = flops.loc[(plain, depths[-1])] / flops.loc[(plain, depths[0])]
-        sentences.append(
-            f"On {own['machine'].iloc[0]} ({own['precision'].iloc[0]}, median of {len(first)} "
-            f"rounds), a training image costs the {NAMES[plain]} {first.median():.2f} ms with "
-            f"{depths[0]} layers and {last.median():.2f} ms with {words.depth(depths[-1], plain)}: "
-            f"{(last / first).median():.1f} times as much, for {operations:.1f} times the FLOPs. "
-            f"With skip connections it is {(twin / last).median():.2f} times that."
-        )
-    return Verdict(" ".join(sentences) or "No benchmark here says what a training image costs.")
-
-
 def schedule(runs: pd.DataFrame) -> Verdict:
     """How many runs of how many epochs these are, in which precision, family by family."""
     parts = []

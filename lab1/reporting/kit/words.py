@@ -22,10 +22,12 @@ def depth(count: int, family: str) -> str:
 
 def depths(counts: Iterable[int], family: str) -> str:
     """`2, 4 and 8 layers`."""
-    listed = [str(count) for count in counts]
-    if len(listed) == 1:
-        return f"{listed[0]} {unit(family)}"
-    return f"{', '.join(listed[:-1])} and {listed[-1]} {unit(family)}"
+    return f"{listed([str(count) for count in counts])} {unit(family)}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(parts[:-1])] * (len(parts) > 1) + [*parts[-1:]])
 
 
 def depth_axis(families: Sequence[str]) -> str:

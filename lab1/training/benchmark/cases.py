@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch.optim import lr_scheduler
 from ...core import paths
 from ...core.datasets import DATASETS
 from ...core.errors import DataError
+from ...core.families import FAMILIES
 from ...core.spec import ModelSpec, TrainingConfig
 from .. import data, models, seeds
 from ..data.images import ImageSet, LoadedData
@@ -26,7 +27,7 @@ class Case:
 
     `datasets` are tried in their order, the first that lies in the data root is taken.
     `images` is how many training images an epoch has, `target` the ratio to the reference loop
-    that the trainer should reach on two CPU cores with AVX-512.
+    that the trainer should reach on two CPU cores with AVX-512, where it should reach one.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Case:
     datasets: tuple[str, ...]
     config: TrainingConfig
     images: int
-    target: float
+    target: float | None
 
     def build(self, dataset: str, seed: int) -> nn.Module:
         """The model, with the initial weights of `seed`."""
@@ -91,6 +92,34 @@ CASES: Mapping[str, Case] = {
         ),
     )
 }
+
+
+#: Whose depths are compared: families and depths of the chapters, the case of `CASES` that says the
+#: rest, the augmentation, and as many images as take a moment.
+NETWORKS: Sequence[tuple[tuple[str, ...], tuple[int, ...], str, str, int]] = (
+    (("MLP", "ResidualMLP"), (2, 4, 8, 16, 32), "mlp", "none", 20_000),
+    (("SimpleCNN", "PlainCNN", "ResidualCNN"), (2, 3, 4), "simple-cnn", "crop-flip", 2_560),
+    # The depths of He et al. (2016).
+    (("PlainNet", "ResNet"), (20, 32, 44, 56, 110), "resnet-20", "crop-flip", 1_280),
+)
+
+
+def by_depth() -> list[Case]:
+    """A case of one epoch for each of `NETWORKS`, twins beside each other."""
+    return [
+        replace(
+            CASES[like],
+            name=f"{family}-{depth}",
+            title=f"{family}, {depth} {FAMILIES[family].unit}s",
+            model=replace(CASES[like].model, family=family, depth=depth),
+            config=replace(CASES[like].config, epochs=1, augmentation=augmentation),
+            images=images,
+            target=None,
+        )
+        for families, depths, like, augmentation, images in NETWORKS
+        for depth in depths
+        for family in families
+    ]
 
 
 def smoke(case: Case) -> Case:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...core import benchmarks
 from ...core.families import FAMILIES
 from .. import device as devices
 from ..data.images import LoadedData
@@ -184,10 +185,8 @@ class Contender:
         return self.package is None or importlib.util.find_spec(self.package) is not None
 
 
-REFERENCE = "reference"
-
 _OTHERS: Mapping[str, Contender] = {
-    REFERENCE: Contender("reference loop", reference),
+    benchmarks.REFERENCE: Contender("reference loop", reference),
     "hugging-face": Contender("Hugging Face Trainer", hugging_face, "transformers"),
     "lightning": Contender("PyTorch Lightning", lightning, "lightning"),
 }
@@ -195,9 +194,11 @@ _OTHERS: Mapping[str, Contender] = {
 
 def contenders(device: torch.device) -> dict[str, Contender]:
     """Ours in each precision that the device has, and the others."""
-    ours = {"lab1": Contender("lab1, float32", partial(streamlined, precision="float32"))}
-    if has_bf16(device):
-        ours["lab1-bf16"] = Contender("lab1, bf16", partial(streamlined, precision="bf16"))
+    ours = {
+        name: Contender(f"lab1, {precision}", partial(streamlined, precision=precision))
+        for name, precision in benchmarks.OURS.items()
+        if precision == "float32" or has_bf16(device)
+    }
     return {**ours, **_OTHERS}
 
 

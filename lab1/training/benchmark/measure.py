@@ -1,4 +1,4 @@
-"""Runs the contenders in turn, round by round, and compares them within each round."""
+"""Trains what is compared in turn, round by round, and keeps the seconds."""
 
 from __future__ import annotations
 
@@ -7,55 +7,62 @@ import gc
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
 
+from ...core import benchmarks
 from .. import device as devices
 from .. import models, origin
 from ..data.augmentation import Normalize
 from ..data.images import LoadedData
 from .cases import Case, load
-from .contenders import REFERENCE, Contender, contenders
+from .contenders import Contender, contenders
 
-#: As in `lab1.core.benchmarks`, which reads it.
-SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "transformers", "accelerate", "lightning", "numpy", "pillow")
 
 
 def measure(
-    cases: Sequence[Case], *, rounds: int, device: str = "auto", data_dir: str | None = None
+    cases: Sequence[Case],
+    *,
+    compared: str,
+    rounds: int,
+    note: str = "",
+    device: str = "auto",
+    data_dir: str | None = None,
 ) -> dict[str, Any]:
-    """The benchmark as plain JSON: hardware, versions, and every round of every case.
+    """The benchmark as plain JSON: circumstances, and every round of every case.
 
-    In each round every contender trains once, in turn, from the same initial weights; round r
-    uses seed r and starts with another contender, so that a machine that grows slower hits all
-    alike.
+    `compared` says what is: the contenders of each case, or, under this package's trainer, the
+    cases that share data and settings.  In each round all that are compared with each other train
+    once, in turn.  Round r uses seed r, and starts at another place, so that a machine that grows
+    slower hits all alike.  `note` is kept in the record: what may have disturbed it.
     """
     where = devices.resolve(device)
-    taking_part = contenders(where)
+    networks = compared == benchmarks.DEPTHS
+    taking_part = {
+        name: each
+        for name, each in contenders(where).items()
+        if name in benchmarks.OURS or not networks
+    }
     absent = {name: each for name, each in taking_part.items() if not each.is_installed}
     for each in absent.values():
         say(f"skipped: {each.title}, which is not installed (extra 'bench')")
     present = {name: each for name, each in taking_part.items() if name not in absent}
+    groups = groupby(
+        cases, lambda case: (case.datasets, case.images, case.config) if networks else case.name
+    )
     return {
-        "schema": SCHEMA,
-        **circumstances(where),
-        "reference": REFERENCE,
-        "skipped": [each.title for each in absent.values()],
-        "titles": {name: each.title for name, each in present.items()},
-        "cases": [_measure(case, load(case, data_dir), present, rounds, where) for case in cases],
-    }
-
-
-def circumstances(where: torch.device) -> dict[str, Any]:
-    """Where and when a benchmark was made: commit, date, hardware and versions."""
-    return {
+        "schema": benchmarks.SCHEMA,
+        "compared": compared,
         "commit": origin.commit(),
         "date": origin.now().date().isoformat(),
+        "note": note,
         "hardware": {
             **devices.describe(where),
             "cores": devices.usable_cores(),
@@ -65,7 +72,82 @@ def circumstances(where: torch.device) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: _version(name) for name in _PACKAGES if _version(name)},
         },
+        "skipped": [each.title for each in absent.values()],
+        "contenders": {name: each.title for name, each in present.items()},
+        "cases": [
+            measured
+            for _, group in groups
+            for measured in _measure(
+                list(group), present, rounds, where, data_dir, scored=not networks
+            )
+        ],
     }
+
+
+def _measure(
+    cases: Sequence[Case],
+    present: Mapping[str, Contender],
+    rounds: int,
+    device: torch.device,
+    data_dir: str | None,
+    *,
+    scored: bool,
+) -> list[dict[str, Any]]:
+    """Cases that share their data, as the record has them; only where `scored` with accuracies."""
+    data = load(cases[0], data_dir)
+    pairs = [(case, name) for case in cases for name in present]
+    one_batch = replace(data, train=data.train.evenly_spaced(cases[0].config.batch_size))
+    for case, name in pairs:
+        say(f"{case.title}, {present[name].title}: warm-up")
+        # Of a constant rate: over one step no other schedule has a course.
+        brief = replace(case, config=replace(case.config, epochs=1, schedule="constant"))
+        timed(present[name].prepare(brief, one_batch, 0, device)[1], device)
+    results: dict[str, dict[str, list[dict[str, float]]]] = {
+        case.name: {name: [] for name in present} for case in cases
+    }
+    for index in range(rounds):
+        first = index * len(pairs) // rounds
+        for case, name in pairs[first:] + pairs[:first]:
+            say(f"{case.title}, {present[name].title}: round {index + 1} of {rounds}")
+            measured = _train(case, data, present[name], index, device, scored)
+            results[case.name][name].append(measured)
+    return [
+        {
+            "name": case.name,
+            "title": case.title,
+            "family": case.model.family,
+            "depth": case.model.depth,
+            "dataset": data.declared.name,
+            "images": len(data.train),
+            "epochs": case.config.epochs,
+            "batch_size": case.config.batch_size,
+            "augmentation": case.config.augmentation,
+            "target": case.target,
+            "flops": models.count_flops(
+                case.build(data.declared.name, 0), data.declared.image_shape
+            ),
+            "rounds": results[case.name],
+        }
+        for case in cases
+    ]
+
+
+def _train(
+    case: Case,
+    data: LoadedData,
+    contender: Contender,
+    seed: int,
+    device: torch.device,
+    scored: bool,
+) -> dict[str, float]:
+    """One short training: its seconds and, where `scored`, the accuracy on the test set."""
+    torch.manual_seed(seed)
+    model, train = contender.prepare(case, data, seed, device)
+    result = {"seconds": timed(train, device)}
+    if scored:
+        result["accuracy"] = _accuracy(model.to(device), data, device)
+    gc.collect()
+    return result
 
 
 def timed(train: Callable[[], object], device: torch.device) -> float:
@@ -76,51 +158,6 @@ def timed(train: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
-
-
-def _measure(
-    case: Case,
-    data: LoadedData,
-    present: dict[str, Contender],
-    rounds: int,
-    device: torch.device,
-) -> dict[str, Any]:
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in present}
-    names = list(present)
-    for index in range(rounds):
-        turn = index % len(names)
-        for name in names[turn:] + names[:turn]:
-            say(f"{case.title}, round {index + 1} of {rounds}: {present[name].title}")
-            results[name].append(_train(case, data, present[name], index, device))
-    model = case.build(data.declared.name, 0)
-    return {
-        "name": case.name,
-        "title": case.title,
-        "dataset": data.declared.name,
-        "images": len(data.train),
-        "epochs": case.config.epochs,
-        "batch_size": case.config.batch_size,
-        "augmentation": case.config.augmentation,
-        "target": case.target,
-        "flops": models.count_flops(model, data.declared.image_shape),
-        "rounds": results,
-    }
-
-
-def _train(
-    case: Case, data: LoadedData, contender: Contender, seed: int, device: torch.device
-) -> dict[str, float]:
-    """One short training: images per second of training, and the accuracy on the test set."""
-    torch.manual_seed(seed)
-    model, train = contender.prepare(case, data, seed, device)
-    seconds = timed(train, device)
-    accuracy = _accuracy(model.to(device), data, device)
-    gc.collect()
-    return {
-        "seconds": seconds,
-        "images_per_second": len(data.train) * case.config.epochs / seconds,
-        "accuracy": accuracy,
-    }
 
 
 @torch.inference_mode()

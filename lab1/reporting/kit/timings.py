@@ -1,0 +1,42 @@
+"""What a training image costs in time, network by network, from the benchmarks that compare depths.
+
+The seconds of the runs themselves do not compare: they are of different days, beside other work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ...core import benchmarks
+from ...core.datasets import DATASETS
+
+_COLUMNS = [
+    "benchmark", "machine", "note", "precision", "family", "depth", "dataset", "round",
+    "milliseconds", "ratio",
+]  # fmt: skip
+
+
+def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per benchmark, network of `runs` and round, see `lab1.core.benchmarks.rounds`.
+
+    `published` is what `OpenChapter.depth_benchmarks` gives.  Left out is what differs from all
+    runs in precision or in the shape of its images.
+    """
+    shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
+    wanted = set(zip(runs["family"], runs["depth"], runs["precision"], strict=True))
+    rows = [
+        {
+            "benchmark": name,
+            "machine": benchmarks.machine(each),
+            "note": each["note"],
+            **{column: row[column] for column in _COLUMNS[3:]},
+        }
+        for name, each in published.items()
+        for row in benchmarks.rounds(each)
+        if DATASETS[row["dataset"]].image_shape in shapes
+        and (row["family"], row["depth"], row["precision"]) in wanted
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
