@@ -102,7 +102,7 @@ CHAPTERS: Mapping[str, Chapter] = {
     "2_2": Chapter(distillation, _distillation_probes),
     "depth": Chapter(degradation, _degradation_probes, reads_benchmarks=True),
     # No runs of their own: how fast they are made, and what all pages together say.
-    "performance": Chapter(reads_benchmarks=True),
+    "speed": Chapter(reads_benchmarks=True),
     "dynamics": Chapter(reads_pages=True),
     "summary": Chapter(reads_pages=True),
 }

@@ -114,4 +114,4 @@ def gpu(benchmarks: Mapping[str, Mapping[str, Any]]) -> str:
         f"{rates['cuda'][title] / rates['cpu'][title]:.1f} times as fast for {title}"
         for title in common
     )
-    return f"A GPU is quicker: in the [benchmarks](report/performance.ipynb) it was {said}."
+    return f"A GPU is quicker: in the [benchmarks](report/speed.ipynb) it was {said}."

@@ -1,8 +1,10 @@
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from lab1.planning.profiles import Page
 from lab1.reporting.kit.sentences import Verdict, in_short
-from lab1.site import answers
+from lab1.site import answers, fragments
+from lab1.site.run_it import Shown
 
 
 def write_page(folder, name, *shown):
@@ -30,3 +32,21 @@ def test_each_box_is_quoted_with_its_page_and_its_runs(tmp_path):
 
 def test_a_page_without_a_box_is_left_out(tmp_path):
     assert answers.fragment([("A page", write_page(tmp_path, "1_1", "A verdict."))]) == ""
+
+
+def test_the_front_page_quotes_chapters_that_have_runs(laboratory, store, make_record, monkeypatch):
+    """The page on speed has a box too, and no runs to lead to."""
+    plan = {
+        "dataset": "smoke-grey",
+        "depth": [2],
+        "width": 16,
+        "seeds": [0],
+        "validation_size": 500,
+    }
+    pages = [Page("1_1", "1_1", "report", plan), Page("speed", "speed", "report", {})]
+    quoted = []
+    monkeypatch.setattr(fragments.answers, "fragment", lambda pages: quoted.extend(pages) or "")
+    shown = [Shown(page, page.name, [make_record()]) for page in pages]
+    (laboratory / "params" / "report.yml").write_text("chapters:\n  speed: {}\n")
+    fragments.write(laboratory, "report", shown, store)
+    assert quoted == [("1_1", laboratory / "1_1.ipynb")]

@@ -744,7 +744,7 @@ def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
 def test_the_digest_of_a_page_that_shows_benchmarks_is_also_theirs(store, monkeypatch):
     published = {}
     monkeypatch.setattr(publish.benchmarks, "published", lambda: published)
-    pages = [profiles.Page(name, name, "report", {}) for name in ("performance", "depth", "1_1")]
+    pages = [profiles.Page(name, name, "report", {}) for name in ("speed", "depth", "1_1")]
     before = [publish.records_digest(page, [], store) for page in pages]
     published["cpu"] = {"schema": 1}
     after = [publish.records_digest(page, [], store) for page in pages]

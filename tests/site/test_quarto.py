@@ -44,7 +44,7 @@ class _Loads(HTMLParser):
             self.links.append(own["href"])
 
 
-CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "dynamics", "performance", "summary")
+CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "dynamics", "speed", "summary")
 REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
 #: Those that have runs of their own, and among them those on perceptrons.
@@ -58,7 +58,7 @@ LABELS = [
     ("fig-paired", "fig-unseen", "tbl-summary", "tbl-controls", "tbl-softened", "tbl-runs"),
     ("fig-error", "fig-gradients", "tbl-errors", "tbl-precision", "tbl-runs"),
     ("fig-perceptrons", "fig-photographs", "fig-deep"),
-    ("fig-speed", "tbl-speed"),
+    ("fig-ratios", "tbl-speed"),
     ("fig-accuracy", "tbl-performance", "tbl-distillation"),
 ]
 
