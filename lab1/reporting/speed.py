@@ -53,31 +53,38 @@ def _ratios(benchmark: Mapping[str, Any]) -> str:
     """How fast ours is beside the reference loop, task by task, and beside the others."""
     rows = [row for row in benchmarks.summary(benchmark) if row["precision"] is None]
     reference = benchmark["contenders"].get(benchmarks.REFERENCE)
+    tasks = [row for row in rows if row["contender"] == reference]
     sentences = []
-    tasks = [
-        f"{row['ratio']:.1f} times ({row['case']})" for row in rows if row["contender"] == reference
-    ]
     if tasks:
         sentences.append(
-            f"Beside the {reference}, the usual one of tutorials, the trainer of this site is "
-            f"{listed(tasks)} as fast."
+            f"The trainer of this site is {_range(tasks)} as fast as the {reference}, which is the "
+            "usual one of tutorials: "
+            + "; ".join(f"{row['ratio']:.1f} times for {row['case']}" for row in tasks)
+            + "."
         )
+    claims: dict[str, list[str]] = {}
     for title in dict.fromkeys(row["contender"] for row in rows if row["contender"] != reference):
         own = [row for row in rows if row["contender"] == title]
-        ratios = sorted(row["ratio"] for row in own)
-        sentences.append(
-            f"It is {_beside(own)} {title} ({ratios[0]:.1f} to {ratios[-1]:.1f} times as fast)."
-        )
+        claims.setdefault(_claim(own), []).append(f"{title} ({_range(own)} as fast)")
+    sentences += [f"{claim} {listed(others)}." for claim, others in claims.items()]
     return html.escape(" ".join(sentences), quote=False)
 
 
-def _beside(rows: list[dict[str, Any]]) -> str:
+def _range(rows: list[dict[str, Any]]) -> str:
+    """The median ratios of several tasks: `2.2 to 4.4 times`."""
+    ratios = [row["ratio"] for row in rows]
+    return (
+        " to ".join(dict.fromkeys(f"{each:.1f}" for each in (min(ratios), max(ratios)))) + " times"
+    )
+
+
+def _claim(rows: list[dict[str, Any]]) -> str:
     """What all rounds of all tasks say of ours beside one contender."""
     if all(row["minimum"] > 1 for row in rows):
-        return "faster on every task than"
+        return "On every task it is faster than"
     if all(row["maximum"] < 1 for row in rows):
-        return "slower on every task than"
-    return "not always faster than"
+        return "On every task it is slower than"
+    return "It is not always faster than"
 
 
 def _catch(benchmark: Mapping[str, Any]) -> str:
