@@ -8,6 +8,9 @@ from pathlib import Path
 
 import nbformat
 
+#: What every effect says of itself that is more than a hint.
+REMAINS = " (the interval excludes zero, also after correction)"
+
 #: How the box begins (`lab1.reporting.kit.sentences.in_short`).
 OPENING = "> **In short.** "
 
@@ -18,14 +21,15 @@ _TO_A_CHAPTER = re.compile(r"\]\((?=[\w-]+\.ipynb)")
 def fragment(pages: Sequence[tuple[str, Path]]) -> str:
     """A paragraph for each page that opens with a box, as Markdown; from (title, executed page).
 
-    It leads to the page and to the runs behind it; its links are as seen from the front page.
+    It leads to the page and to the runs behind it; its links are as seen from the front page.  What
+    goes without saying there, that an interval excludes zero, is left out.
     """
     paragraphs = []
     for title, path in pages:
         found = _box(path)
         if found:
             page = f"report/{path.name}"
-            text = _TO_A_CHAPTER.sub("](report/", found)
+            text = _TO_A_CHAPTER.sub("](report/", found).replace(REMAINS, "")
             paragraphs.append(f"**[{title}]({page}).** {text} [Its runs]({page}#sec-runs).\n")
     return "\n".join(paragraphs)
 

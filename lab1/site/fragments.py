@@ -34,6 +34,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
         "answer": answers.fragment(
             [(each.title, report / f"{each.page.name}.ipynb") for each in chapters]
         ),
+        "chapters": _contents(shown),
         "headline": front.fragment(list(records.values())),
         "runs": runs_page.fragment(
             list(records.values()),
@@ -54,3 +55,12 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
+
+
+def _contents(shown: Sequence[Shown]) -> str:
+    """The pages of the report with what each is about, in their order, as a list in Markdown."""
+    return "".join(
+        f"- [{each.title}](report/{each.page.name}.ipynb): {each.description}\n"
+        for each in shown
+        if not each.page.variant
+    )

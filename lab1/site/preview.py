@@ -40,11 +40,15 @@ _PANDOC_NOISE = re.compile(
 
 @dataclass(frozen=True)
 class Page:
-    """A page before it is typeset; `source` is its file, relative to the project's folder."""
+    """A page before it is typeset; `source` is its file, relative to the project's folder.
+
+    `order` is its place among the pages of its folder, which come by name where there is none.
+    """
 
     source: PurePosixPath
     title: str
     markdown: str
+    order: float = 0
 
 
 def build(root: Path) -> list[Path]:
@@ -101,7 +105,8 @@ def _read_page(root: Path, source: PurePosixPath) -> Page:
         front_matter = _FRONT_MATTER.match(markdown)
         if front_matter is None:
             raise ValueError("it does not begin with its title, between lines of ---")
-        return Page(source, str(yaml.safe_load(front_matter[1])["title"]), markdown)
+        values = yaml.safe_load(front_matter[1])
+        return Page(source, str(values["title"]), markdown, float(values.get("order", 0)))
     except Exception as error:  # of many kinds: not text, not a notebook, not YAML
         raise PublishError(f"{source}: {type(error).__name__}: {error}") from error
 
@@ -201,7 +206,9 @@ def _sidebar(contents: Any, root: Path, pages: list[Page], page: Page) -> list[d
         }
 
     if isinstance(contents, str):  # a pattern, which matches what is there
-        return [link(source, titles[source]) for source in _files(root, [contents])]
+        order = {other.source: other.order for other in pages}
+        found = sorted(_files(root, [contents]), key=lambda source: order[source])
+        return [link(source, titles[source]) for source in found]
     return [
         {"section": item["section"], "links": _sidebar(item["contents"], root, pages, page)}
         if "section" in item

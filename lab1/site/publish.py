@@ -84,7 +84,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
         try:
             used = page.records(store)
             done.append(_prepare(page, used, store, remembered, root))
-            shown.append(Shown(page, _title(done[-1].path), used))
+            shown.append(_shown(page, done[-1].path, used))
         except Lab1Error as error:
             failures[page.name] = str(error)
             _say(f"{page.name}: failed: {error}")
@@ -94,7 +94,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     _remove_others(report, {each.path for each in done})
     figures = {path for each in done for path in each.figures}
     exports.remove_others(report / _UNPUBLISHED, figures)
-    fragments.write(report, profile, shown, store)
+    fragments.write(report, profile, sorted(shown, key=lambda each: each.order), store)
     reference.write(root)
     if profile == REPORT and not failures:
         exports.remove_others(root / "figures", figures)
@@ -181,13 +181,17 @@ def _retitled(front_matter: str, variant: str) -> str:
     """The front matter of a further page, whose title says which one it is."""
     values = yaml.safe_load(front_matter.strip().strip("-"))
     values["title"] = f"{values['title']} ({variant})"
+    values["order"] = values.get("order", 0) + 0.5  # after its chapter's first page
     return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---"
 
 
-def _title(path: Path) -> str:
-    """The title of a prepared page."""
+def _shown(page: Page, path: Path, records: Sequence[Record]) -> Shown:
+    """A prepared page with what its front matter says of it."""
     front_matter = nbformat.read(path, 4).cells[0].source
-    return str(yaml.safe_load(front_matter.strip().strip("-"))["title"])
+    values = yaml.safe_load(front_matter.strip().strip("-"))
+    return Shown(
+        page, str(values["title"]), records, str(values["description"]), values.get("order", 0)
+    )
 
 
 def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:

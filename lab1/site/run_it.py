@@ -25,11 +25,13 @@ _DEFAULTS = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A page of the site with its title and the records that it shows."""
+    """A page of the site: its title, the records that it shows, its description and place."""
 
     page: Page
     title: str
     records: Sequence[Record]
+    description: str = ""
+    order: float = 0
 
 
 def fragment(shown: Sequence[Shown], benchmarks: Mapping[str, Mapping[str, Any]]) -> str:

@@ -190,6 +190,16 @@ def test_a_profile_without_chapters_has_no_dead_link(root):
     assert "Chapters" not in page
 
 
+def test_the_pages_of_a_folder_come_in_the_order_of_their_front_matter(root):
+    for name, order in (("a", 2), ("b", 1.5)):
+        text = chapter(f"{name}\norder: {order}", "Text.")
+        (root / "report" / f"{name}.ipynb").write_text(text)
+    build(root)
+    page = (root / "_site" / "index.html").read_text()
+    places = [page.index(f'href="report/{name}.html"') for name in ("one", "b", "a")]
+    assert places == sorted(places)
+
+
 def test_a_fragment_may_be_a_section_of_a_file(root):
     changes = "# All\n\nBefore.\n\n## Claims\n\nThese.\n\n### More\n\nThose.\n\n## Next\n\nAfter.\n"
     (root / "report" / "changes.md").write_text(changes)

@@ -226,6 +226,7 @@ def test_each_page_is_executed_into_the_report(home, _made):
         "1_2.ipynb",
         ".lock",
         "answer.md",
+        "chapters.md",
         "headline.md",
         "run-it.md",
         "runs.md",
@@ -293,8 +294,10 @@ def test_the_published_figures_are_exported_and_linked(home):
 @pytest.mark.slow
 def test_the_front_page_tells_of_all_pages(home):
     answer = (home / "report" / "answer.md").read_text()
+    contents = (home / "report" / "chapters.md").read_text()
     for name in PROFILE:
         assert f"**[A chapter](report/{name}.ipynb).** The plain MLP with 8 layers" in answer
+        assert f"- [A chapter](report/{name}.ipynb): It is small.\n" in contents
     assert (home / "report" / "runs.md").read_text().count('<section class="lab1-run"') == 4
     assert "python -m lab1 run 1_2 " in (home / "report" / "run-it.md").read_text()
     assert "#fig-headline" in (home / "report" / "headline.md").read_text()
@@ -331,7 +334,7 @@ def test_executing_again_gives_the_same_bytes(home):
     assert executed(publish.publish()) == {"1_1": True}
     again = everything(home)
     assert {name for name in before if "1_1" in name} < again.keys()
-    told = {f"report/{each}.md" for each in ("answer", "headline", "runs", "run-it")}
+    told = {f"report/{each}.md" for each in ("answer", "chapters", "headline", "runs", "run-it")}
     for name in again.keys() - told:
         assert again[name] == before[name]
 
@@ -433,10 +436,11 @@ def test_several_parameter_sets_make_several_pages(home):
     assert "MLP from 90.10 % at 2 to" in texts(published_page(home, "1_1"))
     assert (home / "figures" / "1_1-deep-accuracy.svg").exists()
     # In the navigation they must not look alike.
-    titles = [
-        yaml.safe_load(nbformat.read(each.path, 4).cells[0].source.strip("-\n"))["title"]
-        for each in done
+    fronts = [
+        yaml.safe_load(nbformat.read(each.path, 4).cells[0].source.strip("-\n")) for each in done
     ]
+    titles = [front["title"] for front in fronts]
+    assert [front.get("order", 0) for front in fronts] == [0, 0.5, 0]
     assert titles[1] == f"{titles[0]} (deep)"
     assert "(deep)" not in titles[0]
 
@@ -540,9 +544,9 @@ def test_a_failure_is_told_at_once_with_its_cell_and_traceback(home, capsys):
 
 
 def test_what_nobody_foresaw_of_a_page_does_not_end_the_others(home, executions, monkeypatch):
-    title = publish._title
+    shown = publish._shown
     monkeypatch.setattr(
-        publish, "_title", lambda path: 1 / 0 if "1_1" in path.name else title(path)
+        publish, "_shown", lambda page, *rest: 1 / (page.name != "1_1") and shown(page, *rest)
     )
     with pytest.raises(PublishError, match="1_1: ZeroDivisionError: division by zero"):
         publish.publish()
