@@ -131,11 +131,12 @@ def test_a_network_without_all_rounds_is_no_benchmark(depths, tmp_path):
 
 
 def test_the_published_depths_have_every_network_of_the_report():
-    """Those whose page shows what depth costs in time."""
+    """Of the chapter that shows what depth costs in time."""
     published = benchmarks.published(benchmarks.DEPTHS)
-    assert published
     specs = next(page for page in profiles.pages("report") if page.chapter == "depth").plan()
     wanted = {(spec.model.family, spec.model.depth) for spec in specs}
+    timed = set()
     for name, each in published.items():
         assert re.fullmatch(r"[0-9a-f]{40}", each["commit"]), name
-        assert wanted <= {(row["family"], row["depth"]) for row in benchmarks.rounds(each)}
+        timed |= {(row["family"], row["depth"]) for row in benchmarks.rounds(each)}
+    assert wanted <= timed

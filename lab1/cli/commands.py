@@ -222,13 +222,13 @@ def bench(options: argparse.Namespace) -> int:
     from ..training.benchmark import cases, measure
 
     chosen = [cases.CASES[name] for name in options.case or cases.CASES]
-    if options.depths:
-        chosen = cases.by_depth()
+    if options.depths or options.family:
+        chosen = cases.by_depth(options.family or ())
     if options.smoke:
         chosen = [cases.smoke(case) for case in chosen]
     result = measure.measure(
         chosen,
-        compared=benchmarks.DEPTHS if options.depths else benchmarks.CONTENDERS,
+        compared=(benchmarks.DEPTHS if options.depths or options.family else benchmarks.CONTENDERS),
         rounds=options.rounds,
         note=options.note,
         device=options.device,

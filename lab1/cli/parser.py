@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from ..core.families import FAMILIES
 from ..core.parameters import PARAMETERS
 from ..core.runtime import ENGINES
 from ..planning.chapters import CHAPTERS
@@ -122,6 +123,10 @@ def parser() -> argparse.ArgumentParser:
     compared.add_argument(
         "--depths", action="store_true",
         help="instead, what depth costs: the networks of the chapters in turn",
+    )  # fmt: skip
+    compared.add_argument(
+        "--family", action="append", choices=list(FAMILIES),
+        help="what depth costs one kind of network; may be repeated",
     )  # fmt: skip
     bench.add_argument("--rounds", type=_positive, default=3, help="times each one trains (3)")
     bench.add_argument(

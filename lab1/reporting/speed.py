@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..core import benchmarks
 from .kit import theme
+from .kit.drawing import said
 from .kit.figure import Figure
 from .kit.sentences import Verdict, paragraph, points
 from .kit.statistics import estimate
@@ -52,31 +53,38 @@ def _ratios(benchmark: Mapping[str, Any]) -> str:
     """How fast ours is beside the reference loop, task by task, and beside the others."""
     rows = [row for row in benchmarks.summary(benchmark) if row["precision"] is None]
     reference = benchmark["contenders"].get(benchmarks.REFERENCE)
+    tasks = [row for row in rows if row["contender"] == reference]
     sentences = []
-    tasks = [
-        f"{row['ratio']:.1f} times ({row['case']})" for row in rows if row["contender"] == reference
-    ]
     if tasks:
         sentences.append(
-            f"Beside the {reference}, the usual one of tutorials, the trainer of this site is "
-            f"{listed(tasks)} as fast."
+            f"The trainer of this site is {_range(tasks)} as fast as the {reference}, which is the "
+            "usual one of tutorials: "
+            + "; ".join(f"{row['ratio']:.1f} times for {row['case']}" for row in tasks)
+            + "."
         )
+    claims: dict[str, list[str]] = {}
     for title in dict.fromkeys(row["contender"] for row in rows if row["contender"] != reference):
         own = [row for row in rows if row["contender"] == title]
-        ratios = sorted(row["ratio"] for row in own)
-        sentences.append(
-            f"It is {_beside(own)} {title} ({ratios[0]:.1f} to {ratios[-1]:.1f} times as fast)."
-        )
+        claims.setdefault(_claim(own), []).append(f"{title} ({_range(own)} as fast)")
+    sentences += [f"{claim} {listed(others)}." for claim, others in claims.items()]
     return html.escape(" ".join(sentences), quote=False)
 
 
-def _beside(rows: list[dict[str, Any]]) -> str:
+def _range(rows: list[dict[str, Any]]) -> str:
+    """The median ratios of several tasks: `2.2 to 4.4 times`."""
+    ratios = [row["ratio"] for row in rows]
+    return (
+        " to ".join(dict.fromkeys(f"{each:.1f}" for each in (min(ratios), max(ratios)))) + " times"
+    )
+
+
+def _claim(rows: list[dict[str, Any]]) -> str:
     """What all rounds of all tasks say of ours beside one contender."""
     if all(row["minimum"] > 1 for row in rows):
-        return "faster on every task than"
+        return "On every task it is faster than"
     if all(row["maximum"] < 1 for row in rows):
-        return "slower on every task than"
-    return "not always faster than"
+        return "On every task it is slower than"
+    return "It is not always faster than"
 
 
 def _catch(benchmark: Mapping[str, Any]) -> str:
@@ -89,11 +97,11 @@ def _catch(benchmark: Mapping[str, Any]) -> str:
     rounds = benchmarks.summary(benchmark)[0]["rounds"]
     where = ", ".join(filter(None, [benchmarks.machine(benchmark), threads, *packages]))
     disturbed = f" {benchmark['note']}" if benchmark["note"] else ""
-    said = (
+    sentence = (
         f"These are medians of {rounds} rounds on one machine ({where}); another gives other "
         f"ratios.{disturbed}"
     )
-    return html.escape(said, quote=False)
+    return html.escape(sentence, quote=False)
 
 
 def ratios(published: Benchmarks) -> Figure | Verdict:
@@ -129,11 +137,8 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         .properties(width=480, height=80)
         .facet(facet=alt.Facet("panel:N", title=None, sort=list(table["panel"])), columns=1)
     )
-    said = "; ".join(
-        f"{row['panel']}: {row['ratio']:.2f} times as fast as {row['contender']}"
-        for row in table.to_dict("records")
-    )
-    return Figure(chart, table.drop(columns="panel"), f"Speed beside others. {said}.")
+    rows = said(table, "{panel}: {ratio:.2f} times as fast as {contender}")
+    return Figure(chart, table.drop(columns="panel"), f"Speed beside others. {rows}.")
 
 
 def table(published: Benchmarks) -> Table | Verdict:

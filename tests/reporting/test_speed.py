@@ -34,22 +34,36 @@ def changed(published, contender, rates=None, accuracies=None):
 
 def test_the_page_opens_with_the_ratios(published):
     text = str(speed.answer(published))
-    assert text.startswith("Beside the reference loop")
-    assert "is 3.0 times (ResNet-20) as fast." in text
+    assert text.startswith("The trainer of this site is 3.0 times as fast as the reference loop")
+    assert "tutorials: 3.0 times for ResNet-20." in text
     text = str(speed.answer(changed(published, "reference", rates=[200, 220, 240])))
-    assert "is 1.5 times (ResNet-20) as fast." in text
+    assert "1.5 times for ResNet-20." in text
 
 
 @pytest.mark.parametrize(
     ("rates", "claim"),
     [
-        ([150, 150, 150], "is faster on every task than PyTorch Lightning (2.2 to 2.2 times"),
-        ([400, 400, 400], "is slower on every task than PyTorch Lightning (0.8 to 0.8 times"),
-        ([290, 340, 350], "is not always faster than PyTorch Lightning (1.0 to 1.0 times"),
+        ([150, 150, 150], "On every task it is faster than PyTorch Lightning (2.2 times as fast)."),
+        ([400, 400, 400], "On every task it is slower than PyTorch Lightning (0.8 times as fast)."),
+        ([290, 340, 350], "It is not always faster than PyTorch Lightning (1.0 times as fast)."),
     ],
 )
 def test_a_contender_is_slower_only_where_every_round_says_so(published, rates, claim):
     assert claim in str(speed.answer(changed(published, "lightning", rates=rates)))
+
+
+def test_contenders_of_one_claim_share_a_sentence(published):
+    """And a ratio over several tasks is a range."""
+    (case,) = published["cpu"]["cases"]
+    published["cpu"]["contenders"]["hugging-face"] = "Hugging Face Trainer"
+    slower = copy.deepcopy(case) | {"title": "MLP"}
+    case["rounds"]["hugging-face"] = case["rounds"]["reference"]
+    slower["rounds"]["hugging-face"] = case["rounds"]["lightning"]
+    published["cpu"]["cases"].append(slower)
+    assert (
+        "On every task it is faster than PyTorch Lightning (2.2 times as fast) and Hugging Face "
+        "Trainer (2.2 to 3.0 times as fast). These are"
+    ) in str(speed.answer(published))
 
 
 def test_the_page_opens_with_its_catch(published):

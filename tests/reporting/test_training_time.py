@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from benchmark_records import depths_record
 
@@ -25,13 +27,25 @@ def timed():
     return depths_record({name: [each, each, 2 * each] for name, each in seconds.items()})
 
 
-def test_times_are_of_the_networks_and_the_precision_of_the_runs(runs, timed, experiment):
+def test_times_are_of_the_networks_of_the_runs(runs, timed, experiment):
     found = times(runs, {"cpu": timed})
     assert set(zip(found["family"], found["depth"], strict=True)) == set(CELLS)
-    in_bf16 = frames.runs(experiment(CELLS, dataset="cifar10-jpeg", precision="bf16"))
-    assert times(in_bf16, {"cpu": timed}).empty
     grey = frames.runs(experiment({("MLP", 2): [0.9]}, dataset="smoke-grey"))
     assert times(grey, {"cpu": timed}).empty
+
+
+def test_times_are_in_the_precision_of_the_runs_where_a_benchmark_has_it(runs, timed):
+    """Else in the benchmark's own, which the sentence names."""
+    in_bf16 = depths_record(
+        {("SimpleCNN", 2): [1.0] * 3, ("SimpleCNN", 4): [1.0] * 3}, precision="bf16"
+    )
+    in_both = copy.deepcopy(timed)
+    in_both["contenders"] |= in_bf16["contenders"]
+    for case in in_both["cases"]:
+        case["rounds"]["lab1-bf16"] = [{"seconds": 1.0}] * 3
+    found = times(runs, {"both": in_both, "bf16": in_bf16})
+    by_benchmark = found.groupby("benchmark")["precision"].unique()
+    assert [*by_benchmark["both"]] == ["float32"] and [*by_benchmark["bf16"]] == ["bf16"]
 
 
 def test_the_chart_has_medians_and_extremes(runs, timed):

@@ -3,12 +3,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from benchmark_records import depths_record
 from torch import nn
 
 from lab1.cli import main as cli
 from lab1.core import benchmarks
 from lab1.core.datasets import DATASETS
 from lab1.core.errors import DataError
+from lab1.core.families import FAMILIES
 from lab1.planning import profiles
 from lab1.training.benchmark import cases, contenders, measure, per_image
 from lab1.training.benchmark.cases import CASES, load, smoke
@@ -138,6 +140,18 @@ def test_the_networks_are_those_that_the_chapters_train():
         if not spec.model.changes
     }
     assert len(wanted) > 15 and wanted <= made
+
+
+def test_the_families_on_the_command_line_are_timed_alone(monkeypatch, capsys):
+    asked = {}
+    empty = {**depths_record({}), "skipped": []}
+    monkeypatch.setattr(
+        measure, "measure", lambda made, **how: asked.update(how, made=made) or empty
+    )
+    assert cli.main(["bench", "--family", "MLP", "--family", "PlainCNN"]) == 0
+    assert {case.model.family for case in asked["made"]} == {"MLP", "PlainCNN"}
+    assert asked["compared"] == benchmarks.DEPTHS
+    assert {case.model.family for case in cases.by_depth()} == set(FAMILIES)
 
 
 @pytest.mark.slow

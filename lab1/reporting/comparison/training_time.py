@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...core.families import residual_of, sole_difference
 from ..kit import theme, words
-from ..kit.drawing import dataset_titles, picked, rounded
+from ..kit.drawing import dataset_titles, picked, rounded, said
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
 from ..kit.words import NAMES
@@ -71,11 +71,8 @@ def time_by_depth(times: pd.DataFrame) -> Figure | Verdict:
         .properties(title=dataset_titles(times))
         .add_params(pick)
     )
-    said = "; ".join(
-        f"{row['family']} {row['depth']}: {row['median']:.3g} ms ({row['panel']})"
-        for row in table.to_dict("records")
-    )
-    described = f"Time of a training image on {dataset_titles(times)} by depth: {said}."
+    listed = said(table, "{family} {depth}: {median:.3g} ms ({panel})")
+    described = f"Time of a training image on {dataset_titles(times)} by depth: {listed}."
     return Figure(chart, table.drop(columns="panel"), described)
 
 
@@ -97,27 +94,27 @@ def cost_of_depth(times: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdic
         if not depths or depths[-1] not in residuals:
             continue
         last, twin = plains[depths[-1]], residuals[depths[-1]]
-        said = (
+        sentence = (
             f"On {own['machine'].iloc[0]} ({precision}, median of {len(last)} rounds), a training "
             f"image costs the {NAMES[plain]} "
         )
         if len(depths) > 1:
             first = plains[depths[0]]
             operations = flops.loc[(plain, depths[-1])] / flops.loc[(plain, depths[0])]
-            said += (
+            sentence += (
                 f"{_milliseconds(first)} with {words.depth(depths[0], plain)} and "
                 f"{_milliseconds(last)} with {words.depth(depths[-1], plain)}: "
                 f"{(last / first).median():.1f} times as much, for {operations:.1f} times the "
                 "FLOPs. "
             )
         else:
-            said += f"{_milliseconds(last)} with {words.depth(depths[-1], plain)}. "
+            sentence += f"{_milliseconds(last)} with {words.depth(depths[-1], plain)}. "
         beside = (
             "With skip connections it is"
             if sole_difference(plain) == "the skip connections"
             else f"The {NAMES[residual]} of that depth takes"
         )
-        sentences.append(f"{said}{beside} {(twin / last).median():.2f} times that.")
+        sentences.append(f"{sentence}{beside} {(twin / last).median():.2f} times that.")
         sentences += [note for note in own["note"].unique() if note]
     return Verdict(" ".join(sentences)) if sentences else NOTHING
 

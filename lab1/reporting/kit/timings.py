@@ -23,20 +23,23 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
     """One row per benchmark, network of `runs` and round, see `lab1.core.benchmarks.rounds`.
 
     `published` is what `OpenChapter.depth_benchmarks` gives.  Left out is what differs from all
-    runs in precision or in the shape of its images.
+    runs in the shape of its images and, where a benchmark has the networks in a precision of the
+    runs, its other precisions.
     """
     shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
-    wanted = set(zip(runs["family"], runs["depth"], runs["precision"], strict=True))
-    rows = [
-        {
-            "benchmark": name,
-            "machine": benchmarks.machine(each),
-            "note": each["note"],
-            **{column: row[column] for column in _COLUMNS[3:]},
-        }
-        for name, each in published.items()
-        for row in benchmarks.rounds(each)
-        if DATASETS[row["dataset"]].image_shape in shapes
-        and (row["family"], row["depth"], row["precision"]) in wanted
-    ]
+    networks = set(zip(runs["family"], runs["depth"], strict=True))
+    rows = []
+    for name, each in published.items():
+        own = [
+            {
+                "benchmark": name,
+                "machine": benchmarks.machine(each),
+                "note": each["note"],
+                **{column: row[column] for column in _COLUMNS[3:]},
+            }
+            for row in benchmarks.rounds(each)
+            if DATASETS[row["dataset"]].image_shape in shapes
+            and (row["family"], row["depth"]) in networks
+        ]
+        rows += [row for row in own if row["precision"] in set(runs["precision"])] or own
     return pd.DataFrame(rows, columns=_COLUMNS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,11 @@ NETWORKS: Sequence[tuple[tuple[str, ...], tuple[int, ...], str, str, int]] = (
 )
 
 
-def by_depth() -> list[Case]:
-    """A case of one epoch for each of `NETWORKS`, twins beside each other."""
+def by_depth(chosen: Collection[str] = ()) -> list[Case]:
+    """A case of one epoch for each of `NETWORKS`, twins beside each other.
+
+    Only those of the `chosen` families, where there are any.
+    """
     return [
         replace(
             CASES[like],
@@ -119,6 +122,7 @@ def by_depth() -> list[Case]:
         for families, depths, like, augmentation, images in NETWORKS
         for depth in depths
         for family in families
+        if not chosen or family in chosen
     ]
 
 
