@@ -28,7 +28,6 @@ from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.statistics import Estimate, estimate, summarize
 from ..kit.tables import MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
-from ..kit.timings import times as times  # the chapter takes it from here
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
