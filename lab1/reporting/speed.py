@@ -5,7 +5,6 @@ Each function takes the benchmarks by name, as `OpenChapter.benchmarks` gives th
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ import altair as alt
 import pandas as pd
 
 from ..core import benchmarks
+from ..core.escape import for_markdown
 from .kit import theme
 from .kit.drawing import said
 from .kit.figure import Figure
@@ -57,17 +57,19 @@ def _ratios(benchmark: Mapping[str, Any]) -> str:
     sentences = []
     if tasks:
         sentences.append(
-            f"The trainer of this site is {_range(tasks)} as fast as the {reference}, which is the "
-            "usual one of tutorials: "
-            + "; ".join(f"{row['ratio']:.1f} times for {row['case']}" for row in tasks)
+            f"The trainer of this site is {_range(tasks)} as fast as the "
+            f"{for_markdown(reference)}, which is the usual one of tutorials: "
+            + "; ".join(
+                f"{row['ratio']:.1f} times for {for_markdown(row['case'])}" for row in tasks
+            )
             + "."
         )
     claims: dict[str, list[str]] = {}
     for title in dict.fromkeys(row["contender"] for row in rows if row["contender"] != reference):
         own = [row for row in rows if row["contender"] == title]
-        claims.setdefault(_claim(own), []).append(f"{title} ({_range(own)} as fast)")
+        claims.setdefault(_claim(own), []).append(f"{for_markdown(title)} ({_range(own)} as fast)")
     sentences += [f"{claim} {listed(others)}." for claim, others in claims.items()]
-    return html.escape(" ".join(sentences), quote=False)
+    return " ".join(sentences)
 
 
 def _range(rows: list[dict[str, Any]]) -> str:
@@ -96,12 +98,11 @@ def _catch(benchmark: Mapping[str, Any]) -> str:
     threads = f"{hardware['threads']} threads" if hardware["kind"] == "cpu" else ""
     rounds = benchmarks.summary(benchmark)[0]["rounds"]
     where = ", ".join(filter(None, [benchmarks.machine(benchmark), threads, *packages]))
-    disturbed = f" {benchmark['note']}" if benchmark["note"] else ""
-    sentence = (
-        f"These are medians of {rounds} rounds on one machine ({where}); another gives other "
-        f"ratios.{disturbed}"
+    disturbed = f" {for_markdown(benchmark['note'])}" if benchmark["note"] else ""
+    return (
+        f"These are medians of {rounds} rounds on one machine ({for_markdown(where)}); another "
+        f"gives other ratios.{disturbed}"
     )
-    return html.escape(sentence, quote=False)
 
 
 def ratios(published: Benchmarks) -> Figure | Verdict:
@@ -178,7 +179,8 @@ def precision(published: Benchmarks) -> Verdict:
             difference = estimate(by_precision["bf16"] - by_precision["float32"])
             claim = {1: "a gain", -1: "a loss", 0: "no measurable difference"}[difference.sign]
             sentences.append(
-                f"{case} in bfloat16 instead of float32 ends {points(difference, signed=True)} "
-                f"apart in test accuracy over {difference.n} rounds: {claim}."
+                f"{for_markdown(case)} in bfloat16 instead of float32 ends "
+                f"{points(difference, signed=True)} apart in test accuracy over {difference.n} "
+                f"rounds: {claim}."
             )
-    return Verdict(html.escape(" ".join(sentences), quote=False))
+    return Verdict(" ".join(sentences))

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from ..core.benchmarks import summary
+from ..core.escape import for_markdown
 from ..core.parameters import PARAMETERS
 from ..core.record import Record
 from ..core.spec import ModelSpec, TrainingConfig
@@ -95,7 +96,7 @@ def cost(shown: Shown) -> str:
     )
     return (
         f"{whose} took {duration(sum(seconds))} one after the other on "
-        f"{' and '.join(devices)}: {duration(median(seconds))} in the median, "
+        f"{' and '.join(map(for_markdown, devices))}: {duration(median(seconds))} in the median, "
         f"{duration(max(seconds))} at most. On a laptop expect the same order of "
         "magnitude; a run that has a record costs nothing."
     )

@@ -45,6 +45,11 @@ def test_the_gradients_are_compared_at_the_deepest_common_depth(shrinking):
     assert "end **larger** (the interval excludes zero)" in said
 
 
+def test_a_difference_below_zero_has_a_minus(shrinking, swap_families):
+    said = said_of(swap_families(shrinking))
+    assert "is −1.9 ±" in said and "is -" not in said
+
+
 def test_the_verdict_on_gradients_turns_round_with_the_families(shrinking, swap_families):
     assert "end **smaller**" in said_of(swap_families(shrinking))
 

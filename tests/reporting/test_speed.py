@@ -69,7 +69,7 @@ def test_contenders_of_one_claim_share_a_sentence(published):
 def test_the_page_opens_with_its_catch(published):
     text = str(speed.answer(published))
     assert (
-        "medians of 3 rounds on one machine (&lt;a processor&gt;, 2 cores, torch 2.14.1, "
+        "medians of 3 rounds on one machine (\\<a processor\\>, 2 cores, torch 2.14.1, "
         "2 threads, lightning 2.6.6); another gives other ratios. It also baked a cake."
     ) in text
 

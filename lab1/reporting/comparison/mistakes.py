@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import altair as alt
 import pandas as pd
 
 from ...core.datasets import DATASETS
+from ...core.escape import for_html
 from ...core.record import Record
 from ..kit.figure import Figure
 from ..kit.tables import Table
@@ -100,9 +100,9 @@ def hardest(record: Record, probe: Mapping[str, Any]) -> Table:
 def _card(png: str, row: Mapping[str, Any]) -> str:
     said = f"{row['class']}, taken for {row['taken for']}"
     return (
-        f'<figure role="listitem"><img src="data:image/png;base64,{html.escape(png)}" '
-        f'alt="test image {row["index"]}: {html.escape(said)}">'
-        f"<figcaption>{html.escape(str(row['class']))} → {html.escape(str(row['taken for']))}"
+        f'<figure role="listitem"><img src="data:image/png;base64,{for_html(png)}" '
+        f'alt="test image {row["index"]}: {for_html(said)}">'
+        f"<figcaption>{for_html(row['class'])} → {for_html(row['taken for'])}"
         f"<br>{row['probability of the answer']:.0%}</figcaption></figure>\n"
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ...core.datasets import DATASETS
+from ...core.escape import for_markdown
 from ..kit import words
 from ..kit.frames import as_designed
 from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph, signed
@@ -277,4 +278,4 @@ def _times(first: pd.DataFrame, second: pd.DataFrame, column: str) -> str:
 
 
 def _hardware(runs: pd.DataFrame) -> str:
-    return " / ".join(sorted(set(runs["hardware"])))
+    return for_markdown(" / ".join(sorted(set(runs["hardware"]))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from ...core.escape import for_markdown
 from ...core.families import residual_of, sole_difference
 from ..kit import theme, words
 from ..kit.drawing import dataset_titles, picked, rounded, said
@@ -95,8 +96,8 @@ def cost_of_depth(times: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdic
             continue
         last, twin = plains[depths[-1]], residuals[depths[-1]]
         sentence = (
-            f"On {own['machine'].iloc[0]} ({precision}, median of {len(last)} rounds), a training "
-            f"image costs the {NAMES[plain]} "
+            f"On {for_markdown(own['machine'].iloc[0])} ({precision}, median of {len(last)} "
+            f"rounds), a training image costs the {NAMES[plain]} "
         )
         if len(depths) > 1:
             first = plains[depths[0]]
@@ -115,7 +116,7 @@ def cost_of_depth(times: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdic
             else f"The {NAMES[residual]} of that depth takes"
         )
         sentences.append(f"{sentence}{beside} {(twin / last).median():.2f} times that.")
-        sentences += [note for note in own["note"].unique() if note]
+        sentences += [for_markdown(note) for note in own["note"].unique() if note]
     return Verdict(" ".join(sentences)) if sentences else NOTHING
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from ...core.escape import for_html
 from ...core.record import Record
 from ..comparison.mistakes import class_names
 from ..kit import literature
@@ -243,10 +243,10 @@ def softened(record: Record, probe: Mapping[str, Any]) -> Table:
             for t, probabilities in zip(temperatures, image["probabilities"], strict=True)
         ]
         rows += own
-        label = html.escape(str(names[image["label"]]))
+        label = for_html(names[image["label"]])
         cells.append(
             [
-                f'<td><img src="data:image/png;base64,{html.escape(image["png"])}" '
+                f'<td><img src="data:image/png;base64,{for_html(image["png"])}" '
                 f'alt="test image {image["index"]}, {label}" class="lab1-thumbnail"> {label}</td>',
                 *[_answer(names, probabilities) for probabilities in image["probabilities"]],
             ]
@@ -259,7 +259,7 @@ def _answer(names: Sequence[str], probabilities: Sequence[float]) -> str:
     """A cell with the likeliest classes, each with a bar as long as it is likely."""
     ranked = sorted(zip(probabilities, names, strict=True), reverse=True)[:_LISTED]
     bars = "".join(
-        f'<span class="lab1-bar" style="--share: {100 * p:.1f}%">{html.escape(name)} {p:.1%}</span>'
+        f'<span class="lab1-bar" style="--share: {100 * p:.1f}%">{for_html(name)} {p:.1%}</span>'
         for p, name in ranked
     )
     return f"<td>{bars}</td>"

@@ -10,7 +10,7 @@ from ...core.families import residual_of
 from ...core.record import Record
 from ..comparison.verdicts import base_rate, of_family
 from ..kit import frames, words
-from ..kit.sentences import Judgement, Verdict, corrected, paragraph
+from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
 from ..kit.words import NAMES
 
@@ -68,7 +68,8 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
 
 
 def _size(value: Estimate) -> str:
-    return in_words(value, ".3g", ".2g") if value.n else "an unknown size"
+    # After a hyphen a line may end.
+    return in_words(value, ".3g", ".2g").replace("-", MINUS) if value.n else "an unknown size"
 
 
 def stopping(runs: pd.DataFrame) -> Verdict:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import html
 import json
 import re
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from ...core.escape import for_html
 from . import tables, theme
 
 #: The notebook output that holds a figure's parts: `spec`, `svg`, `csv` and `alt`.
@@ -92,12 +92,12 @@ def render(parts: dict[str, Any], assets: str = "assets", downloads: str = "") -
     spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<div class="lab1-figure">\n'
-        f'<div class="lab1-chart" role="img" aria-label="{html.escape(parts["alt"])}" '
-        f'data-assets="{html.escape(assets)}">\n'
+        f'<div class="lab1-chart" role="img" aria-label="{for_html(parts["alt"])}" '
+        f'data-assets="{for_html(assets)}">\n'
         # The alternative above says what these marks show; one by one they say nothing.
         f'<div class="lab1-view" aria-hidden="true">{parts["svg"]}</div>\n'
         f'<script type="application/json" class="lab1-spec">{spec}</script>\n'
-        f'<script src="{html.escape(assets)}/charts.js" defer></script>\n'
+        f'<script src="{for_html(assets)}/charts.js" defer></script>\n'
         f"</div>\n{_data(parts['csv'], downloads)}</div>"
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from ...core.escape import for_html
 from . import words
 from .statistics import Estimate, estimate, in_words
 
@@ -189,7 +189,7 @@ def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None =
     # A heading stands as its column does, numbers to the right.
     kinds = [' class="number"' if cell.startswith(_NUMBER) else "" for cell in rows[0]]
     head = "".join(
-        f'<th scope="col"{kind}>{html.escape(name)}</th>'
+        f'<th scope="col"{kind}>{for_html(name)}</th>'
         for name, kind in zip(header, kinds, strict=True)
     )
     ids = [f' id="{each}"' for each in row_ids] if row_ids else [""] * len(rows)
@@ -202,7 +202,7 @@ def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None =
 
 def text(value: Any) -> str:
     """A cell that reads as text."""
-    return f"<td>{html.escape(str(value))}</td>"
+    return f"<td>{for_html(value)}</td>"
 
 
 def number(value: Any) -> str:

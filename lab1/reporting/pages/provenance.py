@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ...core.datasets import DATASETS
+from ...core.escape import for_html
 from ...core.record import Record
 from ..kit import words
 from ..kit.frames import group_of, hardware
@@ -97,7 +97,7 @@ def _seed(record: Record, published: set[str]) -> str:
     seed = record.spec.seed
     if record.key not in published:
         return f'<span title="{record.key}">{seed}</span>'
-    return f'<a href="../results/{html.escape(record.name)}.json" title="{record.key}">{seed}</a>'
+    return f'<a href="../results/{for_html(record.name)}.json" title="{record.key}">{seed}</a>'
 
 
 def _joined(members: Sequence[Record], describe: Any) -> str:

@@ -6,12 +6,12 @@ and gives the commands that train it again.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ...core.datasets import DATASETS
+from ...core.escape import for_html
 from ...core.record import Record
 from ..kit import theme, words
 from ..kit.frames import group_of, hardware
@@ -57,7 +57,7 @@ def _section(
 ) -> str:
     first = members[0]
     links = ", ".join(
-        f'<a href="report/{html.escape(page)}.html">{html.escape(page.replace("_", "."))}</a>'
+        f'<a href="report/{for_html(page)}.html">{for_html(page.replace("_", "."))}</a>'
         for page in pages
     )
     commands = [f"python -m lab1 verify {first.key} --retrain"]
@@ -72,19 +72,19 @@ def _section(
     }
     facts = {
         "Shown on": links,
-        "Model": html.escape(_listed(asdict(first.spec.model))),
-        "Training": html.escape(_listed(asdict(first.spec.training))),
+        "Model": for_html(_listed(asdict(first.spec.model))),
+        "Training": for_html(_listed(asdict(first.spec.training))),
         "Teacher": _teacher(first),
         "Size": f"{first.parameters:,} parameters, {first.flops:,} FLOPs per image",
         "Data": _joined({f"{DATASETS[first.spec.dataset].title}, {each}" for each in data}),
         "Device": _joined({hardware(record) for record in members}),
         "Versions": _joined({versions(record) for record in members}),
         "Commit": _joined({commit(record) for record in members}),
-        "Again": "<br>".join(f"<code>{html.escape(command)}</code>" for command in commands),
+        "Again": "<br>".join(f"<code>{for_html(command)}</code>" for command in commands),
     }
     listed = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
     # The heading's own link, which Quarto's script makes, leads to the section.
-    heading = f'<h3 data-anchor-id="runs-{group}">{html.escape(_title(first))}</h3>'
+    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(_title(first))}</h3>'
     return (
         f'<section class="lab1-run" id="runs-{group}">\n{heading}\n'
         f"{_curves(members)}\n{_seeds(members, published)}\n<dl>\n{listed}\n</dl>\n</section>"
@@ -106,11 +106,11 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 def _teacher(record: Record) -> str:
     teacher = record.spec.teacher
-    return "" if teacher is None else html.escape(f"{teacher.title} ({teacher.key})")
+    return "" if teacher is None else for_html(f"{teacher.title} ({teacher.key})")
 
 
 def _joined(values: set[str]) -> str:
-    return html.escape(" / ".join(sorted(values)))
+    return for_html(" / ".join(sorted(values)))
 
 
 def _seeds(members: Sequence[Record], published: set[str]) -> str:
@@ -120,7 +120,7 @@ def _seeds(members: Sequence[Record], published: set[str]) -> str:
         accuracy = f"{100 * record.test['accuracy']:.2f}" if record.test else ""
         key = f"<code>{record.key}</code>"
         if record.key in published:
-            key = f'<a href="results/{html.escape(record.name)}.json">{key}</a>'
+            key = f'<a href="results/{for_html(record.name)}.json">{key}</a>'
         rows.append(
             [
                 number(record.spec.seed),
@@ -128,7 +128,7 @@ def _seeds(members: Sequence[Record], published: set[str]) -> str:
                 number(accuracy),
                 number("" if record.best_epoch is None else record.best_epoch),
                 number(record.epochs),
-                f"<td>{html.escape(record.stopped)}</td>",
+                f"<td>{for_html(record.stopped)}</td>",
                 number(f"{record.seconds:.0f}"),
             ]
         )

@@ -6,12 +6,12 @@ says so.
 
 from __future__ import annotations
 
-import html
 from urllib.parse import quote
 
 import altair as alt
 import pandas as pd
 
+from ...core.escape import for_html
 from ..distillation import tables as distillation_tables
 from ..kit import tables, theme
 from ..kit.drawing import (
@@ -67,7 +67,7 @@ def sortable(table: Table, name: str) -> Table:
     marked = table.markup.replace('class="lab1-table"', 'class="lab1-table lab1-sortable"', 1)
     # The file travels in the page: it is there in every profile, and without a server.
     address = f"data:text/csv;charset=utf-8,{quote(table.to_csv())}"
-    download = f'<a download="{html.escape(name)}" href="{address}">CSV</a>'
+    download = f'<a download="{for_html(name)}" href="{address}">CSV</a>'
     return Table(
         table.frame,
         f'{marked}\n<p class="lab1-downloads">{download}</p>\n'

@@ -1,0 +1,72 @@
+"""No text of a record becomes an element, a link or a script of a page."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from lab1.core import escape
+from lab1.planning import profiles
+from lab1.reporting.comparison import perceptron_statements
+from lab1.reporting.kit import frames
+from lab1.reporting.pages import provenance
+from lab1.reporting.pages import runs as runs_page
+from lab1.site import run_it
+
+pypandoc = pytest.importorskip("pypandoc")
+
+HOSTILE = (
+    "x<img src=x onerror=alert(1)> [a](javascript:alert(1)) <javascript:b> **c** $d$ @e `f` :::\n"
+    "```\n<script>alert(1)</script>\n\n# A heading\n\n- a list\n\n```{=html}\n<b onclick=g()>\"'"
+)
+
+
+class Elements(HTMLParser):
+    """The elements of a page with the names of their attributes, and where its links lead."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.links = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, sorted(name for name, _ in attrs)))
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+
+def page_of(make_record, text):
+    """All that the site says of a record whose every free text is this, as HTML."""
+    spec = next(s for s in profiles.page("1_2", "smoke", {}).plan() if s.model.depth == 8)
+    origin = {
+        "commit": text,
+        "versions": {"torch": text, "python": text},
+        "device": {"kind": "cpu", "name": text, "threads": 1},
+        "data_source": text,
+        "data_fingerprint": text,
+        "started": text,
+        "ended": text,
+    }
+    made = [
+        make_record(family, 8, seed, 0.9, width=spec.model.width, origin=origin)
+        for family in ("MLP", "ResidualMLP")
+        for seed in range(3)
+    ]
+    page = profiles.page("1_2", "smoke", {})
+    parts = [
+        run_it.fragment([run_it.Shown(page, "A title", made)], {}),
+        runs_page.fragment(made, profile="smoke", published=set(), shown_on={}),
+        f"```{{=html}}\n{provenance.runs_table(made, set()).markup}\n```\n",
+        *(v.text for v in perceptron_statements.skip_connections(frames.runs(made)).values()),
+    ]
+    return pypandoc.convert_text("\n\n".join(parts), "html", format="markdown")
+
+
+def test_a_hostile_text_makes_nothing_that_a_plain_one_does_not(make_record):
+    plain, hostile = (Elements(page_of(make_record, text)) for text in ("x", HOSTILE))
+    assert hostile.found == plain.found
+    assert not any("javascript" in link or "onerror" in link for link in hostile.links)
+
+
+def test_what_is_escaped_reads_as_it_was_on_one_line():
+    said = pypandoc.convert_text(escape.for_markdown(HOSTILE), "plain", format="markdown")
+    assert " ".join(said.split()) == " ".join(HOSTILE.split())
+    assert "\n" not in escape.for_html(HOSTILE) and "<" not in escape.for_html(HOSTILE)
