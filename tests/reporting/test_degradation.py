@@ -2,7 +2,7 @@ import pytest
 from benchmark_records import depths_record
 
 from lab1.reporting.degradation import charts as degradation
-from lab1.reporting.kit import frames, literature
+from lab1.reporting.kit import frames, literature, timings
 from lab1.reporting.kit.panels import Axis, panels
 
 CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
@@ -133,7 +133,7 @@ def timed():
 def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
     """Seconds of runs of different days do not compare."""
     runs = frames.runs(both)
-    times = degradation.times(runs, {"cpu": timed})
+    times = timings.times(runs, {"cpu": timed})
     assert set(times["depth"]) == {20, 56}  # those that the page shows
     figure = degradation.cost_by_depth(runs, times)
     means = by(figure.data, "family", "depth", "cost")
@@ -144,7 +144,7 @@ def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
 
 def test_benchmarks_have_panels_of_their_own(both, timed):
     runs = frames.runs(both)
-    times = degradation.times(runs, {"cpu": timed, "gpu": timed, "again": timed})
+    times = timings.times(runs, {"cpu": timed, "gpu": timed, "again": timed})
     costs = set(degradation.cost_by_depth(runs, times).data["cost"])
     assert {f"ms per training image, {name}" for name in ("cpu", "gpu", "again")} < costs
 
@@ -152,7 +152,7 @@ def test_benchmarks_have_panels_of_their_own(both, timed):
 def test_times_for_images_of_another_shape_are_left_out(experiment, timed):
     records = experiment({("PlainNet", 20): [0.5]}, dataset="smoke-grey")
     runs = frames.runs(records)
-    times = degradation.times(runs, {"cpu": timed})
+    times = timings.times(runs, {"cpu": timed})
     assert times.empty
     assert "seconds per epoch" in set(degradation.cost_by_depth(runs, times).data["cost"])
 
