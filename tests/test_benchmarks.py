@@ -69,14 +69,30 @@ def damaged(change):
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (damaged(lambda b: b.update(schema=1)), "schema 1; this version reads 2"),
+        (damaged(lambda b: b.update(schema=1)), "schema = 1 is not allowed; allowed: 2"),
+        (damaged(lambda b: b.update(compared="cakes")), "'cakes' is not allowed; .*contenders'"),
+        (damaged(lambda b: b.pop("hardware")), "lacks hardware"),
+        (damaged(lambda b: b["hardware"].update(matrix_product_flops=0)), "flops = 0 is not"),
+        (damaged(lambda b: b["versions"].clear()), "versions lacks torch"),
+        (damaged(lambda b: b.update(skipped="none")), "skipped = 'none' is not allowed"),
+        (damaged(lambda b: b["cases"].clear()), "cases has 0 entries"),
+        (damaged(lambda b: b["cases"][0].update(family="Transformer")), "'Transformer' is not"),
+        (damaged(lambda b: b["cases"][0].update(dataset="imagenet")), "'imagenet' is not"),
+        (damaged(lambda b: b["cases"][0].update(images=-1)), "images = -1 is not"),
+        (damaged(lambda b: b["cases"][0].update(depth=[3])), "depth = .3. is not"),
+        (damaged(lambda b: b["cases"][0]["rounds"]["lab1"].pop()), "different numbers of rounds"),
+        (damaged(lambda b: b["cases"][0]["rounds"].clear()), "different numbers of rounds"),
+        (damaged(lambda b: b["cases"][0].update(rounds=[])), "an object"),
+        (damaged(lambda b: b["contenders"].pop("lab1")), "rounds has 'lab1'"),
         (
-            damaged(lambda b: b.update(compared="cakes")),
-            "'cakes' is not allowed; .*contenders, dep",
+            damaged(lambda b: b["cases"][0]["rounds"]["lab1"][0].update(seconds=0)),
+            r"rounds.lab1\[0\].seconds = 0 is not",
         ),
-        (damaged(lambda b: b.pop("hardware")), "not readable as a benchmark"),
-        (damaged(lambda b: b["cases"][0]["rounds"]["lab1"].pop()), "not readable"),
-        (damaged(lambda b: b["cases"][0].update(family="Transformer")), "not readable.*Transf"),
+        (
+            damaged(lambda b: b["cases"][0]["rounds"]["lab1"][0].update(accuracy=2.0)),
+            r"accuracy = 2.0 is not allowed; allowed: a number from 0 to 1",
+        ),
+        (damaged(lambda b: b.update(note=float("nan"))), "not readable.*NaN"),
         (lambda _: "[]", "not readable"),
         (lambda _: "{", "not readable"),
     ],
@@ -126,7 +142,7 @@ def test_a_network_without_all_rounds_is_no_benchmark(depths, tmp_path):
     path = tmp_path / "cpu.json"
     depths["cases"][1]["rounds"]["lab1"].pop()
     path.write_text(json.dumps(depths))
-    with pytest.raises(RecordError, match="not readable as a benchmark"):
+    with pytest.raises(RecordError, match="others than the first of its data"):
         benchmarks.read(path)
 
 

@@ -109,7 +109,8 @@ def test_no_infinity_reaches_a_file(store, make_record, value):
     "text", ["a [ b ] c", "[ 1,\n 2 ]", '[ "quoted", {x} ]', "ends in [ ", "é"]
 )
 def test_text_in_a_record_comes_back_as_it_was(store, make_record, text):
-    record = make_record(origin={"name": text, "names": [text, text]})
+    record = make_record()
+    record = replace(record, origin={**record.origin, "note": text, "notes": {text: text}})
     store.write(record)
     assert store.find(record.spec) == record
 
@@ -460,7 +461,7 @@ def test_a_claim_is_no_record(store, make_spec):
 def with_everything(store, record):
     """A run as training leaves it: record, probes and weights."""
     store.write(record)
-    store.write_probe(record.spec, "confusion", {"counts": [[9, 1], [0, 10]]})
+    store.write_probe(record.spec, "answers", {"counts": [[9, 1], [0, 10]]})
     store.write_probe(record.spec, "response", {"norms": [1.0, 0.5]})
     (store.run_dir(record.spec) / "weights.safetensors").write_bytes(b"weights")
 
@@ -474,11 +475,11 @@ def test_promote_moves_the_record_and_its_probes_but_not_the_weights(store, make
     assert files_below(store.runs) == {f"{record.name}/weights.safetensors": b"weights"}
     assert files_below(store.results) == {
         f"{record.name}.json": before[f"{record.name}/record.json"],
-        f"{record.name}.confusion.json": before[f"{record.name}/confusion.json"],
+        f"{record.name}.answers.json": before[f"{record.name}/answers.json"],
         f"{record.name}.response.json": before[f"{record.name}/response.json"],
     }
     assert store.find(record.spec) == record
-    assert store.find_probe(record.spec, "confusion") == {"counts": [[9, 1], [0, 10]]}
+    assert store.find_probe(record.spec, "answers") == {"counts": [[9, 1], [0, 10]]}
 
 
 @pytest.mark.parametrize(
@@ -519,11 +520,11 @@ def test_promote_replaces_a_run_that_was_trained_again(store, make_record):
     weights = store.results / f"{first.name}.safetensors"
     weights.write_bytes(b"weights of the first training")
     store.write(again)
-    store.write_probe(again.spec, "confusion", {"counts": [[10, 0], [0, 10]]})
+    store.write_probe(again.spec, "answers", {"counts": [[10, 0], [0, 10]]})
     assert store.find_probe(again.spec, "response") is None
     store.promote(again)
     assert store.find(again.spec) == again
-    assert store.find_probe(again.spec, "confusion") == {"counts": [[10, 0], [0, 10]]}
+    assert store.find_probe(again.spec, "answers") == {"counts": [[10, 0], [0, 10]]}
     assert store.find_probe(again.spec, "response") is None
     assert not weights.exists()
     assert store.find(other.spec) == other
@@ -537,13 +538,13 @@ def test_a_replacement_takes_the_place_together(store, make_record):
     assert apart.find(first.spec) is None
     assert apart.find_probe(first.spec, "response") is None
     apart.write(again)
-    apart.write_probe(again.spec, "confusion", {"counts": []})
+    apart.write_probe(again.spec, "answers", {"counts": []})
     assert store.find(first.spec) == first
-    assert store.find_probe(first.spec, "confusion") == {"counts": [[9, 1], [0, 10]]}
+    assert store.find_probe(first.spec, "answers") == {"counts": [[9, 1], [0, 10]]}
     assert apart.find(again.spec) == again
     apart.take_the_place()
     assert store.find(first.spec) == again
-    assert store.find_probe(first.spec, "confusion") == {"counts": []}
+    assert store.find_probe(first.spec, "answers") == {"counts": []}
     assert store.find_probe(first.spec, "response") is None
     assert [path.name for path in store.runs.iterdir()] == [again.name]
     assert not (store.run_dir(again.spec) / "weights.safetensors").exists()
@@ -573,7 +574,7 @@ def test_a_replacement_that_is_cut_off_is_ended_by_the_same_call(
     assert apart.find(again.spec) == again  # and not trained a third time
     apart.take_the_place()
     assert store.find(first.spec) == again
-    assert store.probes_of(again.spec) == ("confusion", "response")
+    assert store.probes_of(again.spec) == ("answers", "response")
 
 
 def test_a_record_is_found_by_the_beginning_of_its_key(store, make_record):

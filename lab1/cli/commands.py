@@ -169,9 +169,9 @@ def verify(options: argparse.Namespace) -> int:
         raise ParameterError(f"--retrain needs the key of one run; {len(chosen)} match")
     findings = [str(problem) for problem in problems if not options.key]
     if not options.key:
-        findings += verifying.check_weights(store, records)
+        findings += verifying.check_weights(store, records) + verifying.check_benchmarks()
     for record in chosen:
-        findings += verifying.check(record)
+        findings += verifying.check(record) + verifying.check_probes(store, record)
     if options.retrain:
         findings += verifying.retrain(chosen[0], _runtime(options), options.tolerance)
     for finding in findings:

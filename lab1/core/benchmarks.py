@@ -7,7 +7,6 @@ under each contender.  The published records lie in `results/benchmarks/`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +17,8 @@ from . import paths
 from .datasets import DATASETS
 from .errors import RecordError
 from .families import FAMILIES
+from .schema import listing, mapping, number, one_of, optional, read_object, whole
+from .schema import text as text_rule
 
 #: What this version reads and writes.
 SCHEMA = 2
@@ -33,8 +34,7 @@ REFERENCE = "reference"
 
 def published(compared: str | None = None) -> dict[str, Mapping[str, Any]]:
     """The committed records that compare this, or all, by name, such as `cpu-2-cores`."""
-    files = sorted((paths.results_dir() / "benchmarks").glob("*.json"))
-    records = {path.stem: read(path) for path in files}
+    records = {path.stem: read(path) for path in files()}
     return {
         name: record
         for name, record in records.items()
@@ -42,22 +42,87 @@ def published(compared: str | None = None) -> dict[str, Mapping[str, Any]]:
     }
 
 
+def files() -> list[Path]:
+    """The files of the committed records."""
+    return sorted((paths.results_dir() / "benchmarks").glob("*.json"))
+
+
 def read(path: Path) -> Mapping[str, Any]:
-    """The benchmark in a file; raises `RecordError` where it holds none."""
+    """The benchmark in a file; raises `RecordError`, naming it, where it holds none."""
+    content = read_object(path, "a benchmark")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema"] != SCHEMA:
-            raise RecordError(f"{path}: schema {content['schema']!r}; this version reads {SCHEMA}")
-        if content["compared"] not in (CONTENDERS, DEPTHS):
-            raise RecordError(
-                f"{path}: compared = {content['compared']!r} is not allowed; allowed: "
-                f"{CONTENDERS}, {DEPTHS}"
-            )
-        text(content)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path}: not readable as a benchmark: {error!r}") from error
-    result: Mapping[str, Any] = content
-    return result
+        check(content)
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+    return content
+
+
+_TEXT = text_rule()
+_POSITIVE = number(1e-9)
+_ROUND = mapping({"seconds": _POSITIVE}, {"accuracy": optional(number(0, 1))})
+_CASE = mapping(
+    {
+        "name": _TEXT,
+        "title": _TEXT,
+        "family": one_of(*FAMILIES),
+        "depth": whole(1),
+        "dataset": one_of(*DATASETS),
+        "images": whole(1),
+        "epochs": whole(1),
+        "batch_size": whole(1),
+        "augmentation": _TEXT,
+        "target": optional(_POSITIVE),
+        "flops": whole(1),
+        "rounds": mapping({}, others=listing(_ROUND, 1)),
+    }
+)
+_BENCHMARK = mapping(
+    {
+        "schema": one_of(SCHEMA),
+        "compared": one_of(CONTENDERS, DEPTHS),
+        "commit": _TEXT,
+        "date": _TEXT,
+        "note": _TEXT,
+        "hardware": mapping(
+            {
+                "kind": _TEXT,
+                "name": _TEXT,
+                "threads": whole(1),
+                "cores": whole(1),
+                "matrix_product_flops": _POSITIVE,
+            }
+        ),
+        "versions": mapping({"torch": _TEXT}, others=_TEXT),
+        "skipped": listing(_TEXT),
+        "contenders": mapping({}, others=_TEXT),
+        "cases": listing(_CASE, 1),
+    }
+)
+
+
+def check(benchmark: Mapping[str, Any]) -> None:
+    """Raises `RecordError` for what `bench --json` cannot have printed, naming what is wrong."""
+    _BENCHMARK("", benchmark)
+    for index, case in enumerate(benchmark["cases"]):
+        place = f"cases[{index}].rounds"
+        mapping({}, dict.fromkeys(benchmark["contenders"], listing(_ROUND, 1)))(
+            place, case["rounds"]
+        )
+        if len({len(measured) for measured in case["rounds"].values()}) != 1:
+            raise RecordError(f"{place} has contenders with different numbers of rounds, or none")
+        if benchmark["compared"] == CONTENDERS and not OURS.keys() & case["rounds"].keys():
+            raise RecordError(f"{place} has no contender of ours; allowed: {', '.join(OURS)}")
+    if benchmark["compared"] == DEPTHS:
+        _check_networks(benchmark["cases"])
+
+
+def _check_networks(cases: Sequence[Mapping[str, Any]]) -> None:
+    """Those that share their data and settings must have the same contenders and rounds."""
+    forms: dict[str, Any] = {}
+    for index, case in enumerate(cases):
+        form = {name: len(measured) for name, measured in case["rounds"].items()}
+        if forms.setdefault(_settings(case), form) != form:
+            raise RecordError(f"cases[{index}].rounds has others than the first of its data")
 
 
 def rounds(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,10 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import record_schema
 from .distillation import written_recipes
-from .errors import ParameterError, RecordError
+from .errors import RecordError
 from .keys import hash_key
+from .schema import read_object
 from .spec import RunSpec, TrainingConfig
+from .values import shown
 
 SCHEMA = 1
 
@@ -130,11 +133,15 @@ class Record:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Record:
-        """The record that `to_dict` wrote; raises `RecordError` for anything else."""
+        """The record that `to_dict` wrote; raises `RecordError` for anything else.
+
+        That is one whose checksum or key does not fit, or one that no training can have left
+        (`record_schema`).
+        """
         if not isinstance(body, Mapping) or "schema" not in body or "spec" not in body:
             raise RecordError("not a run record (it has no schema or no spec)")
         if body["schema"] != SCHEMA:
-            raise RecordError(f"schema {body['schema']!r}; this version reads {SCHEMA}")
+            raise RecordError(f"schema {shown(body['schema'])}; this version reads {SCHEMA}")
         body = dict(body)
         if body.pop("checksum", None) != checksum(body):
             raise RecordError("the checksum does not fit the content: damaged or edited by hand")
@@ -143,13 +150,14 @@ class Record:
         try:
             spec, (recipe, *further) = RunSpec.from_dict(written), written_recipes(written)
             record = cls(spec=spec, recipe=recipe, teacher_recipes=tuple(further), **body)
-        except (ParameterError, TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
             raise RecordError(f"not a run record of this version: {error}") from error
         known = (
             hash_key(spec.canonical(record.recipes, old_selection=old)) for old in (False, True)
         )
         if record.key not in known:
-            raise RecordError(f"its key {record.key} is not the key of its spec")
+            raise RecordError(f"its key {shown(record.key)} is not the key of its spec")
+        record_schema.check(record)
         return record
 
 
@@ -176,9 +184,8 @@ def checksum(body: Mapping[str, Any]) -> str:
 
 def read_record(path: Path) -> Record:
     """The record in a file; raises `RecordError`, naming the file, where it is none."""
+    body = read_object(path, "a run record")
     try:
-        return Record.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: not readable as a run record: {error}") from error
+        return Record.from_dict(body)
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error

@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from . import locks, paths
+from . import locks, paths, probe_schema
 from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError
 from .files import write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
+from .schema import read_object
 from .spec import RunSpec
 
 
@@ -223,16 +224,7 @@ class Store:
         paths = [self.results / f"{spec.name}.{probe}.json", self.run_dir(spec) / f"{probe}.json"]
         for path in paths[1:] if self.is_replaced(spec.name) else paths:
             if path.exists():
-                try:
-                    body = dict(json.loads(path.read_text(encoding="utf-8")))
-                    whole = body.pop("checksum") == checksum(body)
-                    owner = (body["key"], body["probe"])
-                    content: Mapping[str, Any] = body["content"]
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    raise RecordError(f"{path}: not readable as a probe: {error}") from error
-                if not whole or owner != (spec.key, probe):
-                    raise RecordError(f"{path}: damaged, or the probe of another run")
-                return content
+                return _read_probe(path, spec, probe)
         return None
 
 
@@ -297,6 +289,21 @@ def _check_probe_name(probe: str) -> None:
             f"probe name {probe!r} is not allowed; allowed: small letters, digits and hyphens, "
             "beginning with a letter, and not 'record'"
         )
+
+
+def _read_probe(path: Path, spec: RunSpec, probe: str) -> Mapping[str, Any]:
+    """The content of a probe's file; raises `RecordError`, naming the file, where it has none."""
+    body = read_object(path, "a probe")
+    whole = body.pop("checksum", None) == checksum(body)
+    if not whole or (body.get("key"), body.get("probe")) != (spec.key, probe):
+        raise RecordError(f"{path}: damaged, or the probe of another run")
+    content = body.get("content")
+    try:
+        probe_schema.check(probe, content, spec)
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+    result: Mapping[str, Any] = content or {}
+    return result
 
 
 def _json(value: Any, indent: str = "") -> str:

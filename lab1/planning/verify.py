@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-from ..core import weights_file
+from ..core import benchmarks, weights_file
 from ..core.datasets import DATASETS
-from ..core.errors import WeightsError
+from ..core.errors import Lab1Error, RecordError, WeightsError
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.store import Store
@@ -26,26 +25,15 @@ def has_torch() -> bool:
 
 
 def check(record: Record) -> list[str]:
-    """What is wrong with a record, in words: its data's fingerprint, its counts, its history.
+    """What is wrong with a record, in words: its data's fingerprint, its number of parameters.
 
-    Its key and checksum were recomputed when it was read.  The parameter count is recomputed where
-    torch is installed.
+    Its contents, key and checksum were checked when it was read.  The parameter count is recomputed
+    where torch is installed.
     """
     findings = []
     declared = DATASETS[record.spec.dataset]
     if record.origin.get("data_fingerprint") != declared.fingerprint:
         findings.append("its data have another fingerprint than the declared one")
-    absent = [name for name in record.series if name not in record.history]
-    if absent:
-        findings.append(f"its history lacks {', '.join(absent)}")
-    elif {len(record.history[name]) for name in record.series} != {record.epochs}:
-        findings.append("its history has series of different lengths")
-    if record.test and record.test["count"] != declared.test_size:
-        findings.append(f"it was tested on {record.test['count']}, not {declared.test_size} images")
-    if record.test and not math.isclose(
-        record.test["accuracy"], 1 - record.test["errors"] / record.test["count"]
-    ):
-        findings.append("its test accuracy does not follow from its errors")
     if has_torch():
         from ..training import models
 
@@ -54,6 +42,29 @@ def check(record: Record) -> list[str]:
         if parameters != record.parameters:
             findings.append(f"it has {record.parameters} parameters, its model {parameters}")
     return [f"{record.name}: {finding}" for finding in findings]
+
+
+def check_probes(store: Store, record: Record) -> list[str]:
+    """What is wrong with the probes of a record, in words."""
+    findings = []
+    if record.key == record.spec.key:  # those of an older recipe are never read
+        for probe in store.probes_of(record.spec):
+            try:
+                store.find_probe(record.spec, probe)
+            except Lab1Error as error:
+                findings.append(str(error))
+    return findings
+
+
+def check_benchmarks() -> list[str]:
+    """What is wrong with the published benchmarks, in words."""
+    findings = []
+    for path in benchmarks.files():
+        try:
+            benchmarks.read(path)
+        except RecordError as error:
+            findings.append(str(error))
+    return findings
 
 
 def check_weights(store: Store, records: Sequence[Record]) -> list[str]:

@@ -1,6 +1,7 @@
 """A record as Weights & Biases sees it, and back; without the client."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -134,7 +135,21 @@ def test_what_is_not_finite_is_left_out_of_a_row(make_record):
         (lambda c, s, h: c["spec"]["model"].update(depth="deep"), "not a run record"),
         (lambda c, s, h: c.update(origin="home"), "not a run record"),
         (lambda c, s, h: h.pop(1), "its history has 2 of 3 epochs"),
-        (lambda c, s, h: s.update(epochs=4), "its history has 3 of 4 epochs"),
+        (lambda c, s, h: h.append({**h[0], "train_loss": 9.0}), "two rows of epoch 1 that differ"),
+        (lambda c, s, h: s.update(epochs=2), "its history has 3 of 2 epochs"),
+        (lambda c, s, h: s.update(epochs=4), "epochs = 4 is not allowed; allowed: from 1 to 3"),
+        (lambda c, s, h: s.update(epochs=0) or h.clear(), "epochs = 0 is not allowed"),
+        (lambda c, s, h: s.update(epochs=1e12), "epochs = 1000000000000 is not allowed"),
+        (lambda c, s, h: s.update(epochs=math.inf), "not a run record.*inf"),
+        (lambda c, s, h: s.update(best_epoch=99), "best_epoch = 99 is not allowed"),
+        (lambda c, s, h: s.update(total_seconds=math.nan), "seconds = None is not allowed"),
+        (lambda c, s, h: s.update(total_seconds="1"), "seconds = '1' is not allowed"),
+        (lambda c, s, h: h[0].pop("seconds"), r"history.seconds\[0\] = None is not allowed"),
+        (lambda c, s, h: h[0].update(train_accuracy=5), r"train_accuracy\[0\] = 5.0 is not"),
+        (lambda c, s, h: s.update({"test/count": 0}), "test.count = 0 is not allowed"),
+        (lambda c, s, h: s.pop("test/count"), "test lacks count"),
+        (lambda c, s, h: s.update({"test/accuracy": math.inf}), "test.accuracy = None is not"),
+        (lambda c, s, h: s.update(stopped=["all epochs"]), "stopped = .'all epochs'. is not"),
         (lambda c, s, h: s.pop("total_seconds"), "not a run record"),
         (lambda c, s, h: s.update(flops="many"), "not a run record"),
     ],

@@ -11,11 +11,12 @@ from typing import Any
 
 from ...core.datasets import DATASETS
 from ...core.distillation import written_recipes
-from ...core.errors import ParameterError, RecordError
+from ...core.errors import RecordError
 from ...core.families import FAMILIES
 from ...core.keys import hash_key
 from ...core.record import Record, history_fields
 from ...core.spec import RunSpec
+from ...core.values import shown
 
 #: The project of the runs that have a teacher, whatever their family.
 DISTILLATION_PROJECT = "dl-lab1-knowledge-distillation"
@@ -94,33 +95,41 @@ def record_of(
         recipe, *further = written_recipes(config["spec"])
         record = Record(
             spec=spec,
-            history=_series(spec, history, int(outcome["epochs"])),
+            history=_series(spec, history, _whole("epochs", outcome["epochs"])),
             test=_test(outcome),
-            parameters=int(outcome["parameters"]),
-            flops=int(outcome["flops"]),
-            best_epoch=int(outcome["best_epoch"]) if "best_epoch" in outcome else None,
-            stopped=str(outcome["stopped"]),
-            seconds=float(outcome["total_seconds"]),
+            parameters=_whole("parameters", outcome["parameters"]),
+            flops=_whole("flops", outcome["flops"]),
+            best_epoch=(
+                _whole("best_epoch", outcome["best_epoch"]) if "best_epoch" in outcome else None
+            ),
+            stopped=outcome["stopped"],
+            seconds=outcome["total_seconds"],
             origin={**config["origin"], "pulled_from": source},
             recipe=recipe,
             key=config["key"],
             weights_sha256=outcome.get("weights_sha256"),
             teacher_recipes=tuple(further),
         )
-    except (ParameterError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return Record.from_dict(record.to_dict())
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RecordError(f"not a run record of this version: {error}") from error
-    return Record.from_dict(record.to_dict())
 
 
 def _series(spec: RunSpec, history: Sequence[Row], epochs: int) -> dict[str, list[float | None]]:
     """The history, one value per epoch, from the rows in any order."""
-    by_epoch = {row["epoch"]: row for row in history if row.get("epoch") is not None}
-    if sorted(by_epoch) != list(range(1, epochs + 1)):
+    names = history_fields(spec.training, distilled=spec.distillation is not None)
+    by_epoch: dict[Any, dict[str, float | None]] = {}
+    for row in history:
+        if (epoch := row.get("epoch")) is not None:
+            values = {name: _number(name, row.get(name)) for name in names}
+            if by_epoch.setdefault(epoch, values) != values:
+                raise RecordError(f"its history has two rows of epoch {shown(epoch)} that differ")
+    planned = spec.training.epochs
+    if not 1 <= epochs <= planned:
+        raise RecordError(f"epochs = {shown(epochs)} is not allowed; allowed: from 1 to {planned}")
+    if by_epoch.keys() != set(range(1, epochs + 1)):
         raise RecordError(f"its history has {len(by_epoch)} of {epochs} epochs")
-    return {
-        name: [_number(name, by_epoch[epoch].get(name)) for epoch in range(1, epochs + 1)]
-        for name in history_fields(spec.training, distilled=spec.distillation is not None)
-    }
+    return {name: [by_epoch[epoch][name] for epoch in range(1, epochs + 1)] for name in names}
 
 
 def _test(outcome: Mapping[str, Any]) -> dict[str, float]:
@@ -136,7 +145,15 @@ def _number(name: str, value: Any) -> float | None:
     # W&B writes 1.0 as 1.
     if value is None:
         return None
-    return int(value) if name in _WHOLE_NUMBERS else float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} = {shown(value)} is not allowed; allowed: a number")
+    return _whole(name, value) if name in _WHOLE_NUMBERS else float(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1 != 0:
+        raise ValueError(f"{name} = {shown(value)} is not allowed; allowed: a whole number")
+    return int(value)
 
 
 def _is_finite(value: float | None) -> bool:

@@ -1,0 +1,272 @@
+"""What no training can have left is refused where a record or a probe is read, by name.
+
+The checksum fits: whoever wrote it was another version, another program, or meant harm.
+"""
+
+import copy
+import json
+import re
+
+import fabricated_runs
+import pytest
+
+from lab1.core.errors import Lab1Error, RecordError
+from lab1.core.record import checksum, read_record
+from lab1.core.store import Store
+
+FOREIGN = (None, "x", "1", -1, 99, 1.5, True, [], {}, [None], {"a": 1}, 10**400, "\0", ["x"])
+
+
+def write(path, body):
+    """The body with the checksum that fits it."""
+    body = {name: value for name, value in body.items() if name != "checksum"}
+    path.write_text(json.dumps({**body, "checksum": checksum(body)}))
+
+
+@pytest.fixture
+def refused(tmp_path, make_record):
+    """Says why a record is refused once it was changed; the unchanged one is not."""
+
+    def read(change, **overrides):
+        path = tmp_path / "record.json"
+        body = make_record(**overrides).to_dict()
+        write(path, body)
+        assert read_record(path).to_dict() == body
+        changed = copy.deepcopy(body)
+        change(changed)
+        write(path, changed)
+        with pytest.raises(RecordError) as caught:
+            read_record(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        return str(caught.value)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda r: r.update(test="x"), "test = 'x'"),
+        (lambda r: r.update(test={}), "test lacks loss, accuracy, errors, count"),
+        (lambda r: r["test"].update(accuracy=2.0, errors=-1000), "test.accuracy = 2.0"),
+        (lambda r: r["test"].update(errors=-1), "test.errors = -1"),
+        (lambda r: r["test"].update(errors=100.0), "test.errors = 100.0"),
+        (lambda r: r["test"].update(count=0), "test.count = 0"),
+        (lambda r: r["test"].update(count=100, errors=10), "test.count = 100"),
+        (lambda r: r["test"].update(accuracy=0.99), "does not follow from 100 errors"),
+        (lambda r: r["test"].update(loss=None), "test.loss = None"),
+        (lambda r: r["test"].update(loss=-0.1), "test.loss = -0.1"),
+        (lambda r: r["test"].update(calibration_error=1.1), "test.calibration_error = 1.1"),
+        (lambda r: r["test"].update(teacher_agreement=0.5), "test has 'teacher_agreement'"),
+        (lambda r: r["test"].update(praise=1), "test has 'praise'"),
+        (lambda r: r.update(history={}), "history lacks train_loss"),
+        (lambda r: r["history"].pop("seconds"), "history lacks seconds"),
+        (lambda r: r["history"].update(mood=[1, 2, 3]), "history has 'mood'"),
+        (lambda r: r["history"].update(train_loss=[]), "history.train_loss has 0 entries"),
+        (lambda r: r["history"].update(train_loss="abc"), "history.train_loss = 'abc'"),
+        (lambda r: r["history"]["train_loss"].pop(), "its history has 2 epochs and its spec 3"),
+        (lambda r: r["history"]["seconds"].pop(), "history.seconds has 2 entries; allowed: 3"),
+        (lambda r: [each.append(1) for each in r["history"].values()], "4 epochs and its spec 3"),
+        (lambda r: r["history"]["train_accuracy"].__setitem__(1, 5.0), r"accuracy[1] = 5.0"),
+        (lambda r: r["history"]["train_loss"].__setitem__(0, None), "train_loss[0] = None"),
+        (lambda r: r["history"]["validation_loss"].__setitem__(0, None), "_loss[0] = None"),
+        (lambda r: r["history"]["seconds"].__setitem__(2, -5), "seconds[2] = -5"),
+        (lambda r: r["history"]["peak_memory_bytes"].__setitem__(0, 0.5), "bytes[0] = 0.5"),
+        (lambda r: r["history"]["learning_rate"].__setitem__(0, True), "rate[0] = True"),
+        (lambda r: r.update(best_epoch=0), "best_epoch = 0"),
+        (lambda r: r.update(best_epoch=99), "best_epoch = 99"),
+        (lambda r: r.update(best_epoch="1"), "best_epoch = '1'"),
+        (lambda r: r.update(best_epoch=None), "best_epoch = None"),
+        (lambda r: r.update(seconds="1"), "seconds = '1'"),
+        (lambda r: r.update(seconds=-5), "seconds = -5"),
+        (lambda r: r.update(seconds=10**400), "seconds = 1"),
+        (lambda r: r.update(parameters=0), "parameters = 0"),
+        (lambda r: r.update(flops=1.5), "flops = 1.5"),
+        (lambda r: r.update(stopped="bored"), "stopped = 'bored' is not allowed; allowed: all"),
+        (lambda r: r.update(stopped=["all epochs"]), "stopped = ['all epochs']"),
+        (lambda r: r.update(stopped="early stopping"), "its spec has no patience"),
+        (lambda r: r.update(stopped="diverged"), "test has 'loss'"),
+        (lambda r: r.update(weights_sha256="abc"), "weights_sha256 = 'abc'"),
+        (lambda r: r.update(origin=None), "origin = None"),
+        (lambda r: r.update(origin={}), "origin lacks commit"),
+        (lambda r: r["origin"].update(device="x"), "origin.device = 'x'"),
+        (lambda r: r["origin"]["device"].update(name=["x"]), "origin.device.name = ['x']"),
+        (lambda r: r["origin"]["device"].update(threads=0), "origin.device.threads = 0"),
+        (lambda r: r["origin"].update(versions=["torch"]), "origin.versions = ['torch']"),
+        (lambda r: r["origin"].update(commit=7), "origin.commit = 7"),
+        (lambda r: r["origin"].update(commit="x" * 501), "origin.commit = 'xxx"),
+        (lambda r: r["origin"].update(data_source="a\0b"), "origin.data_source"),
+        (lambda r: r["origin"].update(started="yesterday"), "origin.started = 'yesterday'"),
+        (lambda r: r["origin"].update(ended=5), "origin.ended = 5"),
+        (lambda r: r["origin"].update(ended="2020-01-01T00:00:00+00:00"), "origin.ended"),
+        (lambda r: r["origin"].update(teacher_sha256="x"), "origin.teacher_sha256 = 'x'"),
+        (lambda r: r["origin"].update(note=[1]), "origin.note = [1]"),
+        (lambda r: r.update(schema=[1]), "schema [1]; this version reads 1"),
+        (lambda r: r.update(key=["x"]), "its key ['x'] is not the key of its spec"),
+        (lambda r: r.update(spec=[]), "not a run"),
+        (lambda r: r["spec"].update(distillation=[1]), "not a run"),
+        (lambda r: r["spec"].update(recipe={}), "not the key"),
+        (lambda r: r["spec"]["training"].update(epochs=10**400), "epochs"),
+    ],
+)  # fmt: skip
+def test_a_record_that_no_training_can_have_left_is_refused_by_name(refused, change, complaint):
+    assert complaint in refused(change)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "change", "complaint"),
+    [
+        (
+            {"validation_size": 0},
+            lambda r: r["history"].update(validation_loss=[1.0] * 3),
+            "validation_loss[0] = 1.0 is not allowed; allowed: null",
+        ),
+        (
+            {"stopped": "diverged"},
+            lambda r: r["history"]["train_loss"].__setitem__(2, "nan"),
+            "train_loss[2] = 'nan'",
+        ),
+        (
+            {"stopped": "diverged"},
+            lambda r: r["test"].update(loss=1.0, accuracy=0.9, errors=100, count=1000),
+            "test has 'loss'",
+        ),
+        ({"stopped": "diverged"}, lambda r: r.update(stopped="all epochs"), "= None"),
+    ],
+)
+def test_what_follows_from_how_it_was_trained_is_checked(refused, overrides, change, complaint):
+    assert complaint in refused(change, **overrides)
+
+
+def places(value, place=()):
+    """The paths of all values in a body."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, entry in entries:
+        yield (*place, name)
+        if isinstance(entry, (dict, list)):
+            yield from places(entry, (*place, name))
+
+
+def put(body, place, value):
+    """A copy with another value at this place."""
+    changed = copy.deepcopy(body)
+    inner = changed
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    return changed
+
+
+def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_record):
+    """Never with another error, and what is read can be written again."""
+    path = tmp_path / "record.json"
+    body = make_record("ResidualMLP", 8).to_dict()
+    refusals = 0
+    for place in places(body):
+        for value in FOREIGN:
+            write(path, put(body, place, value))
+            try:
+                read_record(path).to_dict()
+            except RecordError as error:
+                refusals += 1
+                assert len(str(error)) < 1000
+    assert refusals > 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"schema": 1, "spec": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"schema": ' + b"9" * 5000 + b"}",
+        b'{"schema": Infinity}',
+        b"\xef\xbb\xbf{}",
+        "{}".encode("utf-16"),
+    ],
+    ids=["lists", "objects", "deep", "digits", "infinity", "mark", "utf-16"],
+)
+def test_what_is_no_plain_json_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=f"^{re.escape(str(path))}: "):
+        read_record(path)
+
+
+def test_a_file_too_large_to_be_a_record_is_not_read(tmp_path):
+    path = tmp_path / "record.json"
+    with path.open("wb") as stream:
+        stream.truncate(10**12)  # no more than a size where the file system allows it
+    with pytest.raises(RecordError, match="1,000,000,000,000 bytes; allowed: up to 64,000,000"):
+        read_record(path)
+
+
+def test_a_folder_in_the_place_of_a_record_is_told(tmp_path):
+    (tmp_path / "record.json").mkdir()
+    with pytest.raises(RecordError, match="not readable as a run record"):
+        read_record(tmp_path / "record.json")
+
+
+# Probes
+
+
+@pytest.fixture
+def probed(make_spec, make_student):
+    """A run of which every probe can be fabricated, by the probe's name."""
+    teacher = make_spec("MLP", 2, validation_size=500)
+    digits = {"omitted_class": 3, "train_evaluation_size": 500}
+    return {
+        "bias-correction": make_student(teacher, **digits),
+        "recomputed-statistics": make_spec(**digits),
+        **dict.fromkeys(("confusion", "hardest", "softened"), make_spec("SimpleCNN", 2)),
+        **dict.fromkeys(("layers", "gradient-agreement", "int8-weights"), make_spec()),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", fabricated_runs.PROBES)
+def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed, probe):
+    pytest.importorskip("torch", reason="the fabricated probes have the layers of real networks")
+    spec, store = probed[probe], Store(tmp_path / "results", tmp_path / "runs")
+    content = fabricated_runs.PROBES[probe](fabricated_runs.record(spec))
+    path = store.write_probe(spec, probe, content)
+    assert store.find_probe(spec, probe) == content
+    body, refusals, tried = json.loads(path.read_text()), 0, 0
+    found = [place for place in places(body) if place[0] == "content"]
+    for place in found[:: len(found) // 300 + 1]:
+        for value in FOREIGN:
+            write(path, put(body, place, value))
+            tried += 1
+            try:
+                store.find_probe(spec, probe)
+            except Lab1Error as error:
+                refusals += 1
+                assert str(path) in str(error)
+    assert refusals > tried / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("probe", "change", "complaint"),
+    [
+        ("confusion", lambda c: c["counts"].pop(), "content.counts has 9 entries; allowed: 10"),
+        ("confusion", lambda c: c["counts"][0].__setitem__(0, 0), "images; allowed: "),
+        ("hardest", lambda c: c["images"][0].update(label=10), "images[0].label = 10"),
+        ("hardest", lambda c: c["images"][0].update(png='"><script>'), "images[0].png"),
+        ("softened", lambda c: c["temperatures"].pop(), "probabilities has 3 entries; allowed: 2"),
+        ("bias-correction", lambda c: c.update(omitted_class=4), "omitted_class = 4"),
+        ("bias-correction", lambda c: c["errors_of_class"].update(after=999), "after = 999"),
+        ("layers", lambda c: c["trained"]["response"].pop(), "content.trained.response has"),
+        ("gradient-agreement", lambda c: c.update(bf16=1.1), "content.bf16 = 1.1"),
+        ("recomputed-statistics", lambda c: c.update(error=-0.1), "content.error = -0.1"),
+        ("int8-weights", lambda c: c["layers"][0]["scales"].pop(), "15 scales"),
+    ],
+)
+def test_what_a_probe_cannot_have_found_is_named(tmp_path, probed, probe, change, complaint):
+    pytest.importorskip("torch", reason="the fabricated probes have the layers of real networks")
+    spec, store = probed[probe], Store(tmp_path / "results", tmp_path / "runs")
+    content = fabricated_runs.PROBES[probe](fabricated_runs.record(spec))
+    change(content)
+    path = store.write_probe(spec, probe, content)
+    with pytest.raises(RecordError, match=f"^{re.escape(str(path))}: .*{re.escape(complaint)}"):
+        store.find_probe(spec, probe)
