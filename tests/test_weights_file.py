@@ -91,6 +91,47 @@ def test_what_is_no_published_file_is_told(written, content):
         weights_file.read(path)
 
 
+def with_entry(**changes):
+    """A file whose first tensor is described otherwise, with the digest of that description."""
+    content = encoded()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["b"].update(changes)
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (encoded() + b"x", "1 bytes follow after its tensors"),
+        (encoded([(*TENSORS[0][:3], b"x" * 9), TENSORS[1]]), "from 0 to 9; allowed: 0 to 8"),
+        (with_entry(dtype="F8"), "b.dtype = 'F8' is not allowed"),
+        (with_entry(dtype=["F32"]), "b.dtype"),
+        (with_entry(dtype="F64"), "allowed: 0 to 16"),
+        (with_entry(shape=[3]), "allowed: 0 to 12"),
+        (with_entry(shape=[-2]), "b.shape.0. = -2"),
+        (with_entry(shape=[10**30]), "'b' lies from 0 to 8"),
+        (with_entry(shape="2"), "b.shape = '2'"),
+        (with_entry(shape=None), "b.shape = None"),
+        (with_entry(data_offsets=[0]), "b.data_offsets has 1 entries"),
+        (with_entry(data_offsets=[0, "8"]), "b.data_offsets.1. = '8'"),
+        (with_entry(data_offsets=[4, 12]), "lies from"),
+        (with_entry(invented=1), "b has 'invented'"),
+        (b"\xff" * 100, "ends within its header"),
+        ((200_000).to_bytes(8, "little") + b"[" * 200_000, "no file of weights"),
+        ((4).to_bytes(8, "little") + b"\xff\xfe{}", "no file of weights"),
+        ((2).to_bytes(8, "little") + b"12", "its header is no object"),
+        (encoded(a={"nested": 1}), "__metadata__.a"),
+        (encoded(run=7), "__metadata__.run = 7"),
+    ],
+)
+def test_a_file_of_another_form_is_told_with_what_is_wrong(written, content, why):
+    path = written(content)
+    with pytest.raises(WeightsError, match=f"^{path}: .*{why}.*delete it and train again"):
+        weights_file.read(path)
+
+
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(WeightsError, match="cannot be read: No such file"):
         weights_file.read(tmp_path / "weights.safetensors")

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from .errors import WeightsError
+from .errors import RecordError, WeightsError
+from .schema import exactly, listing, mapping, one_of, text, whole
 from .spec import RunSpec
 from .store import Store
+from .values import shown
 
 #: A tensor as it is digested: its name, its type (`F32`, `I64`), its shape, its bytes.
 Part = tuple[str, str, list[int], bytes]
@@ -86,15 +89,18 @@ def read(path: Path) -> WeightsFile:
         raise refusal(path, f"cannot be read: {error.strerror}") from error
     try:
         header, data = _parted(content)
-        metadata = header.pop("__metadata__")
-        run, named = metadata.get("run"), str(metadata["sha256"])
-        found = digest(
-            (name, str(each["dtype"]), list(each["shape"]), _bytes_of(data, each["data_offsets"]))
-            for name, each in header.items()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f"is no file of weights, or a truncated one: {error!r}"
+        metadata = header.pop("__metadata__", None)
+        _METADATA("__metadata__", metadata)
+        mapping({}, others=_TENSOR)("", header)
+        _check_layout(header, len(data))
+    except (ValueError, RecursionError, RecordError) as error:
+        why = f"is no file of weights, or a truncated one: {error or type(error).__name__}"
         raise refusal(path, why) from error
+    run, named = metadata.get("run"), metadata["sha256"]
+    found = digest(
+        (name, each["dtype"], each["shape"], data[slice(*each["data_offsets"])])
+        for name, each in header.items()
+    )
     if found != named:
         raise refusal(path, "is damaged: the SHA-256 that it names is not that of its tensors")
     return WeightsFile(run, named, content)
@@ -103,9 +109,9 @@ def read(path: Path) -> WeightsFile:
 def with_sorted_header(content: bytes) -> bytes:
     """The same file with its header in the order of the names: equal weights, equal bytes."""
     header, data = _parted(content)
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight bytes
-    return len(text).to_bytes(8, "little") + text + data
+    encoded = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)  # the tensors begin at a multiple of eight bytes
+    return len(encoded).to_bytes(8, "little") + encoded + data
 
 
 def refusal(path: Path, why: str) -> WeightsError:
@@ -116,15 +122,41 @@ def refusal(path: Path, why: str) -> WeightsError:
     )
 
 
+#: The bytes of a number of each type that a model's state can have.
+_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
+
+#: The most bytes that the format allows a header.
+_MOST_HEADER = 100_000_000
+
+_METADATA = mapping({"sha256": text()}, {"run": text()}, others=text())
+_TENSOR = mapping(
+    {"dtype": one_of(*_SIZES), "shape": listing(whole()), "data_offsets": exactly(2, whole())}
+)
+
+
 def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the bytes of the tensors; raises `ValueError` where there is no header."""
     begin = 8 + int.from_bytes(content[:8], "little")
-    if begin > len(content):
+    if not 8 < begin <= min(len(content), 8 + _MOST_HEADER):
         raise ValueError("it ends within its header")
-    return json.loads(content[8:begin]), content[begin:]
+    header = json.loads(content[8:begin])
+    if not isinstance(header, dict):
+        raise ValueError("its header is no object")
+    return header, content[begin:]
 
 
-def _bytes_of(data: bytes, offsets: list[int]) -> bytes:
-    begin, end = offsets
-    if not 0 <= begin <= end <= len(data):
+def _check_layout(header: Mapping[str, Any], size: int) -> None:
+    """Raises `ValueError` unless the tensors lie one after the other and fill the file."""
+    end = 0
+    for name, each in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        first, last = each["data_offsets"]
+        length = prod(each["shape"]) * _SIZES[each["dtype"]]
+        if (first, last) != (end, end + length):
+            raise ValueError(
+                f"{shown(name)} lies from {first} to {last}; allowed: {end} to {end + length}"
+            )
+        end = last
+    if end < size:
+        raise ValueError(f"{size - end} bytes follow after its tensors")
+    if end > size:
         raise ValueError("it ends within a tensor")
-    return data[begin:end]

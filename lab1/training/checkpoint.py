@@ -13,6 +13,7 @@ import torch
 
 from ..core.errors import CheckpointError
 from ..core.files import write_bytes
+from ..core.values import shown
 
 _MAGIC = b"lab1-checkpoint-1"
 
@@ -63,26 +64,28 @@ class Checkpointer:
             raise CheckpointError(f"{self.path}: cannot be read: {error.strerror}") from error
         words = header.split(b" ")
         if len(words) != 3 or words[0] != _MAGIC:
-            raise self._refusal("it is not a checkpoint of this version")
-        if words[1].decode() != self.key:
-            raise self._refusal(f"it belongs to run {words[1].decode()}, not to {self.key}")
-        if words[2].decode() != hashlib.sha256(payload).hexdigest():
-            raise self._refusal("its checksum does not fit its content: truncated or damaged")
+            raise self.refusal("it is not a checkpoint of this version")
+        key, digest = (word.decode(errors="replace") for word in words[1:])
+        if key != self.key:
+            raise self.refusal(f"it belongs to run {shown(key)}, not to {self.key}")
+        if digest != hashlib.sha256(payload).hexdigest():
+            raise self.refusal("its checksum does not fit its content: truncated or damaged")
         # The step schedule keeps its milestones in a Counter.
         try:
             with torch.serialization.safe_globals([Counter]):
-                state: dict[str, Any] = torch.load(
-                    io.BytesIO(payload), map_location="cpu", weights_only=True
-                )
+                state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds
-            raise self._refusal(f"it is not readable: {error}") from error
+            raise self.refusal(f"it is not readable: {error}") from error
+        if not isinstance(state, dict):
+            raise self.refusal(f"it holds no state, but {shown(state)}")
         return state
 
     def remove(self) -> None:
         """Takes the checkpoint away, once the run's record is written."""
         self.path.unlink(missing_ok=True)
 
-    def _refusal(self, why: str) -> CheckpointError:
+    def refusal(self, why: str) -> CheckpointError:
+        """The error for a checkpoint that cannot be taken up, with what to do about it."""
         return CheckpointError(
             f"{self.path}: {why}. Delete it to train the run again from the beginning"
         )

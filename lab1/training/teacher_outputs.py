@@ -7,6 +7,7 @@ The files may be deleted at any time; they are then made again.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -80,12 +81,22 @@ class TeacherOutputs:
     def _load(self, name: str, count: int) -> Tensor | None:
         if self._folder is None:
             return None
-        with suppress(CheckpointError):
-            state = self._file(self._folder, name).load()
-            if state is not None and len(state["logits"]) == count:
-                logits: Tensor = state["logits"].to(self._device)
-                return logits
-        return None
+        file = self._file(self._folder, name)
+        try:
+            state = file.load()
+            if state is None:
+                return None
+            logits = state.get("logits")
+            if (
+                not isinstance(logits, Tensor)
+                or logits.dtype != torch.float32
+                or (logits.ndim != 2 or len(logits) != count or not bool(logits.isfinite().all()))
+            ):
+                raise file.refusal("these are not the answers to the images of this run")
+        except CheckpointError as error:
+            print(f"note: asking the teacher again: {error}", file=sys.stderr)
+            return None
+        return logits.to(self._device)
 
     def _save(self, name: str, logits: Tensor) -> None:
         if self._folder is not None:

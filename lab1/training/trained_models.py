@@ -14,7 +14,7 @@ from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
 from . import models
-from .weights import digest, load_weights, save_weights
+from .weights import check_fit, digest, load_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ def load(spec: RunSpec, declared: Dataset, store: Store, purpose: str) -> Traine
     path, weights = _found(spec, store, purpose)
     model = models.build(spec.model, declared, spec.seed)
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        why = f"does not fit {spec.title}: {' '.join(str(error).split())}"
-        raise weights_file.refusal(path, why) from error
+        check_fit(weights, model)
+    except ValueError as error:
+        raise weights_file.refusal(path, f"does not fit {spec.title}: {error}") from error
+    model.load_state_dict(weights)
     return Trained(model, digest(weights))
 
 

@@ -332,9 +332,13 @@ class StreamlinedTrainer:
 
     def _restore(self) -> None:
         """Takes up the saved state, where there is one."""
-        state = self.checkpointer.load() if self.checkpointer is not None else None
-        if state is not None:
+        if self.checkpointer is None or (state := self.checkpointer.load()) is None:
+            return
+        try:
             self._take_up(state)
+        except Exception as error:  # what torch raises for a state of another form is of many kinds
+            why = f"its state does not fit this run: {type(error).__name__}: {error}"
+            raise self.checkpointer.refusal(why) from error
 
     def _take_up(self, state: Mapping[str, Any]) -> None:
         """Continues from what `_state` gave."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core import weights_file
 from ..core.errors import MissingRunsError
@@ -62,7 +62,32 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise weights_file.refusal(path, "is not readable as weights") from error
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.dtype in _KINDS
+        for name, tensor in weights.items()
+    ):
+        raise weights_file.refusal(path, "holds no tensors by name")
     return weights
+
+
+def check_fit(weights: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Raises `ValueError` unless a model can have left these weights.
+
+    Their names, types and shapes must be those of its state, and every number finite.
+    """
+    state = model.state_dict()
+    if weights.keys() != state.keys():
+        lacking, strange = sorted(state.keys() - weights), sorted(weights.keys() - state)
+        raise ValueError(f"it lacks {lacking or 'nothing'}, and has besides {strange or 'nothing'}")
+    for name, expected in state.items():
+        tensor = weights[name]
+        if (tensor.dtype, tensor.shape) != (expected.dtype, expected.shape):
+            raise ValueError(
+                f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}; allowed: "
+                f"{expected.dtype} of shape {tuple(expected.shape)}"
+            )
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} has values that are no finite numbers")
 
 
 def _bytes(tensor: Tensor) -> bytes:

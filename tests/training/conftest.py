@@ -25,7 +25,7 @@ def no_download(monkeypatch):
     def refuse(*_arguments, **_keywords):
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
 
-    monkeypatch.setattr(torchvision.datasets, "MNIST", refuse)
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", refuse)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def test_images_become_channels_first_bytes_and_labels_integers(fake, tmp_path):
             assert np.array_equal(part.images[:, channel].numpy(), expected)
         assert part.labels.dtype == torch.int64
         assert part.labels.tolist() == original.targets
-    assert calls[:2] == [(str(tmp_path), True, True), (str(tmp_path), False, True)]
+    assert calls[:2] == [(str(tmp_path), True, False), (str(tmp_path), False, False)]
 
 
 def test_what_was_read_is_said(fake, tmp_path):
@@ -79,6 +79,22 @@ def test_missing_files_that_cannot_be_downloaded_are_told_with_the_remedies(
         "no route to host. Copy the batches there, name the folder that holds "
         "cifar-10-batches-py with LAB1_DATA or data_dir, or take the data set cifar10-jpeg"
     )
+
+
+def test_what_another_process_is_unpacking_is_waited_for(fake, tmp_path, monkeypatch):
+    """torchvision, asked for files that are just being written, would download them once more."""
+    calls, kind = fake
+
+    class Unpacked(kind):
+        def __init__(self, root, train=True, download=False):
+            super().__init__(root, train, download)
+            if not download:
+                raise RuntimeError("Dataset not found or corrupted.")
+
+    monkeypatch.setattr(torchvision_datasets, "CIFAR10", Unpacked)
+    assert len(data.load("cifar10", str(tmp_path)).train) == 7
+    assert [download for _, _, download in calls] == [False, True, True]
+    assert (tmp_path / ".download.lock").exists()
 
 
 @pytest.mark.slow

@@ -1,6 +1,11 @@
 import gzip
 import hashlib
 import os
+import socket
+import time
+import urllib.request
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +17,7 @@ import torchvision
 from lab1.core.datasets import DATASETS, files_fingerprint
 from lab1.core.errors import DataError, ParameterError
 from lab1.training import data
-from lab1.training.data import split
+from lab1.training.data import downloading, split
 from lab1.training.data.images import ImageSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,39 +102,110 @@ def test_missing_files_without_network_are_told_with_the_remedy(tiny, tmp_path):
     message = str(caught.value)
     assert str(folder) in message
     assert "missing: train-images-idx3-ubyte, t10k-labels-idx1-ubyte" in message
-    assert "Error downloading" in message
+    assert "Error downloading" in message and "yann.lecun.com" in message
     assert "Copy the four files there" in message
     assert "LAB1_DATA" in message
 
 
-@pytest.mark.parametrize("error", [OSError("no route to host"), gzip.BadGzipFile("not gzip")])
-def test_every_way_that_a_download_fails_is_told(tiny, tmp_path, monkeypatch, error):
-    def fail(*_arguments, **_keywords):
-        raise error
+@pytest.fixture
+def mirrors(monkeypatch):
+    """Puts a stand-in for torchvision's MNIST: what each mirror does, by its address.
 
-    monkeypatch.setattr(torchvision.datasets, "MNIST", fail)
-    with pytest.raises(DataError, match=f"could not be downloaded: {error}"):
-        data.load("mnist", str(tmp_path / "nowhere"))
-
-
-def test_missing_files_are_downloaded_into_the_data_root(tiny, tmp_path, monkeypatch):
+    It lists those that were asked.
+    """
     asked = []
 
-    def download(root, download):
-        asked.append((root, download))
-        write(Path(root))
+    def put(**behaviours):
+        class MNIST:
+            mirrors = tuple(behaviours)
 
-    monkeypatch.setattr(torchvision.datasets, "MNIST", download)
+            def __init__(self, root, download):
+                assert download
+                (mirror,) = self.mirrors
+                asked.append(mirror)
+                behaviours[mirror](Path(root))
+
+        monkeypatch.setattr(torchvision.datasets, "MNIST", MNIST)
+        return asked
+
+    return put
+
+
+def fail(error):
+    def behave(root):
+        (root / "MNIST" / "raw").mkdir(parents=True)
+        (root / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(b"begun")
+        raise error
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no route to host"),
+        gzip.BadGzipFile("not gzip"),
+        EOFError("ended early"),
+        zlib.error("invalid block"),
+        RuntimeError("File not found\nor corrupted."),
+    ],
+)
+def test_every_way_that_a_download_fails_is_told(tiny, tmp_path, mirrors, error):
+    root = tmp_path / "nowhere"
+    asked = mirrors(one=fail(error), other=fail(error))
+    why = " ".join(str(error).split())
+    with pytest.raises(DataError, match=f"be downloaded: one: {why}; other: {why}"):
+        data.load("mnist", str(root))
+    assert asked == ["one", "other"]
+    assert [path.name for path in root.iterdir()] == [".download.lock"]  # and no empty data set
+
+
+def test_a_mirror_that_falls_silent_is_given_up_and_the_next_is_asked(
+    tiny, tmp_path, mirrors, monkeypatch
+):
+    monkeypatch.setattr(downloading, "_SILENCE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def ask(_root):
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            urllib.request.urlopen(address)
+
+        asked = mirrors(silent=ask, other=write)
+        assert len(data.load("mnist", str(tmp_path)).train) == 4
+    assert asked == ["silent", "other"]
+    assert socket.getdefaulttimeout() is None
+
+
+def test_missing_files_are_downloaded_into_the_data_root(tiny, tmp_path, mirrors):
+    asked = mirrors(one=write)
     for _ in range(2):
         assert len(data.load("mnist", str(tmp_path)).train) == 4
-    assert asked == [(str(tmp_path), True)]
+    assert asked == ["one"]
+    assert {path.name for path in tmp_path.iterdir()} == {".download.lock", "MNIST"}
 
 
-def test_a_download_of_something_else_is_not_taken(tiny, tmp_path, monkeypatch):
+def test_a_download_leaves_what_is_there(tiny, tmp_path, mirrors):
+    folder = write(tmp_path)
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    kept = folder / "train-labels-idx1-ubyte"
+    before = kept.stat().st_ino
+    mirrors(one=write)
+    assert len(data.load("mnist", str(tmp_path)).test) == 2
+    assert kept.stat().st_ino == before
+
+
+def test_of_two_processes_one_downloads_and_the_other_waits_for_it(tiny, tmp_path, mirrors, capsys):
+    asked = mirrors(one=lambda root: (time.sleep(0.5), write(root)))
+    with ThreadPoolExecutor() as pool:
+        loaded = list(pool.map(lambda _: data.load("mnist", str(tmp_path)), range(2)))
+    assert [len(each.train) for each in loaded] == [4, 4]
+    assert asked == ["one"]
+    assert capsys.readouterr().err.count("another process is downloading into") == 1
+
+
+def test_a_download_of_something_else_is_not_taken(tiny, tmp_path, mirrors):
     changed = {**CONTENTS, "train-labels-idx1-ubyte": b"something else"}
-    monkeypatch.setattr(
-        torchvision.datasets, "MNIST", lambda root, download: write(Path(root), changed)
-    )
+    mirrors(one=lambda root: write(root, changed))
     with pytest.raises(DataError, match="train-labels-idx1-ubyte: not the declared file"):
         data.load("mnist", str(tmp_path))
 

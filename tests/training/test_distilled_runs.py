@@ -4,6 +4,7 @@ import re
 import sys
 from dataclasses import replace
 
+import fabricated_runs
 import pytest
 import torch
 
@@ -151,9 +152,7 @@ def test_the_students_of_a_teacher_that_failed_fail_too(pair, store, monkeypatch
         engine.train_all([teacher, student], OPTIONS, store)
 
 
-def test_students_wait_for_a_teacher_that_another_process_trains(
-    pair, store, make_record, monkeypatch
-):
+def test_students_wait_for_a_teacher_that_another_process_trains(pair, store, monkeypatch):
     teacher, student = pair()
     trained, naps = [], []
     elsewhere = store.claim(teacher)
@@ -162,12 +161,12 @@ def test_students_wait_for_a_teacher_that_another_process_trains(
     def sleep(seconds):
         naps.append(list(trained))
         if len(naps) == 2:  # the other process finishes
-            store.write(replace(make_record(), spec=teacher, key=""))
+            store.write(fabricated_runs.record(teacher))
             elsewhere.__exit__(None, None, None)
 
     def train(spec, options, store=None):
         trained.append(spec)
-        return replace(make_record(), spec=spec, key="")
+        return fabricated_runs.record(spec)
 
     monkeypatch.setattr(engine.time, "sleep", sleep)
     monkeypatch.setattr(running, "train_run", train)

@@ -4,6 +4,9 @@ import hashlib
 import io
 import os
 import re
+import struct
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -312,6 +315,60 @@ def test_an_image_of_another_size_is_named(folder, size):
     path = folder / "test/zebra/x.png"
     Image.new("RGB", size).save(path)
     with pytest.raises(DataError, match=f"^{re.escape(str(path))}: not readable as an image"):
+        load_folder(declared, folder)
+
+
+def test_what_a_mac_or_jupyter_leaves_beside_the_images_does_not_count(folder):
+    declared = declare(folder)
+    for name in (
+        "train/ant/._10.png",
+        "train/ant/.DS_Store",
+        "train/.ipynb_checkpoints/10.png",
+        "train/__MACOSX/10.png",
+        "test/.hidden/x.png",
+        "train/ant/Thumbs.db",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"no image")
+    assert load_folder(declared, folder).fingerprint == declared.fingerprint
+
+
+def link_to_nowhere(path):
+    path.symlink_to(path.parent / "nowhere.png")
+
+
+def large_picture(path):
+    """Its few bytes say that it has 40,000 x 40,000 pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (1, 1)).save(buffer, "PNG")
+    content = bytearray(buffer.getvalue())
+    content[16:24] = struct.pack(">II", 40_000, 40_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+
+
+def large_file(path):
+    with path.open("wb") as stream:
+        stream.truncate(10**11)  # no more than a size where the file system allows it
+
+
+def broken_chunk(path):
+    write(path, 3)
+    content = bytearray(path.read_bytes())
+    content[37:41] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "make", [link_to_nowhere, large_picture, large_file, broken_chunk, Path.mkdir]
+)
+def test_what_is_no_image_in_the_place_of_one_is_named_with_the_remedy(folder, make):
+    declared = declare(folder)
+    path = folder / "train/ant/10.png"
+    path.unlink()
+    make(path)
+    expected = f"^{re.escape(str(path))}: not readable as an image .* Put the original file of ants"
+    with pytest.raises(DataError, match=expected):
         load_folder(declared, folder)
 
 

@@ -22,6 +22,7 @@ from lab1.core.store import Store
 from lab1.training import checkpoint, interruption
 from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
+from lab1.training.data.images import ImageSet
 from lab1.training.distillation import DistillationTrainer
 from lab1.training.engines import local as engine
 from lab1.training.trainer import StreamlinedTrainer
@@ -326,7 +327,7 @@ def test_a_flipped_bit_is_told(saved):
 
 
 def test_another_runs_checkpoint_is_told(saved):
-    with pytest.raises(CheckpointError, match="belongs to run 0123456789abcdef"):
+    with pytest.raises(CheckpointError, match="belongs to run '0123456789abcdef'"):
         Checkpointer(saved.path, "f" * 16).load()
 
 
@@ -345,6 +346,43 @@ def test_a_checkpoint_holds_no_code(saved):
     saved.save({"step": StopHereError})
     with pytest.raises(CheckpointError, match="not readable"):
         saved.load()
+
+
+@pytest.mark.parametrize(
+    "header", [b"\xff\xfe\n", b"lab1-checkpoint-1 \xff\xff \xff\n", b"a b c\n", b"\n", b"  \n"]
+)
+def test_a_header_that_is_no_text_is_told(saved, header):
+    saved.path.write_bytes(header + b"rest")
+    with pytest.raises(CheckpointError, match=f"^{saved.path}: .*Delete it to train the run again"):
+        saved.load()
+
+
+@pytest.mark.parametrize("state", [None, [], "state", torch.zeros(2), 5])
+def test_what_is_no_state_is_told_and_not_taken_for_none(saved, state):
+    saved.save(state)
+    with pytest.raises(CheckpointError, match="it holds no state, but "):
+        saved.load()
+
+
+def test_a_state_of_another_form_is_told_by_the_trainer(saved):
+    """Signed as the run's, and yet without a part, or with one of another kind."""
+    whole = make_trainer(saved)._state()
+    for name in whole:
+        without = {other: part for other, part in whole.items() if other != name}
+        strange = [] if name in ("stop_reason", "cuda") else [None, 7, [], {}]
+        for state in (without, *({**whole, name: part} for part in strange)):
+            saved.save(state)
+            with pytest.raises(CheckpointError, match=f"^{saved.path}: its state does not fit"):
+                make_trainer(saved)._restore()
+    saved.save(whole)
+    make_trainer(saved)._restore()
+
+
+def make_trainer(checkpointer):
+    images = ImageSet(torch.zeros(8, 1, 4, 4, dtype=torch.uint8), torch.arange(8) % 2)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    config = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.1, validation_size=0)
+    return StreamlinedTrainer(model, config, images, seed=0, checkpointer=checkpointer)
 
 
 def test_checkpoints_are_as_far_apart_as_asked(tmp_path, monkeypatch):

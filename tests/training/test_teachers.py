@@ -189,7 +189,9 @@ def test_weights_of_other_shapes_are_told(run, store):
     spec, wider = run(), run(width=17)
     path = store.run_dir(spec) / "weights.safetensors"
     path.write_bytes((store.run_dir(wider) / "weights.safetensors").read_bytes())
-    with pytest.raises(WeightsError, match=rf"{path}: does not fit MLP depth 2.*size mismatch"):
+    with pytest.raises(
+        WeightsError, match=rf"{path}: does not fit MLP depth 2.* of shape .*; allowed: "
+    ):
         load(spec, store)
 
 
@@ -202,6 +204,36 @@ def test_weights_of_an_earlier_version_still_teach(run, store):
     assert load(spec, store).sha256 == expected
     own.with_suffix(".pt").write_bytes(b"no weights")
     with pytest.raises(WeightsError, match=r"weights\.pt: is not readable as weights\. Get"):
+        load(spec, store)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda weights: [*weights.values()], "holds no tensors by name"),
+        (lambda weights: None, "holds no tensors by name"),
+        (lambda weights: dict.fromkeys(weights, 1.0), "holds no tensors by name"),
+        (lambda weights: {}, "it lacks "),
+        (lambda weights: {**weights, "more": torch.zeros(1)}, "has besides .'more'"),
+        (lambda weights: {n: w.double() for n, w in weights.items()}, "torch.float64 of shape"),
+        (lambda weights: {n: w[:1] for n, w in weights.items()}, "of shape .*allowed: "),
+        (lambda weights: {n: w * torch.nan for n, w in weights.items()}, "no finite numbers"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".pt", ".safetensors"])
+def test_weights_that_the_model_cannot_have_left_are_told(run, store, change, why, ending):
+    """Older records name no digest; the weights still have to be a model's."""
+    spec = run()
+    own = store.run_dir(spec) / "weights.safetensors"
+    weights = change(load_weights(own))
+    own.unlink()
+    if ending == ".pt":
+        torch.save(weights, own.with_suffix(".pt"))
+    elif isinstance(weights, dict) and "holds" not in why:
+        save_weights(own, weights)
+    else:
+        pytest.skip("safetensors holds tensors by name and nothing else")
+    with pytest.raises(WeightsError, match=f"weights{ending}: .*{why}"):
         load(spec, store)
 
 

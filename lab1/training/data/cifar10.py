@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from ...core.datasets import Dataset
 from ...core.errors import DataError
+from . import downloading
 from .images import ImageSet, LoadedData
 
 _FOLDER = "cifar-10-batches-py"
@@ -23,8 +25,12 @@ def load_cifar10(declared: Dataset, root: Path) -> LoadedData:
     """
     folder = root / _FOLDER
     try:
-        parts = [_part(root, train=True), _part(root, train=False)]
-    except (OSError, RuntimeError) as error:
+        try:
+            parts = _parts(root, download=False)
+        except RuntimeError:  # not whole, or another process is just unpacking it
+            with downloading.alone(root, declared.title):
+                parts = _parts(root, download=True)
+    except (OSError, RuntimeError, EOFError, zlib.error) as error:
         found = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
         raise DataError(
             f"CIFAR-10 is not whole in {folder} (found: {', '.join(found) or 'nothing'}) and could "
@@ -36,9 +42,14 @@ def load_cifar10(declared: Dataset, root: Path) -> LoadedData:
     )
 
 
-def _part(root: Path, train: bool) -> ImageSet:
+def _parts(root: Path, download: bool) -> list[ImageSet]:
+    """The training and the test images; raises `RuntimeError` where a file is not the original."""
     from torchvision import datasets as torchvision_datasets
 
-    data = torchvision_datasets.CIFAR10(str(root), train=train, download=True)
-    pixels = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))  # to channels first
-    return ImageSet(torch.from_numpy(pixels), torch.tensor(data.targets, dtype=torch.int64))
+    parts = []
+    for train in (True, False):
+        data = torchvision_datasets.CIFAR10(str(root), train=train, download=download)
+        pixels = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))  # to channels first
+        labels = torch.tensor(data.targets, dtype=torch.int64)
+        parts.append(ImageSet(torch.from_numpy(pixels), labels))
+    return parts

@@ -20,6 +20,9 @@ from ...core.files import write_bytes
 from .images import ImageSet, LoadedData
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
+
+#: The most bytes of one image: the pixels of a data set's are some thousands.
+_MOST_BYTES = 10_000_000
 _CACHE = "lab1-tensors.pt"
 
 #: The size, in bytes, and the time of change of every file: what tells that the folder changed.
@@ -59,7 +62,7 @@ _PARTS = ("train", "test")
 def _list(folder: Path, declared: Dataset) -> _Listing:
     listing = {}
     for part, expected in zip(_PARTS, (declared.train_size, declared.test_size), strict=True):
-        paths = sorted(p for p in (folder / part).glob("*/*") if p.suffix.lower() in _ENDINGS)
+        paths = sorted(p for p in (folder / part).glob("*/*") if _is_image(p))
         classes = {path.parent.name for path in paths}
         if len(paths) != expected or len(classes) != declared.num_classes:
             raise DataError(
@@ -69,9 +72,18 @@ def _list(folder: Path, declared: Dataset) -> _Listing:
                 f"that holds {folder.name}/ with LAB1_DATA or data_dir"
             )
         for path in paths:
-            status = path.stat()
+            try:
+                status = path.stat()
+            except OSError as error:  # a link to nowhere, or another user's folder
+                raise _unreadable(path, declared, error.strerror or str(error)) from error
             listing[path.relative_to(folder).as_posix()] = (status.st_size, status.st_mtime_ns)
     return listing
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file counts: not what a Mac (`._a.png`) or Jupyter leaves beside the images."""
+    hidden = path.name.startswith(".") or path.parent.name.startswith((".", "__"))
+    return path.suffix.lower() in _ENDINGS and not hidden
 
 
 def _read_cache(path: Path, listing: _Listing) -> dict[str, Any] | None:
@@ -110,16 +122,25 @@ def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
     """The pixels, uint8 of shape (height, width, channels), and the SHA-256 of the file."""
     channels, height, width = declared.image_shape
     try:
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise ValueError(f"it has {size:,} bytes")
         content = path.read_bytes()
-        image = Image.open(io.BytesIO(content)).convert("RGB" if channels == 3 else "L")
-        if image.size != (width, height):
+        image = Image.open(io.BytesIO(content))
+        if image.size != (width, height):  # before it is decoded, which may take any memory
             raise ValueError(f"it has {image.size[0]} x {image.size[1]}")
-        pixels = np.asarray(image).reshape(height, width, channels)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: not readable as an image of {width} x {height} pixels: {error}"
-        ) from error
+        decoded = image.convert("RGB" if channels == 3 else "L")
+        pixels = np.asarray(decoded).reshape(height, width, channels)
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        raise _unreadable(path, declared, str(error) or type(error).__name__) from error
     return pixels, hashlib.sha256(content).hexdigest()
+
+
+def _unreadable(path: Path, declared: Dataset, why: str) -> DataError:
+    _, height, width = declared.image_shape
+    return DataError(
+        f"{path}: not readable as an image of {width} x {height} pixels: {why}. Put the original "
+        f"file of {declared.title} in its place"
+    )
 
 
 def _digest(listing: _Listing) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import tempfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ...core import paths
 from ...core.datasets import DATASETS, Dataset
 from ...core.errors import DataError, ParameterError
 from .. import seeds
+from . import downloading
 from .cifar10 import load_cifar10
 from .image_folder import load_folder
 from .images import ImageSet, LoadedData
@@ -121,9 +123,8 @@ def _built_in(declared: Dataset) -> LoadedData:
 
 def _mnist(declared: Dataset, root: Path) -> LoadedData:
     folder = root / "MNIST" / "raw"
-    missing = [name for name in declared.files if not (folder / name).exists()]
-    if missing:
-        _download_mnist(root, missing)
+    if _missing(declared, folder):
+        _download_mnist(declared, root)
     contents = {name: _checked_bytes(folder / name, declared) for name in declared.files}
     parts = []
     for prefix, count in (("train", declared.train_size), ("t10k", declared.test_size)):
@@ -154,14 +155,38 @@ def _checked_bytes(path: Path, declared: Dataset) -> bytes:
     )
 
 
-def _download_mnist(root: Path, missing: list[str]) -> None:
+def _download_mnist(declared: Dataset, root: Path) -> None:
+    """Downloads what is missing from the first mirror that has it whole.
+
+    Raises `DataError` where none has.
+    """
     from torchvision import datasets as torchvision_datasets
 
-    try:
-        torchvision_datasets.MNIST(str(root), download=True)
-    except (OSError, RuntimeError, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"MNIST is not in {root / 'MNIST' / 'raw'} (missing: {', '.join(missing)}) and could "
-            f"not be downloaded: {error}. Copy the four files there, or name the folder that holds "
-            "MNIST/raw with LAB1_DATA or data_dir"
-        ) from error
+    folder = root / "MNIST" / "raw"
+    problems = []
+    with downloading.alone(root, declared.title):
+        if not (missing := _missing(declared, folder)):
+            return  # another process has downloaded them meanwhile
+        for mirror in torchvision_datasets.MNIST.mirrors:
+            # torchvision asks the next mirror after some faults only, a host's silence not among
+            # them; and it leaves what it has begun.
+            one_mirror = type("MNIST", (torchvision_datasets.MNIST,), {"mirrors": [mirror]})
+            with tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as apart:
+                try:
+                    one_mirror(apart, download=True)
+                    folder.mkdir(parents=True, exist_ok=True)
+                    for name in missing:
+                        (Path(apart) / "MNIST" / "raw" / name).replace(folder / name)
+                except (OSError, RuntimeError, EOFError, zlib.error) as error:
+                    problems.append(f"{mirror}: {' '.join(str(error).split())}")
+                else:
+                    return
+    raise DataError(
+        f"MNIST is not in {folder} (missing: {', '.join(missing)}) and could not be downloaded: "
+        f"{'; '.join(problems)}. Copy the four files there, or name the folder that holds "
+        "MNIST/raw with LAB1_DATA or data_dir"
+    )
+
+
+def _missing(declared: Dataset, folder: Path) -> list[str]:
+    return [name for name in declared.files if not (folder / name).exists()]

@@ -1,0 +1,33 @@
+"""Downloads by torchvision: one process at a time, and none waits for a silent host for ever."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...core import locks
+
+#: How long a host may say nothing.
+_SILENCE_SECONDS = 30.0
+
+
+@contextmanager
+def alone(root: Path, title: str) -> Iterator[None]:
+    """Holds the lock of downloads into `root`, and gives up on hosts that fall silent.
+
+    Another process that wants to download there waits, says so, and then finds the files.
+    """
+
+    def waiting() -> None:
+        print(f"{title}: another process is downloading into {root}; waiting", file=sys.stderr)
+
+    with locks.waited_for(root / ".download.lock", waiting):
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(_SILENCE_SECONDS)  # torchvision has no setting for it
+        try:
+            yield
+        finally:
+            socket.setdefaulttimeout(before)
