@@ -2,7 +2,9 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -694,3 +696,123 @@ def test_a_record_takes_the_key_of_its_spec_unless_told(make_record):
     record = make_record()
     assert replace(record, key="").key == record.spec.key
     assert replace(record, key="0" * 16).key == "0" * 16
+
+
+# While another process promotes, and in folders that are closed to us
+
+
+@pytest.mark.parametrize("published_before", [False, True])
+def test_no_moment_of_a_promotion_hides_a_run(store, make_record, monkeypatch, published_before):
+    """Whatever a reader has seen when the promotion happens, it finds the record and its probe."""
+    record = make_record(accuracy=0.9)
+
+    def prepare():
+        shutil.rmtree(store.runs, ignore_errors=True)
+        shutil.rmtree(store.results, ignore_errors=True)
+        if published_before:
+            with_everything(store, make_record(accuracy=0.8))
+            store.promote(record)
+        with_everything(store, record)
+
+    def readers():
+        yield lambda: [each.key for each in store.all()[0]] == [record.key] and not store.all()[1]
+        yield lambda: store.find(record.spec) == record
+        yield lambda: store.find_probe(record.spec, "answers") is not None
+
+    def promoting_before(look, patch):
+        """Promotes before the reader's look of this number; returns how many it took."""
+        looks = []
+
+        def looking(original):
+            def call(self, *arguments, **keywords):
+                looks.append(self)
+                if len(looks) == look:
+                    store.promote(record)
+                return original(self, *arguments, **keywords)
+
+            return call
+
+        for name in ("lstat", "exists", "glob", "iterdir", "read_text", "read_bytes"):
+            patch.setattr(Path, name, looking(getattr(Path, name)))
+        return looks
+
+    for read in readers():
+        look, looks = 1, [None]
+        while look <= len(looks):
+            prepare()
+            with monkeypatch.context() as patch:
+                looks = promoting_before(look, patch)
+                assert read(), f"promoted before look {look}"
+            look += 1
+        assert look > 2
+
+
+def closed(monkeypatch, folder):
+    """As the system has it for a folder of another user (which a test that runs as root cannot)."""
+
+    def deny(original):
+        def call(self, *arguments, **keywords):
+            if folder in self.parents:
+                raise PermissionError(13, "Permission denied", str(self))
+            return original(self, *arguments, **keywords)
+
+        return call
+
+    for name in ("stat", "lstat", "open", "read_text", "read_bytes", "mkdir"):
+        monkeypatch.setattr(Path, name, deny(getattr(Path, name)))
+
+
+def test_a_folder_of_another_user_is_named_and_the_others_are_read(store, make_record, monkeypatch):
+    theirs, ours = make_record(seed=0), make_record(seed=1)
+    for record in (theirs, ours):
+        store.write(record)
+    closed(monkeypatch, store.run_dir(theirs.spec))
+    records, problems = store.all()
+    assert records == [ours]
+    (problem,) = map(str, problems)
+    path = store.run_dir(theirs.spec) / "record.json"
+    assert problem.startswith(f"{path}: ") and "Permission denied" in problem
+    with pytest.raises(RecordError, match=f"^{re.escape(str(path))}: .*Permission denied"):
+        store.find(theirs.spec)
+
+
+def test_a_link_to_nowhere_in_the_place_of_a_record_is_named(store, make_record):
+    path = store.write(make_record())
+    path.unlink()
+    path.symlink_to(path.parent / "nowhere.json")
+    with pytest.raises(RecordError, match=f"^{re.escape(str(path))}: .*No such file"):
+        store.find(make_record().spec)
+    assert len(store.all()[1]) == 1
+
+
+def test_what_a_killed_writer_left_is_swept_once_its_owner_is_gone(store, make_record, python):
+    """Not what another process is just writing, however long that takes."""
+    folder = store.run_dir(make_record().spec)
+    folder.mkdir(parents=True)
+    left, busy, young = (folder / f".{name}.part" for name in ("left", "busy", "young"))
+    for path in (left, busy, young):
+        path.write_bytes(b"begun")
+    hour_ago = time.time() - 3600
+    for path in (left, busy):
+        os.utime(path, (hour_ago, hour_ago))
+    owner = python.start(
+        "import sys; from lab1.core import locks; stream = open(sys.argv[1], 'rb');"
+        "print(locks.try_lock(stream), flush=True); sys.stdin.read()",
+        busy,
+    )
+    assert owner.stdout.readline() == "True\n"
+    store.write(make_record())
+    assert {path.name for path in folder.iterdir()} == {"record.json", busy.name, young.name}
+    owner.kill()
+    owner.wait()
+    os.utime(busy, (hour_ago, hour_ago))
+    store.write(make_record())
+    assert {path.name for path in folder.iterdir()} == {"record.json", young.name}
+
+
+def test_runs_that_are_no_folder_are_told(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("")
+    monkeypatch.setenv("LAB1_RUNS", str(file))
+    with pytest.raises(Lab1Error, match=f"LAB1_RUNS = '{file}' is not allowed; allowed: a folder"):
+        Store()

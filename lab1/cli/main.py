@@ -29,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    except PermissionError as error:
+        print(
+            f"lab1: {error.filename}: {error.strerror}: it may be another user's", file=sys.stderr
+        )
+        return 2
     except KeyboardInterrupt as interrupt:
         words = str(interrupt) or "interrupted; the same command continues with what is missing"
         print(f"lab1: {words}", file=sys.stderr)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class Lab1Error(Exception):
     """Base of the errors whose message is written for the user."""
@@ -41,3 +45,15 @@ class PublishError(Lab1Error):
 
 class TrackingError(Lab1Error):
     """Weights & Biases is not installed, has no API key, or cannot be reached."""
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """A failure of the operating system inside the block is told as what the user can mend."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written: {error.strerror or error}. What was there before is "
+            "intact; make room, or allow writing there, and run the same command again"
+        ) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from .errors import StorageError
+from . import locks
+from .errors import told
 
 
 def write_text(path: Path, text: str) -> None:
@@ -23,9 +24,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as stream:
+                locks.try_lock(stream)  # tells others that its owner is at work
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -36,16 +39,33 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
 
 
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """A failure of the operating system inside the block is told as what the user can mend."""
+#: Younger ones are left alone: their owner may be about to lock them.
+_SWEPT_AFTER_SECONDS = 60.0
+
+
+def _sweep(folder: Path) -> None:
+    """Takes away what writers that were killed have left in a folder."""
+    for path in folder.glob(".*.part"):
+        with suppress(OSError):  # another process sweeps too, or it is another user's
+            if time.time() - path.stat().st_mtime > _SWEPT_AFTER_SECONDS:
+                with path.open("ab") as stream:
+                    abandoned = locks.try_lock(stream)
+                if abandoned:
+                    path.unlink()
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file exists, or may: one in a folder that is closed to us is told when it is read.
+
+    A link that leads nowhere counts as one that exists.
+    """
     try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}. What was there before is "
-            "intact; make room, or allow writing there, and run the same command again"
-        ) from error
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_if_changed(path: Path, content: bytes) -> None:

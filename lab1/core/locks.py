@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from .files import told
+from .errors import told
 
 #: How often to try again, where the system cannot wait.
 _POLL_SECONDS = 0.2
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.2
 def claimed(path: Path) -> Iterator[bool]:
     """Yields whether this process holds the lock `path`; no other can until the block ends."""
     with _opened(path) as stream:
-        yield _try(stream)
+        yield try_lock(stream)
 
 
 @contextmanager
@@ -29,9 +29,9 @@ def waited_for(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     Raises `StorageError` where the file cannot be made.
     """
     with _opened(path) as stream:
-        if not _try(stream):
+        if not try_lock(stream):
             waiting()
-            while not _try(stream):
+            while not try_lock(stream):
                 time.sleep(_POLL_SECONDS)
         yield
 
@@ -48,7 +48,8 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _try(stream: IO[str]) -> bool:
+    def try_lock(stream: IO[Any]) -> bool:
+        """Locks an open file until it is closed; returns whether no other process has it."""
         try:
             msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -58,7 +59,8 @@ if sys.platform == "win32":  # pragma: no cover
 else:
     import fcntl
 
-    def _try(stream: IO[str]) -> bool:
+    def try_lock(stream: IO[Any]) -> bool:
+        """Locks an open file until it is closed; returns whether no other process has it."""
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -36,8 +36,14 @@ def results_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """One's own run records and weights; `LAB1_RUNS` puts them elsewhere."""
-    return Path(os.environ.get("LAB1_RUNS") or project_root() / "runs")
+    """One's own run records and weights; `LAB1_RUNS` puts them elsewhere.
+
+    Raises `Lab1Error` where that is no folder, and could be none.
+    """
+    folder = Path(os.environ.get("LAB1_RUNS") or project_root() / "runs").expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise Lab1Error(f"LAB1_RUNS = {str(folder)!r} is not allowed; allowed: a folder")
+    return folder
 
 
 def data_dir(explicit: str | None = None) -> Path:

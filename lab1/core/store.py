@@ -19,7 +19,7 @@ from typing import Any
 from . import locks, paths, probe_schema
 from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError
-from .files import write_bytes, write_text
+from .files import is_there, write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
 from .schema import read_object
 from .spec import RunSpec
@@ -50,15 +50,25 @@ class Store:
         path = self.path_of(spec)
         if path is None:
             return None
-        record = read_record(path)
+        record = self._read(path, spec.name)
         if record.key != spec.key:
             raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
         return record
 
+    def _read(self, path: Path, name: str) -> Record:
+        """The record in one's own file or, where that was just promoted, in the published one."""
+        try:
+            return read_record(path)
+        except RecordError:
+            published = self.results / f"{name}.json"
+            if is_there(path) or path == published:
+                raise
+            return read_record(published)
+
     def path_of(self, spec: RunSpec) -> Path | None:
         """The file that `find` reads."""
         for path in (self.run_dir(spec) / "record.json", self.results / f"{spec.name}.json"):
-            if path.exists():
+            if is_there(path):
                 return path
         return None
 
@@ -69,12 +79,21 @@ class Store:
         nothing.
         """
         published, own = self.results / f"{name}.json", self.runs / name / "record.json"
-        return own.exists() and published.exists() and own.read_bytes() != published.read_bytes()
+        if not (is_there(own) and published.exists()):
+            return False
+        try:
+            return own.read_bytes() != published.read_bytes()
+        except FileNotFoundError:  # it was promoted meanwhile
+            return False
+        except OSError:  # it is closed to us, which is told when it is read
+            return True
 
     def paths(self) -> Iterator[Path]:
         """The files of all records, published ones first, without those that `runs/` replaces."""
+        # One's own are listed first: what is promoted meanwhile is then in one list or in both.
+        folders = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
+        own = [folder / "record.json" for folder in folders if is_there(folder / "record.json")]
         published = sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
-        own = sorted(self.runs.glob("*/record.json"))
         copied = {path.parent.name for path in own}
         yield from (p for p in published if p.stem not in copied or not self.is_replaced(p.stem))
         yield from own
@@ -87,9 +106,9 @@ class Store:
         records: dict[str, Record] = {}
         problems: list[RecordError] = []
         for path in self.paths():
+            expected = path.stem if path.parent == self.results else path.parent.name
             try:
-                record = read_record(path)
-                expected = path.stem if path.parent == self.results else path.parent.name
+                record = self._read(path, expected)
                 if record.name != expected:
                     raise RecordError(f"{path}: holds run {record.name}")
                 records.setdefault(record.key, record)
@@ -221,10 +240,17 @@ class Store:
         Those of a published run do not count where it was trained here again.
         """
         _check_probe_name(probe)
-        paths = [self.results / f"{spec.name}.{probe}.json", self.run_dir(spec) / f"{probe}.json"]
-        for path in paths[1:] if self.is_replaced(spec.name) else paths:
-            if path.exists():
-                return _read_probe(path, spec, probe)
+        published = self.results / f"{spec.name}.{probe}.json"
+        own = self.run_dir(spec) / f"{probe}.json"
+        for _ in range(2):  # the second time finds what was promoted between the two looks
+            for path in (own,) if self.is_replaced(spec.name) else (published, own):
+                if not is_there(path):
+                    continue
+                try:
+                    return _read_probe(path, spec, probe)
+                except RecordError:
+                    if is_there(path):
+                        raise
         return None
 
 

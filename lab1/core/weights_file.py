@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RecordError, WeightsError
+from .files import is_there
 from .schema import exactly, listing, mapping, one_of, text, whole
 from .spec import RunSpec
 from .store import Store
@@ -49,7 +50,7 @@ def find(spec: RunSpec, store: Store) -> Path | None:
     candidates = [] if store.is_replaced(spec.name) else [published(spec, store)]
     if store.path_of(spec) is not None:  # else a training under way keeps its best so far there
         candidates += [own(spec, store), own(spec, store).with_suffix(".pt")]
-    return next((path for path in candidates if path.exists()), None)
+    return next((path for path in candidates if is_there(path)), None)
 
 
 def own(spec: RunSpec, store: Store) -> Path:

@@ -37,10 +37,14 @@ def check(record: Record) -> list[str]:
     if has_torch():
         from ..training import models
 
-        model = models.build(record.spec.model, declared, record.spec.seed)
-        parameters = models.count_parameters(model)
-        if parameters != record.parameters:
-            findings.append(f"it has {record.parameters} parameters, its model {parameters}")
+        try:
+            model = models.build(record.spec.model, declared, record.spec.seed)
+        except (MemoryError, RuntimeError) as error:
+            findings.append(f"its model cannot be built here: {error}")
+        else:
+            parameters = models.count_parameters(model)
+            if parameters != record.parameters:
+                findings.append(f"it has {record.parameters} parameters, its model {parameters}")
     return [f"{record.name}: {finding}" for finding in findings]
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from ..core import weights_file
 from ..core.datasets import DATASETS
+from ..core.errors import MissingRunsError
 from ..core.families import FAMILIES
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
@@ -36,11 +39,31 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
     to the run's folder, and a run that was interrupted continues from its checkpoint.  A distilled
     run learns from the weights of its teacher (`load`).  Raises
     `DataError` where the data are missing or not the declared ones, before
-    anything is trained.
+    anything is trained, and `MissingRunsError` where the memory does not suffice.
     """
     runs = None if store is None else store.runs
-    with _threads(spec, options), tracking.reporting(spec, options, runs) as tracker:
+    with (
+        _memory_told(spec),
+        _threads(spec, options),
+        tracking.reporting(spec, options, runs) as tracker,
+    ):
         return _train_run(spec, options, store, tracker)
+
+
+@contextmanager
+def _memory_told(spec: RunSpec) -> Iterator[None]:
+    """Tells that memory does not suffice, which torch does in several ways."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        (why, *_) = str(error).splitlines() or [type(error).__name__]
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "allocate memory" not in why:
+            raise
+        raise MissingRunsError(
+            f"{spec.title}: the memory does not suffice: {why}. Take a smaller network (width, "
+            "channels, depth), a smaller batch_size, or another device"
+        ) from error
 
 
 def _train_run(

@@ -621,3 +621,26 @@ def test_compiled_kernels_train_as_others_do(tiny, store):
     )
     for name in ("train_loss", "validation_loss"):
         assert compiled.history[name] == pytest.approx(usual.history[name], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [
+        lambda *_: torch.empty(10**15),
+        lambda *_: bytearray(10**17),
+        lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory")),
+    ],
+)
+def test_memory_that_does_not_suffice_is_told(tiny, monkeypatch, allocate):
+    monkeypatch.setattr(models, "build", allocate)
+    with pytest.raises(MissingRunsError, match=r"depth 2.*memory does not suffice: .*width"):
+        train_run(tiny(), OPTIONS)
+
+
+def test_any_other_fault_of_a_training_keeps_its_traceback(tiny, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(models, "build", fail)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        train_run(tiny(), OPTIONS)

@@ -38,7 +38,8 @@ class Figure:
 
     def parts(self) -> dict[str, Any]:
         """`spec` (a Vega-Lite object), `svg`, `csv` (texts) and `alt`."""
-        spec = self.chart.to_dict()
+        with alt.data_transformers.enable("default", max_rows=None):  # a run may have any length
+            spec = self.chart.to_dict()
         spec["config"] = theme.config()
         spec["description"] = self.alt
         return {

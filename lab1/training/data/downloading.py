@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from ...core import locks
 
 #: How long a host may say nothing.
 _SILENCE_SECONDS = 30.0
+
+
+#: How the folder of a download that is not complete begins.
+BEGUN = ".download-"
 
 
 @contextmanager
@@ -25,6 +30,8 @@ def alone(root: Path, title: str) -> Iterator[None]:
         print(f"{title}: another process is downloading into {root}; waiting", file=sys.stderr)
 
     with locks.waited_for(root / ".download.lock", waiting):
+        for left in root.glob(f"{BEGUN}*"):  # by one that was killed: we have the lock
+            shutil.rmtree(left, ignore_errors=True)
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(_SILENCE_SECONDS)  # torchvision has no setting for it
         try:

@@ -171,7 +171,7 @@ def _download_mnist(declared: Dataset, root: Path) -> None:
             # torchvision asks the next mirror after some faults only, a host's silence not among
             # them; and it leaves what it has begun.
             one_mirror = type("MNIST", (torchvision_datasets.MNIST,), {"mirrors": [mirror]})
-            with tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as apart:
+            with tempfile.TemporaryDirectory(dir=root, prefix=downloading.BEGUN) as apart:
                 try:
                     one_mirror(apart, download=True)
                     folder.mkdir(parents=True, exist_ok=True)
