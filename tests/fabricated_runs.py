@@ -53,7 +53,7 @@ def record(spec, commit="0" * 40):
         "accuracy": right,
         "errors": errors,
         "count": declared.test_size,
-        "calibration_error": 0.02 + noise(spec, "calibration", 0.01),
+        "calibration_error": abs(0.02 + noise(spec, "calibration", 0.01)),
     }
     origin = {
         "commit": commit,

@@ -111,14 +111,16 @@ def test_figures_and_tables_are_numbered_and_referred_to(site):
         for label in labels:
             assert f'id="{label}"' in text
             assert f"#{label}" in links
-        assert {"Figure\xa01", "Table\xa01"} <= set(re.findall(r"\w+\xa01\b", unescape(text)))
+        kinds = {"fig": "Figure\xa01", "tbl": "Table\xa01"}
+        first = {kinds[label.partition("-")[0]] for label in labels}
+        assert first <= set(re.findall(r"\w+\xa01\b", unescape(text)))
 
 
 def test_every_citation_is_listed(site):
     for name in REPORT:
         text = site.text(name)
         cited = set(re.findall(r'href="#(ref-[\w-]+)"', text))
-        assert cited & {"ref-he2016deep", "ref-hinton2015distilling"}
+        assert cited
         assert cited <= set(re.findall(r'id="(ref-[\w-]+)"', text))
         assert "citeproc-not-found" not in text
 
@@ -127,8 +129,10 @@ def test_the_counts_in_a_table_lead_to_the_runs(site):
     for name in OF_RUNS:
         text = site.text(name)
         targets = set(re.findall(r'href="#(runs-\w+)"', text))
-        assert targets
-        assert targets == set(re.findall(r'id="(runs-\w+)"', text))
+        rows = set(re.findall(r'id="(runs-\w+)"', text))
+        assert targets and targets <= rows
+        # The chapter on depth tells its runs at other peaks, and the deepest, in sentences alone.
+        assert len(rows - targets) == (5 if name == "report/depth.html" else 0)
 
 
 def test_every_row_leads_to_its_runs(site):
@@ -160,7 +164,7 @@ def test_the_search_knows_the_chapters(site):
 
 def test_the_charts_are_on_the_pages(site):
     # No run of the profile has a patience, so none of its charts shows where one ran out.
-    counts = (1, 5, 5, 8, 6, 5, 5, 1, 1)
+    counts = (1, 3, 3, 7, 6, 5, 3, 1, 1)
     for name, count in zip(["index.html", *REPORT], counts, strict=True):
         text = site.text(name)
         assert text.count('class="lab1-chart"') == count
@@ -171,8 +175,9 @@ def test_the_charts_are_on_the_pages(site):
 
 def test_the_front_page_answers_from_the_records(site):
     text = re.sub(r"<[^>]*>", "", site.text("index.html"))
-    assert "The plain MLP with 8 layers reaches" in text
-    assert "The residual MLP with 8 layers reaches" in text
+    assert "the residual MLP differs from the plain MLP by" in text
+    assert "Alone the student recognises" in text
+    assert text.count("Its runs") == len(OF_RUNS)
     assert "{.fragment" not in text and ":::" not in text
 
 
