@@ -347,7 +347,7 @@ def test_progress_tells_a_diverged_run(store, make_record, capsys):
 def test_progress_tells_the_whole_time_from_records_alike(store, make_record, make_spec, capsys):
     specs = [make_spec(seed=1), make_spec(depth=5)]
     progress.GridProgress(specs, estimate(specs, [make_record(seconds=20.0)]))
-    assert capsys.readouterr().err == "training 2 missing runs, about 60 s\n"
+    assert capsys.readouterr().err == "training 2 missing runs, about 60 s on one core\n"
 
 
 # Estimates

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     store = Store()
     todo = find_todo(page.plan(), store)
     seconds = [each for each in todo.seconds if each is not None]
-    about = f", about {duration(sum(seconds))}" if seconds else ""
+    about = f", about {duration(sum(seconds))} on one core" if seconds else ""
     if is_first_process():
         print(f"{len(todo.specs)} runs planned, {len(todo.missing)} missing{about}")
     if options.dry_run:
@@ -72,6 +72,7 @@ def _run_options(options: argparse.Namespace) -> RuntimeOptions:
         ray_address=options.address,
         report_to=options.report_to,
         threads=options.threads,
+        workers=options.workers,
         compile=options.compile,
     )
 

@@ -27,6 +27,10 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     top = argparse.ArgumentParser(
@@ -65,8 +69,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
     run.add_argument(
-        "--threads", type=_positive, help="of a training on the CPU (else as the model needs)"
-    )
+        "--workers", type=_workers, default="auto", metavar="auto|N",
+        help="how many runs to train at a time (auto: as many as there are cores and memory for, "
+        "on a GPU one)",
+    )  # fmt: skip
+    run.add_argument("--threads", type=_positive, help="of each training on the CPU (else one)")
     run.add_argument(
         "--compile", action="store_true",
         help="let torch.compile make kernels: up to a quarter faster for convolutional nets",

@@ -24,7 +24,9 @@ class RuntimeOptions:
     in another order, so the record says so, and runs with and without it are no pairs.
     `checkpoint_seconds` is the time between two checkpoints, and so the most work that a killed
     run loses.  `report_to` is `"wandb"` to send each run to Weights & Biases as well.
-    `engine` is `local` (this process) or `ray` (a Ray cluster, whose head node answers at
+    `workers` is how many runs are trained at a time, each in a process and with one thread unless
+    `threads` says otherwise, or `auto`: on a CPU as many as there are cores and memory for.
+    `engine` is `local` (this machine) or `ray` (a Ray cluster, whose head node answers at
     `ray_address`, HOST:PORT or `auto`).
     """
 
@@ -36,6 +38,7 @@ class RuntimeOptions:
     compile: bool = False
     checkpoint_seconds: float = 60.0
     report_to: str | None = None
+    workers: int | str = 1
     engine: str = "local"
     ray_address: str | None = None
 
@@ -44,6 +47,15 @@ class RuntimeOptions:
             raise ParameterError(
                 f"RuntimeOptions: report_to = {self.report_to!r} is not allowed; "
                 "allowed: none, or 'wandb'"
+            )
+        if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
+            raise ParameterError(
+                f"workers = {self.workers!r} is not allowed; allowed: auto, or 1 and more"
+            )
+        if self.engine == "ray" and self.workers not in (1, "auto"):
+            raise ParameterError(
+                f"workers = {self.workers!r} is not allowed with engine = 'ray', whose cluster "
+                "decides that; allowed: auto"
             )
         if self.engine not in ENGINES:
             raise ParameterError(

@@ -66,7 +66,7 @@ class GridProgress:
             for spec, each in zip(specs, estimates, strict=True)
         }
         self._whole = self._left = sum(self._weights.values())
-        about = f", about {duration(self._left)}" if known else ""
+        about = f", about {duration(self._left)} on one core" if known else ""
         self._say(f"training {self._total} missing {'run' if self._total == 1 else 'runs'}{about}")
 
     def finished(self, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""What trains a list of runs: this process, torchrun's processes, or a Ray cluster."""
+"""What trains a list of runs: this process, several, torchrun's, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -36,4 +36,6 @@ def choose(options: RuntimeOptions) -> Engine:
         name = "ray_grid"
     elif "TORCHELASTIC_RUN_ID" in os.environ:
         name = "torchrun"
+    elif options.workers != 1:
+        name = "workers"
     return cast(Engine, import_module(f".{name}", __package__))
