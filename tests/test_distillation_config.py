@@ -135,7 +135,8 @@ def test_a_record_survives_a_teacher_whose_recipe_was_raised(chain, make_record,
     """It is read and written with the recipes under which it was made, and answers no new run."""
     *_, spec = chain
     record = replace(make_record("PlainNet", 8), spec=spec, key="", teacher_recipes=())
-    record = replace(record, history={**record.history, "hard_loss": [1.0] * 3, "soft_loss": [1.0]})
+    distilled = {"hard_loss": [1.0] * 3, "soft_loss": [1.0] * 3}
+    record = replace(record, history={**record.history, **distilled})
     text = json.dumps(record.to_dict())
     monkeypatch.setattr(config, "RECIPE", {**RECIPE, "ResidualMLP": RECIPE["ResidualMLP"] + 1})
     old = Record.from_dict(json.loads(text))

@@ -372,7 +372,8 @@ def test_a_run_is_estimated_by_its_like(make_record, make_spec):
 
 def test_a_run_that_stopped_early_counts_by_its_epochs(make_record, make_spec):
     """The record has 3 epochs of the 30 it might have had."""
-    record = make_record(epochs=30, seconds=3.0)
+    history = make_record().history
+    record = make_record(epochs=30, seconds=3.0, history=history, stopped="early stopping")
     assert estimate([make_spec(epochs=30)], [record]) == [pytest.approx(30.0)]
 
 
@@ -472,9 +473,9 @@ def test_what_the_chapter_on_degradation_refuses(change, words):
 
 def test_a_probe_that_was_measured_is_read_without_torch(store, make_record, monkeypatch):
     record = make_record()
-    store.write_probe(record.spec, "confusion", {"counts": [[1]]})
+    store.write_probe(record.spec, "answers", {"counts": [1]})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert ensuring.ensure_probe(record, "confusion", store=store) == {"counts": [[1]]}
+    assert ensuring.ensure_probe(record, "answers", store=store) == {"counts": [1]}
     with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP depth 2.*'train'"):
         ensuring.ensure_probe(record, "hardest", store=store)
 
@@ -492,8 +493,8 @@ def test_a_missing_probe_is_measured_once(store, make_record, monkeypatch):
     monkeypatch.setattr(probes, "measure", measure)
     record = make_record()
     for _ in range(2):
-        assert ensuring.ensure_probe(record, "confusion", store=store) == {"n": 1}
-    assert measured == ["confusion"]
+        assert ensuring.ensure_probe(record, "answers", store=store) == {"n": 1}
+    assert measured == ["answers"]
 
 
 # As a run ends
