@@ -21,6 +21,14 @@ from lab1.core.record import Record
 from lab1.core.store import Store
 from lab1.planning import chapters, profiles
 
+#: What a record may say anywhere where it may say anything: nothing of it may come alive on a page,
+#: which tests/browser looks for by the class, the global variable and the scheme.
+HOSTILE = (
+    "a <img class=hostile src=x onerror='window.hostile=1'> [b](javascript:window.hostile=1) "
+    "**processor** $x$ `c` {.hostile} :::\n\n<script>window.hostile=1</script>\n\n"
+    "# A heading {.hostile}"
+)
+
 #: The sizes of real probes: see `lab1/training/probes.py`.
 HARDEST, SOFTENED, TEMPERATURES = 24, 8, (1, 4, 16)
 
@@ -60,12 +68,12 @@ def record(spec, commit="0" * 40):
         "versions": {
             "lab1": "0.1.0",
             "python": "3.11.0",
-            "torch": "2.11.0",
+            "torch": f"2.11.0 {HOSTILE}",
             "torchvision": "0.26.0",
             "numpy": "2.0.0",
         },
-        "device": {"kind": "cpu", "name": "a processor", "threads": 1},
-        "data_source": "built in",
+        "device": {"kind": "cpu", "name": HOSTILE, "threads": 1},
+        "data_source": HOSTILE,
         "data_fingerprint": declared.fingerprint,
         "started": "2026-01-01T12:00:00+00:00",
         "ended": ended,

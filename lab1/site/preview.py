@@ -72,7 +72,7 @@ def build(root: Path) -> list[Path]:
         for resource in _files(root, settings["project"]["resources"]):
             (site / resource).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / resource, site / resource)
-        for name in ("preview.css", "charts.css", "favicon.svg"):
+        for name in ("preview.css", "preview.js", "charts.css", "favicon.svg"):
             shutil.copyfile(_ASSETS / name, site / name)
         _replace(output, site, Path(folder) / "old")
     return [output / page.source.with_suffix(".html") for page in pages]

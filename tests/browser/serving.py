@@ -32,8 +32,8 @@ def chromium(playwright):
 class _Handler(SimpleHTTPRequestHandler):
     """A folder as a usual host of static sites serves it: 404.html where there is no such file."""
 
-    def __init__(self, *arguments, below, **keywords):
-        self._below = below
+    def __init__(self, *arguments, below, policy=None, **keywords):
+        self._below, self._policy = below, policy
         super().__init__(*arguments, **keywords)
 
     def translate_path(self, path):
@@ -52,15 +52,25 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def end_headers(self):
+        if self._policy:
+            self.send_header("Content-Security-Policy", self._policy)
+        super().end_headers()
+
     def log_message(self, format, *arguments):
         pass
 
 
 @contextlib.contextmanager
-def served(project):
-    """The address at which a project's ``_site`` is served: below the path it is published at."""
+def served(project, policy=None):
+    """The address at which a project's ``_site`` is served: below the path it is published at.
+
+    ``policy`` is the Content-Security-Policy that goes with every page.
+    """
     below = urlsplit(addresses.read(project).site).path
-    handler = functools.partial(_Handler, directory=str(project / "_site"), below=below)
+    handler = functools.partial(
+        _Handler, directory=str(project / "_site"), below=below, policy=policy
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}{below}"

@@ -30,6 +30,16 @@ def test_a_page_loads_without_complaint_and_from_this_host_alone(seen):
 
 
 @pytest.mark.width(WIDE)
+def test_no_text_of_a_record_comes_alive(site, seen):
+    """The records' and benchmarks' free text is hostile; charts and tooltips stand by now."""
+    assert seen.page.evaluate("window.hostile") is None
+    assert seen.page.locator(".hostile").count() == 0
+    links = "a[href^='javascript'], img[src='x'], [onerror], [onclick]"
+    assert seen.page.locator(f":is({links}):where(main *)").count() == 0
+    assert site.text("runs.html").count("&lt;img class=hostile") > 50
+
+
+@pytest.mark.width(WIDE)
 def test_the_first_view_is_small(seen):
     assert 5_000 < seen.first_view < FIRST_VIEW
 
