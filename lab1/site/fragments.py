@@ -36,6 +36,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
         ),
         "chapters": _contents(shown),
         "headline": front.fragment(list(records.values())),
+        "block": front.block(list(records.values())),
         "runs": runs_page.fragment(
             list(records.values()),
             profile=profile,

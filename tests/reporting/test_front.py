@@ -43,3 +43,15 @@ def test_a_further_page_with_other_parameters_is_not_mixed_in(experiment, change
     fragment = front.fragment(records)
     assert "72.5" not in fragment and "70.5" not in fragment
     assert "mean over 6 seeds" not in fragment
+
+
+def test_the_drawing_is_of_twins_where_there_are_any(make_record):
+    """The plain network first, and what is drawn stands beside a caption that can be referred to."""
+    perceptrons = [make_record(family, 8) for family in ("ResidualMLP", "MLP")]
+    drawn = front.block(perceptrons)
+    assert drawn.startswith('::: {#fig-block}\n```{=html}\n<div class="lab1-drawing"')
+    assert drawn.index(">MLP<") < drawn.index(">ResidualMLP<")
+    twins = [make_record(family, 8, dataset="smoke-colour") for family in ("ResNet", "PlainNet")]
+    assert ">PlainNet<" in front.block(perceptrons + twins)
+    assert ">MLP<" not in front.block(perceptrons + twins)
+    assert front.block(perceptrons[:1]) == ""

@@ -53,10 +53,27 @@ ON_MLP = REPORT[:2]
 
 #: Some of the figures and tables of each page.
 LABELS = [
-    *[("fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs")] * 2,
-    ("fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
-    ("fig-paired", "fig-unseen", "tbl-summary", "tbl-controls", "tbl-softened", "tbl-runs"),
-    ("fig-error", "fig-gradients", "tbl-errors", "tbl-precision", "tbl-runs"),
+    ("fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs"),
+    ("fig-block", "fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs"),
+    ("fig-block", "fig-networks", "fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
+    (
+        "fig-networks",
+        "fig-paired",
+        "fig-unseen",
+        "tbl-summary",
+        "tbl-controls",
+        "tbl-softened",
+        "tbl-runs",
+    ),
+    (
+        "fig-block",
+        "fig-networks",
+        "fig-error",
+        "fig-gradients",
+        "tbl-errors",
+        "tbl-precision",
+        "tbl-runs",
+    ),
     ("fig-perceptrons", "fig-photographs", "fig-deep"),
     ("fig-ratios", "tbl-speed"),
     ("fig-accuracy", "tbl-performance", "tbl-distillation"),

@@ -1,11 +1,13 @@
-"""The chart of the site's front page."""
+"""The drawing and the chart of the site's front page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ...core.datasets import DATASETS
+from ...core.families import FAMILIES, sole_difference
 from ...core.record import Record
+from .. import networks
 from ..comparison import charts
 from ..kit import figure as figures
 from ..kit import frames
@@ -26,3 +28,30 @@ def fragment(records: Sequence[Record]) -> str:
         "point at a mark for its numbers."
     )
     return f"::: {{#fig-headline}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
+
+
+def block(records: Sequence[Record]) -> str:
+    """A block of a plain network and of its residual one, as Markdown with a caption.
+
+    Twins come first, which differ in the skip connections alone, and of these the paper's;
+    nothing is drawn where no plain family of the records has its residual one beside it.
+    """
+    specs = {record.spec for record in records}
+    present = {(spec.model.family, spec.model.depth, spec.dataset) for spec in specs}
+    pairs = sorted(
+        (sole_difference(family) is None, -[*FAMILIES].index(family), depth, dataset, family)
+        for family, depth, dataset in present
+        if (FAMILIES[family].residual, depth, dataset) in present
+    )
+    if not pairs:
+        return ""
+    *_, depth, dataset, family = pairs[0]
+    both = (family, FAMILIES[family].residual)
+    pair = [r for r in records if r.spec.model.family in both and r.spec.dataset == dataset]
+    caption = (
+        "A block of a plain network and of a residual one, from its input x to its output y. What "
+        "this laboratory is about is the blue line, a skip connection: the input is added to what "
+        "the layers compute."
+    )
+    markup = networks.one_block(pair, depth).markup
+    return f"::: {{#fig-block}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"

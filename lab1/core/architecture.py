@@ -1,0 +1,161 @@
+"""The layers of a network as its spec has them, to be drawn and counted (standard library only).
+
+A drawing that was made of anything else could disagree with the network that was trained; a test
+counts the layers, additions and parameters of the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .datasets import DATASETS, Dataset
+from .spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with weights: `kind` is `linear`, `3 × 3` or `1 × 1`.
+
+    `outputs` are its units or feature maps; `parameters` include those of its normalisation.
+    """
+
+    kind: str
+    inputs: int
+    outputs: int
+    parameters: int
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers one after the other, and what is added to what they give.
+
+    `skip` is `None` where nothing is, `identity` for the block's input, `padded` for that input
+    with every second pixel and new feature maps of zeros, `projection` for a 1 × 1 convolution of
+    it (`projection`).
+    """
+
+    layers: tuple[Layer, ...]
+    skip: str | None = None
+    projection: Layer | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Those of its layers and of its projection."""
+        layers = (*self.layers, *((self.projection,) if self.projection else ()))
+        return sum(layer.parameters for layer in layers)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks on equally large images: `side` pixels each way, or `None` for units in a row."""
+
+    title: str
+    side: int | None
+    blocks: tuple[Block, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Those of all its blocks."""
+        return sum(block.parameters for block in self.blocks)
+
+
+def stages(model: ModelSpec, dataset: str) -> tuple[Stage, ...]:
+    """The network from the image to the logits."""
+    return _LAYOUTS[model.family](model, DATASETS[dataset])
+
+
+def parameters(model: ModelSpec, dataset: str) -> int:
+    """The number of parameters of the network."""
+    return sum(stage.parameters for stage in stages(model, dataset))
+
+
+def _linear(inputs: int, outputs: int, *, normalised: bool = False) -> Layer:
+    """With a bias, and where it is normalised a scale and a shift per unit."""
+    return Layer("linear", inputs, outputs, (inputs + 1 + 2 * normalised) * outputs)
+
+
+def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> Layer:
+    """Without bias, and followed by batch normalisation with a scale and a shift per map."""
+    count = size * size * inputs * outputs + 2 * outputs
+    return Layer(f"{size} × {size}", inputs, outputs, count, stride)
+
+
+def _perceptron(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    channels, height, width = data.image_shape
+    units = model.width or 0
+    normalised = model.normalization == "layer"
+    skip = "identity" if model.family == "ResidualMLP" else None
+    first = Block((_linear(channels * height * width, units, normalised=normalised),))
+    hidden = Block((_linear(units, units, normalised=normalised),), skip)
+    found = [Stage("first hidden layer", None, (first,))]
+    if model.depth > 1:
+        found.append(Stage("further hidden layers", None, (hidden,) * (model.depth - 1)))
+    return (*found, _output(units, data))
+
+
+def _output(inputs: int, data: Dataset) -> Stage:
+    return Stage("output", None, (Block((_linear(inputs, data.num_classes),)),))
+
+
+def _simple_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    inputs, side, _ = data.image_shape
+    found = []
+    for index in range(model.depth):
+        outputs = (model.channels or 0) * 2**index
+        block = Block((_convolution(inputs, outputs),))
+        found.append(Stage(f"stage {index + 1}", side >> index, (block,)))
+        inputs = outputs
+    return (*found, _output(inputs, data))
+
+
+def _residual_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    inputs, side, _ = data.image_shape
+    width = model.channels or 0
+    counts = model.blocks_per_stage or (3,) * (model.depth - 1) + (1,)
+    found = [Stage("first convolution", side, (Block((_convolution(inputs, width),)),))]
+    inputs = width
+    for index, count in enumerate(counts):
+        outputs, blocks = width * 2**index, []
+        for number in range(count):
+            stride = 2 if index > 0 and number == 0 else 1
+            layers = (_convolution(inputs, outputs, 3, stride), _convolution(outputs, outputs))
+            projects = stride > 1 or inputs != outputs
+            if model.family == "PlainCNN":
+                blocks.append(Block(layers))
+            elif projects:
+                projection = _convolution(inputs, outputs, 1, stride)
+                blocks.append(Block(layers, "projection", projection))
+            else:
+                blocks.append(Block(layers, "identity"))
+            inputs = outputs
+        found.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
+    return (*found, _output(inputs, data))
+
+
+def _by_depth(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    inputs, side, _ = data.image_shape
+    found = [Stage("first convolution", side, (Block((_convolution(inputs, 16),)),))]
+    inputs = 16
+    for index, outputs in enumerate((16, 32, 64)):
+        blocks = []
+        for _ in range((model.depth - 2) // 6):
+            stride = 1 if inputs == outputs else 2
+            layers = (_convolution(inputs, outputs, 3, stride), _convolution(outputs, outputs))
+            skip = "identity" if stride == 1 else "padded"
+            blocks.append(Block(layers, skip if model.family == "ResNet" else None))
+            inputs = outputs
+        found.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
+    return (*found, _output(inputs, data))
+
+
+_LAYOUTS: Mapping[str, Callable[[ModelSpec, Dataset], tuple[Stage, ...]]] = {
+    "MLP": _perceptron,
+    "ResidualMLP": _perceptron,
+    "SimpleCNN": _simple_cnn,
+    "ResidualCNN": _residual_cnn,
+    "PlainCNN": _residual_cnn,
+    "PlainNet": _by_depth,
+    "ResNet": _by_depth,
+}

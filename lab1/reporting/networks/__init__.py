@@ -1,0 +1,45 @@
+"""The networks of a chapter, drawn from the specs of its records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ...core.families import FAMILIES
+from ...core.record import Record
+from ...core.spec import ModelSpec
+from .blocks import blocks
+from .columns import columns
+from .drawing import Drawing
+
+__all__ = ["Drawing", "one_block", "teacher_and_student", "whole"]
+
+
+def one_block(records: Sequence[Record], depth: int) -> Drawing:
+    """A block of each family's network of that depth, one above the other."""
+    return blocks(_one_per_family(records, depth), records[0].spec.dataset)
+
+
+def whole(records: Sequence[Record], depth: int) -> Drawing:
+    """Each family's network of that depth, beside each other."""
+    return columns(_one_per_family(records, depth), records[0].spec.dataset)
+
+
+def teacher_and_student(records: Sequence[Record], depth: int, channels: int) -> Drawing:
+    """The student of that size and its teacher, on one scale."""
+    pairs = Counter(
+        (record.spec.teacher.model, record.spec.model, record.spec.dataset)
+        for record in records
+        if record.spec.teacher is not None
+        and (record.spec.model.depth, record.spec.model.channels) == (depth, channels)
+    )
+    (teacher, student, dataset), _ = pairs.most_common(1)[0]
+    return columns((teacher, student), dataset)
+
+
+def _one_per_family(records: Sequence[Record], depth: int) -> list[ModelSpec]:
+    """The design that most runs of that depth have, without a change to it."""
+    models = [record.spec.model for record in records]
+    usual = Counter(each for each in models if each.depth == depth and not each.changes)
+    found = {model.family: model for model, _ in reversed(usual.most_common())}
+    return [found[name] for name in FAMILIES if name in found]

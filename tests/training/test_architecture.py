@@ -1,0 +1,94 @@
+"""What is drawn of a network is what is trained: layers, additions and parameters are counted."""
+
+import operator
+
+import pytest
+import torch
+from torch import fx, nn
+
+from lab1.core import architecture
+from lab1.core.datasets import DATASETS
+from lab1.core.families import FAMILIES
+from lab1.core.spec import ModelSpec
+from lab1.training import models
+
+CASES = [
+    (ModelSpec("MLP", 1, width=8), "mnist"),
+    (ModelSpec("MLP", 32, width=128), "mnist"),
+    (ModelSpec("MLP", 4, width=16, normalization="layer"), "mnist"),
+    (ModelSpec("MLP", 4, width=16, initialisation="identity"), "cifar10"),
+    (ModelSpec("ResidualMLP", 1, width=8), "mnist"),
+    (ModelSpec("ResidualMLP", 16, width=64), "mnist"),
+    (ModelSpec("ResidualMLP", 3, width=16, normalization="layer"), "smoke-grey"),
+    *((ModelSpec("SimpleCNN", depth, channels=16), "cifar10") for depth in (1, 4)),
+    *((ModelSpec("ResidualCNN", depth, channels=16), "cifar10") for depth in (1, 2, 4)),
+    (ModelSpec("ResidualCNN", 3, channels=8, blocks_per_stage=(1, 2, 1)), "cifar10"),
+    *((ModelSpec("PlainCNN", depth, channels=16), "cifar10") for depth in (1, 4)),
+    *((ModelSpec(family, 20), "cifar10") for family in ("PlainNet", "ResNet")),
+    (ModelSpec("ResNet", 110), "cifar10"),
+]
+
+
+class _WholeBlocks(fx.Tracer):
+    """Follows the data through every module of ours and of torchvision, to the sums in them."""
+
+    def is_leaf_module(self, module, name):
+        return not list(module.children())
+
+
+def count_additions(model):
+    graph = _WholeBlocks().trace(model)
+    added = {operator.add, operator.iadd, torch.add}
+    return sum(node.target in added for node in graph.nodes)
+
+
+def weighted(model):
+    """The layers with weights, those of normalisation apart."""
+    return [each for each in model.modules() if isinstance(each, (nn.Linear, nn.Conv2d))]
+
+
+def test_every_family_is_counted():
+    assert {spec.family for spec, _ in CASES} == set(FAMILIES)
+
+
+@pytest.mark.parametrize(("spec", "dataset"), CASES, ids=lambda case: str(case)[:60])
+def test_the_layers_are_those_of_the_model(spec, dataset):
+    model = models.build(spec, DATASETS[dataset], seed=0)
+    stages = architecture.stages(spec, dataset)
+    blocks = [block for stage in stages for block in stage.blocks]
+    drawn = [
+        (layer.inputs, layer.outputs)
+        for block in blocks
+        for layer in (*block.layers, *((block.projection,) if block.projection else ()))
+    ]
+    built = [
+        (layer.in_features, layer.out_features)
+        if isinstance(layer, nn.Linear)
+        else (layer.in_channels, layer.out_channels)
+        for layer in weighted(model)
+    ]
+    assert sorted(drawn) == sorted(built)
+    assert sum(block.skip is not None for block in blocks) == count_additions(model)
+    assert architecture.parameters(spec, dataset) == models.count_parameters(model)
+
+
+@pytest.mark.parametrize(("spec", "dataset"), CASES, ids=lambda case: str(case)[:60])
+def test_a_stage_says_how_large_its_images_are(spec, dataset):
+    model = models.build(spec, DATASETS[dataset], seed=0)
+    sides = {}
+
+    def note(layer, _, output):
+        sides[layer] = output.shape[-1]
+
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            module.register_forward_hook(note)
+    model.eval()(torch.zeros(1, *DATASETS[dataset].image_shape))
+    drawn = [
+        stage.side
+        for stage in architecture.stages(spec, dataset)
+        for block in stage.blocks
+        for layer in block.layers
+        if layer.kind == "3 × 3"
+    ]
+    assert drawn == list(sides.values())
