@@ -22,6 +22,7 @@ _PUBLIC = {
     "PlainCNN": "training.models.cnn",
     "PlainNet": "training.models.cnn",
     "ResNet": "training.models.cnn",
+    "load_run": "training.trained_run",
     "open_chapter": "chapter",
 }
 

@@ -46,7 +46,7 @@ def test_a_further_page_with_other_parameters_is_not_mixed_in(experiment, change
 
 
 def test_the_drawing_is_of_twins_where_there_are_any(make_record):
-    """The plain network first, and what is drawn stands beside a caption that can be referred to."""
+    """The plain network first, and a caption below that can be referred to."""
     perceptrons = [make_record(family, 8) for family in ("ResidualMLP", "MLP")]
     drawn = front.block(perceptrons)
     assert drawn.startswith('::: {#fig-block}\n```{=html}\n<div class="lab1-drawing"')
