@@ -38,6 +38,13 @@
     return hint;
   };
 
+  const controls = (chart) => {
+    const beside = document.createElement("div");
+    beside.className = "lab1-controls";
+    chart.after(beside);
+    return beside;
+  };
+
   const draw = async (chart) => {
     const view = chart.querySelector(".lab1-view");
     const spec = JSON.parse(chart.querySelector(".lab1-spec").textContent);
@@ -47,8 +54,11 @@
     live.setAttribute("aria-hidden", "true"); // as the drawing's, its marks are named as a whole
     view.before(live); // measured in place; the SVG stays until the live chart stands
     try {
-      // Interpreted, since a site's policy may forbid code that is made of text.
+      // Interpreted (ast), since a site's policy may forbid code that is made of text.
       const options = { renderer: "svg", actions: false, ast: true };
+      // What the reader turns stands beside the chart, which is one picture to a screen reader.
+      const turns = (spec.params ?? []).some((each) => each.bind?.input);
+      if (turns) options.bind = controls(chart);
       await embed(live, fit(spec, chart.clientWidth), options);
       view.remove();
       if (JSON.stringify(spec).includes('"bind":"scales"')) live.after(zooming());

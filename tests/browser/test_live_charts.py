@@ -162,3 +162,37 @@ def test_on_paper_charts_are_whole_and_code_is_folded_away(seen):
         assert len(page.pdf()) > 10_000
     finally:
         page.emulate_media(media="screen")
+
+
+@pytest.mark.pages("report/2_2.html")
+@pytest.mark.preview("report/2_2.html")
+@pytest.mark.width(WIDE)
+def test_the_temperature_can_be_turned_by_the_keyboard(read, name):
+    """The answers become more even as it rises, and the chart of another image is another one."""
+    reader = read(name)
+    chart = reader.page.locator("#fig-softened .lab1-chart")
+    chart.scroll_into_view_if_needed()
+    chart.locator(".lab1-live svg").wait_for()
+    turn = reader.page.get_by_label("temperature T")
+    numbers = chart.locator(".lab1-live .mark-text.role-mark text")
+
+    def largest():
+        return max(float(each.rstrip("%")) for each in numbers.all_text_contents())
+
+    before = largest()
+    turn.focus()
+    for _ in range(12):
+        reader.page.keyboard.press("ArrowRight")
+    assert turn.input_value() == "10"
+    reader.page.wait_for_timeout(300)
+    assert largest() < before
+    for _ in range(18):
+        reader.page.keyboard.press("ArrowLeft")
+    assert turn.input_value() == "1"
+    reader.page.wait_for_timeout(300)
+    assert largest() > before
+    answers = numbers.all_text_contents()
+    reader.page.locator(".lab1-controls select").select_option(index=3)
+    reader.page.wait_for_timeout(300)
+    assert numbers.all_text_contents() != answers
+    assert reader.complaints == []

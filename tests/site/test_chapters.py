@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 
 #: What a cell calls to show a chart, and to show a table.
 CHART = re.compile(
-    r"^((charts|convergence|networks)\.\w+|training_time\.time_by_depth|speed\.ratios"
+    r"^((charts|convergence|networks|softened)\.\w+|training_time\.time_by_depth|speed\.ratios"
     r"|probed\.(confusion|class_accuracy)"
     r"|degradation\.(?!errors|times)\w+|distillation\.\w+|summaries\.accuracy"
     r"|dynamics\.(?!\w+_table)\w+)\(",
