@@ -98,7 +98,9 @@ _TRAINING_FIELDS = tuple(
 CHAPTERS: Mapping[str, Chapter] = {
     "1_1": Chapter(partial(perceptrons, families=("MLP",)), _with_gradient()),
     "1_2": Chapter(partial(perceptrons, families=("MLP", "ResidualMLP")), _with_gradient()),
-    "1_3": Chapter(convolutional_networks, _with_gradient("confusion", "hardest")),
+    "1_3": Chapter(
+        convolutional_networks, _with_gradient("confusion", "hardest"), reads_benchmarks=True
+    ),
     "2_2": Chapter(distillation, _distillation_probes),
     "depth": Chapter(degradation, _degradation_probes, reads_benchmarks=True),
     # No runs of their own: how fast they are made, and what all pages together say.
