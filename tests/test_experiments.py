@@ -232,7 +232,7 @@ def trained(train_with, make_record):
             calls.append(("check", [each.key for each in specs], options))
 
         @staticmethod
-        def train_all(specs, options, store, on_finished):
+        def train_all(specs, options, store, on_finished, measure):
             calls.append(("train", [each.key for each in specs], options))
             for spec in specs:
                 record = make_record(
@@ -244,6 +244,7 @@ def trained(train_with, make_record):
                 )
                 assert record.key == spec.key
                 store.write(record)
+                measure(record)
                 on_finished(record)
 
     train_with(Engine)

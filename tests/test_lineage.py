@@ -91,7 +91,7 @@ def trained(train_with, make_record, store):
             pass
 
         @staticmethod
-        def train_all(specs, options, store, on_finished):
+        def train_all(specs, options, store, on_finished, measure):
             calls.append((list(specs), options))
             for spec in specs:
                 record = make_record(
@@ -100,6 +100,7 @@ def trained(train_with, make_record, store):
                 assert record.key == spec.key
                 store.write(record)
                 weights_for(store, spec)
+                measure(record)
                 on_finished(record)
 
     train_with(Engine)

@@ -77,7 +77,7 @@ def ensure(
         todo = find_todo(todo, store)
     records = dict(todo.records)
     if todo.missing:
-        _train(todo, options, store, _measuring(probes, options, store))
+        _train(todo, options, store, {spec: probes(spec) for spec in todo.missing})
     for spec in todo.specs:
         if spec not in records and (record := store.find(spec)) is not None:
             records[spec] = record
@@ -108,17 +108,23 @@ def ensure_probe(
     return found
 
 
-def _measuring(probes: Probes, options: RuntimeOptions, store: Store) -> Callable[[Record], None]:
-    """Measures the probes of a record; one that fails does not end the grid, but is told."""
+@dataclass(frozen=True)
+class _Measuring:
+    """Measures the `probes` of a run; one that fails does not end the grid, but is told.
 
-    def measure(record: Record) -> None:
-        for probe in () if record.diverged else probes(record.spec):
+    It can be handed to another process, which trains the runs.
+    """
+
+    probes: Mapping[RunSpec, tuple[str, ...]]
+    options: RuntimeOptions
+    store: Store
+
+    def __call__(self, record: Record) -> None:
+        for probe in () if record.diverged else self.probes[record.spec]:
             try:
-                ensure_probe(record, probe, options, store)
+                ensure_probe(record, probe, self.options, self.store)
             except Lab1Error as error:
                 print(f"failed: the probe {probe!r}: {error}", file=sys.stderr)
-
-    return measure
 
 
 def train_again(
@@ -146,7 +152,7 @@ def train_again(
             raise MissingRunsError(f"{spec.title} is being trained by another process")
         todo = find_todo([spec], apart)
         if todo.missing:
-            _train(todo, options, apart, _measuring(lambda spec: wanted, options, apart))
+            _train(todo, options, apart, dict.fromkeys(todo.missing, wanted))
         apart.take_the_place()
     again = store.find(spec)
     assert again is not None
@@ -154,7 +160,10 @@ def train_again(
 
 
 def _train(
-    todo: Todo, options: RuntimeOptions, store: Store, measure: Callable[[Record], None]
+    todo: Todo,
+    options: RuntimeOptions,
+    store: Store,
+    probes: Mapping[RunSpec, tuple[str, ...]],
 ) -> None:
     wanted = todo.missing
     planned = len(wanted) + len(todo.records)
@@ -171,12 +180,8 @@ def _train(
         options = replace(options, save_weights=True)
     engine.check(wanted, options)
     progress = GridProgress(wanted, todo.seconds)
-
-    def finished(record: Record) -> None:
-        measure(record)
-        progress.finished(record)
-
-    engine.train_all(wanted, options, store, finished)
+    measure = _Measuring(probes, options, store)
+    engine.train_all(wanted, options, store, progress.finished, measure)
 
 
 def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:

@@ -58,6 +58,25 @@ def test_two_workers_give_the_numbers_of_one(tmp_path):
         assert not (stores[0].run_dir(each) / "checkpoint.pt").exists()
 
 
+def note_where(record):
+    """Measures, as a probe, the process in which it is asked to."""
+    store = Store(*map(Path, os.environ["LAB1_TEST_STORE"].split(os.pathsep)))
+    store.write_probe(record.spec, "where", {"process": os.getpid()})
+
+
+def test_probes_are_measured_where_the_run_was_trained(store, monkeypatch):
+    """And so beside the next training, and not one after the other in the first process."""
+    monkeypatch.setenv("LAB1_TEST_STORE", os.pathsep.join([str(store.results), str(store.runs)]))
+    specs = [spec(seed) for seed in range(3)]
+    announced = []
+
+    def announce(record):
+        announced.append(store.find_probe(record.spec, "where")["process"])
+
+    workers.train_all(specs, TWO, store, announce, note_where)
+    assert len(announced) == 3 and os.getpid() not in announced
+
+
 def test_a_run_that_fails_does_not_keep_the_others(store, capfd):
     """It is tried once, told at once, and its student cannot learn."""
     broken = spec(family="ResidualMLP", learning_rate=1e-3)

@@ -25,8 +25,13 @@ class Engine(Protocol):
         options: RuntimeOptions,
         store: Store,
         on_finished: Callable[[Record], None],
+        measure: Callable[[Record], None],
     ) -> None:
-        """Trains the runs, teachers before their students, and writes a record for each."""
+        """Trains the runs, teachers before their students, and writes a record for each.
+
+        `measure` is called with each right after its training, and where it took place if that can
+        be; then `on_finished`, in this process.
+        """
 
 
 def choose(options: RuntimeOptions) -> Engine:

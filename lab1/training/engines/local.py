@@ -18,17 +18,24 @@ from ..wandb import tracker as tracking
 #: How often to look whether another process has finished the run it claimed.
 _POLL_SECONDS = 1.0
 
-#: Called with the record after each run that finished here.
+#: Called with the record of each run that finished here.
 OnFinished = Callable[[Record], None]
+
+
+def nothing(record: Record) -> None:
+    """Does nothing with a record."""
 
 
 def train_all(
     specs: Sequence[RunSpec],
     options: RuntimeOptions,
     store: Store,
-    on_finished: OnFinished = lambda record: None,
+    on_finished: OnFinished = nothing,
+    measure: OnFinished = nothing,
 ) -> None:
     """Trains the runs in their order, teachers before their students, and writes a record for each.
+
+    After each run comes `measure`, then `on_finished`.
 
     A run that another process is training is left to it and waited for at the end, with those that
     learn from it, so that the same command, started twice, shares the work.  A run that fails does
@@ -55,6 +62,7 @@ def train_all(
                         failures.append(f"{spec.title}: {type(error).__name__}: {error}")
                         print(f"failed: {failures[-1]}", file=sys.stderr)
                     else:
+                        measure(record)
                         on_finished(record)
         waiting = claimed_elsewhere
         if waiting:

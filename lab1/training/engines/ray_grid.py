@@ -95,7 +95,8 @@ def train_all(
     specs: Sequence[RunSpec],
     options: RuntimeOptions,
     store: Store,
-    on_finished: local.OnFinished = lambda record: None,
+    on_finished: local.OnFinished = local.nothing,
+    measure: local.OnFinished = local.nothing,
 ) -> None:
     """Trains the runs on a Ray cluster; each leaves its record in the shared folder.
 
@@ -121,7 +122,12 @@ def train_all(
         for teacher in {spec.teacher for spec in specs if spec.teacher is not None}:
             trained_models.share(teacher, store)  # nodes need not see results/
         ray_cluster.ask_nodes(_fitting(nodes, set(wanted.values())), specs, options, store)
-        _Grid(wanted, options, store, on_finished).train()
+
+        def finished(record: Record) -> None:
+            measure(record)  # here, where data and shared folder are
+            on_finished(record)
+
+        _Grid(wanted, options, store, finished).train()
 
 
 def _device(asked: str, nodes: Sequence[Mapping[str, Any]]) -> str:

@@ -25,16 +25,17 @@ def train_all(
     specs: Sequence[RunSpec],
     options: RuntimeOptions,
     store: Store,
-    on_finished: OnFinished = lambda record: None,
+    on_finished: OnFinished = local.nothing,
+    measure: OnFinished = local.nothing,
 ) -> None:
     """Like `local.train_all`, all processes on one run at a time.
 
-    The first process claims the run, writes its files and calls `on_finished`.  A run that fails
-    ends its process, and torchrun the others: they could not tell which step they share.
+    The first process claims the run, writes its files and calls `measure` and `on_finished`.  A run
+    that fails ends its process, and torchrun the others: they could not tell which step they share.
     """
     group = current()
     if group.size == 1:
-        local.train_all(specs, options, store, on_finished)
+        local.train_all(specs, options, store, on_finished, measure)
         return
     for spec in group.agree(list(specs)):
         while True:
@@ -43,7 +44,9 @@ def train_all(
                 mine, found = group.agree((mine, found))
                 if mine and not found:
                     if group.first:
-                        on_finished(local.train_claimed(spec, options, store))
+                        record = local.train_claimed(spec, options, store)
+                        measure(record)
+                        on_finished(record)
                     else:
                         quiet = replace(options, progress=False, report_to=None)
                         run.train_run(spec, quiet, store)

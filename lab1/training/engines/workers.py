@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,12 +36,14 @@ def train_all(
     specs: Sequence[RunSpec],
     options: RuntimeOptions,
     store: Store,
-    on_finished: Callable[[Record], None] = lambda record: None,
+    on_finished: local.OnFinished = local.nothing,
+    measure: local.OnFinished = local.nothing,
 ) -> None:
     """Trains the runs, teachers before their students, and writes a record for each.
 
     As many at a time as `options.workers` says, each with one thread unless `options.threads` says
-    otherwise; the numbers do not depend on how many.  `on_finished` is called in this process.
+    otherwise; the numbers do not depend on how many.  `measure`, which must be fit for another
+    process, is called in the one that trained the run, `on_finished` in this one.
     Ctrl-C and SIGTERM reach every training, which saves its state.  A process that is killed costs
     the run that it was training, and the failures of all are raised together, as
     `MissingRunsError`.
@@ -49,10 +51,11 @@ def train_all(
     count = min(number(options), len(specs))
     options = replace(options, threads=options.threads or 1)
     if count == 1:
-        local.train_all(specs, options, store, on_finished)
+        local.train_all(specs, options, store, on_finished, measure)
         return
     grid = _Grid(list(specs))
-    with interruption.deferred(), _Crew(count, replace(options, progress=False), store) as crew:
+    quiet = replace(options, progress=False)
+    with interruption.deferred(), _Crew(count, quiet, store, measure) as crew:
         while grid.open:
             crew.hand_out(grid)
             for record in crew.take_in(grid):
@@ -103,7 +106,7 @@ class _Grid:
         return None
 
     def put_back(self, spec: RunSpec) -> None:
-        """For a run that another command's process is training."""
+        """For a run that nobody here trains, perhaps since another command's process does."""
         self._given.remove(spec)
         self._again_at[spec] = time.monotonic() + _POLL_SECONDS
 
@@ -116,38 +119,43 @@ class _Grid:
 class _Worker:
     """A process, what it trains, and the line to it."""
 
-    def __init__(self, options: RuntimeOptions, store: Store) -> None:
+    def __init__(self, options: RuntimeOptions, store: Store, measure: local.OnFinished) -> None:
         context = multiprocessing.get_context("spawn")
         self.line, other_end = context.Pipe()
-        self.process = context.Process(target=_work, args=(other_end, options, store))
+        self.process = context.Process(target=_work, args=(other_end, options, store, measure))
         self.process.start()
         other_end.close()  # the process has its own, with which the line ends
         self.spec: RunSpec | None = None
+        self._began = False
 
     def give(self, spec: RunSpec) -> None:
-        self.spec = spec
+        self.spec, self._began = spec, False
         with suppress(OSError):  # it has just ended, which its answer tells
             self.line.send(spec)
 
     def answer(self) -> tuple[str, str]:
-        """What became of its run, and why."""
-        self.spec = None
+        """What became of its run, and why: one that it never began is `put back`."""
         try:
             outcome, why = self.line.recv()
         except (EOFError, OSError):
             self.process.join()
-            return "ended", (
+            self.spec = None
+            return "failed" if self._began else "put back", (
                 f"its process ended (exit code {self.process.exitcode}); if the system killed it "
                 "for its memory, take fewer --workers"
             )
+        self._began = True
+        self.spec = self.spec if outcome == "began" else None
         return outcome, why
 
 
 class _Crew:
     """The processes, all of which end with the block."""
 
-    def __init__(self, count: int, options: RuntimeOptions, store: Store) -> None:
-        self._make = partial(_Worker, options, store)
+    def __init__(
+        self, count: int, options: RuntimeOptions, store: Store, measure: local.OnFinished
+    ) -> None:
+        self._make = partial(_Worker, options, store, measure)
         self._store = store
         self._workers = [self._make() for _ in range(count)]
 
@@ -163,9 +171,9 @@ class _Crew:
     def hand_out(self, grid: _Grid) -> None:
         """Gives a run to each process that has none."""
         for index, worker in enumerate(self._workers):
+            if worker.spec is None and not worker.process.is_alive():
+                worker = self._workers[index] = self._make()
             if worker.spec is None and (spec := grid.next()) is not None:
-                if not worker.process.is_alive():
-                    worker = self._workers[index] = self._make()
                 worker.give(spec)
 
     def take_in(self, grid: _Grid) -> Iterator[Record]:
@@ -179,14 +187,14 @@ class _Crew:
             spec = worker.spec
             assert spec is not None
             outcome, why = worker.answer()
-            if outcome == "claimed elsewhere":
+            if outcome == "put back":
                 grid.put_back(spec)
             elif outcome in ("trained", "present"):
                 grid.open.remove(spec)
                 record = self._store.find(spec)
                 if outcome == "trained" and record is not None:
                     yield record
-            else:
+            elif outcome == "failed":
                 grid.fail(spec, why)
 
     def stop(self, signal_number: int) -> None:
@@ -200,7 +208,12 @@ class _Crew:
             worker.process.join()
 
 
-def _work(line: connection.Connection, options: RuntimeOptions, store: Store) -> None:
+def _work(
+    line: connection.Connection,
+    options: RuntimeOptions,
+    store: Store,
+    measure: local.OnFinished,
+) -> None:
     """Trains what comes over the line, in a process of its own, until the line ends."""
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C reaches the first process alone, which passes it on once
@@ -211,17 +224,21 @@ def _work(line: connection.Connection, options: RuntimeOptions, store: Store) ->
     ).start()
     with suppress(EOFError, OSError):
         while True:
-            line.send(_train(line.recv(), options, store))
+            spec = line.recv()
+            line.send(("began", ""))
+            line.send(_train(spec, options, store, measure))
 
 
-def _train(spec: RunSpec, options: RuntimeOptions, store: Store) -> tuple[str, str]:
+def _train(
+    spec: RunSpec, options: RuntimeOptions, store: Store, measure: local.OnFinished
+) -> tuple[str, str]:
     with store.claim(spec) as mine:
         if not mine:
-            return "claimed elsewhere", ""
+            return "put back", ""
         try:
             if store.find(spec) is not None:
                 return "present", ""
-            local.train_claimed(spec, options, store)
+            measure(local.train_claimed(spec, options, store))
         except KeyboardInterrupt:
             os._exit(0)
         except Exception as error:
