@@ -61,8 +61,8 @@ def test_a_drawing_is_whole_has_its_familys_colour_and_no_other(draw, model):
         width, height = (float(root.get(name)) for name in ("width", "height"))
         for text in root.iter("{http://www.w3.org/2000/svg}text"):
             assert 0 <= float(text.get("y")) <= height
-            reach = 7.5 * len(text.text) * {"start": 1, "middle": 0.5}[text.get("text-anchor")]
-            assert float(text.get("x")) + reach <= width + 12, text.text
+            reach = 7.8 * len(text.text) * {"start": 1, "middle": 0.5}[text.get("text-anchor")]
+            assert float(text.get("x")) + reach <= width, text.text
         for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
             assert float(rect.get("x")) >= 0
             assert float(rect.get("x")) + float(rect.get("width")) <= width

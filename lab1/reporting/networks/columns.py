@@ -13,7 +13,7 @@ from ..kit.theme import COLOURS
 from . import drawing
 from .drawing import Drawing
 
-_WIDTH, _CENTRE, _WIDEST = 290, 66, 118
+_WIDTH, _CENTRE, _WIDEST = 308, 66, 118
 
 #: How high all layers of the deepest network may be together, and one at most.
 _TALLEST, _HIGHEST = 330.0, 15.0
