@@ -171,8 +171,9 @@ def verify(options: argparse.Namespace) -> int:
     findings = [str(problem) for problem in problems if not options.key]
     if not options.key:
         findings += verifying.check_weights(store, records) + verifying.check_benchmarks()
+    findings += verifying.check_probes(store, chosen)
     for record in chosen:
-        findings += verifying.check(record) + verifying.check_probes(store, record)
+        findings += verifying.check(record)
     if options.retrain:
         findings += verifying.retrain(chosen[0], _runtime(options), options.tolerance)
     for finding in findings:

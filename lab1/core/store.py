@@ -227,6 +227,16 @@ class Store:
         write_text(path, _json(body) + "\n")
         return path
 
+    def all_probes(self) -> Iterator[tuple[str, str]]:
+        """The name of a run and of a probe of it, for every probe in either folder."""
+        for path in sorted(self.results.glob("*.json")):
+            if not _is_record_name(path.stem):
+                run, _, probe = path.stem.rpartition(".")
+                yield run, probe
+        for path in sorted(self.runs.glob("*/*.json")):
+            if path.name != "record.json":
+                yield path.parent.name, path.stem
+
     def probes_of(self, spec: RunSpec) -> tuple[str, ...]:
         """The names of all probes that a run has, in either folder."""
         published = self.results.glob(f"{spec.name}.*.json")

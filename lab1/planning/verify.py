@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ..core.datasets import DATASETS
 from ..core.errors import Lab1Error, RecordError, WeightsError
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
+from ..core.spec import ModelSpec
 from ..core.store import Store
 
 #: What a machine's speed and memory decide, and not the training.
@@ -35,26 +37,33 @@ def check(record: Record) -> list[str]:
     if record.origin.get("data_fingerprint") != declared.fingerprint:
         findings.append("its data have another fingerprint than the declared one")
     if has_torch():
-        from ..training import models
-
         try:
-            model = models.build(record.spec.model, declared, record.spec.seed)
+            parameters = _count_parameters(record.spec.model, record.spec.dataset)
         except (MemoryError, RuntimeError) as error:
             findings.append(f"its model cannot be built here: {error}")
         else:
-            parameters = models.count_parameters(model)
             if parameters != record.parameters:
                 findings.append(f"it has {record.parameters} parameters, its model {parameters}")
     return [f"{record.name}: {finding}" for finding in findings]
 
 
-def check_probes(store: Store, record: Record) -> list[str]:
-    """What is wrong with the probes of a record, in words."""
+@cache
+def _count_parameters(model: ModelSpec, dataset: str) -> int:
+    """Those of the model itself, built once for all runs of its kind."""
+    from ..training import models
+
+    return models.count_parameters(models.build(model, DATASETS[dataset], seed=0))
+
+
+def check_probes(store: Store, records: Sequence[Record]) -> list[str]:
+    """What is wrong with the probes of some records, in words."""
+    # Those of an older recipe are never read.
+    specs = {record.name: record.spec for record in records if record.key == record.spec.key}
     findings = []
-    if record.key == record.spec.key:  # those of an older recipe are never read
-        for probe in store.probes_of(record.spec):
+    for run, probe in dict.fromkeys(store.all_probes()):
+        if run in specs:
             try:
-                store.find_probe(record.spec, probe)
+                store.find_probe(specs[run], probe)
             except Lab1Error as error:
                 findings.append(str(error))
     return findings
