@@ -6,7 +6,7 @@ counts the layers, additions and parameters of the real one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .datasets import DATASETS, Dataset
@@ -43,8 +43,8 @@ class Block:
     @property
     def parameters(self) -> int:
         """Those of its layers and of its projection."""
-        layers = (*self.layers, *((self.projection,) if self.projection else ()))
-        return sum(layer.parameters for layer in layers)
+        own = sum(layer.parameters for layer in self.layers)
+        return own + (self.projection.parameters if self.projection else 0)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ def stages(model: ModelSpec, dataset: str) -> tuple[Stage, ...]:
 def parameters(model: ModelSpec, dataset: str) -> int:
     """The number of parameters of the network."""
     return sum(stage.parameters for stage in stages(model, dataset))
+
+
+def default_blocks(depth: int) -> tuple[int, ...]:
+    """Three blocks in every stage but the last, which has one: there the blocks are the largest."""
+    return (3,) * (depth - 1) + (1,)
 
 
 def _linear(inputs: int, outputs: int, *, normalised: bool = False) -> Layer:
@@ -111,40 +116,35 @@ def _simple_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
 
 
 def _residual_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    inputs, side, _ = data.image_shape
-    width = model.channels or 0
-    counts = model.blocks_per_stage or (3,) * (model.depth - 1) + (1,)
-    found = [Stage("first convolution", side, (Block((_convolution(inputs, width),)),))]
-    inputs = width
-    for index, count in enumerate(counts):
-        outputs, blocks = width * 2**index, []
-        for number in range(count):
-            stride = 2 if index > 0 and number == 0 else 1
-            layers = (_convolution(inputs, outputs, 3, stride), _convolution(outputs, outputs))
-            projects = stride > 1 or inputs != outputs
-            if model.family == "PlainCNN":
-                blocks.append(Block(layers))
-            elif projects:
-                projection = _convolution(inputs, outputs, 1, stride)
-                blocks.append(Block(layers, "projection", projection))
-            else:
-                blocks.append(Block(layers, "identity"))
-            inputs = outputs
-        found.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
-    return (*found, _output(inputs, data))
+    widths = [(model.channels or 0) * 2**index for index in range(model.depth)]
+    counts = model.blocks_per_stage or default_blocks(model.depth)
+    return _of_blocks(data, widths, counts, "projection" if model.family == "ResidualCNN" else None)
 
 
 def _by_depth(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    counts = ((model.depth - 2) // 6,) * 3
+    return _of_blocks(data, (16, 32, 64), counts, "padded" if model.family == "ResNet" else None)
+
+
+def _of_blocks(
+    data: Dataset, widths: Sequence[int], counts: Sequence[int], skip: str | None
+) -> tuple[Stage, ...]:
+    """A convolution, then stages of `counts` blocks of two, each stage but the first of half size.
+
+    `skip` is that of a block which changes the size; in others the input itself is added.
+    """
     inputs, side, _ = data.image_shape
-    found = [Stage("first convolution", side, (Block((_convolution(inputs, 16),)),))]
-    inputs = 16
-    for index, outputs in enumerate((16, 32, 64)):
+    found = [Stage("first convolution", side, (Block((_convolution(inputs, widths[0]),)),))]
+    inputs = widths[0]
+    for index, (outputs, count) in enumerate(zip(widths, counts, strict=True)):
         blocks = []
-        for _ in range((model.depth - 2) // 6):
+        for _ in range(count):
             stride = 1 if inputs == outputs else 2
             layers = (_convolution(inputs, outputs, 3, stride), _convolution(outputs, outputs))
-            skip = "identity" if stride == 1 else "padded"
-            blocks.append(Block(layers, skip if model.family == "ResNet" else None))
+            own = skip if stride == 2 else skip and "identity"
+            projects = own == "projection"
+            projection = _convolution(inputs, outputs, 1, stride) if projects else None
+            blocks.append(Block(layers, own, projection))
             inputs = outputs
         found.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
     return (*found, _output(inputs, data))

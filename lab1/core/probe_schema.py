@@ -10,6 +10,7 @@ from .errors import RecordError
 from .schema import (
     BASE64,
     Rule,
+    anything,
     exactly,
     listing,
     mapping,
@@ -70,7 +71,7 @@ def _hardest(content: Any, spec: RunSpec) -> None:
 
 
 def _softened(content: Any, spec: RunSpec) -> None:
-    mapping({"temperatures": listing(number(0), 1), "images": listing(lambda *_: None)})(
+    mapping({"temperatures": listing(number(0), 1), "images": listing(anything)})(
         "content", content
     )
     probabilities = exactly(DATASETS[spec.dataset].num_classes, _FRACTION)
@@ -99,7 +100,7 @@ def _bias_correction(content: Any, spec: RunSpec) -> None:
 
 def _layers(content: Any, _: RunSpec) -> None:
     names = listing(text(), 1)
-    mapping({"names": names}, others=lambda *_: None)("content", content)
+    mapping({"names": names}, others=anything)("content", content)
     by_layer = exactly(len(content["names"]), _NORM)
     state = mapping({"gradient_norm": by_layer, "response": by_layer})
     mapping({"names": names, "initial": state, "trained": state})("content", content)

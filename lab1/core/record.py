@@ -14,7 +14,7 @@ from . import record_schema
 from .distillation import written_recipes
 from .errors import RecordError
 from .keys import hash_key
-from .schema import read_object
+from .schema import in_file, read_object
 from .spec import RunSpec, TrainingConfig
 from .values import shown
 
@@ -185,7 +185,5 @@ def checksum(body: Mapping[str, Any]) -> str:
 def read_record(path: Path) -> Record:
     """The record in a file; raises `RecordError`, naming the file, where it is none."""
     body = read_object(path, "a run record")
-    try:
+    with in_file(path):
         return Record.from_dict(body)
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from error

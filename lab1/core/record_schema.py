@@ -12,6 +12,7 @@ from .errors import RecordError
 from .schema import (
     SHA256,
     Rule,
+    anything,
     exactly,
     listing,
     mapping,
@@ -105,7 +106,7 @@ def check(record: Record) -> None:
 
 def _check_end(record: Record) -> None:
     """How the training ended: when, at which epoch, and which was the best."""
-    mapping(dict.fromkeys(record.series, listing(_anything, 1)))("history", record.history)
+    mapping(dict.fromkeys(record.series, listing(anything, 1)))("history", record.history)
     planned, epochs = record.spec.training.epochs, record.epochs
     stopped = record.stopped
     if stopped not in (ALL_EPOCHS, EARLY, DIVERGED):
@@ -152,7 +153,3 @@ def _check_test(record: Record) -> None:
             f"test.accuracy = {accuracy} does not follow from {errors} errors in {size} images; "
             f"allowed: {1 - errors / size}"
         )
-
-
-def _anything(place: str, value: Any) -> None:
-    """Any value: what it may be is checked once the number of epochs is known."""

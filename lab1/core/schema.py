@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,6 +70,10 @@ def nothing(place: str, value: Any) -> None:
     """`None`, which JSON calls `null`."""
     if value is not None:
         refuse(place, value, "null")
+
+
+def anything(place: str, value: Any) -> None:
+    """Any value: what it may be is checked once something else is known."""
 
 
 def optional(rule: Rule) -> Rule:
@@ -134,13 +139,26 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
         if (size := path.stat().st_size) > MOST_BYTES:
             raise RecordError(f"{path}: has {size:,} bytes; allowed: up to {MOST_BYTES:,}")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-        json.dumps(content)  # what can be read may still be nested too deeply to be digested
     except (OSError, ValueError, RecursionError) as error:
         why = str(error) or type(error).__name__
         raise RecordError(f"{path}: not readable as {what}: {why}") from error
     if not isinstance(content, dict):
         raise RecordError(f"{path}: not readable as {what}: it holds no JSON object")
     return content
+
+
+@contextmanager
+def in_file(path: Path) -> Iterator[None]:
+    """A `RecordError` inside the block is told with the file's name.
+
+    So is what is nested too deeply to be digested.
+    """
+    try:
+        yield
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise RecordError(f"{path}: it is nested too deeply") from error
 
 
 def _no_number(name: str) -> NoReturn:

@@ -21,7 +21,7 @@ from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError
 from .files import is_there, write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
-from .schema import read_object
+from .schema import in_file, read_object
 from .spec import RunSpec
 
 
@@ -330,15 +330,13 @@ def _check_probe_name(probe: str) -> None:
 def _read_probe(path: Path, spec: RunSpec, probe: str) -> Mapping[str, Any]:
     """The content of a probe's file; raises `RecordError`, naming the file, where it has none."""
     body = read_object(path, "a probe")
-    whole = body.pop("checksum", None) == checksum(body)
-    if not whole or (body.get("key"), body.get("probe")) != (spec.key, probe):
-        raise RecordError(f"{path}: damaged, or the probe of another run")
-    content = body.get("content")
-    try:
+    with in_file(path):
+        whole = body.pop("checksum", None) == checksum(body)
+        if not whole or (body.get("key"), body.get("probe")) != (spec.key, probe):
+            raise RecordError("damaged, or the probe of another run")
+        content: Any = body.get("content")
         probe_schema.check(probe, content, spec)
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from error
-    result: Mapping[str, Any] = content or {}
+    result: Mapping[str, Any] = content
     return result
 
 

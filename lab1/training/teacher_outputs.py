@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,17 +87,21 @@ class TeacherOutputs:
             state = file.load()
             if state is None:
                 return None
-            logits = state.get("logits")
-            if (
-                not isinstance(logits, Tensor)
-                or logits.dtype != torch.float32
-                or (logits.ndim != 2 or len(logits) != count or not bool(logits.isfinite().all()))
-            ):
+            logits: Any = state.get("logits")
+            fits = (
+                isinstance(logits, Tensor)
+                and logits.dtype == torch.float32
+                and logits.ndim == 2
+                and len(logits) == count
+                and bool(logits.isfinite().all())
+            )
+            if not fits:
                 raise file.refusal("these are not the answers to the images of this run")
         except CheckpointError as error:
             print(f"note: asking the teacher again: {error}", file=sys.stderr)
             return None
-        return logits.to(self._device)
+        kept: Tensor = logits.to(self._device)
+        return kept
 
     def _save(self, name: str, logits: Tensor) -> None:
         if self._folder is not None:

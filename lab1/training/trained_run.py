@@ -18,12 +18,10 @@ from ..core.store import Store
 from . import device as devices
 from . import trained_models
 from .data.augmentation import Normalize
+from .probes.scoring import device_of, logits_of, normalizer_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-#: Images that are scored at a time.
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,13 @@ class TrainedRun:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return next(self.model.parameters()).device
+        return device_of(self.model)
 
     @property
     def normalize(self) -> Normalize:
         """Maps uint8 images of shape (count, channels, height, width) to the model's inputs."""
-        return Normalize(self.dataset.mean, self.dataset.std, self.device)
+        return normalizer_of(self.model, self.dataset)
 
-    @torch.no_grad()
     def predict(self, images: Tensor | np.ndarray[Any, Any] | Image | Sequence[Image]) -> Tensor:
         """The probabilities of all classes, float32 on the CPU, of shape (count, classes).
 
@@ -61,10 +58,7 @@ class TrainedRun:
         its count; or one picture of Pillow's or a list of them, which are resized and made grey or
         coloured as the data set is.  Raises `ParameterError` for anything else.
         """
-        batch = self._batch(images)
-        parts = [self.model(self.normalize(part.to(self.device))) for part in batch.split(_BATCH)]
-        probabilities: Tensor = torch.cat(parts).float().softmax(1).cpu()
-        return probabilities
+        return logits_of(self.model, self.dataset, self._batch(images)).softmax(1)
 
     def answers(self, images: Tensor | np.ndarray[Any, Any] | Image | Sequence[Image]) -> list[str]:
         """The name of the most probable class of each image; takes what `predict` does."""

@@ -183,3 +183,12 @@ def test_what_clips_a_drawing_has_a_name_of_its_own():
     names = [re.findall(r'id="([^"]*)"', each) for each in (first, other)]
     assert names[0] and not set(names[0]) & set(names[1])
     assert set(re.findall(r"url\(#([^)]*)\)", first)) == set(names[0])
+
+
+def test_a_chart_may_have_more_rows_than_altair_allows_by_itself():
+    """As a run of thousands of epochs has, whose chart would be refused after its training."""
+    data = pandas.DataFrame({"epoch": range(6000)})
+    chart = altair.Chart(data).mark_point().encode(x="epoch:Q")
+    spec = Figure(chart, data, "six thousand points").parts()["spec"]
+    (rows,) = spec["datasets"].values()
+    assert len(rows) == 6000

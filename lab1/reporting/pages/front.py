@@ -27,7 +27,7 @@ def fragment(records: Sequence[Record]) -> str:
         "connections: mean over the seeds and its 95 % interval. Choose a family in the legend; "
         "point at a mark for its numbers."
     )
-    return f"::: {{#fig-headline}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
+    return _figure("headline", markup, caption)
 
 
 def block(records: Sequence[Record]) -> str:
@@ -54,4 +54,9 @@ def block(records: Sequence[Record]) -> str:
         "the layers compute."
     )
     markup = networks.one_block(pair, depth).markup
-    return f"::: {{#fig-block}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
+    return _figure("block", markup, caption)
+
+
+def _figure(label: str, markup: str, caption: str) -> str:
+    """A figure in Markdown that can be referred to as `fig-` and its label."""
+    return f"::: {{#fig-{label}}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"

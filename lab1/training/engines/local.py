@@ -59,8 +59,7 @@ def train_all(
                     except Exception as error:
                         if len(specs) == 1:
                             raise
-                        failures.append(f"{spec.title}: {type(error).__name__}: {error}")
-                        print(f"failed: {failures[-1]}", file=sys.stderr)
+                        note_failure(failures, spec, f"{type(error).__name__}: {error}")
                     else:
                         measure(record)
                         on_finished(record)
@@ -68,6 +67,12 @@ def train_all(
         if waiting:
             time.sleep(_POLL_SECONDS)
     raise_failures(failures, len(specs))
+
+
+def note_failure(failures: list[str], spec: RunSpec, why: str) -> None:
+    """Tells the failure of a run at once, and keeps it for the end of the grid."""
+    failures.append(f"{spec.title}: {why}")
+    print(f"failed: {failures[-1]}", file=sys.stderr, flush=True)
 
 
 def raise_failures(failures: Sequence[str], planned: int) -> None:

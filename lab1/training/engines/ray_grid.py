@@ -19,7 +19,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -240,8 +239,7 @@ class _Grid:
                 self._done += 1
                 self._on_finished(result)
             else:
-                self._failures.append(f"{spec.title}: {result}")
-                print(f"failed: {self._failures[-1]}", file=sys.stderr, flush=True)
+                local.note_failure(self._failures, spec, result)
 
     def _cancel(self, number: int) -> None:
         """Stops all tasks; those under way finish their step and save it first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -111,8 +110,7 @@ class _Grid:
         self._again_at[spec] = time.monotonic() + _POLL_SECONDS
 
     def fail(self, spec: RunSpec, why: str) -> None:
-        self.failures.append(f"{spec.title}: {why}")
-        print(f"failed: {self.failures[-1]}", file=sys.stderr)
+        local.note_failure(self.failures, spec, why)
         self.open.remove(spec)
 
 

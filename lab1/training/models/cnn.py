@@ -9,6 +9,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...core.architecture import default_blocks
 from ...core.errors import ParameterError
 from ...core.families import SIX_N_PLUS_TWO
 
@@ -45,11 +46,6 @@ class SimpleCNN(nn.Module):
         """Logits of shape (batch, num_classes)."""
         logits: Tensor = self.output(self.stages(images).mean((2, 3)))
         return logits
-
-
-def default_blocks(depth: int) -> tuple[int, ...]:
-    """Three blocks in every stage but the last, which has one: there the blocks are the largest."""
-    return (3,) * (depth - 1) + (1,)
 
 
 class ResidualCNN(nn.Module):

@@ -27,7 +27,7 @@ _TEMPERATURES = (1, 4, 16)
 def confusion(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
     """`counts[i][j]`: how many test images of class i the model takes for class j."""
     classes = loaded.declared.num_classes
-    predicted = logits_of(model, loaded, loaded.test.images).argmax(1)
+    predicted = logits_of(model, loaded.declared, loaded.test.images).argmax(1)
     pairs = loaded.test.labels * classes + predicted
     counts = torch.bincount(pairs, minlength=classes**2).view(classes, classes)
     return {"counts": counts.tolist()}
@@ -39,7 +39,7 @@ def hardest(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, An
     Each has its `index` in the test set, `label`, `predicted`, the probability `p_label`
     and `p_predicted` that the model gives to these, and the image itself as a `png` (base64).
     """
-    probabilities = logits_of(model, loaded, loaded.test.images).softmax(1)
+    probabilities = logits_of(model, loaded.declared, loaded.test.images).softmax(1)
     of_label = probabilities.gather(1, loaded.test.labels[:, None]).flatten()
     worst = of_label.argsort(stable=True)[:_HARDEST]
     best, predicted = probabilities.max(1)
@@ -66,7 +66,7 @@ def softened(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, A
     Hinton et al. (2015), section 1.  Each has its `index` in the test set, `label`, `png`,
     and, for each of `temperatures`, the `probabilities` of all classes.
     """
-    logits = logits_of(model, loaded, loaded.test.images)
+    logits = logits_of(model, loaded.declared, loaded.test.images)
     (_, second), (answers, _) = (each.T for each in logits.softmax(1).topk(2))
     right = answers == loaded.test.labels
     chosen = []
@@ -106,9 +106,9 @@ def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict
             f"probe 'bias-correction' is not allowed for {spec.title}; allowed: for a run with an "
             "omitted_class and a validation split"
         )
-    logits = logits_of(model, loaded, validation.images)
+    logits = logits_of(model, loaded.declared, validation.images)
     offset = bias.best_offset(logits, validation.labels, omitted)
-    logits = logits_of(model, loaded, loaded.test.images)
+    logits = logits_of(model, loaded.declared, loaded.test.images)
     of_class = loaded.test.labels == omitted
     found: dict[str, Any] = {
         "omitted_class": omitted,

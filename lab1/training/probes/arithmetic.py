@@ -88,7 +88,7 @@ def recomputed_statistics(model: nn.Module, spec: RunSpec, loaded: LoadedData) -
     generator = seeds.generator(spec.seed, "order")
     order = torch.randperm(len(train), generator=generator)
     augment = AUGMENTATIONS[spec.training.augmentation]
-    normalize = normalizer_of(model, loaded)
+    normalize = normalizer_of(model, loaded.declared)
     with torch.no_grad():
         for indices in order.split(spec.training.batch_size)[:_RECOMPUTING_BATCHES]:
             images = train.images[indices]

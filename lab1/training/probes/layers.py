@@ -40,7 +40,7 @@ def layers(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
 
 def _by_layer(model: nn.Module, loaded: LoadedData, sample: ImageSet) -> dict[str, list[float]]:
     weighted = _weighted(model)
-    inputs = normalizer_of(model, loaded)(sample.images.to(device_of(model)))
+    inputs = normalizer_of(model, loaded.declared)(sample.images.to(device_of(model)))
     with _observed([answering for _, answering in weighted.values()]) as responses:
         loss = nn.functional.cross_entropy(model(inputs), sample.labels.to(inputs.device))
     gradients = torch.autograd.grad(loss, [weight for weight, _ in weighted.values()])

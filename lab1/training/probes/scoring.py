@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...core.datasets import Dataset
 from ...core.spec import RunSpec
 from .. import data
 from ..data.augmentation import Normalize
@@ -14,16 +15,16 @@ _BATCH = 500
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, loaded: LoadedData, images: Tensor) -> Tensor:
+def logits_of(model: nn.Module, declared: Dataset, images: Tensor) -> Tensor:
     """The logits of uint8 images, on the CPU, of shape (count, classes)."""
-    normalize = normalizer_of(model, loaded)
+    normalize = normalizer_of(model, declared)
     device = device_of(model)
     return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(_BATCH)])
 
 
-def normalizer_of(model: nn.Module, loaded: LoadedData) -> Normalize:
+def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:
     """The normalisation of the data set, on the model's device."""
-    return Normalize(loaded.declared.mean, loaded.declared.std, device_of(model))
+    return Normalize(declared.mean, declared.std, device_of(model))
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -33,7 +34,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 def count_errors(model: nn.Module, loaded: LoadedData, images: ImageSet) -> int:
     """How many of the images the model takes for another class."""
-    return int((logits_of(model, loaded, images.images).argmax(1) != images.labels).sum())
+    return int((logits_of(model, loaded.declared, images.images).argmax(1) != images.labels).sum())
 
 
 def training_split(spec: RunSpec, loaded: LoadedData) -> ImageSet:
