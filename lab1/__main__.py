@@ -1,5 +1,13 @@
-"""`python -m lab1`."""
+"""`python -m lab1 COMMAND`."""
 
-from .cli.main import main
+import sys
+
+from .core.errors import Lab1Error
+
+try:
+    from .cli.main import main
+except Lab1Error as error:  # a reader's own families are read now, and may be refused
+    print(f"lab1: {error}", file=sys.stderr)
+    raise SystemExit(2) from error
 
 raise SystemExit(main())

@@ -57,6 +57,21 @@ def test_the_text_has_every_figure_and_what_was_skipped(benchmark):
     assert "skipped, not installed: PyTorch Lightning" in text
 
 
+def test_which_precision_is_faster_is_said_for_this_machine(benchmark):
+    (row,) = benchmarks.precisions(benchmark)
+    assert (row["minimum"], row["ratio"], row["maximum"]) == pytest.approx((100 / 60, 4, 6))
+    assert row["faster"] == "bf16" and "faster: bf16" in benchmarks.text(benchmark)
+    case = benchmark["cases"][0]["rounds"]
+    case["lab1"], case["lab1-bf16"] = case["lab1-bf16"], case["lab1"]
+    assert benchmarks.precisions(benchmark)[0]["faster"] == "float32"
+    case["lab1"][0], case["lab1-bf16"][0] = case["lab1-bf16"][0], case["lab1"][0]
+    assert benchmarks.precisions(benchmark)[0]["faster"] is None
+    assert "faster: neither" in benchmarks.text(benchmark)
+    del case["lab1-bf16"]
+    assert benchmarks.precisions(benchmark) == []
+    assert "in float32" not in benchmarks.text(benchmark)
+
+
 def damaged(change):
     def apply(benchmark):
         changed = copy.deepcopy(benchmark)

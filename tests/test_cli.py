@@ -253,7 +253,7 @@ def test_status_reports_a_damaged_file_and_fails(home, lab1, planned):
     path.write_text(path.read_text()[:-20])
     status, out, err = lab1("status")
     assert status == 1
-    assert err.startswith("damaged: ") and str(path) in err
+    assert err.startswith("not readable: ") and str(path) in err
     assert counts(out, "1_1")["present"] == 1
 
 
@@ -319,7 +319,7 @@ def test_promote_reports_a_damaged_file_and_moves_the_others(home, lab1, planned
     (store.run_dir(planned(seed=1).spec) / "record.json").write_text("{}")
     status, out, err = lab1("promote")
     assert status == 1
-    assert "1 records promoted" in out and "damaged: " in err
+    assert "1 records promoted" in out and "not readable: " in err
 
 
 # promote and verify: the weights of teachers

@@ -96,7 +96,7 @@ def status(options: argparse.Namespace) -> int:
     others = [r for r in records if r.key not in planned and r.key == r.spec.key]
     print(f"{len(others)} further records belong to no page of the profile {options.profile!r}")
     for problem in problems:
-        print(f"damaged: {problem}", file=sys.stderr)
+        print(f"not readable: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -134,7 +134,7 @@ def promote(options: argparse.Namespace) -> int:
             print(trained_models.publish(record.spec, store).name)
     print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
     for problem in problems:
-        print(f"damaged: {problem}", file=sys.stderr)
+        print(f"not readable: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 

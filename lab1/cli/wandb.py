@@ -47,7 +47,7 @@ def _push(options: argparse.Namespace) -> int:
         print(f"{record.name}: {address}")
     print(f"{len(chosen)} records sent")
     for problem in problems:
-        print(f"damaged: {problem}", file=sys.stderr)
+        print(f"not readable: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 

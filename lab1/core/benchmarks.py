@@ -229,6 +229,29 @@ def summary(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
     return result
 
 
+def precisions(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many times as fast ours is in bf16 as in float32, one row per case that has both.
+
+    `ratio` is the median over the rounds, `minimum` and `maximum` are the extremes; `faster` is
+    the precision that was so in every round, or none.
+    """
+    result = []
+    for case in benchmark["cases"]:
+        by_precision = {
+            OURS[name]: [each["seconds"] for each in measured]
+            for name, measured in case["rounds"].items()
+            if name in OURS
+        }
+        if len(by_precision) < len(OURS):
+            continue
+        pairs = zip(by_precision["float32"], by_precision["bf16"], strict=True)
+        ratios = sorted(float32 / bf16 for float32, bf16 in pairs)
+        row = {"case": case["title"], "ratio": median(ratios), "rounds": len(ratios)}
+        faster = "bf16" if ratios[0] > 1 else "float32" if ratios[-1] < 1 else None
+        result.append(row | {"minimum": ratios[0], "maximum": ratios[-1], "faster": faster})
+    return result
+
+
 def machine(benchmark: Mapping[str, Any]) -> str:
     """What it was measured on: `AMD EPYC, 2 cores, torch 2.14.1`."""
     hardware = benchmark["hardware"]
@@ -259,5 +282,10 @@ def text(benchmark: Mapping[str, Any]) -> str:
                 f"{row['milliseconds']:>10.3f}  {ratio:<28}{accuracy:>9}"
                 f"{row['share_of_peak']:>9.1%}"
             )
+    if both := precisions(benchmark):
+        lines += ["", "times as fast in bf16 as in float32, on this machine"]
+    for row in both:
+        ratio = f"{row['ratio']:.2f} ({row['minimum']:.2f} to {row['maximum']:.2f})"
+        lines.append(f"{row['case']:<42}{ratio:<22}faster: {row['faster'] or 'neither'}")
     lines += [f"skipped, not installed: {title}" for title in benchmark["skipped"]]
     return "\n".join(lines)

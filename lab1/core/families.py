@@ -1,35 +1,15 @@
 """The model families, each declared once (standard library only).
 
 Adding one is a row here, a class of the same name in the training half, and its golden values in
-`tests/training/test_golden.py`.
+`tests/training/test_golden.py`.  A reader's own families come last (`own_families`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-from .errors import ParameterError
-
-
-@dataclass(frozen=True)
-class DepthRule:
-    """Which depths a family takes: `allowed` in words, and whether it `holds` for a number."""
-
-    allowed: str
-    holds: Callable[[int], bool]
-
-    def check(self, depth: int, family: str) -> None:
-        """Raises `ParameterError` for a depth that the family does not take."""
-        if not self.holds(depth):
-            raise self.refusal(depth, family)
-
-    def refusal(self, depth: object, family: str) -> ParameterError:
-        """The error for such a depth."""
-        return ParameterError(
-            f"{family}: depth = {depth!r} is not allowed; allowed: {self.allowed}"
-        )
-
+from . import own_families
+from .family import DepthRule, Family
 
 ANY_DEPTH = DepthRule("from 1 on", lambda depth: depth >= 1)
 STAGES = DepthRule(
@@ -38,38 +18,6 @@ STAGES = DepthRule(
 SIX_N_PLUS_TWO = DepthRule(
     "6n + 2 from 8 on, such as 20, 32, 44, 56, 110", lambda depth: depth >= 8 and depth % 6 == 2
 )
-
-
-@dataclass(frozen=True)
-class Family:
-    """A model family.
-
-    `recipe` is raised when a change alters what its training computes; the golden runs fail when
-    behaviour changes and this number did not.  `title` is how prose names it, `unit` what one
-    step of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those
-    of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
-    is the module of its class in the training half, `project` its project on Weights & Biases.
-    `residual` names the residual family that it is compared with, and `differs_in` all that tells
-    the two apart: where that is one thing, they are twins, and a difference between them has a
-    cause.  `style` is its colour in the charts: `plain`, `residual`, or `control` for a further one
-    beside these two.  A
-    `single_threaded` family's layers are too small to be worth sharing among threads.
-    """
-
-    name: str
-    recipe: int
-    title: str
-    unit: str
-    axis: str
-    fields: tuple[str, ...]
-    depths: DepthRule
-    module: str
-    project: str
-    style: str
-    residual: str | None = None
-    differs_in: tuple[str, ...] = ()
-    single_threaded: bool = False
-
 
 _PERCEPTRON = ("depth", "width", "activation", "dropout_rate", "normalization")
 _STAGED = ("depth", "channels", "blocks_per_stage")
@@ -81,7 +29,7 @@ def _by_name(families: Iterable[Family]) -> Mapping[str, Family]:
     return {family.name: family for family in families}
 
 
-FAMILIES: Mapping[str, Family] = _by_name(
+_OURS: Mapping[str, Family] = _by_name(
     (
         Family(
             name="MLP",
@@ -179,6 +127,10 @@ FAMILIES: Mapping[str, Family] = _by_name(
         ),
     )
 )
+
+
+#: Ours, and those of the files that `LAB1_FAMILIES` names.
+FAMILIES: Mapping[str, Family] = {**_OURS, **own_families.declared(_OURS)}
 
 
 def residual_of(plain: str) -> str:

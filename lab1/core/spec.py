@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from . import parameters
+from . import own_families, parameters
 from .datasets import DATASETS
 from .distillation import DistillationConfig
 from .errors import ParameterError
@@ -264,6 +264,9 @@ class RunSpec:
         }
         if seeds:
             canonical["seed"] = self.seed
+        declaration = FAMILIES[self.model.family].sha256
+        if declaration is not None:
+            canonical["own_family"] = declaration
         if self.distillation is not None:
             canonical["distillation"] = self.distillation.canonical(
                 further, seeds, old_selection=old_selection
@@ -312,7 +315,10 @@ class RunSpec:
     def to_dict(self, recipes: Sequence[int] | None = None) -> dict[str, Any]:
         """All fields spelled out, for a record; `recipes` as in `canonical`."""
         own, *further = self.recipes if recipes is None else recipes
+        family = FAMILIES[self.model.family]
+        declared = {"own_family": {"file": str(family.file), "sha256": family.sha256}}
         return {
+            **(declared if family.own else {}),
             "model": dataclasses.asdict(self.model),
             "dataset": self.dataset,
             "training": dataclasses.asdict(self.training),
@@ -331,6 +337,8 @@ class RunSpec:
         values = {name: value for name, value in values.items() if name != "recipe"}
         written = values.get("distillation")
         try:
+            if (own := values.pop("own_family", None)) is not None:
+                own_families.check_known(values["model"]["family"], own, FAMILIES)
             return cls(
                 **{
                     **values,

@@ -19,6 +19,7 @@ from typing import Any
 from . import locks, paths, probe_schema
 from .datasets import DATASETS
 from .errors import Lab1Error, ParameterError, RecordError
+from .families import FAMILIES
 from .files import is_there, write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
 from .schema import in_file, read_object
@@ -175,10 +176,17 @@ class Store:
     def check_promotable(self, record: Record) -> None:
         """Raises `RecordError` for a record whose numbers could not be followed back.
 
-        That is one trained from uncommitted sources, or on data with another fingerprint than the
-        declared one.
+        That is one trained from uncommitted sources, on data with another fingerprint than the
+        declared one, or with a network of a reader's own.
         """
         source = self.runs / record.name
+        for spec in (record.spec, *record.spec.teachers):
+            family = FAMILIES[spec.model.family]
+            if family.own:
+                raise RecordError(
+                    f"{source}: its network {family.name} is declared in {family.file}, outside "
+                    "the sources of lab1; only what these can train again is published"
+                )
         commit = str(record.origin.get("commit", ""))
         if not commit or commit == "unknown" or commit.endswith("-dirty"):
             raise RecordError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.distillation import DistillationConfig
 from ..core.errors import ParameterError
+from ..core.families import FAMILIES
 from ..core.spec import ModelSpec, RunSpec, TrainingConfig
 
 
@@ -51,7 +52,9 @@ def perceptrons(
     ]
 
     def design(family: str, layers: int, units: int) -> ModelSpec:
-        return ModelSpec(family, layers, units, activation, dropout_rate)
+        return ModelSpec(
+            family, layers, _if_taken(family, "width", units), activation, dropout_rate
+        )
 
     runs = []
     for seed, training_config, units in product(seeds, configs, width):
@@ -85,6 +88,12 @@ SINGLE_CHANGES: Sequence[tuple[str, Mapping[str, Any]]] = (
 )
 
 
+def _if_taken(family: str, field: str, value: int) -> int | None:
+    """The value, unless it is for a reader's own family that has no such field."""
+    declared = FAMILIES[family]
+    return None if declared.own and field not in declared.fields else value
+
+
 def convolutional_networks(
     *,
     families: Sequence[str] = ("SimpleCNN", "ResidualCNN"),
@@ -106,8 +115,12 @@ def convolutional_networks(
     once = {("PlainCNN", stages) for stages in twin_first_seed_depth or ()}
     sizes = [("SimpleCNN", max(depth), maps) for maps in size_channels or ()]
     cells = [(family, *cell) for cell in product(depth, channels) for family in families]
+
+    def design(family: str, stages: int, maps: int) -> ModelSpec:
+        return ModelSpec(family, stages, channels=_if_taken(family, "channels", maps))
+
     return [
-        RunSpec(ModelSpec(family, stages, channels=maps), dataset, config, seed)
+        RunSpec(design(family, stages, maps), dataset, config, seed)
         for seed, config in product(seeds, configs)
         for family, stages, maps in [*cells, *sizes]
         if seed == seeds[0] or (family, stages) not in once

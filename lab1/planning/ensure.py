@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core import weights_file
 from ..core.errors import Lab1Error, MissingRunsError, ParameterError
+from ..core.families import FAMILIES
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
@@ -175,6 +176,10 @@ def _train(
         )
     from ..training import engines
 
+    if any(FAMILIES[spec.model.family].own for spec in wanted):
+        from ..training import own_models
+
+        own_models.check(wanted, options)
     engine = engines.choose(options)
     if any(spec.teacher in wanted for spec in wanted):  # the students learn from the weights
         options = replace(options, save_weights=True)

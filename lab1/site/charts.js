@@ -1,4 +1,4 @@
-// Replaces the drawn SVG of each chart by a live one, when it comes into view.
+// Replaces the picture of a chart by a live chart when a reader turns to it.
 // The Vega bundle lies beside this script; no other host is asked.
 (() => {
   if (window.lab1Charts) return; // each chart names this script; once is enough
@@ -16,19 +16,26 @@
     return bundle;
   };
 
-  // A specification is drawn for a wide page; on a narrow one, panels stand below each other and
-  // a single chart takes the width there is.
+  // As kit/pictures.py fits a picture: panels fill the width, and so does a single chart.
   const fit = (drawn, width) => {
     // Six families in one row of a legend would be wider than a telephone.
     const entries = Math.max(1, Math.floor(width / 100));
-    const config = { ...drawn.config, legend: { ...drawn.config?.legend, columns: entries } };
+    const layout = { top: { direction: "vertical", anchor: "start" } }; // one below another
+    const legend = { ...drawn.config?.legend, columns: entries, layout };
+    const config = { ...drawn.config, legend };
     const spec = width < 480 ? { ...drawn, config } : drawn;
     const panel = spec.spec?.width;
-    if (panel) {
-      const columns = Math.max(1, Math.min(spec.columns ?? 1, Math.floor(width / (panel + 60))));
-      return { ...spec, columns, spec: { ...spec.spec, width: Math.min(panel, width - 80) } };
+    if (!panel) {
+      return { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } };
     }
-    return { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } };
+    const rows = spec.datasets[spec.data.name];
+    const panels = new Set(rows.map((row) => String(row[spec.facet.field]))).size;
+    const between = spec.resolve?.scale?.y === "independent" ? 75 : 20;
+    const room = width - 70;
+    const most = Math.floor((room + between) / (0.7 * panel + between));
+    const columns = Math.max(1, Math.min(spec.columns ?? 1, panels, most));
+    const share = Math.floor((room - between * (columns - 1)) / columns);
+    return { ...spec, columns, spec: { ...spec.spec, width: share } };
   };
 
   const zooming = () => {
@@ -45,41 +52,71 @@
     return beside;
   };
 
+  const drawn = new Map(); // of each live chart: its view, what it shows, and for which width
+  const started = new WeakSet();
+
   const draw = async (chart) => {
+    if (started.has(chart)) return;
+    started.add(chart);
     const view = chart.querySelector(".lab1-view");
     const spec = JSON.parse(chart.querySelector(".lab1-spec").textContent);
-    const embed = await load(chart.dataset.assets);
     const live = document.createElement("div");
     live.className = "lab1-view lab1-live";
-    live.setAttribute("aria-hidden", "true"); // as the drawing's, its marks are named as a whole
-    view.before(live); // measured in place; the SVG stays until the live chart stands
+    live.setAttribute("aria-hidden", "true"); // as the picture's, its marks are named as a whole
     try {
+      const embed = await load(chart.dataset.assets);
+      view.before(live); // measured in place; the picture stays until the live chart stands
       // Interpreted (ast), since a site's policy may forbid code that is made of text.
       const options = { renderer: "svg", actions: false, ast: true };
       // What the reader turns stands beside the chart, which is one picture to a screen reader.
-      const turns = (spec.params ?? []).some((each) => each.bind?.input);
-      if (turns) options.bind = controls(chart);
-      await embed(live, fit(spec, chart.clientWidth), options);
+      if (turns(spec)) options.bind = controls(chart);
+      const width = chart.clientWidth;
+      drawn.set(chart, { ...(await embed(live, fit(spec, width), options)), spec, width, options });
       view.remove();
-      if (JSON.stringify(spec).includes('"bind":"scales"')) live.after(zooming());
+      if (JSON.stringify(spec).includes('"bind":"scales"')) chart.after(zooming());
     } catch (error) {
       live.remove();
+      started.delete(chart);
       console.error(error);
     }
   };
 
+  // Panels are fitted again when the page's width has changed; a single chart follows by itself.
+  const refit = async () => {
+    for (const [chart, { spec, width, options, finalize }] of drawn) {
+      if (chart.clientWidth === width || !spec.spec) continue;
+      finalize();
+      const live = chart.querySelector(".lab1-live");
+      const now = chart.clientWidth;
+      const made = await window.vegaEmbed(live, fit(spec, now), options);
+      drawn.set(chart, { ...made, spec, width: now, options });
+    }
+  };
+  let soon;
+  window.addEventListener("resize", () => {
+    clearTimeout(soon);
+    soon = setTimeout(refit, 200);
+  });
+
+  const turns = (spec) => (spec.params ?? []).some((each) => each.bind?.input);
+
+  // A chart comes alive when a reader turns to it, by pointer, finger or keyboard, and not before:
+  // the script that draws it weighs more than the page.  One with something to turn does so in view.
   const start = () => {
-    const observer = new IntersectionObserver(
-      (entries) => {
-        for (const entry of entries) {
-          if (!entry.isIntersecting) continue;
-          observer.unobserve(entry.target);
-          draw(entry.target);
-        }
-      },
+    const inView = new IntersectionObserver(
+      (entries) => entries.forEach((entry) => entry.isIntersecting && draw(entry.target)),
       { rootMargin: "300px" },
     );
-    document.querySelectorAll(".lab1-chart").forEach((chart) => observer.observe(chart));
+    for (const figure of document.querySelectorAll(".lab1-figure")) {
+      const chart = figure.querySelector(".lab1-chart");
+      for (const kind of ["pointerenter", "focusin", "click"]) {
+        figure.addEventListener(kind, (event) => {
+          // A finger that only scrolls the page enters too.
+          if (kind !== "pointerenter" || event.pointerType !== "touch") draw(chart);
+        });
+      }
+      if (turns(JSON.parse(chart.querySelector(".lab1-spec").textContent))) inView.observe(chart);
+    }
   };
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,28 @@ from nbformat import NotebookNode
 from ..core.errors import PublishError
 from ..core.files import write_if_changed
 from ..reporting.kit import figure as figures
+from ..reporting.kit import pictures
+from ..reporting.networks import drawing
 
 _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
 
 
+@dataclass(frozen=True)
+class Folder:
+    """Where a page's figures are written, and how the page names that place."""
+
+    path: Path
+    address: str
+
+
 def export_figures(
-    notebook: NotebookNode, page: str, folder: Path, address: str
+    notebook: NotebookNode, page: str, offered: Folder, drawn: Folder
 ) -> tuple[NotebookNode, set[Path]]:
     """Writes `<page>-<label>.{svg,vl.json,csv}` for every figure and links them below it.
 
-    `label` is the cell's `#| label: fig-…` without its prefix; `address` is the folder as the
-    page names it.  Files that are equal are left alone.
+    `label` is the cell's `#| label: fig-…` without its prefix.  These files go to the folder that
+    is `offered`; pictures for dark pages and narrow screens to that of what is only `drawn`.  Files
+    that are equal are left alone.
 
     Returns a changed copy of the notebook, and the files; raises
     `PublishError` for a figure without a label.
@@ -34,19 +46,42 @@ def export_figures(
         name = f"{page}-{_label(cell, page)}"
         parts = output["data"][figures.MIME]
         contents = {
-            "svg": parts["svg"],
             "vl.json": json.dumps(parts["spec"], indent=1, sort_keys=True) + "\n",
             "csv": parts["csv"],
         }
-        links = []
+        addresses, written = write_pictures(parts, name, offered, drawn)
         for ending, content in contents.items():
-            path = folder / f"{name}.{ending}"
+            path = offered.path / f"{name}.{ending}"
             write_if_changed(path, content.encode())
-            files.add(path)
-            links.append(f'<a href="{address}/{path.name}">{_ENDINGS[ending]}</a>')
-        downloads = f'<p class="lab1-downloads">{"".join(links)}</p>\n'
-        output["data"]["text/html"] = figures.render(parts, downloads=downloads)
+            written.add(path)
+        links = "".join(
+            f'<a href="{offered.address}/{name}.{ending}">{kind}</a>'
+            for ending, kind in _ENDINGS.items()
+        )
+        downloads = f'<p class="lab1-downloads">{links}</p>\n'
+        output["data"]["text/html"] = figures.render(parts, addresses, downloads=downloads)
+        files |= written
     return notebook, files
+
+
+def write_pictures(
+    parts: Mapping[str, Any], name: str, offered: Folder, drawn: Folder
+) -> tuple[dict[str, str], set[Path]]:
+    """Writes a figure's pictures; returns their addresses as `figure.render` takes them, and them.
+
+    The wide one for light pages goes to `offered`, the others to `drawn`.
+    """
+    wide, narrow = parts["svg"], parts["narrow"]
+    made = {
+        "wide": (offered, f"{name}.svg", wide),
+        "wide-dark": (drawn, f"{name}.dark.svg", pictures.in_dark(wide)),
+        "narrow": (drawn, f"{name}.narrow.svg", narrow),
+        "narrow-dark": (drawn, f"{name}.narrow-dark.svg", pictures.in_dark(narrow)),
+    }
+    for folder, file, svg in made.values():
+        write_if_changed(folder.path / file, svg.encode())
+    addresses = {use: f"{folder.address}/{file}" for use, (folder, file, _) in made.items()}
+    return addresses, {folder.path / file for folder, file, _ in made.values()}
 
 
 def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
@@ -59,9 +94,11 @@ def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            data.pop(figures.MIME, None)
             if "text/html" in data:
-                data["text/markdown"] = f"```{{=html}}\n{data.pop('text/html')}\n```\n"
-                data.pop(figures.MIME, None)
+                markup = data.pop("text/html")
+                markup = data.pop(drawing.MIME, markup)
+                data["text/markdown"] = f"```{{=html}}\n{markup}\n```\n"
     return notebook
 
 

@@ -11,23 +11,28 @@ from ..core import benchmarks
 from ..core.files import write_if_changed
 from ..core.store import Store
 from ..planning import profiles
-from . import answers, run_it
+from . import answers, exports, run_it
 from .run_it import Shown
 
 _SITE = Path(__file__).parent
 
 
-def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> None:
+def write(
+    report: Path, profile: str, shown: Sequence[Shown], store: Store, drawn: exports.Folder
+) -> set[Path]:
     """Writes the fragments that the pages outside `chapters/` include, and the scripts.
 
-    `shown` are the pages that were prepared; without a record there is nothing to write.
+    `shown` are the pages that were prepared; without a record there is nothing to write.  Returns
+    the pictures of the front page, which go to the folder `drawn`.
     """
     from ..reporting.pages import front
     from ..reporting.pages import runs as runs_page
 
     records = {record.key: record for each in shown for record in each.records}
     if not records:
-        return
+        return set()
+    parts, caption = front.headline(list(records.values()))
+    addresses, pictures = exports.write_pictures(parts, "headline", drawn, drawn)
     published = {record.key for record in records.values() if store.is_published(record)}
     chapters = [each for each in shown if each.page.plan() and not each.page.variant]
     fragments = {
@@ -35,7 +40,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
             [(each.title, report / f"{each.page.name}.ipynb") for each in chapters]
         ),
         "chapters": _contents(shown),
-        "headline": front.fragment(list(records.values())),
+        "headline": front.chart(parts, addresses, caption),
         "block": front.block(list(records.values())),
         "runs": runs_page.fragment(
             list(records.values()),
@@ -56,6 +61,7 @@ def write(report: Path, profile: str, shown: Sequence[Shown], store: Store) -> N
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
+    return pictures
 
 
 def _contents(shown: Sequence[Shown]) -> str:

@@ -27,6 +27,7 @@ from papermill.parameterize import parameterize_notebook
 from ..core import benchmarks, locks, paths
 from ..core.datasets import DATASETS
 from ..core.errors import Lab1Error, PublishError
+from ..core.families import FAMILIES
 from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
@@ -39,8 +40,9 @@ from .run_it import Shown
 #: The profile whose charts are exported to `figures/`, and that the site shows by default.
 REPORT = "report"
 
-#: Where in `report/` the charts of every other profile are exported to.
-_UNPUBLISHED = "assets/figures"
+#: Where in `report/` pictures lie that `figures/` does not have: those for dark pages and narrow
+#: screens, and all of every other profile.
+_DRAWN = "assets/figures"
 
 _CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
 
@@ -93,8 +95,10 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
             _say(f"{page.name}: failed\n{traceback.format_exc()}")
     _remove_others(report, {each.path for each in done})
     figures = {path for each in done for path in each.figures}
-    exports.remove_others(report / _UNPUBLISHED, figures)
-    fragments.write(report, profile, sorted(shown, key=lambda each: each.order), store)
+    drawn = exports.Folder(report / _DRAWN, f"report/{_DRAWN}")
+    in_order = sorted(shown, key=lambda each: each.order)
+    of_others = fragments.write(report, profile, in_order, store, drawn)
+    exports.remove_others(drawn.path, figures | of_others)
     reference.write(root)
     if profile == REPORT and not failures:
         exports.remove_others(root / "figures", figures)
@@ -119,9 +123,9 @@ def _prepare(
         _say(f"{page.name}: unchanged, from the cache")
     # Charts of another profile must not be taken for those that are published.
     published = page.profile == REPORT
-    folder = root / "figures" if published else root / "report" / _UNPUBLISHED
-    address = "../figures" if published else _UNPUBLISHED
-    notebook, figures = exports.export_figures(notebook, page.name, folder, address)
+    drawn = exports.Folder(root / "report" / _DRAWN, _DRAWN)
+    offered = exports.Folder(root / "figures", "../figures") if published else drawn
+    notebook, figures = exports.export_figures(notebook, page.name, offered, drawn)
     notebook = source_link.added(exports.as_raw_blocks(notebook), page.chapter, root)
     path = root / "report" / f"{page.name}.ipynb"
     write_if_changed(path, nbformat.writes(notebook).encode())
@@ -219,6 +223,9 @@ def sources_digest() -> str:
         relative = path.relative_to(package)
         if relative.parts[0] != "training":
             digest.update(f"{relative.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    for family in FAMILIES.values():
+        if family.own:
+            digest.update(f"{family.name}\0{family.sha256}\0".encode())
     return digest.hexdigest()[:16]
 
 

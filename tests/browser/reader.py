@@ -84,12 +84,17 @@ class Reader:
         self.page.goto(f"{self.address}/{name}", wait_until="networkidle")
 
     def see_all(self):
-        """Scrolls through the page until every chart is live."""
+        """Points at every chart until all are live."""
         charts = self.page.locator(".lab1-chart")
         for index in range(charts.count()):
-            charts.nth(index).scroll_into_view_if_needed()
-            charts.nth(index).locator(".lab1-live svg").wait_for()
+            self.wake(charts.nth(index))
         self.page.evaluate("window.scrollTo(0, 0)")
+
+    def wake(self, chart):
+        """Points at a chart until it is live."""
+        chart.scroll_into_view_if_needed()
+        chart.hover()
+        chart.locator(".lab1-live svg").wait_for()
 
     def wear(self, *, dark):
         """Changes the system's theme."""

@@ -79,10 +79,10 @@ def _changes(page, look, before, tries=50):
 
 def test_a_chart_by_epoch_zooms_while_a_key_is_held_and_resets(read):
     """Without the key the wheel scrolls the page."""
-    page = read("report/1_1.html").page
-    chart = page.locator(".lab1-chart:has(.lab1-zooming)").first
-    page.locator(".lab1-chart").first.scroll_into_view_if_needed()
-    chart.locator(".lab1-live svg").wait_for()
+    reader = read("report/1_1.html")
+    page = reader.page
+    reader.see_all()
+    chart = page.locator(".lab1-figure:has(.lab1-zooming) .lab1-chart").first
     chart.scroll_into_view_if_needed()
 
     def ticks():
@@ -112,9 +112,67 @@ def test_without_scripts_the_drawing_is_there(read, dark):
     page = read("report/1_2.html", scripts=False, dark=dark).page
     assert charts(page)
     for chart in charts(page):
-        drawing = chart.locator("svg")
-        assert drawing.count() == 1 and drawing.is_visible()
-        assert drawing.bounding_box()["width"] > 200
+        _is_a_picture(page, chart)
+
+
+def _is_a_picture(page, chart):
+    """One picture is seen, that for the page's theme."""
+    # Quarto's pages know no dark theme where no script runs.
+    page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    dark = sum(map(int, re.findall(r"\d+", page_colour)[:3])) < 3 * 128
+    chart.scroll_into_view_if_needed()
+    shown = chart.locator("img:visible")
+    assert shown.count() == 1
+    assert shown.evaluate("e => e.decode().then(() => true)")
+    assert shown.evaluate("e => e.currentSrc").endswith(".dark.svg") == dark
+    assert shown.bounding_box()["width"] > 200
+
+
+@pytest.mark.pages("index.html", "report/1_2.html")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_chart_is_a_picture_until_a_reader_turns_to_it(read, name, dark):
+    """What draws it weighs more than the page; and the page does not grow as it comes alive."""
+    reader = read(name, dark=dark)
+    page = reader.page
+    for chart in charts(page):
+        if chart.locator("xpath=ancestor::*[@id='fig-softened']").count():
+            continue  # it has something to turn, which is to be seen
+        _is_a_picture(page, chart)
+        assert chart.locator(".lab1-live").count() == 0
+        # The other picture is not asked for (without scripts a browser loads nothing lazily).
+        assert chart.locator("img:not(:visible)").evaluate("e => e.currentSrc") == ""
+        before = page.evaluate("document.documentElement.scrollHeight")
+        reader.wake(chart)
+        page.wait_for_timeout(100)
+        # Less than a line.
+        assert page.evaluate("document.documentElement.scrollHeight") <= before + 16
+    assert reader.complaints == []
+
+
+def test_a_chart_comes_alive_by_keyboard_and_by_finger(read):
+    reader = read("report/1_1.html")
+    first, second = (reader.page.locator(".lab1-figure").nth(index) for index in (0, 1))
+    first.locator("summary").focus()
+    first.locator(".lab1-live svg").wait_for()
+    second.scroll_into_view_if_needed()
+    second.dispatch_event("pointerenter", {"pointerType": "touch"})  # a finger that scrolls
+    reader.page.wait_for_timeout(300)
+    assert second.locator(".lab1-live").count() == 0
+    second.locator(".lab1-chart").dispatch_event("click")
+    second.locator(".lab1-live svg").wait_for()
+    assert reader.complaints == []
+
+
+def test_panels_are_fitted_again_when_the_window_changes(read):
+    reader = read("report/1_1.html")
+    reader.see_all()
+    for width in (420, WIDE):
+        reader.page.set_viewport_size({"width": width, "height": 900})
+        reader.page.wait_for_timeout(1500)
+        for chart in charts(reader.page):
+            box, drawing = chart.bounding_box(), chart.locator("svg").bounding_box()
+            assert 0.75 * box["width"] < drawing["width"] <= box["width"] + 1
+    assert reader.complaints == []
 
 
 @pytest.mark.width(NARROW)

@@ -1,14 +1,17 @@
+import base64
 import html
 import json
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import altair
 import pandas
 import pytest
 
-from lab1.reporting.kit import theme
-from lab1.reporting.kit.figure import LONGEST_TABLE, MIME, Figure, render
+from lab1.reporting.kit import figure as figures
+from lab1.reporting.kit import pictures, theme
+from lab1.reporting.kit.figure import LONGEST_TABLE, MIME, Figure
 
 #: What a text must not do to the page that holds it.
 AWKWARD = [
@@ -19,6 +22,19 @@ AWKWARD = [
     "it's 'single'",
     "± 0.5 – naïve",
 ]
+
+
+#: The elements of the numbers behind a chart.
+TABLE = {"details", "summary", "div", "table", "thead", "tbody", "tr", "th", "td"}
+
+#: Where a page finds the pictures of a figure.
+ADDRESSES = {
+    use: f"pictures/one-{use}.svg" for use in ("wide", "narrow", "wide-dark", "narrow-dark")
+}
+
+
+def render(parts, **options):
+    return figures.render(parts, ADDRESSES, **options)
 
 
 class Page(HTMLParser):
@@ -65,7 +81,7 @@ def figure():
 
 def test_the_parts_of_a_figure(figure):
     parts = figure().parts()
-    assert parts.keys() == {"spec", "svg", "csv", "alt"}
+    assert parts.keys() == {"spec", "svg", "narrow", "csv", "alt"}
     assert parts["csv"] == "x,y,label\n1,3,Two points.\n2,4,other\n"
     assert parts["spec"]["config"] == theme.config()
     assert parts["spec"]["description"] == parts["alt"] == "Two points."
@@ -78,8 +94,20 @@ def test_a_notebook_keeps_html_parts_and_text(figure):
     bundle = made._repr_mimebundle_(include=None, exclude=None)
     assert bundle.keys() == {"text/html", MIME, "text/plain"}
     assert bundle[MIME] == made.parts()
-    assert bundle["text/html"] == render(made.parts())
     assert bundle["text/plain"] == "Two points."
+
+
+def test_a_notebook_that_is_not_trusted_shows_the_picture(figure):
+    """JupyterLab takes scripts and inline SVG away, and leaves a picture that its address holds."""
+    made = figure("a <b> & c")
+    page = Page(made._repr_mimebundle_()["text/html"])
+    assert {tag for tag, _ in page.elements} <= {"img", *TABLE}
+    image = page.one("img")
+    assert image["alt"] == "a <b> & c"
+    kind, content = image["src"].split(",")
+    assert kind == "data:image/svg+xml;base64"
+    drawn = ElementTree.fromstring(base64.b64decode(content))
+    assert drawn.tag.endswith("svg") and drawn.get("style") == "background:#fff"
 
 
 @pytest.mark.parametrize("text", AWKWARD)
@@ -109,9 +137,57 @@ def test_a_comment_in_a_text_does_not_swallow_the_end_of_the_script(figure):
     assert "<!--" not in specification
 
 
-def test_the_drawing_is_there_without_scripts(figure):
+def test_pictures_for_both_themes_and_widths_are_there_without_scripts(figure):
     parts = figure().parts()
-    assert f'<div class="lab1-view" aria-hidden="true">{parts["svg"]}</div>' in render(parts)
+    page = Page(render(parts))
+    shown = [own for tag, own in page.elements if tag in ("picture", "source", "img")]
+    classes, addresses = (
+        ([own[name] for own in shown if name in own] for name in ("class", "loading")),
+        [own.get("src") or own.get("srcset") for own in shown],
+    )
+    assert [*classes] == [["lab1-light", "lab1-dark"], ["lazy", "lazy"]]
+    assert [each for each in addresses if each] == [
+        ADDRESSES[use] for use in ("narrow", "wide", "narrow-dark", "wide-dark")
+    ]
+    # The page keeps their room before they have come.
+    sizes = [(int(own["width"]), int(own["height"])) for own in shown if "width" in own]
+    wide, narrow = pictures.size(parts["svg"]), pictures.size(parts["narrow"])
+    assert sizes == [narrow, wide, narrow, wide]
+    assert (wide[0], narrow[0]) == (pictures.WIDE, pictures.NARROW)
+
+
+def test_a_picture_for_dark_pages_differs_in_its_text_alone(figure):
+    light = figure().parts()["svg"]
+    dark = pictures.in_dark(light)
+    assert theme.TEXT in light and theme.TEXT not in dark
+    assert dark.replace(theme.TEXT_IN_DARK, theme.TEXT) == light
+    assert "currentColor" not in light  # a picture knows nothing of its page
+
+
+@pytest.mark.parametrize(
+    ("width", "panels", "wide", "columns"),
+    [(210, 3, 700, 3), (210, 2, 700, 2), (210, 5, 700, 3), (210, 3, 340, 1), (320, 2, 700, 2),
+     (320, 2, 500, 1), (480, 1, 340, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("own_axes", [False, True])
+def test_panels_fill_the_width(width, panels, wide, columns, own_axes):
+    data = pandas.DataFrame({"x": [1, 2] * panels, "panel": [i // 2 for i in range(2 * panels)]})
+    chart = (
+        altair.Chart(data).mark_line().encode(x="x:Q", y="x:Q")
+        .properties(width=width, height=100).facet("panel:N", columns=3)
+    )  # fmt: skip
+    if own_axes:
+        chart = chart.resolve_scale(y="independent")
+    spec = chart.to_dict()
+    fitted = pictures.fitted(spec, wide)
+    assert fitted["columns"] == columns
+    drawn = pictures.size(pictures.draw(spec, wide))[0]
+    assert 0.9 * wide <= drawn <= wide + 5
+
+
+def test_places_are_written_to_a_hundredth_of_a_pixel_and_stay_numbers():
+    drawn = pictures._short_numbers('<path d="M1.23456,-0.5L631.9999999,2.5001e0,10.125,7"/>')
+    assert drawn == '<path d="M1.23,-0.5L632,2.5e0,10.12,7"/>'
 
 
 def test_the_script_is_named_as_seen_from_the_page(figure):

@@ -1,6 +1,8 @@
+import io
 import json
 import re
 
+import pandas
 import pytest
 
 from lab1.reporting.pages import front
@@ -13,14 +15,18 @@ CELLS = {
 }
 
 
+ADDRESSES = dict.fromkeys(("wide", "narrow", "wide-dark", "narrow-dark"), "one.svg")
+
+
 def test_the_chart_is_a_figure_with_a_caption_that_can_be_referred_to(experiment):
-    fragment = front.fragment(experiment(CELLS))
+    parts, caption = front.headline(experiment(CELLS))
+    fragment = front.chart(parts, ADDRESSES, caption)
     assert fragment.startswith("::: {#fig-headline}\n```{=html}\n")
     markup, caption = fragment.split("\n```\n\n")
     assert caption.startswith("Test accuracy on built-in grey patterns against")
     assert caption.endswith("\n:::\n")
     # The page lies above report/, where the scripts are.
-    assert re.findall(r'src="([^"]*)"', markup) == ["report/assets/charts.js"]
+    assert re.findall(r'<script src="([^"]*)"', markup) == ["report/assets/charts.js"]
     assert 'data-assets="report/assets"' in markup
     (spec,) = re.findall(r'class="lab1-spec">(.*?)</script>', markup)
     assert "MLP from 91.00 % at 2 to 81.00 % at 8" in json.loads(spec)["description"]
@@ -32,7 +38,7 @@ def test_the_chart_is_a_figure_with_a_caption_that_can_be_referred_to(experiment
 def test_the_same_records_give_the_same_front_page(experiment):
     """In one process too: `site` publishes, and may be asked to twice."""
     records = experiment(CELLS)
-    assert front.fragment(records) == front.fragment(records)
+    assert front.headline(records) == front.headline(records)
 
 
 @pytest.mark.parametrize("change", [{"dataset": "mnist"}, {"width": 32}, {"epochs": 4}])
@@ -40,9 +46,10 @@ def test_a_further_page_with_other_parameters_is_not_mixed_in(experiment, change
     """A profile may give a chapter several sets of parameters: several runs per depth and seed."""
     cells = {("MLP", 2): [0.5] * 3, ("MLP", 8): [0.6] * 3}
     records = experiment(CELLS) + experiment(cells, **change)
-    fragment = front.fragment(records)
-    assert "72.5" not in fragment and "70.5" not in fragment
-    assert "mean over 6 seeds" not in fragment
+    parts, _ = front.headline(records)
+    table = pandas.read_csv(io.StringIO(parts["csv"]))
+    assert {*table["n"]} == {3}
+    assert sorted(table["mean"].round(6)) == [81.0, 91.0, 91.0, 96.0]
 
 
 def test_the_drawing_is_of_twins_where_there_are_any(make_record):

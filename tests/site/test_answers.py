@@ -3,7 +3,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from lab1.planning.profiles import Page
 from lab1.reporting.kit.sentences import Verdict, in_short
-from lab1.site import answers, fragments
+from lab1.site import answers, exports, fragments
 from lab1.site.run_it import Shown
 
 
@@ -48,5 +48,7 @@ def test_the_front_page_quotes_chapters_that_have_runs(laboratory, store, make_r
     monkeypatch.setattr(fragments.answers, "fragment", lambda pages: quoted.extend(pages) or "")
     shown = [Shown(page, page.name, [make_record()]) for page in pages]
     (laboratory / "params" / "report.yml").write_text("chapters:\n  speed: {}\n")
-    fragments.write(laboratory, "report", shown, store)
+    drawn = exports.Folder(laboratory / "drawn", "drawn")
+    written = fragments.write(laboratory, "report", shown, store, drawn)
+    assert written == {*(laboratory / "drawn").iterdir()} and len(written) == 4
     assert quoted == [("1_1", laboratory / "1_1.ipynb")]

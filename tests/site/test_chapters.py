@@ -547,7 +547,7 @@ def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch)
     }
     for label in ("fig-loss", "fig-accuracy"):
         assert figures.MIME in shown[label]
-        assert "<svg" in shown[label]["text/html"]
+        assert '<img src="data:image/svg+xml;base64,' in shown[label]["text/html"]
     # One depth, at one rate: the chapter says so where it would show a sweep.
     assert "None of the depths" in shown["fig-sweep"]["text/markdown"]
     assert "built-in grey patterns" in shown["tbl-performance"]["text/html"]

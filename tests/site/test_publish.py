@@ -20,6 +20,8 @@ from lab1.core.store import Store
 from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
 from lab1.reporting.kit import figure as figures
+from lab1.reporting.kit import theme
+from lab1.reporting.networks.drawing import Drawing, svg
 from lab1.site import exports, publish
 
 GRID = {
@@ -788,9 +790,16 @@ def test_pages_that_read_the_others_come_last(laboratory, make_record, monkeypat
     assert trained == ["1_1", "summary"]
 
 
+WIDE = f'<svg width="700" height="300"><text fill="{theme.TEXT}"/></svg>'
+NARROW = '<svg width="340" height="500"/>'
+
+
 def figure_notebook(source="#| label: fig-one\nx", **parts):
-    parts = {"spec": {"b": 1, "a": 2}, "svg": "<svg/>", "csv": "x\n1\n", "alt": "One."} | parts
-    data = {figures.MIME: parts, "text/html": figures.render(parts), "text/plain": "One."}
+    parts = {
+        "spec": {"b": 1, "a": 2}, "svg": WIDE, "narrow": NARROW, "csv": "x\n1\n", "alt": "One."
+    } | parts  # fmt: skip
+    html = figures.in_notebook(parts)
+    data = {figures.MIME: parts, "text/html": html, "text/plain": "One."}
     output = nbformat.v4.new_output("display_data", data)
     return nbformat.v4.new_notebook(
         cells=[
@@ -802,29 +811,37 @@ def figure_notebook(source="#| label: fig-one\nx", **parts):
 
 def test_a_figure_is_exported_in_three_forms(tmp_path):
     notebook = figure_notebook()
-    changed, files = exports.export_figures(notebook, "page", tmp_path / "figures", "../figures")
-    assert {path.name: path.read_text() for path in files} == {
-        "page-one.svg": "<svg/>",
-        "page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
-        "page-one.csv": "x\n1\n",
+    offered = exports.Folder(tmp_path / "figures", "../figures")
+    drawn = exports.Folder(tmp_path / "drawn", "assets/figures")
+    changed, files = exports.export_figures(notebook, "page", offered, drawn)
+    assert {path.relative_to(tmp_path).as_posix(): path.read_text() for path in files} == {
+        "figures/page-one.svg": WIDE,
+        "figures/page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
+        "figures/page-one.csv": "x\n1\n",
+        "drawn/page-one.dark.svg": WIDE.replace(theme.TEXT, theme.TEXT_IN_DARK),
+        "drawn/page-one.narrow.svg": NARROW,
+        "drawn/page-one.narrow-dark.svg": NARROW,
     }
     shown = changed.cells[1].outputs[0].data["text/html"]
     for ending in ("svg", "vl.json", "csv"):
         assert f'<a href="../figures/page-one.{ending}">' in shown
+    assert 'srcset="assets/figures/page-one.narrow-dark.svg"' in shown
     assert "../figures" not in notebook.cells[1].outputs[0].data["text/html"]
 
 
 def test_an_equal_file_is_left_alone(tmp_path):
-    exports.export_figures(figure_notebook(), "page", tmp_path, ".")
+    here = exports.Folder(tmp_path, ".")
+    exports.export_figures(figure_notebook(), "page", here, here)
     times = {path: path.stat().st_ino for path in tmp_path.iterdir()}
-    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", tmp_path, ".")
+    exports.export_figures(figure_notebook(csv="x\n2\n"), "page", here, here)
     changed = {path.name for path in tmp_path.iterdir() if path.stat().st_ino != times[path]}
     assert changed == {"page-one.csv"}
 
 
 def test_a_figure_without_a_label_is_refused_by_page_and_cell(tmp_path):
+    here = exports.Folder(tmp_path, ".")
     with pytest.raises(PublishError, match=r"page 1_1: .*label: fig-.*\ncharts.nameless"):
-        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", tmp_path, ".")
+        exports.export_figures(figure_notebook("charts.nameless()"), "1_1", here, here)
     assert not any(tmp_path.iterdir())
 
 
@@ -838,6 +855,25 @@ def test_html_becomes_a_raw_block_and_other_outputs_stay():
     html = notebook.cells[1].outputs[0].data["text/html"]
     assert first.data == {"text/markdown": f"```{{=html}}\n{html}\n```\n", "text/plain": "One."}
     assert second == plain and third == stream
+
+
+def test_a_page_shows_a_drawing_itself_and_a_notebook_its_pictures():
+    drawn = Drawing([svg(10, 20, "One", [])], "One box.")
+    bundle = drawn._repr_mimebundle_()
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(
+                "x", outputs=[nbformat.v4.new_output("display_data", dict(bundle))]
+            )
+        ]
+    )
+    assert "<svg" not in bundle["text/html"]
+    assert bundle["text/html"].startswith('<img src="data:image/svg+xml;base64,')
+    (output,) = exports.as_raw_blocks(notebook).cells[0].outputs
+    assert output.data == {
+        "text/markdown": f"```{{=html}}\n{drawn.markup}\n```\n", "text/plain": "One box."
+    }  # fmt: skip
+    assert "<svg" in drawn.markup
 
 
 def test_only_exports_of_figures_that_are_gone_are_removed(tmp_path):

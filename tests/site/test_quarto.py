@@ -185,7 +185,11 @@ def test_the_charts_are_on_the_pages(site):
     for name, count in zip(["index.html", *REPORT], counts, strict=True):
         text = site.text(name)
         assert text.count('class="lab1-chart"') == count
-        assert text.count('<svg xmlns="http://www.w3.org/2000/svg"') >= count
+        for kind in ("light", "dark"):
+            pictures = re.findall(rf'<picture class="lab1-{kind}">(.*?)</picture>', text)
+            assert len(pictures) == count
+            for address in re.findall(r'(?:src|srcset)="([^"]*)"', "".join(pictures)):
+                assert ((site.root / name).parent / address).is_file()
         for spec in re.findall(r'class="lab1-spec">(.*?)</script>', text):
             assert json.loads(spec)["$schema"].endswith(".json")
 

@@ -273,7 +273,7 @@ def test_a_damaged_record_is_told_and_the_others_are_pushed(pushed, make_record,
     (store.run_dir(make_record(seed=0).spec) / "record.json").write_text("{}")
     assert main(["wandb", "push", make_record(seed=1).key]) == 1
     assert pushed == [(1, None, None)]
-    assert "damaged: " in capsys.readouterr().err
+    assert "not readable: " in capsys.readouterr().err
 
 
 def test_the_missing_package_is_told(monkeypatch, store, make_record):

@@ -82,8 +82,7 @@ def start(runs: pd.DataFrame) -> Verdict:
     if identity.empty:
         return Verdict()
     alone = paired_difference(plain, identity, "test_accuracy")
-    rest = paired_difference(identity, residual, "test_accuracy")
-    return Verdict(
+    first = (
         "A plain MLP that starts near the identity, and has no skip connection, differs from the "
         f"plain MLP by {signed(alone)}: ",
         Judgement(
@@ -92,6 +91,12 @@ def start(runs: pd.DataFrame) -> Verdict:
             below="that start **hurts**",
             neither="**no measurable difference**",
         ),
+    )
+    if residual.empty:
+        return Verdict(*first)
+    rest = paired_difference(identity, residual, "test_accuracy")
+    return Verdict(
+        *first,
         f" The residual MLP differs from it by {signed(rest)}: ",
         Judgement(
             rest,

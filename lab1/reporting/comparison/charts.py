@@ -193,7 +193,7 @@ def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
     """A text alternative that gives each family's first and last mean along `by`."""
     parts = []
     for family, own in table.groupby("family", sort=False):
-        ordered = own.dropna(subset=["mean"]).sort_values(by)
+        ordered = own.dropna(subset=["mean"]).sort_values(by, kind="stable")
         if ordered.empty:
             parts.append(f"{family} diverged")
             continue

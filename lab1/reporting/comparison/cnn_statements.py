@@ -9,7 +9,7 @@ from ..kit import words
 from ..kit.sentences import Verdict, corrected, paragraph, points
 from ..kit.statistics import FEWEST, Estimate, paired_difference
 from ..kit.words import NAMES
-from . import verdicts
+from . import own_families, verdicts
 from .equal_parameters import at_size, equal_size_effect
 from .verdicts import of_family
 
@@ -36,6 +36,7 @@ def convolutional_networks(runs: pd.DataFrame) -> dict[str, Verdict]:
         "design": design,
         "equal": equal_size_effect(runs, PLAIN),
         "twins": twins,
+        "own": own_families.effects(main),
         "training": training(main),
         "discussion": discussion(runs),
     }

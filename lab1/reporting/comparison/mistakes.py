@@ -28,7 +28,9 @@ def confusion(record: Record, probe: Mapping[str, Any]) -> Figure:
         for j, count in enumerate(row)
     ]
     table = pd.DataFrame(rows)
-    wrong = table[table["true"] != table["predicted"]].sort_values("images", ascending=False)
+    wrong = table[table["true"] != table["predicted"]].sort_values(
+        "images", ascending=False, kind="stable"
+    )
     x = alt.X("predicted:N", sort=names, title="taken for", axis=alt.Axis(labelAngle=-45))
     base = alt.Chart(table).encode(
         x=x,
@@ -60,7 +62,7 @@ def class_accuracy(record: Record, probe: Mapping[str, Any]) -> Figure:
         {"class": names[i], "accuracy": 100 * row[i] / sum(row), "images": sum(row)}
         for i, row in enumerate(probe["counts"])
     ]
-    table = pd.DataFrame(rows).sort_values("accuracy")
+    table = pd.DataFrame(rows).sort_values("accuracy", kind="stable")
     chart = (
         alt.Chart(table)
         .mark_bar(color="#3d8fd1")

@@ -17,7 +17,7 @@ from ..kit import words
 from ..kit.frames import as_designed
 from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph, signed
 from ..kit.statistics import Estimate, estimate
-from . import changes
+from . import changes, own_families
 from .verdicts import (
     at_deepest,
     base_rate,
@@ -36,10 +36,12 @@ _NORMAL = 1.96
 def depth_in_a_plain_network(runs: pd.DataFrame) -> dict[str, Verdict]:
     """The verdicts of 1.1.
 
-    `answer`, `conditions`, `depth`, `fit`, `noise`, `rate`, `cost`, `discussion`, `comparisons`.
+    `answer`, `conditions`, `depth`, `fit`, `noise`, `rate`, `own`, `cost`, `discussion`,
+    `comparisons`.
     """
     plain = of_family(as_designed(runs), "MLP")
     judged = {
+        "own": own_families.effects(as_designed(runs)),
         "depth": depth_effect(plain, "MLP"),
         "fit": fit_effect(plain, "MLP"),
         "rate": rescue(plain),
@@ -76,10 +78,11 @@ def skip_connections(runs: pd.DataFrame) -> dict[str, Verdict]:
     """The verdicts of 1.2.
 
     `answer`, `conditions`, `design`, `plain_depth`, `residual_depth`, `residual_fit`, `fit`,
-    `rate`, `start`, `normalisation`, `factor`, `cost`, `discussion`, `comparisons`.
+    `rate`, `own`, `start`, `normalisation`, `factor`, `cost`, `discussion`, `comparisons`.
     """
     designed = as_designed(runs)
     judged = {
+        "own": own_families.effects(designed),
         "deepest": at_deepest(designed, "MLP"),
         "design": design_effect(designed, "MLP"),
         "plain_depth": depth_effect(designed, "MLP"),

@@ -104,9 +104,9 @@ def skip_effect(runs: pd.DataFrame, plain: str) -> Verdict:
         raise ValueError(
             f"{plain} and {residual_of(plain)} differ in {_listed(plain)}: no one thing is a cause"
         )
-    return _by_depth(
+    return by_depth(
         runs,
-        plain,
+        (plain, residual_of(plain)),
         above="the skip connections **help**",
         below="the skip connections **hurt**",
     )
@@ -117,20 +117,21 @@ def design_effect(runs: pd.DataFrame, plain: str) -> Verdict:
 
     For families that differ in more than one thing, none of which is named as the cause.
     """
-    return _by_depth(
+    return by_depth(
         runs,
-        plain,
+        (plain, residual_of(plain)),
         above="the residual design is **ahead**",
         below="the residual design is **behind**",
     )
 
 
-def _by_depth(runs: pd.DataFrame, plain: str, *, above: str, below: str) -> Verdict:
-    residual = residual_of(plain)
+def by_depth(runs: pd.DataFrame, pair: tuple[str, str], *, above: str, below: str) -> Verdict:
+    """The second family of a pair minus the first, depth by depth, and what that means."""
     base = base_rate(runs)
+    plain, residual = pair
     parts: list[str | Judgement] = []
     for depth in sorted(base["depth"].unique()):
-        first, second = (_of(base, family, int(depth)) for family in (plain, residual))
+        first, second = (_of(base, family, int(depth)) for family in pair)
         if first.empty or second.empty:
             continue
         difference = paired_difference(first, second, "test_accuracy")

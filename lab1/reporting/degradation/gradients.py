@@ -42,7 +42,7 @@ def growth(layers: pd.DataFrame) -> pd.DataFrame:
     fresh = layers[(layers["state"] == "at the start") & (layers["module"] != "output")]
     rows = []
     for key, own in fresh.groupby("key", sort=False):
-        ordered = own.sort_values("layer")["gradient_norm"]
+        ordered = own.sort_values("layer", kind="stable")["gradient_norm"]
         first, last, steps = ordered.iloc[0], ordered.iloc[-1], len(ordered) - 1
         if first > 0 and last > 0 and steps:
             identity = own[["family", "depth", "seed"]].iloc[0].to_dict()

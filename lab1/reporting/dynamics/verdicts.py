@@ -43,7 +43,7 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
     names = f"{NAMES[plain]} and the {NAMES[residual]}"
     if runs.empty:
         return Verdict(f"Of the {names} no run has a record yet.")
-    last = history.sort_values("epoch").drop_duplicates("key", keep="last")
+    last = history.sort_values("epoch", kind="stable").drop_duplicates("key", keep="last")
     ends = base_rate(runs).merge(last[["key", "gradient_norm"]], on="key")
     first, second = (of_family(ends, family) for family in (plain, residual))
     common = set(first["depth"]) & set(second["depth"])

@@ -1,27 +1,25 @@
-"""A chart as the site shows it: interactive where scripts run, an SVG where they do not.
+"""A chart as the site and a notebook show it.
 
-A `Figure` is displayed as raw HTML that holds the finished SVG and the Vega-Lite
-specification; `lab1/site/charts.js` replaces the first by a live chart.  Beside the HTML, the
-notebook keeps the parts under `MIME`, from which publishing exports `figures/`.
+A notebook shows a picture that its address holds, which even an untrusted one may, and keeps the
+parts of the figure under `MIME`.  From these publishing writes the pictures as files, and the HTML
+in which `lab1/site/charts.js` replaces them by a live chart when a reader turns to it.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import pandas as pd
-import vl_convert
 
 from ...core.escape import for_html
-from . import tables, theme
+from . import pictures, tables, theme
 
-#: The notebook output that holds a figure's parts: `spec`, `svg`, `csv` and `alt`.
+#: The notebook output that holds a figure's parts: `spec`, `svg`, `narrow`, `csv` and `alt`.
 MIME = "application/vnd.lab1.figure+json"
 
 #: A longer table of data weighs down a page and is read by nobody; it is left to the CSV file.
@@ -37,69 +35,66 @@ class Figure:
     alt: str
 
     def parts(self) -> dict[str, Any]:
-        """`spec` (a Vega-Lite object), `svg`, `csv` (texts) and `alt`."""
+        """`spec` (a Vega-Lite object), the pictures `svg` and `narrow`, `csv` and `alt`."""
         with alt.data_transformers.enable("default", max_rows=None):  # a run may have any length
             spec = self.chart.to_dict()
         spec["config"] = theme.config()
         spec["description"] = self.alt
         return {
             "spec": spec,
-            "svg": _own_paths(vl_convert.vegalite_to_svg(json.dumps(_without_links(spec)))),
+            "svg": pictures.draw(spec, pictures.WIDE),
+            "narrow": pictures.draw(spec, pictures.NARROW),
             "csv": self.data.to_csv(index=False, lineterminator="\n"),
             "alt": self.alt,
         }
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         parts = self.parts()
-        return {"text/html": render(parts), MIME: parts, "text/plain": self.alt}
+        return {"text/html": in_notebook(parts), MIME: parts, "text/plain": self.alt}
 
 
-def _own_paths(svg: str) -> str:
-    """The drawing with names of its own for what it clips with.
-
-    Vega numbers them through a whole process: the same chart would differ from build to build, and
-    the charts of two processes on one page would clip with each other's.
-    """
-    names = dict.fromkeys(re.findall(r'id="(clip\d+)"', svg))
-    numbered = {name: f"clip-{index}" for index, name in enumerate(names)}
-    svg = re.sub(r"\bclip\d+\b", lambda found: numbered.get(found[0], found[0]), svg)
-    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
-    return re.sub(r"\bclip-(\d+)\b", rf"clip-{own}-\1", svg)
+def in_notebook(parts: Mapping[str, Any]) -> str:
+    """The HTML of a figure where nothing lies beside the page: a picture, and the numbers."""
+    address = pictures.as_address(parts["svg"])
+    return f'<img src="{address}" alt="{for_html(parts["alt"])}">\n{_data(parts["csv"], "")}'
 
 
-def _without_links(spec: Any) -> Any:
-    """The specification as it is drawn: the drawing also lies elsewhere, where no link leads.
+def render(
+    parts: Mapping[str, Any],
+    addresses: Mapping[str, str],
+    assets: str = "assets",
+    downloads: str = "",
+) -> str:
+    """The HTML of a figure's `parts` on a page.
 
-    Nor would one here, since vl-convert takes a relative address for one of a host of its own.
-    """
-    if isinstance(spec, list):
-        return [_without_links(each) for each in spec]
-    if not isinstance(spec, dict):
-        return spec
-    return {
-        name: _without_links(each)
-        for name, each in spec.items()
-        if not (name == "href" and isinstance(each, dict))
-    }
-
-
-def render(parts: dict[str, Any], assets: str = "assets", downloads: str = "") -> str:
-    """The HTML of a figure's `parts`.
-
-    `assets` is the folder of `charts.js` as seen from the page; `downloads` is HTML with
-    links to the figure's files, where it has been exported.
+    `addresses` are those of its pictures, as seen from the page: `wide` and `narrow`, `wide-dark`
+    and `narrow-dark`.  `assets` is the folder of `charts.js`; `downloads` is HTML with links to the
+    figure's files, where they are offered.
     """
     # Inside a script element HTML looks for "</" and "<!--", wherever they stand.
     spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
+    shown = "\n".join(_picture(parts, addresses, theme) for theme in ("", "-dark"))
     return (
         f'<div class="lab1-figure">\n'
         f'<div class="lab1-chart" role="img" aria-label="{for_html(parts["alt"])}" '
         f'data-assets="{for_html(assets)}">\n'
         # The alternative above says what these marks show; one by one they say nothing.
-        f'<div class="lab1-view" aria-hidden="true">{parts["svg"]}</div>\n'
+        f'<div class="lab1-view" aria-hidden="true">\n{shown}\n</div>\n'
         f'<script type="application/json" class="lab1-spec">{spec}</script>\n'
         f'<script src="{for_html(assets)}/charts.js" defer></script>\n'
         f"</div>\n{_data(parts['csv'], downloads)}</div>"
+    )
+
+
+def _picture(parts: Mapping[str, Any], addresses: Mapping[str, str], theme: str) -> str:
+    """The picture for pages of a theme, `-dark` or none; the page shows one, and loads no other."""
+    (width, height), (narrow, low) = (pictures.size(parts[name]) for name in ("svg", "narrow"))
+    return (
+        f'<picture class="lab1{theme or "-light"}">'
+        f'<source media="(max-width: 480px)" srcset="{for_html(addresses["narrow" + theme])}" '
+        f'width="{narrow}" height="{low}">'
+        f'<img src="{for_html(addresses["wide" + theme])}" width="{width}" height="{height}" '
+        'alt="" loading="lazy"></picture>'
     )
 
 

@@ -1,7 +1,7 @@
 """One look for all charts: one colour per model family, legible in light and dark.
 
-Text, axes and grid carry no colour of their own here; `lab1/site/charts.css` gives them the
-page's, so that one drawing serves both themes.
+Text, axes and grid of a live chart take the page's colour (`lab1/site/charts.css`); those of a
+picture are drawn for light pages, and exchanged for dark ones.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 
 from ...core.families import FAMILIES
+from ...core.family import Family
 
 #: By a family's style: one of Okabe and Ito's colours for the colour-blind that stand out on white
 #: and on black, and a shape, for print and for colour-blind readers.
@@ -19,13 +20,30 @@ _STYLES = {
     "residual": ("#3d8fd1", "square"),
     "control": ("#009e73", "triangle-up"),
 }
-COLOURS = {name: _STYLES[family.style][0] for name, family in FAMILIES.items()}
-SHAPES = {name: _STYLES[family.style][1] for name, family in FAMILIES.items()}
+
+#: For a reader's own families, in the order in which they are declared.
+_OWN_STYLES = (
+    ("#cc79a7", "diamond"),
+    ("#b58900", "triangle-down"),
+    ("#7a68c4", "cross"),
+)
+
+
+def _style(family: Family) -> tuple[str, str]:
+    if not family.own:
+        return _STYLES[family.style]
+    return _OWN_STYLES[int(family.style.split()[1]) % len(_OWN_STYLES)]
+
+
+COLOURS = {name: _style(family)[0] for name, family in FAMILIES.items()}
+SHAPES = {name: _style(family)[1] for name, family in FAMILIES.items()}
 
 #: For lines that are no family's.
 NEUTRAL = "#8a8a8a"
 
-_TEXT = "#6b6b6b"
+#: Of text in pictures, on light pages and on dark ones.
+TEXT, TEXT_IN_DARK = "#6b6b6b", "#c9ced6"
+
 _LINE = NEUTRAL
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
@@ -36,9 +54,10 @@ def config() -> dict[str, Any]:
         "background": "transparent",
         "font": _FONT,
         "view": {"stroke": None},
+        "text": {"color": TEXT},
         "axis": {
-            "labelColor": _TEXT,
-            "titleColor": _TEXT,
+            "labelColor": TEXT,
+            "titleColor": TEXT,
             "domainColor": _LINE,
             "tickColor": _LINE,
             "gridColor": _LINE,
@@ -48,8 +67,8 @@ def config() -> dict[str, Any]:
             "titleFontWeight": "normal",
         },
         "legend": {
-            "labelColor": _TEXT,
-            "titleColor": _TEXT,
+            "labelColor": TEXT,
+            "titleColor": TEXT,
             "labelFontSize": 12,
             "titleFontSize": 12,
             "orient": "top",
@@ -57,12 +76,12 @@ def config() -> dict[str, Any]:
             "title": None,
         },
         "title": {
-            "color": _TEXT,
+            "color": TEXT,
             "fontSize": 12,
             "fontWeight": "normal",
             "anchor": "end",
         },
-        "header": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12},
+        "header": {"labelColor": TEXT, "titleColor": TEXT, "labelFontSize": 12},
         "line": {"strokeWidth": 2},
         "point": {"size": 60, "filled": True},
         "rule": {"strokeWidth": 1.5},

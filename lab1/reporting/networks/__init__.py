@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ...core.families import FAMILIES
 from ...core.record import Record
 from ...core.spec import ModelSpec
+from ..kit.sentences import Verdict
 from .blocks import blocks
 from .columns import columns
 from .drawing import Drawing
@@ -15,14 +16,20 @@ from .drawing import Drawing
 __all__ = ["Drawing", "one_block", "teacher_and_student", "whole"]
 
 
-def one_block(records: Sequence[Record], depth: int) -> Drawing:
+#: In place of a drawing.
+NOT_DRAWN = Verdict("A network of one's own is not drawn.")
+
+
+def one_block(records: Sequence[Record], depth: int) -> Drawing | Verdict:
     """A block of each family's network of that depth, one above the other."""
-    return blocks(_one_per_family(records, depth), records[0].spec.dataset)
+    models = _one_per_family(records, depth)
+    return blocks(models, records[0].spec.dataset) if models else NOT_DRAWN
 
 
-def whole(records: Sequence[Record], depth: int) -> Drawing:
+def whole(records: Sequence[Record], depth: int) -> Drawing | Verdict:
     """Each family's network of that depth, beside each other."""
-    return columns(_one_per_family(records, depth), records[0].spec.dataset)
+    models = _one_per_family(records, depth)
+    return columns(models, records[0].spec.dataset) if models else NOT_DRAWN
 
 
 def teacher_and_student(records: Sequence[Record], depth: int, channels: int) -> Drawing:
@@ -42,4 +49,5 @@ def _one_per_family(records: Sequence[Record], depth: int) -> list[ModelSpec]:
     models = [record.spec.model for record in records]
     usual = Counter(each for each in models if each.depth == depth and not each.changes)
     found = {model.family: model for model, _ in reversed(usual.most_common())}
-    return [found[name] for name in FAMILIES if name in found]
+    # How a network of a reader's own is built is not known here.
+    return [found[name] for name in FAMILIES if name in found and not FAMILIES[name].own]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES, sole_difference
@@ -13,21 +14,27 @@ from ..kit import figure as figures
 from ..kit import frames
 
 
-def fragment(records: Sequence[Record]) -> str:
-    """Accuracy by depth, as Markdown with a caption, from the records of all pages.
+def headline(records: Sequence[Record]) -> tuple[dict[str, Any], str]:
+    """The parts of a chart of accuracy by depth and its caption, from the records of all pages.
 
-    The chart is about the first page's question.  Its scripts are named as seen from there.
+    The chart is about the first page's question.
     """
     runs = frames.runs(frames.of_one_question(records))
     titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
-    figure = charts.accuracy_by_depth(runs, runs_page="runs.html")
-    markup = figures.render(figure.parts(), assets="report/assets")
     caption = (
         f"Test accuracy on {titles} against the number of hidden layers, with and without skip "
         "connections: mean over the seeds and its 95 % interval. Choose a family in the legend; "
         "point at a mark for its numbers."
     )
-    return _figure("headline", markup, caption)
+    return charts.accuracy_by_depth(runs, runs_page="runs.html").parts(), caption
+
+
+def chart(parts: dict[str, Any], addresses: dict[str, str], caption: str) -> str:
+    """That chart, with its pictures at these addresses, as Markdown with its caption.
+
+    Its scripts are named as seen from the front page.
+    """
+    return _figure("headline", figures.render(parts, addresses, "report/assets"), caption)
 
 
 def block(records: Sequence[Record]) -> str:
@@ -53,8 +60,8 @@ def block(records: Sequence[Record]) -> str:
         "this laboratory is about is the blue line, a skip connection: the input is added to what "
         "the layers compute."
     )
-    markup = networks.one_block(pair, depth).markup
-    return _figure("block", markup, caption)
+    drawn = networks.one_block(pair, depth)
+    return _figure("block", drawn.markup, caption) if isinstance(drawn, networks.Drawing) else ""
 
 
 def _figure(label: str, markup: str, caption: str) -> str:

@@ -120,7 +120,7 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
         .resolve_scale(x="independent", y="independent")
         .add_params(pick)
     )
-    best = table.sort_values("mean").drop_duplicates("dataset_title", keep="last")
+    best = table.sort_values("mean", kind="stable").drop_duplicates("dataset_title", keep="last")
     listed = said(best, "{dataset_title}: {family} {depth}, {mean:.2f} %")
     return Figure(
         chart,

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from ...core.datasets import Dataset
-from ...core.families import FAMILIES, Family
+from ...core.families import FAMILIES
+from ...core.family import Family
 from ...core.spec import ModelSpec
-from .. import seeds
+from .. import own_models, seeds
 from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN
 from .mlp import MLP, ResidualMLP
 
@@ -40,8 +41,10 @@ def class_of(family: Family) -> type[nn.Module]:
 def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     """The model that `spec` describes for the images of `dataset`, initialised by `seed`."""
     family = FAMILIES[spec.family]
-    model = class_of(family)
     with seeds.global_stream(seed, "initialisation"):
+        if family.own:
+            return own_models.build(spec, dataset)
+        model = class_of(family)
         if spec.width is not None:
             further = set(family.fields) - {"depth", "width", "activation"}
             return model(

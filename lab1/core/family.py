@@ -1,0 +1,70 @@
+"""What is said of a model family: its names, its fields, its depths (standard library only)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ParameterError
+
+
+@dataclass(frozen=True)
+class DepthRule:
+    """Which depths a family takes: `allowed` in words, and whether it `holds` for a number."""
+
+    allowed: str
+    holds: Callable[[int], bool]
+
+    def check(self, depth: int, family: str) -> None:
+        """Raises `ParameterError` for a depth that the family does not take."""
+        if not self.holds(depth):
+            raise self.refusal(depth, family)
+
+    def refusal(self, depth: object, family: str) -> ParameterError:
+        """The error for such a depth."""
+        return ParameterError(
+            f"{family}: depth = {depth!r} is not allowed; allowed: {self.allowed}"
+        )
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family.
+
+    `recipe` is raised when a change alters what its training computes; the golden runs fail when
+    behaviour changes and this number did not.  `title` is how prose names it, `unit` what one
+    step of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those
+    of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
+    is the module of its class in the training half, `project` its project on Weights & Biases.
+    `residual` names the residual family that it is compared with, and `differs_in` all that tells
+    the two apart: where that is one thing, they are twins, and a difference between them has a
+    cause.  `style` is its colour in the charts: `plain`, `residual`, or `control` for a further one
+    beside these two.  A
+    `single_threaded` family's layers are too small to be worth sharing among threads.
+
+    A reader's own family (`own_families`) has the `file` that declares it and its SHA-256; its
+    `twin` is the family that it is compared with, from which it differs in `differs_in`.
+    """
+
+    name: str
+    recipe: int
+    title: str
+    unit: str
+    axis: str
+    fields: tuple[str, ...]
+    depths: DepthRule
+    module: str
+    project: str
+    style: str
+    residual: str | None = None
+    differs_in: tuple[str, ...] = ()
+    single_threaded: bool = False
+    file: Path | None = None
+    sha256: str | None = None
+    twin: str | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether a reader declared it, in a file of her own."""
+        return self.file is not None

@@ -1,0 +1,223 @@
+"""A reader's own network: what its declaration may say, and what becomes of its runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lab1.core import own_families
+from lab1.core.errors import ParameterError
+from lab1.core.families import FAMILIES
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: The file that the guide shows.
+GUIDE = re.search(
+    r"```python\n(.*?)```", (ROOT / "guide" / "own-network.qmd").read_text(encoding="utf-8"), re.S
+)[1]
+
+
+def declaration(**changes):
+    values = {
+        "name": "Mine",
+        "title": "my network",
+        "fields": ["depth", "width"],
+        "depths": [1, 8],
+        "twin": "MLP",
+        "differs_in": ["layer normalisation"],
+    } | changes
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def written(tmp_path, text):
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def declared(tmp_path, **changes):
+    text = f"FAMILY = {declaration(**changes)!r}\n\n\nclass Mine:\n    pass\n"
+    return own_families.read(written(tmp_path, text), FAMILIES)
+
+
+def test_a_declaration_becomes_a_family(tmp_path):
+    family = declared(tmp_path)
+    assert (family.name, family.title, family.fields) == ("Mine", "my network", ("depth", "width"))
+    assert (family.unit, family.axis) == ("layer", "hidden layers")  # as its twin has them
+    assert family.own and family.twin == "MLP" and family.differs_in == ("layer normalisation",)
+    family.depths.check(8, "Mine")
+    with pytest.raises(ParameterError, match=r"depth = 9 is not allowed; allowed: from 1 to 8, as"):
+        family.depths.check(9, "Mine")
+    alone = declared(tmp_path, twin=None, differs_in=None, unit="block")
+    assert (alone.twin, alone.unit, alone.axis) == (None, "block", "blocks")
+    assert alone.sha256 != family.sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"name": "Other"}, "FAMILY['name'] = 'Other' is not allowed; allowed: a class of this"),
+        ({"name": None}, "FAMILY['name'] = 'missing' is not allowed"),
+        ({"name": 3}, "FAMILY['name'] = 3 is not allowed"),
+        ({"title": ""}, "FAMILY['title'] = '' is not allowed; allowed: a text on one line"),
+        ({"title": "two\nlines"}, "FAMILY['title'] = 'two\\nlines' is not allowed"),
+        ({"unit": 7}, "FAMILY['unit'] = 7 is not allowed"),
+        ({"fields": ["width"]}, "FAMILY['fields'] = ['width'] is not allowed; allowed: a list wi"),
+        ({"fields": ["depth", "depth"]}, "FAMILY['fields'] = ['depth', 'depth'] is not allowed"),
+        ({"fields": ["depth", "colour"]}, "FAMILY['fields'] = ['depth', 'colour'] is not allowed"),
+        ({"fields": "depth"}, "FAMILY['fields'] = 'depth' is not allowed"),
+        ({"fields": ["depth", ["width"]]}, "FAMILY['fields'] = ['depth', ['width']] is not allow"),
+        ({"depths": [0, 4]}, "FAMILY['depths'] = [0, 4] is not allowed; allowed: the smallest and"),
+        ({"depths": [4, 2]}, "FAMILY['depths'] = [4, 2] is not allowed"),
+        ({"depths": [True, 2]}, "FAMILY['depths'] = [True, 2] is not allowed"),
+        ({"depths": [1, 10**9]}, "FAMILY['depths'] = [1, 1000000000] is not allowed"),
+        ({"depths": "any"}, "FAMILY['depths'] = 'any' is not allowed"),
+        ({"twin": "Nobody"}, "FAMILY['twin'] = 'Nobody' is not allowed; allowed: one of MLP"),
+        ({"twin": ["MLP"]}, "FAMILY['twin'] = ['MLP'] is not allowed"),
+        ({"twin": None}, "FAMILY['differs_in'] = ['layer normalisation'] is not allowed"),
+        ({"differs_in": None}, "FAMILY['differs_in'] = 'missing' is not allowed"),
+        ({"differs_in": [""]}, "FAMILY['differs_in'] = [''] is not allowed"),
+        ({"colour": "red"}, "FAMILY has an unknown entry 'colour'; allowed: name, title"),
+    ],
+)
+def test_what_is_no_declaration_is_refused_by_file_entry_and_value(tmp_path, changes, complaint):
+    with pytest.raises(ParameterError) as caught:
+        declared(tmp_path, **changes)
+    assert str(tmp_path / "mine.py") in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "sets FAMILY 0 times; allowed: once"),
+        ("FAMILY = {}\nFAMILY = {}\n", "sets FAMILY 2 times"),
+        ("FAMILY = dict(name='Mine')\n", "line 1: FAMILY is not written out"),
+        ("FAMILY = {'depths': [1, 2 ** 3]}\n", "FAMILY is not written out"),
+        ("FAMILY = [1]\n", "FAMILY = [1] is not allowed; allowed: a dictionary"),
+        ("class Mine(:\n", "not a Python file"),
+        ("\0", "not a Python file"),
+        (f"FAMILY = {declaration(name='MLP')!r}\nclass MLP: pass\n", "a name of its own, not one"),
+        (f"FAMILY = {declaration()!r}\n", "a class of this file, once: it has none"),
+        (f"FAMILY = {declaration()!r}\nclass Mine: pass\nclass Mine: pass\n", "class of this file"),
+    ],
+)
+def test_a_file_without_a_declaration_is_refused(tmp_path, text, complaint):
+    with pytest.raises(ParameterError, match=re.escape(complaint)):
+        own_families.read(written(tmp_path, text), FAMILIES)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ParameterError, match=r"nowhere\.py: not a Python file"):
+        own_families.read(tmp_path / "nowhere.py", FAMILIES)
+
+
+def lab1(folder, *arguments, file="mine.py", **environment):
+    """What a command says, with its own folder for runs and, unless `file` is empty, a network."""
+    variables = {
+        **os.environ,
+        "LAB1_HOME": str(ROOT),
+        "LAB1_RUNS": str(folder / "runs"),
+        "PYTHONPATH": str(ROOT),
+        **environment,
+    }
+    variables |= {own_families.VARIABLE: file} if file else {}
+    return subprocess.run(
+        arguments, cwd=folder, env=variables, capture_output=True, text=True, timeout=300
+    )
+
+
+RUN = [sys.executable, "-m", "lab1", "run", "1_2", "--profile", "smoke", "--workers", "1"]
+SMALL = ["-p", "depth=2", "-p", "seeds=0", "-p", "epochs=1", "-p", "sweep_depth=none"]
+
+
+PROMOTE = "from lab1.core.store import Store; s = Store(); s.check_promotable(s.of_key({key!r}))"
+
+
+def test_the_command_line_refuses_a_wrong_declaration_in_a_line(tmp_path):
+    written(tmp_path, "FAMILY = 1\n")
+    told = lab1(tmp_path, sys.executable, "-m", "lab1", "status")
+    assert told.returncode == 2
+    assert told.stderr.startswith("lab1: ") and told.stderr.count("\n") == 1
+    assert "FAMILY = 1 is not allowed" in told.stderr
+
+
+BROKEN = [
+    ("import nowhere\n", "", "NormalisedMLP: ModuleNotFoundError: No module named 'nowhere'"),
+    ("depth, width):\n", "depth):\n", "unexpected keyword argument 'width'"),
+    ("(width, num_classes)", "(width, 7)", "gives (2, 7) for two images of built-in grey patterns"),
+    ("return self.layers(images)", "return images.nothing()", "has no attribute 'nothing'"),
+    ("return self.layers(images)", "return [1]", "gives list for two images"),
+    ("(nn.Module):", ":", "NormalisedMLP is no torch.nn.Module"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("old", "new", "complaint"), BROKEN)
+def test_a_network_that_cannot_be_trained_is_told_before_any_is(tmp_path, old, new, complaint):
+    text = GUIDE.replace(old, new) if new else old + GUIDE
+    assert text != GUIDE
+    if old == "(nn.Module):":
+        text = text.replace("        super().__init__()\n", "")
+    written(tmp_path, text)
+    told = lab1(tmp_path, *RUN, *SMALL, "-p", "families=MLP,NormalisedMLP")
+    assert told.returncode == 2, told.stderr
+    (line,) = [each for each in told.stderr.splitlines() if each.startswith("lab1: ")]
+    assert complaint in line and str(tmp_path / "mine.py") in line
+    assert not list(tmp_path.glob("runs/*/record.json"))
+
+
+@pytest.mark.slow
+def test_the_guides_network_is_one_of_the_chapters(tmp_path):
+    """Charts, table and a verdict that names what differs; then: changed, forgotten, published."""
+    written(tmp_path, GUIDE)
+    out = tmp_path / "out.ipynb"
+    told = lab1(
+        tmp_path, sys.executable, "-m", "papermill", str(ROOT / "chapters" / "1_2.ipynb"), str(out),
+        "-p", "profile", "smoke", "-p", "families", "MLP,NormalisedMLP", "--no-progress-bar",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    cells = {cell.id: cell for cell in nbformat.read(out, 4).cells}
+    own = cells["cell-own"].outputs[0].data["text/markdown"]
+    assert "The test accuracy of the normalised MLP minus that of the plain MLP, paired by" in own
+    assert "The normalised MLP with 8 layers reaches" in own
+    for cell in ("cell-5", "cell-6", "cell-15"):
+        assert "NormalisedMLP" in cells[cell].outputs[-1].data["text/plain"]
+    assert "NormalisedMLP" in cells["cell-13"].outputs[-1].data["text/html"]
+    spec = cells["cell-6"].outputs[-1].data["application/vnd.lab1.figure+json"]["spec"]
+    ranges = re.findall(
+        r'"domain": \["MLP", "NormalisedMLP"\], "range": \["(#\w+)", "(#\w+)"\]', json.dumps(spec)
+    )
+    assert ranges and all(first != second for first, second in ranges)
+
+    records = sorted(tmp_path.glob("runs/NormalisedMLP-*/record.json"))
+    assert records
+    body = json.loads(records[0].read_text())
+    assert body["spec"]["own_family"]["file"] == str(tmp_path / "mine.py")
+
+    planned = lab1(tmp_path, *RUN, "--dry-run", "-p", "families=MLP,NormalisedMLP")
+    assert " 0 missing" in planned.stdout  # what papermill trained, the command line finds
+    promoted = lab1(tmp_path, sys.executable, "-c", PROMOTE.format(key=body["key"]))
+    assert "NormalisedMLP is declared in" in promoted.stderr
+    refused = lab1(
+        tmp_path, *RUN, "--engine", "ray", "-p", "families=NormalisedMLP", "-p", "seeds=9"
+    )
+    assert "engine = 'ray' is not allowed for NormalisedMLP" in refused.stderr
+    tracked = lab1(
+        tmp_path, *RUN, "--report-to", "wandb", "-p", "families=NormalisedMLP", "-p", "seeds=9"
+    )
+    assert "report_to = 'wandb' is not allowed for NormalisedMLP" in tracked.stderr
+
+    forgotten = lab1(tmp_path, sys.executable, "-m", "lab1", "status", file="")
+    assert "which LAB1_FAMILIES does not name" in forgotten.stderr
+    written(tmp_path, GUIDE + "\n# changed\n")
+    changed = lab1(tmp_path, *RUN, "--dry-run", "-p", "families=MLP,NormalisedMLP")
+    assert re.search(r"[1-9]\d* missing", changed.stdout)
+    assert "Traceback" not in changed.stderr + forgotten.stderr
+    status = lab1(tmp_path, sys.executable, "-m", "lab1", "status")
+    assert "has changed since" in status.stderr
