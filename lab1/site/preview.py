@@ -59,7 +59,7 @@ def build(root: Path) -> list[Path]:
     that cannot be read or that pandoc refuses or warns of, with their names.
     """
     pandoc = _find_pandoc()
-    settings = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
+    settings = _settings(root)
     pages = [_read_page(root, source) for source in _files(root, settings["project"]["render"])]
     output = root / "_site"
     with tempfile.TemporaryDirectory(prefix="._site-", dir=root) as folder:
@@ -76,6 +76,16 @@ def build(root: Path) -> list[Path]:
             shutil.copyfile(_ASSETS / name, site / name)
         _replace(output, site, Path(folder) / "old")
     return [output / page.source.with_suffix(".html") for page in pages]
+
+
+def _settings(root: Path) -> Any:
+    """The settings of `_quarto.yml`, with the sidebar that publishing has written beside them."""
+    settings = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
+    for name in settings.get("metadata-files", []):
+        if (root / name).exists():
+            further = yaml.safe_load((root / name).read_text(encoding="utf-8"))
+            settings["website"] |= further["website"]
+    return settings
 
 
 def _find_pandoc() -> str:
@@ -151,7 +161,7 @@ def _typeset(
     target = site / page.source.with_suffix(".html")
     target.parent.mkdir(parents=True, exist_ok=True)
     sidebar = _sidebar(settings["website"]["sidebar"]["contents"], root, pages, page)
-    order = [link for entry in sidebar for link in entry.get("links", [entry])]
+    order = _links(sidebar)
     place = next((i for i, link in enumerate(order) if link["current"]), None)
     around = None  # as of the page for a wrong address, which is not in the sidebar
     if place is not None:
@@ -210,11 +220,16 @@ def _sidebar(contents: Any, root: Path, pages: list[Page], page: Page) -> list[d
         found = sorted(_files(root, [contents]), key=lambda source: order[source])
         return [link(source, titles[source]) for source in found]
     return [
-        {"section": item["section"], "links": _sidebar(item["contents"], root, pages, page)}
+        {"section": item["section"], "links": _links(_sidebar(item["contents"], root, pages, page))}
         if "section" in item
         else link(PurePosixPath(item["href"]), item["text"])
         for item in contents
     ]
+
+
+def _links(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The links of a section, those of a section within it among them."""
+    return [link for entry in entries for link in entry.get("links", [entry])]
 
 
 def _replace(output: Path, new: Path, old: Path) -> None:

@@ -33,7 +33,7 @@ from ..core.record import Record
 from ..core.store import Store
 from ..planning import chapters, profiles
 from ..planning.profiles import Page
-from . import executions, exports, fragments, reference, source_link
+from . import executions, exports, fragments, menu, reference, source_link
 from .executions import Executions
 from .run_it import Shown
 
@@ -97,6 +97,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     figures = {path for each in done for path in each.figures}
     drawn = exports.Folder(report / _DRAWN, f"report/{_DRAWN}")
     in_order = sorted(shown, key=lambda each: each.order)
+    menu.write(root, report, in_order)
     of_others = fragments.write(report, profile, in_order, store, drawn)
     exports.remove_others(drawn.path, figures | of_others)
     reference.write(root)
@@ -127,6 +128,9 @@ def _prepare(
     offered = exports.Folder(root / "figures", "../figures") if published else drawn
     notebook, figures = exports.export_figures(notebook, page.name, offered, drawn)
     notebook = source_link.added(exports.as_raw_blocks(notebook), page.chapter, root)
+    for cell in notebook.cells:  # what the page shows of its parameters is their explanation
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            cell.source = f"#| echo: false\n{cell.source}"
     path = root / "report" / f"{page.name}.ipynb"
     write_if_changed(path, nbformat.writes(notebook).encode())
     return Published(page, path, executed, frozenset(figures))
@@ -194,7 +198,12 @@ def _shown(page: Page, path: Path, records: Sequence[Record]) -> Shown:
     front_matter = nbformat.read(path, 4).cells[0].source
     values = yaml.safe_load(front_matter.strip().strip("-"))
     return Shown(
-        page, str(values["title"]), records, str(values["description"]), values.get("order", 0)
+        page,
+        str(values["title"]),
+        records,
+        str(values["description"]),
+        values.get("order", 0),
+        values.get("part", ""),
     )
 
 

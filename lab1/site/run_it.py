@@ -26,13 +26,17 @@ _DEFAULTS = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A page of the site: its title, the records that it shows, its description and place."""
+    """A page of the site: its title, the records that it shows, its description and place.
+
+    `part` is the part of the menu that it stands in, `order` its place among all pages.
+    """
 
     page: Page
     title: str
     records: Sequence[Record]
     description: str = ""
     order: float = 0
+    part: str = ""
 
 
 def fragment(shown: Sequence[Shown], benchmarks: Mapping[str, Mapping[str, Any]]) -> str:

@@ -121,7 +121,8 @@ def test_a_chapter_is_a_valid_notebook_for_any_python(name):
 def test_a_chapter_begins_with_its_title_and_description(name):
     first, *others = read(name).cells
     assert first.cell_type == "raw"
-    assert re.fullmatch(r'---\ntitle: ".+"\ndescription: ".+\."\norder: \d+\n---', first.source)
+    form = r'---\ntitle: ".+"\ndescription: ".+\."\npart: ".+"\norder: \d+\n---'
+    assert re.fullmatch(form, first.source)
     assert all(cell.cell_type != "raw" for cell in others)
 
 

@@ -1,0 +1,52 @@
+"""The site's menu: the pages that a profile has, each in the part that its front matter names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..core.errors import PublishError
+from ..core.files import write_if_changed
+from .run_it import Shown
+
+#: Where publishing writes it, for Quarto and the preview to read.
+FILE = "menu.yml"
+
+
+def write(root: Path, report: Path, shown: Sequence[Shown]) -> None:
+    """Writes the contents of the sidebar from the `site-menu` of `_quarto.yml`.
+
+    `shown` are the pages in their order.  Raises `PublishError` for a page whose part the menu does
+    not have, since no reader would find it.
+    """
+    settings = root / "_quarto.yml"
+    if not settings.exists():  # chapters may be published to be read as notebooks alone
+        return
+    menu = yaml.safe_load(settings.read_text(encoding="utf-8")).get("site-menu", [])
+    parts = [entry["part"] for entry in menu if "part" in entry]
+    for page in shown:
+        if page.part not in parts:
+            raise PublishError(
+                f"chapters/{page.page.chapter}.ipynb: part = {page.part!r} is not allowed; "
+                f"allowed: a part of site-menu in _quarto.yml: {', '.join(parts) or 'none there'}"
+            )
+    contents = [entry for each in menu for entry in _entries(each, shown)]
+    sidebar = {"website": {"sidebar": {"contents": contents}}}
+    text = yaml.safe_dump(sidebar, sort_keys=False, allow_unicode=True)
+    write_if_changed(report / FILE, text.encode())
+
+
+def _entries(entry: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, Any]]:
+    """The entry as Quarto takes it; none for a part without a page."""
+    if "part" not in entry:
+        return [entry]
+    pages = [
+        {"href": f"report/{each.page.name}.ipynb", "text": each.title}
+        for each in shown
+        if each.part == entry["part"]
+    ]
+    contents = [*pages, *entry.get("contents", [])]
+    return [{"section": entry["part"], "contents": contents}] if contents else []
