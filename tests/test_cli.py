@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -897,6 +898,17 @@ def test_help_tells_every_parameter_with_its_range(capsys):
     for chapter in chapters.CHAPTERS.values():
         for name in chapter.parameters:
             assert f"{name}: {PARAMETERS[name].meaning}\n      {PARAMETERS[name].allowed}" in told
+
+
+@pytest.mark.parametrize("words", [["1_3", "--help"], ["--profile", "quick", "1_3", "--help"]])
+def test_help_of_a_chapter_tells_its_own_parameters(capsys, words):
+    with pytest.raises(SystemExit):
+        main(["run", *words])
+    told = capsys.readouterr().out
+    listed = re.findall(
+        r"^  (\w+): ", told.partition("parameters of 1_3 that -p can change")[2], re.M
+    )
+    assert listed == sorted(chapters.CHAPTERS["1_3"].parameters)
 
 
 # run --again

@@ -6,6 +6,7 @@ from lab1.core import parameters
 from lab1.core.errors import Lab1Error, ParameterError
 from lab1.core.parameters import PARAMETERS
 from lab1.core.values import Parameter
+from lab1.planning import chapters
 
 
 @pytest.mark.parametrize("value", [0, -1, "four", 10**9, 2.0, True, "2.0", "", None, 10**400])
@@ -90,7 +91,8 @@ def test_a_learning_rate_that_is_no_positive_number_is_refused(value):
 def test_other_values_out_of_range_are_refused(name, value):
     with pytest.raises(ParameterError) as caught:
         parameters.check(name, value, "here")
-    assert str(caught.value) == (
+    # What it may have meant may follow.
+    assert str(caught.value).partition("; did you")[0] == (
         f"here: {name} = {value!r} is not allowed; allowed: {PARAMETERS[name].allowed}"
     )
 
@@ -152,7 +154,8 @@ def test_an_unknown_parameter_is_told_the_known_ones():
         parameters.check("lerning_rate", 0.1, "chapter 1_1")
     message = str(caught.value)
     assert message.startswith("chapter 1_1: unknown parameter 'lerning_rate'; allowed: ")
-    assert message.split("allowed: ")[1].split(", ") == sorted(PARAMETERS)
+    allowed, meant = message.split("allowed: ")[1].split("; ")
+    assert allowed.split(", ") == sorted(PARAMETERS) and meant == "did you mean learning_rate?"
 
 
 def test_without_a_place_the_message_begins_with_the_name():
@@ -329,3 +332,25 @@ def test_doubled_seeds_are_looked_for_in_linear_time(monkeypatch):
     seeds = [Seed(each) for each in range(20_000)]
     assert parameters.check("seeds", seeds) == tuple(range(20_000))
     assert compared < 100_000
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: parameters.check("optimizer", "adm"), "adam"),
+        (lambda: parameters.check("families", "ResidualMlp,MLP"), "ResidualMLP"),
+        (lambda: chapters.check_parameters("1_2", {"dept": 4}), "depth"),
+        (lambda: chapters.check_parameters("1_2", {"Width": 4}), "width"),
+        (lambda: chapters.chapter("1-3"), "1_3"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_what_it_may_have_meant(call, meant):
+    with pytest.raises(ParameterError, match=rf"allowed: .*; did you mean {meant}\?$"):
+        call()
+
+
+@pytest.mark.parametrize("value", ["cake", 3, None, "", "a" * 10**6])
+def test_what_resembles_nothing_is_told_what_is_allowed_alone(value):
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("optimizer", value)
+    assert "did you mean" not in str(caught.value)

@@ -71,6 +71,7 @@ def _run_options(options: argparse.Namespace) -> RuntimeOptions:
         engine=options.engine,
         ray_address=options.address,
         report_to=options.report_to,
+        wandb_project=options.wandb_project,
         threads=options.threads,
         workers=options.workers,
         compile=options.compile,

@@ -12,7 +12,8 @@ from .parser import parser
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status; 2 for what the user can mend."""
-    options = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parser(arguments).parse_args(arguments)
     try:
         status = int(options.command(options))
         sys.stdout.flush()  # a reader that has left is met here, not when Python ends

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from ..core.families import FAMILIES
@@ -14,11 +15,13 @@ from . import commands
 from . import wandb as wandb_cli
 
 
-def _parameter_help() -> str:
-    """What `-p` can change, with each parameter's meaning and range."""
-    names = sorted({name for each in CHAPTERS.values() for name in each.parameters})
+def _parameter_help(chapter: str | None) -> str:
+    """What `-p` can change, of one chapter or of all, with each parameter's meaning and range."""
+    chosen = [CHAPTERS[chapter]] if chapter else [*CHAPTERS.values()]
+    names = sorted({name for each in chosen for name in each.parameters})
     lines = [f"  {n}: {PARAMETERS[n].meaning}\n      {PARAMETERS[n].allowed}" for n in names]
-    return "parameters that -p can change:\n" + "\n".join(lines)
+    of_chapter = f" of {chapter}" if chapter else ""
+    return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])
 
 
 def _positive(text: str) -> int:
@@ -31,8 +34,8 @@ def _workers(text: str) -> int | str:
     return text if text == "auto" else _positive(text)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands; the help of `run` is on the chapter that `arguments` name."""
     top = argparse.ArgumentParser(
         prog="python -m lab1", description="A laboratory on deep residual learning."
     )
@@ -56,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
     run = command("run", commands.run, "Train what a chapter wants and no record holds.")
     run.formatter_class = argparse.RawDescriptionHelpFormatter
-    run.epilog = _parameter_help()
+    run.epilog = _parameter_help(next((each for each in arguments if each in CHAPTERS), None))
     run.add_argument("chapter", nargs="?", help=", ".join(CHAPTERS))
     run.add_argument(
         "--again", metavar="KEY",
@@ -79,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
         help="let torch.compile make kernels: up to a quarter faster for convolutional nets",
     )  # fmt: skip
     run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
+    run.add_argument(
+        "--wandb-project", help="the project there (else one for each kind of network)"
+    )
     runtime(run)
     run.add_argument(
         "--engine", choices=ENGINES, default="local",

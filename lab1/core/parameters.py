@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import ParameterError
 from .families import FAMILIES
-from .values import Parameter, prefix, shown
+from .values import Parameter, did_you_mean, prefix, shown
 
 
 @dataclass(frozen=True)
@@ -351,6 +351,7 @@ def unknown(name: str, allowed: Mapping[str, Any] | Sequence[str], where: str) -
     """The error for a name that is not among `allowed`."""
     return ParameterError(
         f"{prefix(where)}unknown parameter {shown(name)}; allowed: {', '.join(sorted(allowed))}"
+        f"{did_you_mean(name, allowed)}"
     )
 
 

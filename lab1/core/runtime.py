@@ -23,7 +23,8 @@ class RuntimeOptions:
     then trains up to a quarter faster on a CPU, after half a minute to two of compiling.  Sums come
     in another order, so the record says so, and runs with and without it are no pairs.
     `checkpoint_seconds` is the time between two checkpoints, and so the most work that a killed
-    run loses.  `report_to` is `"wandb"` to send each run to Weights & Biases as well.
+    run loses.  `report_to` is `"wandb"` to send each run to Weights & Biases as well, to
+    `wandb_project` or to the project of its kind of network.
     `workers` is how many runs are trained at a time, each in a process and with one thread unless
     `threads` says otherwise, or `auto`: on a CPU as many as there are cores and memory for.
     `engine` is `local` (this machine) or `ray` (a Ray cluster, whose head node answers at
@@ -38,6 +39,7 @@ class RuntimeOptions:
     compile: bool = False
     checkpoint_seconds: float = 60.0
     report_to: str | None = None
+    wandb_project: str | None = None
     workers: int | str = 1
     engine: str = "local"
     ray_address: str | None = None
@@ -47,6 +49,10 @@ class RuntimeOptions:
             raise ParameterError(
                 f"RuntimeOptions: report_to = {self.report_to!r} is not allowed; "
                 "allowed: none, or 'wandb'"
+            )
+        if self.wandb_project is not None and self.report_to is None:
+            raise ParameterError(
+                f"wandb_project = {self.wandb_project!r} is not allowed without report_to = 'wandb'"
             )
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
             raise ParameterError(

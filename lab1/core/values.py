@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -177,7 +178,17 @@ class Parameter:
     def _refusal(self, value: Any, where: str) -> ParameterError:
         return ParameterError(
             f"{prefix(where)}{self.name} = {shown(value)} is not allowed; allowed: {self.allowed}"
+            f"{did_you_mean(value, self.choices)}"
         )
+
+
+def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
+    """The end of a message that names what a slip of the pen may have meant; else empty."""
+    if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
+        return ""
+    by_case = {each.casefold(): each for each in allowed}
+    close = difflib.get_close_matches(value.casefold(), by_case, 1, 0.65)
+    return f"; did you mean {by_case[close[0]]}?" if close else ""
 
 
 def prefix(where: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from ..core import parameters
 from ..core.errors import ParameterError
 from ..core.spec import RunSpec, TrainingConfig
-from ..core.values import shown
+from ..core.values import did_you_mean, shown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 # What is measured on a run afterwards
@@ -115,6 +115,7 @@ def chapter(name: str) -> Chapter:
     if name not in CHAPTERS:
         raise ParameterError(
             f"chapter {shown(name)} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
+            f"{did_you_mean(name, CHAPTERS)}"
         )
     return CHAPTERS[name]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ..core.values import did_you_mean
 from .weights import save_weights
 
 if TYPE_CHECKING:
@@ -22,8 +23,19 @@ class Callback:
 
     `metrics` hold the epoch's values under the names of
     `HISTORY_FIELDS`, and those of custom metrics.  A callback stops the training
-    after the current epoch by setting `trainer.stop_reason`.
+    after the current epoch by setting `trainer.stop_reason`.  Raises `TypeError` for a class with a
+    method that is called like a hook and is none.
     """
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        hooks = [name for name in vars(Callback) if name.startswith("on_")]
+        for name in vars(cls):
+            if name.startswith("on_") and name not in hooks:
+                raise TypeError(
+                    f"{cls.__name__}.{name} is no hook of a callback; allowed: {', '.join(hooks)}"
+                    f"{did_you_mean(name, hooks)}"
+                )
 
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
         """Before the first epoch."""

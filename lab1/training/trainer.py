@@ -136,6 +136,7 @@ class StreamlinedTrainer:
         series = [*history_fields(config), *self.quantities, *self.compute_metrics]
         self._progress = Progress(series, self.device, self.quantities)
         self._observed: dict[str, Tensor] = {}
+        self._trains = False
         #: The current batch's images, by their place in the training split; under torchrun those of
         #: all processes.
         self._indices = torch.empty(0, dtype=torch.int64)
@@ -143,6 +144,15 @@ class StreamlinedTrainer:
         #: The state from which the current epoch's order was, or will be, drawn.
         self._order_state = self._order.get_state()
         self._augmentation = seeds.generator(seed, "augmentation")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # What a callback sets to end the training, under a name of its own, would do nothing.
+        if self.__dict__.get("_trains") and not name.startswith("_") and not hasattr(self, name):
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r} that can be set while it trains; "
+                "stop_reason, a text, ends the training after the epoch"
+            )
+        super().__setattr__(name, value)
 
     def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
         """The loss of one training batch, a scalar: mean cross-entropy, with smoothed labels where
@@ -174,6 +184,7 @@ class StreamlinedTrainer:
         """
         devices.reset_peak_memory(self.device)
         progress = self._progress
+        self._trains = True
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
             self._restore()
             self._group.own_stream(self.seed, self.scheduler.last_epoch)
@@ -183,6 +194,7 @@ class StreamlinedTrainer:
                 self._train_epoch(clock)
                 self._end_epoch(clock)
             self._notify("on_train_end")
+        self._trains = False
         return TrainingResult(
             history=progress.history,
             best_epoch=self.best.epoch,

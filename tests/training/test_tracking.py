@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
 from fake_wandb import KEY, FakeWandb
 
+from lab1.core.errors import ParameterError
 from lab1.core.record import read_record
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
@@ -296,6 +298,14 @@ def test_a_run_is_sent_while_it_is_trained(wandb, spec, store):
     (artifact,) = run.artifacts
     weights = store.run_dir(spec) / "weights.safetensors"
     assert artifact.type == "model" and artifact.files == {weights.name: str(weights)}
+
+
+def test_a_run_goes_to_the_project_that_was_asked_for(wandb, spec, store):
+    client = wandb()
+    running.train_run(spec, replace(OPTIONS, wandb_project="mine"), store)
+    assert [project for project, _ in client.runs] == ["mine"]
+    with pytest.raises(ParameterError, match="wandb_project = 'mine' is not allowed without"):
+        RuntimeOptions(wandb_project="mine")
 
 
 def test_a_run_that_was_stopped_loses_no_epoch(wandb, make_spec, store, monkeypatch):

@@ -810,3 +810,22 @@ def test_a_record_can_say_which_cpu_it_was():
     assert described["kind"] == "cpu"
     assert described["name"]
     assert described["threads"] == torch.get_num_threads()
+
+
+def test_a_wrong_name_for_the_end_of_the_training_is_an_error(make_trainer):
+    """It would be ignored, and the training go on to its last epoch."""
+
+    class Stops(Callback):
+        def on_epoch_end(self, trainer, epoch, metrics):
+            trainer.stop = True
+
+    with pytest.raises(AttributeError, match=r"no attribute 'stop' .* stop_reason, a text"):
+        make_trainer(callbacks=[Stops()]).train()
+
+
+def test_a_hook_that_is_none_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"Slip\.on_epoch_ends is no hook .* mean on_epoch_end\?"):
+
+        class Slip(Callback):
+            def on_epoch_ends(self, trainer, epoch, metrics):
+                pass

@@ -60,7 +60,7 @@ def reporting(
     if options.report_to is None:
         yield None
         return
-    tracker = Tracker(spec, runs or paths.runs_dir())
+    tracker = Tracker(spec, runs or paths.runs_dir(), options.wandb_project)
     try:
         yield tracker
     finally:
@@ -74,15 +74,16 @@ class Tracker(Callback):
     of the same key is written anew, so none is lost and none is there twice.
     """
 
-    def __init__(self, spec: RunSpec, runs: Path) -> None:
+    def __init__(self, spec: RunSpec, runs: Path, project: str | None = None) -> None:
         self._spec = spec
         self._runs = runs
+        self._project = project
         self._sender: Sender | None = None
         self._reported = 0
         self._finished = False
 
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
-        self._sender = Sender(self._spec, self._runs)
+        self._sender = Sender(self._spec, self._runs, self._project)
         self._report(trainer.history)
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
@@ -116,9 +117,10 @@ class Sender:
     Where W&B cannot be had at the start, the run is kept offline.
     """
 
-    def __init__(self, spec: RunSpec, runs: Path) -> None:
+    def __init__(self, spec: RunSpec, runs: Path, project: str | None = None) -> None:
         self._spec = spec
         self._runs = runs
+        self._project = project
         self._actions: queue.Queue[Action | None] = queue.Queue(_QUEUE_SIZE)
         self._warned = False
         # A daemon, since a thread that waits for W&B must not keep the program from ending.
@@ -184,7 +186,9 @@ class Sender:
         config = wandb_runs.config_of(self._spec, self._spec.recipes)
         # WANDB_MODE=disabled is respected even so.
         mode = "offline" if offline and os.environ.get("WANDB_MODE") != "disabled" else None
-        return wandb_client.start_run(self.wandb(), self._spec, config, self._runs, mode=mode)
+        return wandb_client.start_run(
+            self.wandb(), self._spec, config, self._runs, mode=mode, project=self._project
+        )
 
     def _warn(self, error: object) -> None:
         """One line per run, whatever goes wrong how often."""
