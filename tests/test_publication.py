@@ -125,3 +125,9 @@ def test_what_is_no_address_is_refused_by_value_and_place(tmp_path, value):
     configured(tmp_path, f"website: {{repo-url: {json.dumps(value)}}}")
     with pytest.raises(PublishError, match=r"_quarto.yml: website: repo-url: .*https://"):
         addresses.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["_quarto.yml", "about.qmd"])
+def test_the_version_is_said_alike(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert re.findall(r"(?:lab1 |version = {)(\d+\.\d+\.\d+)", text) == [lab1.__version__]

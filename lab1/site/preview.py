@@ -181,6 +181,7 @@ def _typeset(
         "variables": {
             "site-title": html.escape(settings["website"]["title"]),
             "root": relpath(site, target.parent),
+            "about": any(str(each.source) == "about.qmd" for each in pages),
             "sidebar": sidebar,
             "around": around,
         },

@@ -21,6 +21,7 @@ PAGES = [
     *CHARTED,
     "glossary.html",
     "changes.html",
+    "about.html",
     "run-it.html",
     "guide/commands.html",
     "guide/publishing.html",

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 from built_site import ROOT, git
+from fontTools.ttLib import TTFont
 
 pytestmark = [
     pytest.mark.slow,
@@ -192,6 +193,24 @@ def test_the_charts_are_on_the_pages(site):
                 assert ((site.root / name).parent / address).is_file()
         for spec in re.findall(r'class="lab1-spec">(.*?)</script>', text):
             assert json.loads(spec)["$schema"].endswith(".json")
+
+
+def test_the_icon_font_has_the_icons_that_are_shown(site):
+    folder = site.root / "site_libs" / "bootstrap"
+    rules = (folder / "bootstrap-icons.css").read_text()
+    shown = set()
+    for path in site.root.glob("**/*.html"):
+        shown |= set(re.findall(r'class="bi (bi-[\w-]+)"', path.read_text()))
+    assert shown
+    characters = {
+        int(code, 16)
+        for icon in shown
+        for code in re.findall(rf'\.{icon}::before {{\s*content: "\\(\w+)"', rules)
+    }
+    assert len(characters) == len(shown)
+    font = folder / "bootstrap-icons.woff"
+    assert characters <= set(TTFont(font).getBestCmap())
+    assert font.stat().st_size < 20_000  # of 176 kB
 
 
 def test_the_front_page_answers_from_the_records(site):
