@@ -126,7 +126,7 @@ def test_a_page_has_an_icon_of_its_own(site, seen, name):
 @pytest.mark.width(WIDE)
 def test_code_is_folded(seen):
     folded = seen.page.locator("details:has(.sourceCode)")
-    assert folded.count() > 3
+    assert folded.count() > 2
     assert all(not each.evaluate("e => e.open") for each in folded.all())
 
 

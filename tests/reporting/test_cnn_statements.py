@@ -1,5 +1,6 @@
 """The chapter on convolutional networks: designs, equal sizes, twins."""
 
+import pandas
 import pytest
 
 from lab1.reporting.comparison.cnn_statements import convolutional_networks
@@ -124,3 +125,26 @@ def test_sizes_that_were_added_are_compared_at_equal_size_alone(networks, make_r
     assert (
         convolutional_networks(joined)["plain"].text == convolutional_networks(runs)["plain"].text
     )
+
+
+def test_where_the_deepest_twins_have_too_few_seeds_the_next_depth_speaks(networks, make_record):
+    accuracies = ON_THE_LINE | {("ResidualCNN", 4): 0.8, ("PlainCNN", 3): 0.6}
+    few = frames.runs(
+        [make_record("PlainCNN", 4, 0, 0.5, "cifar10-jpeg", channels=16, parameters=1_000_000)]
+    )
+    runs = pandas.concat([networks(accuracies), few], ignore_index=True)
+    says = convolutional_networks(runs)
+    assert "With 3 stages, the residual CNN differs from the residual CNN without" in str(
+        says["answer"]
+    )
+    assert "Against their twin with 3 stages the skip connections help" in str(says["discussion"])
+    assert "**4 stages**" in str(says["twins"])  # with its n, and no claim
+
+
+def test_seeds_of_several_kinds_of_device_are_named(networks):
+    runs = networks(ON_THE_LINE)
+    assert "Trained were" not in str(convolutional_networks(runs)["training"])
+    runs.loc[runs["seed"] == 2, "device"] = "cuda"
+    assert (
+        "Trained were seeds 0 and 1 on a CPU; seed 2 on a GPU: every comparison is between runs of"
+    ) in str(convolutional_networks(runs)["training"])

@@ -344,7 +344,7 @@ def test_executing_again_gives_the_same_bytes(home):
     told = {
         f"report/{each}.md"
         for each in ("answer", "block", "chapters", "headline", "runs", "run-it")
-    }
+    } | {name for name in again if "/headline." in name}  # the pictures of the front page's chart
     for name in again.keys() - told:
         assert again[name] == before[name]
 

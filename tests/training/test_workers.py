@@ -181,7 +181,8 @@ def test_the_workers_of_a_killed_process_save_and_end(train, tmp_path):
 
 @posix
 def test_a_worker_that_is_killed_costs_its_run_and_no_other(store):
-    specs = [spec(seed, epochs=40) for seed in range(3)]
+    # The second is long enough to be trained yet when the first one ends.
+    specs = [spec(seed, epochs=epochs) for seed, epochs in enumerate((40, 4000, 40))]
     victims = []
 
     def kill_the_first(record):

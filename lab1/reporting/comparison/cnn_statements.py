@@ -63,10 +63,24 @@ def training(main: pd.DataFrame) -> Verdict:
         f"These are runs of {int(first['epochs_allowed'])} epochs with "
         f"{_OPTIMIZERS[first['optimizer']]}, a learning rate of {first['learning_rate']:g} and the "
         f"schedule `{first['schedule']}`, with {_AUGMENTATIONS[first['augmentation']]}, in "
-        f"{first['precision']}, {listed}."
+        f"{first['precision']}, {listed}.{_devices(main)}"
     )
 
 
+def _devices(main: pd.DataFrame) -> str:
+    """On which kind of device each seed was trained, where there are several kinds."""
+    kinds = main.groupby("device")["seed"].unique()
+    if len(kinds) < 2:
+        return ""
+    parts = [
+        f"{'seeds' if len(seeds) > 1 else 'seed'} {words.listed([*map(str, sorted(seeds))])} "
+        f"on a {_DEVICES.get(str(kind), str(kind))}"
+        for kind, seeds in sorted(kinds.items(), key=lambda item: min(item[1]))
+    ]
+    return f" Trained were {'; '.join(parts)}: every comparison is between runs of one kind."
+
+
+_DEVICES = {"cuda": "GPU", "cpu": "CPU", "mps": "GPU of Apple"}
 _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "stochastic gradient descent"}
 _AUGMENTATIONS = {
     "none": "images as they are",
@@ -124,12 +138,12 @@ def conditions(main: pd.DataFrame) -> Verdict:
 def discussion(runs: pd.DataFrame) -> Verdict:
     """What the comparisons at equal depth, at equal size and between twins say together."""
     main = of_main_size(runs)
-    pairs = [(PLAIN, "design"), (TWIN, "twin")]
-    signs = {}
-    for plain, name in pairs:
-        depths = set(of_family(main, plain)["depth"]) & set(of_family(main, RESIDUAL)["depth"])
-        if depths:
-            cell = main[main["depth"] == max(depths)]
+    signs, judged = {}, {}
+    for plain, name in ((PLAIN, "design"), (TWIN, "twin")):
+        depth = verdicts.deepest_judged(main, (plain, RESIDUAL))
+        if depth is not None:
+            cell = main[main["depth"] == depth]
+            judged[name] = depth
             signs[name] = paired_difference(
                 of_family(cell, plain), of_family(cell, RESIDUAL), "test_accuracy"
             )
@@ -167,7 +181,7 @@ def discussion(runs: pd.DataFrame) -> Verdict:
             "The twin without skip connections was trained with too few seeds for a conclusion."
         )
     else:
-        unit = words.depth(int(main["depth"].max()), RESIDUAL)
+        unit = words.depth(judged["twin"], RESIDUAL)
         sentences.append(
             {
                 1: f"Against their twin with {unit} the skip connections help: they are a cause.",

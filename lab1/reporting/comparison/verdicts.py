@@ -13,7 +13,7 @@ import pandas as pd
 from ...core.families import FAMILIES, residual_of, sole_difference
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, points, signed
-from ..kit.statistics import Estimate, estimate, paired_difference
+from ..kit.statistics import FEWEST, Estimate, estimate, paired_difference
 from ..kit.words import NAMES
 
 NOT_SWEPT = Verdict(
@@ -159,7 +159,7 @@ def _size_of(plain: pd.DataFrame, residual: pd.DataFrame) -> str:
 
 
 def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
-    """The residual family against the plain one, at the greatest depth that both have."""
+    """The residual family against the plain one, at their greatest depth that can be judged."""
     pair = _pair_at_deepest(runs, plain)
     if pair is None:
         return Verdict()
@@ -179,7 +179,7 @@ def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
 
 
 def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
-    """Which of the two families fits its training images better at their greatest common depth."""
+    """Which of the two families fits its training images better, at that depth."""
     pair = _pair_at_deepest(runs, plain)
     if pair is None:
         return Verdict()
@@ -207,15 +207,29 @@ def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
 def _pair_at_deepest(
     runs: pd.DataFrame, plain: str
 ) -> tuple[int, pd.DataFrame, pd.DataFrame] | None:
-    """The greatest depth that both families have, and the runs of each; `None` without any."""
+    """The depth of `deepest_judged`, and the runs of each family; `None` without any."""
     base = base_rate(runs)
-    families = (plain, residual_of(plain))
-    common = set.intersection(*(set(of_family(base, family)["depth"]) for family in families))
-    if not common:
+    pair = (plain, residual_of(plain))
+    depth = deepest_judged(base, pair)
+    if depth is None:
         return None
-    depth = int(max(common))
-    first, second = (_of(base, family, depth) for family in families)
+    first, second = (_of(base, family, depth) for family in pair)
     return depth, first, second
+
+
+def deepest_judged(base: pd.DataFrame, pair: tuple[str, str]) -> int | None:
+    """The greatest depth that both families have, of those with enough seeds where there are any.
+
+    Few seeds may have been trained for the deepest networks, and carry no claim.
+    """
+    common = set.intersection(*(set(of_family(base, family)["depth"]) for family in pair))
+
+    def pairs(depth: int) -> int:
+        first, second = (_of(base, family, depth) for family in pair)
+        return paired_difference(first, second, "test_accuracy").n
+
+    judged = [depth for depth in common if pairs(int(depth)) >= FEWEST]
+    return int(max(judged or common)) if common else None
 
 
 def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
