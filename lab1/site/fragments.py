@@ -7,11 +7,11 @@ from pathlib import Path
 
 import vl_convert
 
-from ..core import benchmarks
+from ..core import benchmarks, paths
 from ..core.files import write_if_changed
 from ..core.store import Store
 from ..planning import profiles
-from . import answers, exports, run_it
+from . import answers, excerpts, exports, run_it
 from .run_it import Shown
 
 _SITE = Path(__file__).parent
@@ -48,6 +48,7 @@ def write(
             published=published,
             shown_on=profiles.shown_on(profile),
         ),
+        "excerpts": excerpts.fragment(paths.PACKAGE),
         "run-it": run_it.fragment(shown, benchmarks.published(benchmarks.CONTENDERS)),
     }
     for name, text in fragments.items():

@@ -27,6 +27,7 @@ PAGES = [
     "guide/own-network.html",
     "guide/publishing.html",
     "guide/scaling.html",
+    "guide/training-step.html",
     "guide/wandb.html",
     "runs.html",
     "reference/index.html",

@@ -1,0 +1,52 @@
+"""The guide's page on the training step: its loop of plain torch trains what the trainer trains."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab1 import MLP, StreamlinedTrainer, TrainingConfig
+from lab1.core.errors import PublishError
+from lab1.site import excerpts
+from lab1.training import data
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "guide" / "training-step.qmd").read_text(encoding="utf-8")
+
+
+def test_the_loop_of_plain_torch_ends_with_the_trainers_weights():
+    (loop,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    assert len(loop.splitlines()) <= 20
+    plain = {}
+    exec(loop, plain)
+    loaded = data.load("smoke-grey")
+    train, _ = data.split(loaded.train, validation_size=500, seed=0)
+    torch.manual_seed(0)
+    model = MLP(input_size=784, hidden_sizes=[32, 32], num_classes=10)
+    start = [each.clone() for each in model.parameters()]
+    config = TrainingConfig(epochs=2, batch_size=64, learning_rate=0.001, validation_size=0)
+    StreamlinedTrainer(model, config, train, seed=0).train()
+    for name, (ours, theirs) in enumerate(
+        zip(model.parameters(), plain["model"].parameters(), strict=True)
+    ):
+        moved = (ours - start[name]).norm()
+        assert moved > 0
+        assert (ours - theirs).norm() < 1e-3 * moved
+
+
+def test_the_page_shows_every_excerpt_and_no_other():
+    named = re.findall(r'file="report/excerpts\.md" section="([\w.]+)"', PAGE)
+    assert named == [name for _, name in excerpts.SHOWN]
+
+
+def test_an_excerpt_is_the_source_itself(tmp_path):
+    text = excerpts.fragment(ROOT / "lab1")
+    for file, name in excerpts.SHOWN:
+        own = excerpts.source(ROOT / "lab1" / file, name)
+        assert own.startswith(f"def {name.split('.')[-1]}(") and own in text
+        source = (ROOT / "lab1" / file).read_text(encoding="utf-8")
+        assert all(line.strip() in source for line in own.splitlines())
+    (tmp_path / "one.py").write_text("class A:\n    pass\n")
+    with pytest.raises(PublishError, match=r"one\.py: has no A\.b, which a page shows"):
+        excerpts.source(tmp_path / "one.py", "A.b")
