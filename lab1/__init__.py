@@ -24,6 +24,7 @@ _PUBLIC = {
     "ResNet": "training.models.cnn",
     "load_run": "training.trained_run",
     "open_chapter": "chapter",
+    "plot": "reporting.curves",
 }
 
 __all__ = ["__version__", *_PUBLIC]
