@@ -246,7 +246,7 @@ def precisions(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
             continue
         pairs = zip(by_precision["float32"], by_precision["bf16"], strict=True)
         ratios = sorted(float32 / bf16 for float32, bf16 in pairs)
-        row = {"case": case["title"], "ratio": median(ratios), "rounds": len(ratios)}
+        row = {"case": case["title"], "ratio": median(ratios)}
         faster = "bf16" if ratios[0] > 1 else "float32" if ratios[-1] < 1 else None
         result.append(row | {"minimum": ratios[0], "maximum": ratios[-1], "faster": faster})
     return result
@@ -272,7 +272,7 @@ def text(benchmark: Mapping[str, Any]) -> str:
             f"{'accuracy':>9}{'of peak':>9}",
         ]
         for row in rows:
-            ratio = f"{row['ratio']:.2f} ({row['minimum']:.2f} to {row['maximum']:.2f})"
+            ratio = _with_extremes(row)
             if row["target"] is not None:
                 ratio += f", aim {row['target']:g}"
             accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
@@ -285,7 +285,13 @@ def text(benchmark: Mapping[str, Any]) -> str:
     if both := precisions(benchmark):
         lines += ["", "times as fast in bf16 as in float32, on this machine"]
     for row in both:
-        ratio = f"{row['ratio']:.2f} ({row['minimum']:.2f} to {row['maximum']:.2f})"
-        lines.append(f"{row['case']:<42}{ratio:<22}faster: {row['faster'] or 'neither'}")
+        lines.append(
+            f"{row['case']:<42}{_with_extremes(row):<22}faster: {row['faster'] or 'neither'}"
+        )
     lines += [f"skipped, not installed: {title}" for title in benchmark["skipped"]]
     return "\n".join(lines)
+
+
+def _with_extremes(row: Mapping[str, Any]) -> str:
+    """A median ratio with the smallest and the largest: `3.00 (2.00 to 4.00)`."""
+    return f"{row['ratio']:.2f} ({row['minimum']:.2f} to {row['maximum']:.2f})"

@@ -39,9 +39,9 @@ class Family:
     is the module of its class in the training half, `project` its project on Weights & Biases.
     `residual` names the residual family that it is compared with, and `differs_in` all that tells
     the two apart: where that is one thing, they are twins, and a difference between them has a
-    cause.  `style` is its colour in the charts: `plain`, `residual`, or `control` for a further one
-    beside these two.  A
-    `single_threaded` family's layers are too small to be worth sharing among threads.
+    cause.  `style` is its colour in the charts: `plain`, `residual`, `control` for a further one
+    beside these two, or `own`.  A `single_threaded` family's layers are too small to be worth
+    sharing among threads.
 
     A reader's own family (`own_families`) has the `file` that declares it and its SHA-256; its
     `twin` is the family that it is compared with, from which it differs in `differs_in`.

@@ -83,7 +83,7 @@ def read(path: Path, others: Mapping[str, Family]) -> Family:
         ),
         module=path.stem,
         project="",
-        style=f"own {sum(other.own for other in others.values())}",
+        style="own",
         differs_in=tuple(values.get("differs_in", ())),
         single_threaded=bool(like and like.single_threaded),
         file=path,

@@ -136,7 +136,7 @@ class StreamlinedTrainer:
         series = [*history_fields(config), *self.quantities, *self.compute_metrics]
         self._progress = Progress(series, self.device, self.quantities)
         self._observed: dict[str, Tensor] = {}
-        self._trains = False
+        self._calls_back = False
         #: The current batch's images, by their place in the training split; under torchrun those of
         #: all processes.
         self._indices = torch.empty(0, dtype=torch.int64)
@@ -147,9 +147,13 @@ class StreamlinedTrainer:
 
     def __setattr__(self, name: str, value: object) -> None:
         # What a callback sets to end the training, under a name of its own, would do nothing.
-        if self.__dict__.get("_trains") and not name.startswith("_") and not hasattr(self, name):
+        if (
+            self.__dict__.get("_calls_back")
+            and not name.startswith("_")
+            and not hasattr(self, name)
+        ):
             raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r} that can be set while it trains; "
+                f"{type(self).__name__} has no attribute {name!r} that a callback can set; "
                 "stop_reason, a text, ends the training after the epoch"
             )
         super().__setattr__(name, value)
@@ -184,7 +188,6 @@ class StreamlinedTrainer:
         """
         devices.reset_peak_memory(self.device)
         progress = self._progress
-        self._trains = True
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
             self._restore()
             self._group.own_stream(self.seed, self.scheduler.last_epoch)
@@ -194,7 +197,6 @@ class StreamlinedTrainer:
                 self._train_epoch(clock)
                 self._end_epoch(clock)
             self._notify("on_train_end")
-        self._trains = False
         return TrainingResult(
             history=progress.history,
             best_epoch=self.best.epoch,
@@ -389,5 +391,9 @@ class StreamlinedTrainer:
         return all(value is None or math.isfinite(value) for value in values)
 
     def _notify(self, hook: str, *arguments: object) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(self, *arguments)
+        self._calls_back = True
+        try:
+            for callback in self.callbacks:
+                getattr(callback, hook)(self, *arguments)
+        finally:
+            self._calls_back = False

@@ -140,13 +140,10 @@ def discussion(runs: pd.DataFrame) -> Verdict:
     main = of_main_size(runs)
     signs, judged = {}, {}
     for plain, name in ((PLAIN, "design"), (TWIN, "twin")):
-        depth = verdicts.deepest_judged(main, (plain, RESIDUAL))
-        if depth is not None:
-            cell = main[main["depth"] == depth]
-            judged[name] = depth
-            signs[name] = paired_difference(
-                of_family(cell, plain), of_family(cell, RESIDUAL), "test_accuracy"
-            )
+        pair = verdicts.pair_at_deepest(main, plain)
+        if pair is not None:
+            judged[name], first, second = pair
+            signs[name] = paired_difference(first, second, "test_accuracy")
     sentences = []
     design = signs.get("design")
     equal = _at_equal_size(runs)

@@ -160,7 +160,7 @@ def _size_of(plain: pd.DataFrame, residual: pd.DataFrame) -> str:
 
 def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
     """The residual family against the plain one, at their greatest depth that can be judged."""
-    pair = _pair_at_deepest(runs, plain)
+    pair = pair_at_deepest(runs, plain)
     if pair is None:
         return Verdict()
     depth, first, second = pair
@@ -180,7 +180,7 @@ def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
 
 def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
     """Which of the two families fits its training images better, at that depth."""
-    pair = _pair_at_deepest(runs, plain)
+    pair = pair_at_deepest(runs, plain)
     if pair is None:
         return Verdict()
     depth, first, second = pair
@@ -204,32 +204,31 @@ def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
     )
 
 
-def _pair_at_deepest(
+def pair_at_deepest(
     runs: pd.DataFrame, plain: str
 ) -> tuple[int, pd.DataFrame, pd.DataFrame] | None:
-    """The depth of `deepest_judged`, and the runs of each family; `None` without any."""
-    base = base_rate(runs)
-    pair = (plain, residual_of(plain))
-    depth = deepest_judged(base, pair)
-    if depth is None:
-        return None
-    first, second = (_of(base, family, depth) for family in pair)
-    return depth, first, second
+    """The greatest depth that both families have, and the runs of each; `None` without any.
 
-
-def deepest_judged(base: pd.DataFrame, pair: tuple[str, str]) -> int | None:
-    """The greatest depth that both families have, of those with enough seeds where there are any.
-
-    Few seeds may have been trained for the deepest networks, and carry no claim.
+    It is the greatest of those with enough seeds, where there are any: few may have been trained
+    for the deepest networks, and carry no claim.
     """
-    common = set.intersection(*(set(of_family(base, family)["depth"]) for family in pair))
-
-    def pairs(depth: int) -> int:
-        first, second = (_of(base, family, depth) for family in pair)
-        return paired_difference(first, second, "test_accuracy").n
-
-    judged = [depth for depth in common if pairs(int(depth)) >= FEWEST]
-    return int(max(judged or common)) if common else None
+    base = base_rate(runs)
+    families = (plain, residual_of(plain))
+    common = set.intersection(*(set(of_family(base, family)["depth"]) for family in families))
+    pairs = {
+        int(depth): (_of(base, families[0], int(depth)), _of(base, families[1], int(depth)))
+        for depth in common
+    }
+    judged = [
+        depth
+        for depth, (first, second) in pairs.items()
+        if paired_difference(first, second, "test_accuracy").n >= FEWEST
+    ]
+    if not pairs:
+        return None
+    depth = max(judged or pairs)
+    first, second = pairs[depth]
+    return depth, first, second
 
 
 def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:

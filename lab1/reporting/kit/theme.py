@@ -29,10 +29,13 @@ _OWN_STYLES = (
 )
 
 
+_OWN = [name for name, family in FAMILIES.items() if family.own]
+
+
 def _style(family: Family) -> tuple[str, str]:
     if not family.own:
         return _STYLES[family.style]
-    return _OWN_STYLES[int(family.style.split()[1]) % len(_OWN_STYLES)]
+    return _OWN_STYLES[_OWN.index(family.name) % len(_OWN_STYLES)]
 
 
 COLOURS = {name: _style(family)[0] for name, family in FAMILIES.items()}
