@@ -91,6 +91,7 @@ class Reader:
         charts = self.page.locator(".lab1-chart")
         for index in range(charts.count()):
             self.wake(charts.nth(index))
+        self.page.mouse.move(0, 0)
         self.page.evaluate("window.scrollTo(0, 0)")
 
     def wake(self, chart):
