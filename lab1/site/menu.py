@@ -16,27 +16,40 @@ from .run_it import Shown
 FILE = "menu.yml"
 
 
+def expect_part(root: Path, page: Shown) -> None:
+    """Raises `PublishError` for a page whose part the menu does not have: no reader would find it."""
+    menu = _stated(root)
+    parts = [entry["part"] for entry in menu or () if "part" in entry]
+    if menu is not None and page.part not in parts:
+        raise PublishError(
+            f"chapters/{page.page.chapter}.ipynb: part = {page.part!r} is not allowed; "
+            f"allowed: a part of site-menu in _quarto.yml: {', '.join(parts) or 'none there'}"
+        )
+
+
 def write(root: Path, report: Path, shown: Sequence[Shown]) -> None:
     """Writes the contents of the sidebar from the `site-menu` of `_quarto.yml`.
 
-    `shown` are the pages in their order.  Raises `PublishError` for a page whose part the menu does
-    not have, since no reader would find it.
+    `shown` are the pages in their order, each of a part that the menu has.
     """
-    settings = root / "_quarto.yml"
-    if not settings.exists():  # chapters may be published to be read as notebooks alone
+    menu = _stated(root)
+    if menu is None:
         return
-    menu = yaml.safe_load(settings.read_text(encoding="utf-8")).get("site-menu", [])
-    parts = [entry["part"] for entry in menu if "part" in entry]
-    for page in shown:
-        if page.part not in parts:
-            raise PublishError(
-                f"chapters/{page.page.chapter}.ipynb: part = {page.part!r} is not allowed; "
-                f"allowed: a part of site-menu in _quarto.yml: {', '.join(parts) or 'none there'}"
-            )
     contents = [entry for each in menu for entry in _entries(each, shown)]
     sidebar = {"website": {"sidebar": {"contents": contents}}}
     text = yaml.safe_dump(sidebar, sort_keys=False, allow_unicode=True)
     write_if_changed(report / FILE, text.encode())
+
+
+def _stated(root: Path) -> list[dict[str, Any]] | None:
+    """The menu; None where there is no site, since chapters may be read as notebooks alone."""
+    settings = root / "_quarto.yml"
+    if not settings.exists():
+        return None
+    entries: list[dict[str, Any]] = yaml.safe_load(settings.read_text(encoding="utf-8")).get(
+        "site-menu", []
+    )
+    return entries
 
 
 def _entries(entry: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, Any]]:

@@ -85,8 +85,11 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     for page in pages:
         try:
             used = page.records(store)
-            done.append(_prepare(page, used, store, remembered, root))
-            shown.append(_shown(page, done[-1].path, used))
+            prepared = _prepare(page, used, store, remembered, root)
+            in_menu = _shown(page, prepared.path, used)
+            menu.expect_part(root, in_menu)
+            done.append(prepared)
+            shown.append(in_menu)
         except Lab1Error as error:
             failures[page.name] = str(error)
             _say(f"{page.name}: failed: {error}")

@@ -53,8 +53,15 @@ def test_pages_stand_in_their_parts_and_an_empty_part_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("part", ["", "Three"])
 def test_a_page_that_no_reader_would_find_is_refused(tmp_path, part):
+    (tmp_path / "_quarto.yml").write_text(SETTINGS)
+    menu.expect_part(tmp_path, shown("1_1", "One", 1))
     with pytest.raises(
         PublishError, match=rf"1_1\.ipynb: part = '{part}' is not allowed.*Two, One"
     ):
-        written(tmp_path, [shown("1_1", part, 1)])
+        menu.expect_part(tmp_path, shown("1_1", part, 1))
+
+
+def test_without_a_site_there_is_no_menu(tmp_path):
+    menu.expect_part(tmp_path, shown("1_1", "Nowhere", 1))
+    menu.write(tmp_path, tmp_path / "report", [shown("1_1", "Nowhere", 1)])
     assert not (tmp_path / "report").exists()

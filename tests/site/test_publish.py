@@ -232,6 +232,7 @@ def test_each_page_is_executed_into_the_report(home, _made):
         "1_2.ipynb",
         ".lock",
         "answer.md",
+        "excerpts.md",
         "chapters.md",
         "block.md",
         "headline.md",
@@ -551,6 +552,18 @@ def test_a_failure_is_told_at_once_with_its_cell_and_traceback(home, capsys):
     assert "1_1: failed: cell 4: ZeroDivisionError: division by zero" in told
     assert "Traceback" in told and "----> 4 1 / 0" in told and "\x1b" not in told
     assert told.index("1_1: failed") < told.index("1_2: ")
+
+
+@pytest.mark.slow
+def test_a_page_whose_part_the_menu_lacks_does_not_end_the_others(home, executions):
+    (home / "_quarto.yml").write_text("site-menu: [{part: One}]")
+    title = 'title: "A chapter"'
+    edit_cell(home, "1_1", title, f"{title}\npart: Two")
+    edit_cell(home, "1_2", title, f"{title}\npart: One")
+    with pytest.raises(PublishError, match="1_1: .*part = 'Two' is not allowed.*: One"):
+        publish.publish()
+    assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
+    assert "1_2.ipynb" in (home / "report" / "menu.yml").read_text()
 
 
 def test_what_nobody_foresaw_of_a_page_does_not_end_the_others(home, executions, monkeypatch):
