@@ -1,8 +1,8 @@
-"""Where the weights of a run are, and the published ones checked (standard library only).
+"""Where the weights of a run are, and the published ones checked, without torch.
 
 One's own lie in `runs/<run>/weights.safetensors`, published ones in
-`results/<run>.safetensors`.  The format is that of huggingface.co/docs/safetensors, "Format":
-eight bytes of length (little endian), a JSON header of that length, and the tensors' bytes.  Its
+`results/<run>.safetensors`.  Such a file has eight bytes of length (little endian), a JSON header
+of that length, and the tensors' bytes (huggingface.co/docs/safetensors, "Format").  The header's
 `__metadata__` here holds the `sha256` of the tensors (`digest`) and, of published ones,
 the `run`'s key.  Earlier versions left `weights.pt` in `runs/`; such files are still read.
 """
@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from .errors import RecordError, WeightsError
+from .errors import MissingRunsError, RecordError, WeightsError
 from .files import is_there
-from .schema import exactly, listing, mapping, one_of, text, whole
+from .schema import mapping, text
 from .spec import RunSpec
 from .store import Store
-from .values import shown
 
 #: A tensor as it is digested: its name, its type (`F32`, `I64`), its shape, its bytes.
 Part = tuple[str, str, list[int], bytes]
@@ -88,23 +86,33 @@ def read(path: Path) -> WeightsFile:
         content = path.read_bytes()
     except OSError as error:
         raise refusal(path, f"cannot be read: {error.strerror}") from error
+    safetensors = library(path)
     try:
-        header, data = _parted(content)
-        metadata = header.pop("__metadata__", None)
+        tensors = safetensors.deserialize(content)
+        metadata = _parted(content)[0].get("__metadata__", {})
         _METADATA("__metadata__", metadata)
-        mapping({}, others=_TENSOR)("", header)
-        _check_layout(header, len(data))
-    except (ValueError, RecursionError, RecordError) as error:
-        why = f"is no file of weights, or a truncated one: {error or type(error).__name__}"
-        raise refusal(path, why) from error
+    except (safetensors.SafetensorError, RecordError) as error:
+        raise refusal(path, f"is no file of weights, or a truncated one: {error}") from error
     run, named = metadata.get("run"), metadata["sha256"]
-    found = digest(
-        (name, each["dtype"], each["shape"], data[slice(*each["data_offsets"])])
-        for name, each in header.items()
-    )
+    found = digest((name, each["dtype"], each["shape"], each["data"]) for name, each in tensors)
     if found != named:
         raise refusal(path, "is damaged: the SHA-256 that it names is not that of its tensors")
     return WeightsFile(run, named, content)
+
+
+def library(path: Path) -> Any:
+    """safetensors, which reads and writes `path`; imported late, since few commands need it.
+
+    Raises `MissingRunsError` where it is not installed, as on a machine whose torch came alone.
+    """
+    try:
+        import safetensors
+    except ImportError as error:
+        raise MissingRunsError(
+            f"{path}: safetensors is not installed, which reads and writes weights. "
+            "Install it: pip install safetensors"
+        ) from error
+    return safetensors
 
 
 def with_sorted_header(content: bytes) -> bytes:
@@ -123,41 +131,10 @@ def refusal(path: Path, why: str) -> WeightsError:
     )
 
 
-#: The bytes of a number of each type that a model's state can have.
-_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
-
-#: The most bytes that the format allows a header.
-_MOST_HEADER = 100_000_000
-
 _METADATA = mapping({"sha256": text()}, {"run": text()}, others=text())
-_TENSOR = mapping(
-    {"dtype": one_of(*_SIZES), "shape": listing(whole()), "data_offsets": exactly(2, whole())}
-)
 
 
 def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header and the bytes of the tensors; raises `ValueError` where there is no header."""
+    """The header and the bytes of the tensors of a file that safetensors has written or read."""
     begin = 8 + int.from_bytes(content[:8], "little")
-    if not 8 < begin <= min(len(content), 8 + _MOST_HEADER):
-        raise ValueError("it ends within its header")
-    header = json.loads(content[8:begin])
-    if not isinstance(header, dict):
-        raise ValueError("its header is no object")
-    return header, content[begin:]
-
-
-def _check_layout(header: Mapping[str, Any], size: int) -> None:
-    """Raises `ValueError` unless the tensors lie one after the other and fill the file."""
-    end = 0
-    for name, each in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        first, last = each["data_offsets"]
-        length = prod(each["shape"]) * _SIZES[each["dtype"]]
-        if (first, last) != (end, end + length):
-            raise ValueError(
-                f"{shown(name)} lies from {first} to {last}; allowed: {end} to {end + length}"
-            )
-        end = last
-    if end < size:
-        raise ValueError(f"{size - end} bytes follow after its tensors")
-    if end > size:
-        raise ValueError("it ends within a tensor")
+    return json.loads(content[8:begin]), content[begin:]

@@ -17,7 +17,7 @@ FILE = "menu.yml"
 
 
 def expect_part(root: Path, page: Shown) -> None:
-    """Raises `PublishError` for a page whose part the menu does not have: no reader would find it."""
+    """Raises `PublishError` for a page whose part the menu lacks: no reader would find it."""
     menu = _stated(root)
     parts = [entry["part"] for entry in menu or () if "part" in entry]
     if menu is not None and page.part not in parts:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from ..core import weights_file
-from ..core.errors import MissingRunsError
 from ..core.files import write_bytes
 
 #: What safetensors calls the types that a model's state can have.
@@ -56,7 +55,12 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix != ".pt":
         content = weights_file.read(path).content
-        weights: dict[str, Tensor] = _safetensors(path).load(content)
+        try:
+            weights: dict[str, Tensor] = _safetensors(path).load(content)
+        except KeyError as error:
+            raise weights_file.refusal(
+                path, f"has tensors of a type, {error}, not torch's"
+            ) from error
         return weights
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
@@ -95,12 +99,8 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _safetensors(path: Path) -> Any:
-    """The module; imported late, so that a training that keeps no weights can do without."""
-    try:
-        import safetensors.torch
-    except ImportError as error:
-        raise MissingRunsError(
-            f"{path}: safetensors is not installed, which reads and writes weights. "
-            "Install the extra 'train': pip install -e '.[train]'"
-        ) from error
+    """Its part for torch; raises `MissingRunsError` where it is not installed."""
+    weights_file.library(path)
+    import safetensors.torch
+
     return safetensors.torch

@@ -560,7 +560,7 @@ def test_a_page_whose_part_the_menu_lacks_does_not_end_the_others(home, executio
     title = 'title: "A chapter"'
     edit_cell(home, "1_1", title, f"{title}\npart: Two")
     edit_cell(home, "1_2", title, f"{title}\npart: One")
-    with pytest.raises(PublishError, match="1_1: .*part = 'Two' is not allowed.*: One"):
+    with pytest.raises(PublishError, match=r"1_1: .*part = 'Two' is not allowed.*: One"):
         publish.publish()
     assert [path.name for path in (home / "report").glob("*.ipynb")] == ["1_2.ipynb"]
     assert "1_2.ipynb" in (home / "report" / "menu.yml").read_text()

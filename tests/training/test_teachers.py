@@ -259,7 +259,7 @@ def test_without_safetensors_it_is_told(run, store, monkeypatch):
     spec = run(seed=1)
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    with pytest.raises(MissingRunsError, match=r"safetensors is not installed.*'train'"):
+    with pytest.raises(MissingRunsError, match=r"safetensors is not installed.*pip install"):
         load(spec, store)
 
 
