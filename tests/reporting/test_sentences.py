@@ -8,7 +8,7 @@ import pytest
 
 from lab1.core.store import Store
 from lab1.planning import profiles
-from lab1.reporting.comparison.verdicts import base_rate, of_family
+from lab1.reporting.comparison.selection import base_rate, of_family
 from lab1.reporting.kit import frames
 from lab1.reporting.kit.sentences import (
     Judgement,

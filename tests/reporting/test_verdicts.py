@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lab1.core.families import residual_of
-from lab1.reporting.comparison import verdicts
+from lab1.reporting.comparison import selection, verdicts
 from lab1.reporting.comparison.verdicts import (
     at_deepest,
     depth_effect,
@@ -416,7 +416,7 @@ def test_the_rate_is_chosen_on_validation_and_not_on_the_test_set(runs):
     cells = sweep((WORSE, BETTER))
     validation = {("MLP", 32): [0.8] * 3, ("MLP", 32, 0.003): [0.7] * 3}
     frame = runs(cells, validation=validation)
-    assert set(verdicts.at_best_rate(frame, "MLP", 32)["learning_rate"]) == {0.001}
+    assert set(selection.at_best_rate(frame, "MLP", 32)["learning_rate"]) == {0.001}
     verdict = rescue(frame)
     assert "chooses 0.001" in verdict.text
     assert claims(verdict) == ["hurts"]
@@ -427,7 +427,7 @@ def test_no_run_has_a_part_in_the_choice_of_its_own_rate(runs):
     cells = {("MLP", 32): [0.9, 0.9, 0.9], ("MLP", 32, 0.003): [0.8, 0.8, 0.8]}
     validation = {("MLP", 32): [0.9, 0.1, 0.5], ("MLP", 32, 0.003): [0.1, 0.5, 0.5]}
     frame = runs(cells, validation=validation)
-    chosen = verdicts.at_best_rate(frame, "MLP", 32).set_index("seed")["learning_rate"]
+    chosen = selection.at_best_rate(frame, "MLP", 32).set_index("seed")["learning_rate"]
     assert chosen.to_dict() == {0: 0.003, 1: 0.001, 2: 0.001}
     assert "chooses 0.001 or 0.003 for the plain MLP" in rescue(frame).text
 
@@ -435,7 +435,7 @@ def test_no_run_has_a_part_in_the_choice_of_its_own_rate(runs):
 def test_a_single_seed_chooses_for_itself(runs):
     cells = {("MLP", 32): [0.9], ("MLP", 32, 0.003): [0.8]}
     validation = {("MLP", 32): [0.1], ("MLP", 32, 0.003): [0.5]}
-    chosen = verdicts.at_best_rate(runs(cells, validation=validation), "MLP", 32)
+    chosen = selection.at_best_rate(runs(cells, validation=validation), "MLP", 32)
     assert [*chosen["learning_rate"]] == [0.003]
 
 
@@ -478,7 +478,7 @@ def test_a_single_depth_that_was_swept_is_not_held_against_itself(runs):
 
 def test_the_base_rate_is_the_one_that_all_depths_share(runs):
     frame = runs(sweep((SAME, SAME)) | {("MLP", 32, 0.0003): SAME})
-    base = verdicts.base_rate(frame)
+    base = selection.base_rate(frame)
     assert set(base["learning_rate"]) == {0.001}
     assert set(base["depth"]) == {2, 32}
     assert len(base) == 6
@@ -486,11 +486,11 @@ def test_the_base_rate_is_the_one_that_all_depths_share(runs):
 
 def test_the_swept_depths_are_those_with_several_rates(runs):
     frame = runs(sweep((SAME, SAME), depth=8) | {("MLP", 32): SAME})
-    assert verdicts.swept_depths(frame) == [8]
+    assert selection.swept_depths(frame) == [8]
 
 
 def test_no_runs_have_no_base_rate(runs):
-    assert verdicts.base_rate(frames.runs([])).empty
+    assert selection.base_rate(frames.runs([])).empty
 
 
 @pytest.mark.parametrize("rates", [[0.001, 0.003], [0.0001, 0.001], [0.0001, 0.001, 0.003]])
@@ -513,7 +513,7 @@ def test_the_base_rate_is_the_profiles_even_where_every_depth_is_swept(trained, 
         trained(each.model.family, each.model.depth, each.seed, 0.9, each.training.learning_rate)
         for each in specs
     ]
-    assert set(verdicts.base_rate(frames.runs(records))["learning_rate"]) == {0.001}
+    assert set(selection.base_rate(frames.runs(records))["learning_rate"]) == {0.001}
 
 
 # Runs that diverged, and runs without validation

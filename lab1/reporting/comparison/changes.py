@@ -26,7 +26,7 @@ from ..kit.tables import (
     with_a_score,
     words_for,
 )
-from .verdicts import base_rate
+from .selection import base_rate
 
 PLAIN, RESIDUAL = ("MLP", ""), ("ResidualMLP", "")
 NORMALISED, IDENTITY = ("MLP", "layer normalisation"), ("MLP", "identity start")

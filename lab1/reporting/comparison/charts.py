@@ -27,13 +27,13 @@ from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
 from ..kit.statistics import summarize
-from . import verdicts
+from . import selection, verdicts
 
 
 def loss_curves(history: pd.DataFrame) -> Figure:
     """Training and validation loss against epochs, one panel per depth."""
     long = (
-        verdicts.base_rate(history)
+        selection.base_rate(history)
         .melt(
             id_vars=["family", "depth", "learning_rate", "seed", "epoch"],
             value_vars=["train_loss", "validation_loss"],
@@ -71,7 +71,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
 
     Points lead to their runs, on the same page or on the `runs_page`.
     """
-    base, by = verdicts.base_rate(runs), ["family", "depth"]
+    base, by = selection.base_rate(runs), ["family", "depth"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     depth = words.depth_axis(list(table["family"].unique()))
     chart = _with_intervals(
@@ -87,7 +87,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
 
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     """Test accuracy against the number of parameters, with intervals."""
-    base, by = verdicts.base_rate(runs), ["family", "depth", "parameters"]
+    base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     chart = _with_intervals(
         leading(table, base, by),
@@ -109,9 +109,9 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
 
     Where no depth was swept, a sentence that says so.
     """
-    if not verdicts.swept_depths(runs):
+    if not selection.swept_depths(runs):
         return verdicts.NOT_SWEPT
-    swept = runs[runs["depth"].isin(verdicts.swept_depths(runs))]
+    swept = runs[runs["depth"].isin(selection.swept_depths(runs))]
     by = ["family", "depth", "learning_rate"]
     table = in_percent(summarize(swept, by, "validation_accuracy"))
     chart = _with_intervals(

@@ -11,7 +11,7 @@ from ..kit.statistics import FEWEST, Estimate, paired_difference
 from ..kit.words import NAMES
 from . import own_families, verdicts
 from .equal_parameters import at_size, equal_size_effect
-from .verdicts import of_family
+from .selection import of_family
 
 PLAIN, TWIN, RESIDUAL = "SimpleCNN", "PlainCNN", "ResidualCNN"
 

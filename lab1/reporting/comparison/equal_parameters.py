@@ -16,7 +16,7 @@ from ..kit import words
 from ..kit.sentences import Judgement, Verdict, signed
 from ..kit.statistics import paired_difference
 from ..kit.words import NAMES
-from .verdicts import of_family
+from .selection import of_family
 
 _SHARED = ["seed", "device", "versions"]
 

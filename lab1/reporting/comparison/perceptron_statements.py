@@ -18,14 +18,13 @@ from ..kit.frames import as_designed
 from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph, signed
 from ..kit.statistics import Estimate, estimate
 from . import changes, own_families
+from .selection import base_rate, of_family
 from .verdicts import (
     at_deepest,
-    base_rate,
     depth_effect,
     design_effect,
     fit_at_deepest,
     fit_effect,
-    of_family,
     rescue,
 )
 

@@ -15,7 +15,7 @@ from ..kit.drawing import dataset_titles, picked, rounded, said
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
 from ..kit.words import NAMES
-from .verdicts import of_family
+from .selection import of_family
 
 NOTHING = Verdict("No benchmark here says what a training image costs.")
 

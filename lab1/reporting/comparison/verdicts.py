@@ -13,8 +13,17 @@ import pandas as pd
 from ...core.families import FAMILIES, residual_of, sole_difference
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, points, signed
-from ..kit.statistics import FEWEST, Estimate, estimate, paired_difference
+from ..kit.statistics import FEWEST, estimate, paired_difference
 from ..kit.words import NAMES
+from .selection import (
+    at_best_rate,
+    base_rate,
+    compare,
+    finished,
+    of_family,
+    of_network,
+    swept_depths,
+)
 
 NOT_SWEPT = Verdict(
     "None of the depths here was trained with several learning rates, so the question stays open."
@@ -37,7 +46,7 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
         return _all_diverged(family, deepest)
     # Which shallower network is the best is read off the validation split: to choose it by test
     # accuracy would favour finding a harm.
-    shallower = _finished(own[own["depth"] < deepest]).groupby("depth")["validation_accuracy"]
+    shallower = finished(own[own["depth"] < deepest]).groupby("depth")["validation_accuracy"]
     means = shallower.mean().dropna()
     best = int(str(means.idxmax())) if len(means) else int(depths[0])
     against_best = compare(own, best, deepest)
@@ -131,7 +140,7 @@ def by_depth(runs: pd.DataFrame, pair: tuple[str, str], *, above: str, below: st
     plain, residual = pair
     parts: list[str | Judgement] = []
     for depth in sorted(base["depth"].unique()):
-        first, second = (_of(base, family, int(depth)) for family in pair)
+        first, second = (of_network(base, family, int(depth)) for family in pair)
         if first.empty or second.empty:
             continue
         difference = paired_difference(first, second, "test_accuracy")
@@ -216,7 +225,10 @@ def pair_at_deepest(
     families = (plain, residual_of(plain))
     common = set.intersection(*(set(of_family(base, family)["depth"]) for family in families))
     pairs = {
-        int(depth): (_of(base, families[0], int(depth)), _of(base, families[1], int(depth)))
+        int(depth): (
+            of_network(base, families[0], int(depth)),
+            of_network(base, families[1], int(depth)),
+        )
         for depth in common
     }
     judged = [
@@ -252,7 +264,7 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
             return _all_diverged(family, depth)
     parts: list[str | Judgement] = []
     for family, best in chosen.items():
-        rates = _of(runs, family, depth)["learning_rate"]
+        rates = of_network(runs, family, depth)["learning_rate"]
         by_seed = " or ".join(f"{rate:g}" for rate in sorted(best["learning_rate"].unique()))
         parts.append(
             f"{' ' if parts else ''}Of {rates.nunique()} learning rates, the validation accuracy "
@@ -289,62 +301,6 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
             ),
         ]
     return Verdict(*parts)
-
-
-def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs at the learning rate that all depths share, the sweep left out.
-
-    It is the rate used at the most depths; among equals the first, since a plan begins with it.
-    """
-    if runs.empty:
-        return runs
-    rate = runs.groupby("learning_rate", sort=False)["depth"].nunique().idxmax()
-    chosen: pd.DataFrame = runs[runs["learning_rate"] == rate]
-    return chosen
-
-
-def swept_depths(runs: pd.DataFrame) -> list[int]:
-    """The depths that were trained with more than one learning rate."""
-    rates = runs.groupby("depth")["learning_rate"].nunique()
-    return [int(depth) for depth in rates[rates > 1].index]
-
-
-def at_best_rate(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
-    """A family's runs of one depth, each seed's at the rate with the best validation accuracy.
-
-    It is the mean over the other seeds that chooses, so that no run is judged by a choice in which
-    it had a part; a single seed chooses for itself.
-    """
-    own = _finished(runs[(runs["family"] == family) & (runs["depth"] == depth)])
-    chosen = [own.iloc[:0]]
-    for seed, of_seed in own.groupby("seed"):
-        others = own[own["seed"] != seed]
-        means = (of_seed if others.empty else others).groupby("learning_rate")
-        rate = means["validation_accuracy"].mean().idxmax()
-        chosen.append(of_seed[of_seed["learning_rate"] == rate])
-    return pd.concat(chosen)
-
-
-def _finished(runs: pd.DataFrame) -> pd.DataFrame:
-    """Without the runs that diverged, whose last epochs before that prove nothing."""
-    finished: pd.DataFrame = runs[runs["stopped"] != "diverged"]
-    return finished
-
-
-def of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
-    """The runs of one family."""
-    own: pd.DataFrame = runs[runs["family"] == family]
-    return own
-
-
-def compare(own: pd.DataFrame, first: int, second: int, value: str = "test_accuracy") -> Estimate:
-    """What `value` gains from the `first` depth to the `second`, paired by seed."""
-    return paired_difference(own[own["depth"] == first], own[own["depth"] == second], value)
-
-
-def _of(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
-    chosen: pd.DataFrame = runs[(runs["family"] == family) & (runs["depth"] == depth)]
-    return chosen
 
 
 def _listed(plain: str) -> str:

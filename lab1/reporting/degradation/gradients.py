@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...core.families import residual_of
 from ...core.record import Record
-from ..comparison.verdicts import of_family
+from ..comparison.selection import of_family
 from ..kit import words
 from ..kit.sentences import MINUS, Judgement, Verdict
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference

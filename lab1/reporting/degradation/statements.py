@@ -9,7 +9,7 @@ import pandas as pd
 from ...core.datasets import DATASETS
 from ..comparison import training_time
 from ..comparison import verdicts as comparison
-from ..comparison.verdicts import of_family
+from ..comparison.selection import of_family
 from ..kit import literature, words
 from ..kit.sentences import Judgement, Verdict, corrected, paragraph, points, signed
 from ..kit.statistics import Estimate, estimate, paired_difference

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...core.datasets import DATASETS
 from ...core.families import residual_of
-from ..comparison.verdicts import base_rate, compare, of_family
+from ..comparison.selection import base_rate, compare, of_family
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, points, signed
 from ..kit.statistics import FEWEST, estimate, paired_difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from ..comparison.verdicts import base_rate
+from ..comparison.selection import base_rate
 from ..kit import words
 from ..kit.drawing import at_the_end, dataset_titles, said, ticks
 from ..kit.figure import Figure

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...core.families import residual_of
 from ...core.record import Record
-from ..comparison.verdicts import base_rate, of_family
+from ..comparison.selection import base_rate, of_family
 from ..kit import frames, words
 from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph
 from ..kit.statistics import Estimate, estimate, in_words, paired_difference
