@@ -8,7 +8,8 @@ from small_models import with_every_field
 
 from lab1.core import parameters
 from lab1.core import spec as config
-from lab1.core.datasets import DATASETS, files_fingerprint
+from lab1.core.dataset import files_fingerprint
+from lab1.core.datasets import DATASETS
 from lab1.core.distillation import DistillationConfig
 from lab1.core.errors import ParameterError
 from lab1.core.families import FAMILIES, residual_of

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .datasets import DATASETS, Dataset
+from .dataset import Dataset
+from .datasets import DATASETS
 from .spec import ModelSpec
 
 

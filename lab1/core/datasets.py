@@ -1,45 +1,19 @@
-"""The data sets as declared, and the digests they are known by (standard library only)."""
+"""The data sets by name, and the digests they are known by (standard library only)."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from . import own_images
+from .dataset import Dataset, files_fingerprint
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A data set as it is declared; training checks the files against it.
+class _Datasets(dict[str, Dataset]):
+    """Those declared here, which it lists, and a reader's own, which it finds by name alone."""
 
-    `image_shape` is (channels, height, width).  `mean` and `std` normalise each channel
-    after the bytes were divided by 255.  `fingerprint` is the SHA-256 of the lines
-    `<sha256 of the file>  <file name>`, sorted by name, for the files in `files`; a built-in
-    data set has no files and its fingerprint is that of its bytes.
-    """
-
-    name: str
-    title: str
-    image_shape: tuple[int, int, int]
-    num_classes: int
-    train_size: int
-    test_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    fingerprint: str
-    files: Mapping[str, str] = field(default_factory=dict, hash=False)
-    classes: tuple[str, ...] = ()
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names of the classes in the order of their numbers, or the numbers themselves."""
-        return self.classes or tuple(map(str, range(self.num_classes)))
-
-
-def files_fingerprint(files: Mapping[str, str]) -> str:
-    """The fingerprint of `{file name: SHA-256}`."""
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    def __missing__(self, name: str) -> Dataset:
+        return own_images.known(name)
 
 
 _MNIST_FILES = {
@@ -76,8 +50,8 @@ _CIFAR10 = Dataset(
     ),
 )  # fmt: skip
 
-DATASETS: Mapping[str, Dataset] = {
-    dataset.name: dataset
+DATASETS: Mapping[str, Dataset] = _Datasets(
+    (dataset.name, dataset)
     for dataset in (
         Dataset(
             name="mnist",
@@ -122,4 +96,4 @@ DATASETS: Mapping[str, Dataset] = {
             fingerprint="829bfb067b660915a09226fea735815a3cd67b7e2d019f9d5abcdeccd11b0b61",
         ),
     )
-}
+)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from . import own_images
 from .errors import ParameterError
 from .families import FAMILIES
 from .values import Parameter, did_you_mean, prefix, shown
@@ -51,6 +52,8 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         str,
         "the data set",
         choices=("mnist", "cifar10", "cifar10-jpeg", "smoke-grey", "smoke-colour"),
+        besides=own_images.ALLOWED,
+        stands_for=own_images.name_of,
     ),
     # The model.
     Parameter(

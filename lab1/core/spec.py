@@ -203,7 +203,8 @@ class RunSpec:
     distillation: DistillationConfig | None = None
 
     def __post_init__(self) -> None:
-        parameters.check("dataset", self.dataset, "RunSpec")
+        name = parameters.check("dataset", self.dataset, "RunSpec")
+        object.__setattr__(self, "dataset", name)
         object.__setattr__(self, "seed", parameters.check("seed", self.seed, "RunSpec"))
         declared = DATASETS[self.dataset]
         room = declared.train_size - declared.num_classes

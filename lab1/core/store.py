@@ -177,7 +177,7 @@ class Store:
         """Raises `RecordError` for a record whose numbers could not be followed back.
 
         That is one trained from uncommitted sources, on data with another fingerprint than the
-        declared one, or with a network of a reader's own.
+        declared one, or with a network or images of a reader's own.
         """
         source = self.runs / record.name
         for spec in (record.spec, *record.spec.teachers):
@@ -186,6 +186,12 @@ class Store:
                 raise RecordError(
                     f"{source}: its network {family.name} is declared in {family.file}, outside "
                     "the sources of lab1; only what these can train again is published"
+                )
+            images = DATASETS[spec.dataset]
+            if images.own:
+                raise RecordError(
+                    f"{source}: its images lie in {images.folder}; only runs on data sets that "
+                    "others have are published"
                 )
         commit = str(record.origin.get("commit", ""))
         if not commit or commit == "unknown" or commit.endswith("-dirty"):

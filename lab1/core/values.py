@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -76,12 +76,20 @@ class Parameter:
     choices: tuple[str, ...] = ()
     many: bool = False
     optional: bool = False
+    #: What may stand there besides the choices, in words, and the function that gives the value it
+    #: stands for: it takes the value and the place, and gives None for what it does not know.
+    besides: str = ""
+    stands_for: Callable[[str, str], str | None] | None = None
 
     @property
     def allowed(self) -> str:
         """What is allowed, in words: `an integer from 1 to 1024`."""
         if self.choices:
-            one = "one of " + ", ".join(self.choices)
+            one = (
+                "one of "
+                + ", ".join(self.choices)
+                + (f", or {self.besides}" if self.besides else "")
+            )
         else:
             noun = {int: "an integer", float: "a number", str: "a text"}[self.kind]
             bounds = [
@@ -111,6 +119,10 @@ class Parameter:
     def check_one(self, value: Any, where: str = "") -> Any:
         """Like `check`, for a single element even where a list is allowed."""
         converted = self._convert(value)
+        if self.stands_for and isinstance(converted, str) and converted not in self.choices:
+            converted = self.stands_for(converted, where)
+            if converted is not None:
+                return converted
         if converted is None or not self._in_range(converted):
             raise self._refusal(value, where)
         return converted

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core import weights_file
+from ..core.datasets import DATASETS
 from ..core.errors import Lab1Error, MissingRunsError, ParameterError
 from ..core.families import FAMILIES
 from ..core.record import Record
@@ -176,10 +177,11 @@ def _train(
         )
     from ..training import engines
 
+    _check_stays_here(wanted, options)
     if any(FAMILIES[spec.model.family].own for spec in wanted):
         from ..training import own_models
 
-        own_models.check(wanted, options)
+        own_models.check(wanted)
     engine = engines.choose(options)
     if any(spec.teacher in wanted for spec in wanted):  # the students learn from the weights
         options = replace(options, save_weights=True)
@@ -187,6 +189,28 @@ def _train(
     progress = GridProgress(wanted, todo.seconds)
     measure = _Measuring(probes, options, store)
     engine.train_all(wanted, options, store, progress.finished, measure)
+
+
+def _check_stays_here(wanted: Sequence[RunSpec], options: RuntimeOptions) -> None:
+    """Raises `ParameterError` where a reader's own network or images would have to leave."""
+    own = [
+        f"{spec.model.family}, a network of your own, whose file is"
+        for spec in wanted
+        if FAMILIES[spec.model.family].own
+    ] + [
+        f"{spec.dataset}, images of your own, which are"
+        for spec in wanted
+        if DATASETS[spec.dataset].own
+    ]
+    for what, asked in (
+        ("engine = 'ray'", options.engine == "ray"),
+        ("report_to = 'wandb'", options.report_to is not None),
+    ):
+        if asked and own:
+            raise ParameterError(
+                f"{what} is not allowed for {own[0]} on this machine alone; allowed: the local "
+                "engine, and no report"
+            )
 
 
 def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:

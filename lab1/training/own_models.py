@@ -13,32 +13,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.datasets import DATASETS, Dataset
+from ..core.dataset import Dataset
+from ..core.datasets import DATASETS
 from ..core.errors import ParameterError
 from ..core.families import FAMILIES
 from ..core.family import Family
-from ..core.runtime import RuntimeOptions
 from ..core.spec import ModelSpec, RunSpec
 
 
-def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
+def check(specs: Sequence[RunSpec]) -> None:
     """Builds each own network of some runs once, and shows it two images, before any is trained.
 
     Raises `ParameterError`, naming the file, for one that cannot be trained.
     """
     own = [spec for spec in specs if FAMILIES[spec.model.family].own]
-    if not own:
-        return
-    name = own[0].model.family
-    for what, asked in (
-        ("engine = 'ray'", options.engine == "ray"),
-        ("report_to = 'wandb'", options.report_to is not None),
-    ):
-        if asked:
-            raise ParameterError(
-                f"{what} is not allowed for {name}, a network of your own, whose file is on this "
-                "machine alone; allowed: the local engine, and no report"
-            )
     for model, dataset in dict.fromkeys((spec.model, spec.dataset) for spec in own):
         _try(model, DATASETS[dataset])
 

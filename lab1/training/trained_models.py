@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..core import weights_file
-from ..core.datasets import Dataset
+from ..core.dataset import Dataset
 from ..core.errors import MissingRunsError
 from ..core.record import Record
 from ..core.spec import RunSpec

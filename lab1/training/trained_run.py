@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..core.datasets import DATASETS, Dataset
+from ..core.dataset import Dataset
+from ..core.datasets import DATASETS
 from ..core.errors import ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec

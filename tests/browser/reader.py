@@ -24,6 +24,7 @@ PAGES = [
     "about.html",
     "run-it.html",
     "guide/commands.html",
+    "guide/own-images.html",
     "guide/own-network.html",
     "guide/publishing.html",
     "guide/scaling.html",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -11,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from ...core.datasets import Dataset, files_fingerprint
+from ...core import own_images
+from ...core.dataset import Dataset, files_fingerprint
 from ...core.errors import DataError
 from ...core.files import write_bytes
 from .images import ImageSet, LoadedData
-
-_ENDINGS = (".jpg", ".jpeg", ".png")
 
 #: The most bytes of one image: the pixels of a data set's are some thousands.
 _MOST_BYTES = 10_000_000
@@ -27,6 +27,13 @@ _CACHE = "lab1-tensors.pt"
 
 #: The size, in bytes, and the time of change of every file: what tells that the folder changed.
 _Listing = dict[str, tuple[int, int]]
+
+#: What reads an image: its pixels, uint8 of shape (height, width, channels), and its SHA-256.
+_Reader = Callable[[Path, Dataset], tuple[np.ndarray, str]]
+
+#: What own images may be: Pillow's names for 8 bits or fewer, and the most pixels.
+_MODES = ("1", "L", "P", "RGB")
+_MOST_PIXELS = 100_000_000
 
 
 def load_folder(declared: Dataset, folder: Path) -> LoadedData:
@@ -38,25 +45,55 @@ def load_folder(declared: Dataset, folder: Path) -> LoadedData:
     not the declared ones.
     """
     listing = _list(folder, declared)
-    content = _read_cache(folder / _CACHE, listing)
-    if content is None:
-        content = _decode(folder, listing, declared)
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        with suppress(OSError):  # a read-only folder costs time at each start, and nothing else
-            write_bytes(folder / _CACHE, buffer.getvalue())
+    content = _contents(declared, folder, listing, folder / _CACHE, _image)
     if content["fingerprint"] != declared.fingerprint:
         raise DataError(
             f"{folder}: these are not the images of {declared.title}: expected fingerprint "
             f"{declared.fingerprint}, found {content['fingerprint']}"
         )
+    return _loaded(declared, content, f"{folder.name} in the data root")
+
+
+def load_own(declared: Dataset) -> LoadedData:
+    """Reads a reader's own images, brought to their size; see `core.own_images`.
+
+    The tensors are kept in `runs/own-images/`.  Raises `DataError` where the folder is not as it
+    was declared, or an image is none of 8 bits in grey or in colour.
+    """
+    folder = declared.folder
+    assert folder is not None
+    again = "bring back what was there, or name the folder again, as other images"
+    try:
+        listing = {name: (size, changed) for name, size, changed in own_images.files(folder)}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{declared.title}: {error}; {again}") from error
+    cache = own_images.tensors_file(declared.name)
+    content = _contents(declared, folder, listing, cache, _own_image)
+    if content["fingerprint"] != declared.fingerprint:
+        raise DataError(f"{folder}: its images are not those of {declared.name}; {again}")
+    return _loaded(declared, content, folder.name)
+
+
+def _contents(
+    declared: Dataset, folder: Path, listing: _Listing, cache: Path, read: _Reader
+) -> dict[str, Any]:
+    """Images, labels and fingerprint, from the cache where it is of these files."""
+    content = _read_cache(cache, listing)
+    if content is None:
+        content = _decode(folder, listing, declared, read)
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with suppress(OSError):  # a read-only folder costs time at each start, and nothing else
+            write_bytes(cache, buffer.getvalue())
+    return content
+
+
+def _loaded(declared: Dataset, content: Mapping[str, Any], source: str) -> LoadedData:
     train, test = (ImageSet(content[f"{p}_images"], content[f"{p}_labels"]) for p in _PARTS)
-    return LoadedData(
-        declared, train, test, f"{folder.name} in the data root", declared.fingerprint
-    )
+    return LoadedData(declared, train, test, source, declared.fingerprint)
 
 
-_PARTS = ("train", "test")
+_PARTS = own_images.PARTS
 
 
 def _list(folder: Path, declared: Dataset) -> _Listing:
@@ -83,7 +120,7 @@ def _list(folder: Path, declared: Dataset) -> _Listing:
 def _is_image(path: Path) -> bool:
     """Whether a file counts: not what a Mac (`._a.png`) or Jupyter leaves beside the images."""
     hidden = path.name.startswith(".") or path.parent.name.startswith((".", "__"))
-    return path.suffix.lower() in _ENDINGS and not hidden
+    return path.suffix.lower() in own_images.ENDINGS and not hidden
 
 
 def _read_cache(path: Path, listing: _Listing) -> dict[str, Any] | None:
@@ -96,10 +133,10 @@ def _read_cache(path: Path, listing: _Listing) -> dict[str, Any] | None:
         return None
 
 
-def _decode(folder: Path, listing: _Listing, declared: Dataset) -> dict[str, Any]:
+def _decode(folder: Path, listing: _Listing, declared: Dataset, read: _Reader) -> dict[str, Any]:
     names = list(listing)
     with ThreadPoolExecutor() as pool:
-        decoded = list(pool.map(lambda name: _image(folder / name, declared), names))
+        decoded = list(pool.map(lambda name: read(folder / name, declared), names))
     content: dict[str, Any] = {
         "listing": _digest(listing),
         "fingerprint": files_fingerprint(
@@ -132,6 +169,30 @@ def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
         pixels = np.asarray(decoded).reshape(height, width, channels)
     except Exception as error:  # Pillow raises many kinds for a damaged file
         raise _unreadable(path, declared, str(error) or type(error).__name__) from error
+    return pixels, hashlib.sha256(content).hexdigest()
+
+
+def _own_image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
+    """Like `_image`, of an image of any size: its middle, as a square of the declared size."""
+    channels, height, width = declared.image_shape
+    try:
+        content = path.read_bytes()
+        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        if image.width * image.height > _MOST_PIXELS:  # before it is decoded
+            raise ValueError(f"it has {image.width} x {image.height} pixels")
+        if image.mode not in _MODES or "transparency" in image.info:
+            raise ValueError(
+                f"it is of mode {image.mode}{', transparent' * ('transparency' in image.info)}; "
+                "allowed: grey or colour of 8 bits, without transparency"
+            )
+        turned = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
+        fitted = ImageOps.fit(turned, (width, height), Image.Resampling.BICUBIC)
+        pixels = np.asarray(fitted).reshape(height, width, channels)
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        why = str(error) or type(error).__name__
+        raise DataError(
+            f"{path}: not readable as an image: {why}. Mend it or take it out"
+        ) from error
     return pixels, hashlib.sha256(content).hexdigest()
 
 

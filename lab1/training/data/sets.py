@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from ...core import paths
-from ...core.datasets import DATASETS, Dataset
+from ...core.dataset import Dataset
+from ...core.datasets import DATASETS
 from ...core.errors import DataError, ParameterError
 from .. import seeds
 from . import downloading
 from .cifar10 import load_cifar10
-from .image_folder import load_folder
+from .image_folder import load_folder, load_own
 from .images import ImageSet, LoadedData
 from .smoke import smoke_images
 
@@ -26,9 +27,11 @@ def load(name: str, data_dir: str | None = None) -> LoadedData:
     """Reads a data set from the data root, downloading it there where it is absent.
 
     Raises `DataError` where files are missing and cannot be downloaded,
-    truncated, or not the declared ones.
+    truncated, or not the declared ones; of a reader's own images, where an image is unreadable.
     """
     declared = DATASETS[name]
+    if declared.own:
+        return load_own(declared)
     if name.startswith("smoke"):
         return _built_in(declared)
     root = paths.data_dir(data_dir)

@@ -8,7 +8,7 @@ from math import prod
 import torch
 from torch import nn
 
-from ...core.datasets import Dataset
+from ...core.dataset import Dataset
 from ...core.families import FAMILIES
 from ...core.family import Family
 from ...core.spec import ModelSpec

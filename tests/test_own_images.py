@@ -1,0 +1,253 @@
+"""A reader's own images: which folders are a data set, and what becomes of its runs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from lab1.core import own_images, parameters
+from lab1.core.datasets import DATASETS
+from lab1.core.errors import DataError, ParameterError, RecordError
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def make_folder(folder, classes=("daisy", "rose"), train=6, test=3, shape=(20, 30, 3)):
+    random = np.random.default_rng(0)
+    for part, count in (("train", train), ("test", test)):
+        for name in classes:
+            (folder / part / name).mkdir(parents=True)
+            for index in range(count):
+                pixels = random.integers(0, 256, shape, dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def flowers(tmp_path, monkeypatch):
+    """A folder of two classes, and a folder for runs."""
+    monkeypatch.setenv("LAB1_RUNS", str(tmp_path / "runs"))
+    return make_folder(tmp_path / "flowers")
+
+
+def declared(folder, ending="@32"):
+    return DATASETS[parameters.check("dataset", f"{folder}{ending}")]
+
+
+def test_a_folder_becomes_a_data_set_of_its_digest(flowers, monkeypatch):
+    dataset = declared(flowers)
+    assert re.fullmatch("flowers-32-[0-9a-f]{12}", dataset.name)
+    assert (dataset.title, dataset.image_shape) == ("flowers (32 x 32)", (3, 32, 32))
+    assert (dataset.train_size, dataset.test_size, dataset.num_classes) == (12, 6, 2)
+    assert dataset.class_names == ("daisy", "rose") and dataset.own
+    assert declared(flowers, "@28-grey").image_shape == (1, 28, 28)
+    assert dataset.name not in list(DATASETS)  # which are those that everybody has
+    # The name itself may be given, and a folder in any of its spellings.
+    assert parameters.check("dataset", dataset.name) == dataset.name
+    monkeypatch.chdir(flowers.parent)
+    assert declared("flowers") == declared("./flowers/../flowers") == dataset
+    (flowers / "train" / "rose" / "0.png").unlink()
+    assert declared("flowers").name != dataset.name
+
+
+def test_what_systems_leave_behind_does_not_count(flowers):
+    before = declared(flowers)
+    (flowers / "train" / ".DS_Store").write_text("")
+    (flowers / "train" / "rose" / "._0.png").write_text("")
+    (flowers / "test" / "rose" / "Thumbs.db").write_text("")
+    (flowers / "test" / ".ipynb_checkpoints").mkdir()
+    assert declared(flowers) == before
+
+
+def keep_one_class(folder):
+    for part in ("train", "test"):
+        shutil.rmtree(folder / part / "rose")
+
+
+def rename_class(folder):
+    for part in ("train", "test"):
+        (folder / part / "rose").rename(folder / part / "<b>rose")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (keep_one_class, "train has images of 1 classes, not of 2 to 1000: daisy"),
+        (lambda f: (f / "test" / "rose").rename(f / "test" / "tulip"), "train/rose has images, an"),
+        (lambda f: shutil.rmtree(f / "test" / "rose"), "train/rose has images, and test/rose has"),
+        (lambda f: shutil.rmtree(f / "test"), "has no folder test/"),
+        (lambda f: shutil.rmtree(f), "is no folder"),
+        (lambda f: (f / "train" / "notes.txt").write_text(""), "notes.txt lies beside the folders"),
+        (lambda f: (f / "train" / "rose" / "a.gif").write_text(""), "a.gif is no image of the end"),
+        (lambda f: (f / "train" / "rose" / "more.png").mkdir(), "more.png is no image"),
+        (lambda f: (f / "train" / "rose" / "a.png").symlink_to("/nowhere"), "a.png is no image"),
+        (rename_class, "the class '<b>rose' has other signs"),
+        (
+            lambda f: shutil.copy(f / "train" / "rose" / "0.png", f / "test" / "daisy" / "9.png"),
+            "train/rose/0.png and test/daisy/9.png are the same image",
+        ),
+    ],
+)
+def test_what_is_no_data_set_is_refused_by_value_and_place(flowers, spoil, complaint):
+    spoil(flowers)
+    with pytest.raises(ParameterError) as caught:
+        parameters.check("dataset", f"{flowers}@32", "chapter 1_3")
+    assert str(caught.value).startswith(f"chapter 1_3: dataset = '{flowers}@32' is not allowed: ")
+    assert complaint in str(caught.value) and "such as flowers@32" in str(caught.value)
+    assert not (flowers.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("ending", ["", "@7", "@257", "@32x32", "@", "@32-gray", "@-32"])
+def test_a_folder_needs_a_size(flowers, ending):
+    with pytest.raises(ParameterError, match=r"flowers.* is not allowed: .*such as flowers@32"):
+        declared(flowers, ending)
+
+
+def test_a_word_that_names_nothing_is_refused_with_what_it_may_have_meant(flowers):
+    with pytest.raises(ParameterError, match=r"one of mnist, .*, or a folder .*did you mean mnist"):
+        parameters.check("dataset", "mnits")
+
+
+def test_more_than_fits_into_memory_is_refused(flowers, monkeypatch):
+    monkeypatch.setattr(own_images, "_MOST_BYTES", 18 * 3 * 32**2)
+    declared(flowers)
+    with pytest.raises(ParameterError, match=r"18 images of that size take"):
+        declared(flowers, "@33")
+    monkeypatch.setattr(own_images, "MOST_FILE_BYTES", 100)
+    with pytest.raises(ParameterError, match=r"0\.png has [0-9,]+ bytes, more than 100"):
+        declared(flowers)
+
+
+def test_a_declaration_that_is_damaged_or_gone_is_told(flowers):
+    name = declared(flowers).name
+    file = flowers.parent / "runs" / "own-images" / name / "declared.json"
+    content = json.loads(file.read_text())
+    for change in ({"title": "<script>"}, {"classes": ["one"]}, {"name": "other"}, {"folder": 3}):
+        file.write_text(json.dumps(content | change))
+        with pytest.raises(ParameterError, match=r"declared\.json.*name their folder again"):
+            DATASETS[name]
+        with pytest.raises(ParameterError, match=r"declared\.json"):
+            parameters.check("dataset", name)
+    file.unlink()
+    with pytest.raises(ParameterError, match=f"the images of '{name}' are not known here; name"):
+        parameters.check("dataset", name)
+    assert declared(flowers).name == name  # named again, it is there again
+
+
+def spec(dataset, **training):
+    config = TrainingConfig(epochs=1, batch_size=4, validation_size=2, **training)
+    return RunSpec(ModelSpec("MLP", 1, 8), dataset, config, 0)
+
+
+def test_a_spec_holds_the_name_whichever_way_it_was_given(flowers):
+    given = spec(f"{flowers}@32")
+    assert given.dataset == declared(flowers).name
+    assert given == spec(given.dataset) == RunSpec.from_dict(given.to_dict())
+    assert given.key != spec(declared(flowers, "@16").name).key
+
+
+def test_the_images_are_brought_to_their_size_and_kept(flowers):
+    data = pytest.importorskip("lab1.training.data")
+    dataset = declared(flowers)
+    loaded = data.load(dataset.name)
+    assert loaded.train.images.shape == (12, 3, 32, 32) and len(loaded.test) == 6
+    assert loaded.train.labels.tolist() == [0] * 6 + [1] * 6
+    assert loaded.fingerprint == dataset.fingerprint
+    kept = own_images.tensors_file(dataset.name)
+    again = data.load(dataset.name)
+    assert (again.train.images == loaded.train.images).all()
+    kept.write_bytes(b"damaged")
+    assert (data.load(dataset.name).test.images == loaded.test.images).all()
+    grey = data.load(declared(flowers, "@16-grey").name)
+    assert grey.test.images.shape == (6, 1, 16, 16)
+    # The middle of a picture that is wider than high.
+    wide = np.zeros((32, 64, 3), np.uint8)
+    wide[:, 16:48] = 200
+    Image.fromarray(wide).save(flowers / "test" / "rose" / "0.png")
+    assert (data.load(declared(flowers).name).test.images[3] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("image", "why"),
+    [
+        (Image.new("RGBA", (9, 9)), "of mode RGBA; allowed: grey or colour of 8 bits"),
+        (Image.new("LA", (9, 9)), "of mode LA"),
+        (Image.new("I;16", (9, 9)), "of mode I;16"),
+        (b"", "cannot identify"),
+        (b"\x89PNG\r\n", "cannot identify"),
+    ],
+)
+def test_an_image_of_another_kind_is_told_before_anything_is_trained(flowers, image, why):
+    data = pytest.importorskip("lab1.training.data")
+    path = flowers / "train" / "rose" / "1.png"
+    path.write_bytes(image) if isinstance(image, bytes) else image.save(path)
+    dataset = declared(flowers)
+    with pytest.raises(DataError, match=rf"{path}: .*{why}.*take it out"):
+        data.load(dataset.name)
+
+
+def test_a_folder_that_has_changed_or_gone_is_told(flowers):
+    data = pytest.importorskip("lab1.training.data")
+    dataset = declared(flowers)
+    Image.new("RGB", (9, 9)).save(flowers / "train" / "rose" / "0.png")
+    with pytest.raises(DataError, match=f"{flowers}: its images are not those of {dataset.name}"):
+        data.load(dataset.name)
+    shutil.rmtree(flowers)
+    with pytest.raises(DataError, match="is no folder; bring back what was there, or name"):
+        data.load(dataset.name)
+
+
+def test_its_runs_are_not_published(flowers, make_record, store):
+    own = replace(make_record(), spec=spec(f"{flowers}@32"))
+    with pytest.raises(RecordError, match=f"its images lie in {flowers}; only runs on data sets"):
+        store.check_promotable(own)
+
+
+@pytest.mark.slow
+def test_a_chapter_runs_on_a_folder(tmp_path):
+    """As the guide has it: trained, charted, found again by the command line, kept to itself."""
+    pytest.importorskip("torch")
+    make_folder(tmp_path / "flowers", ("daisy", "rose", "tulip"), train=20, test=5)
+    environment = {
+        **os.environ, "LAB1_HOME": str(ROOT), "LAB1_RUNS": str(tmp_path / "runs"),
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    asked = {"dataset": "flowers@32", "validation_size": "12", "batch_size": "16", "epochs": "1"}
+    out = tmp_path / "out.ipynb"
+    told = call(
+        "papermill", str(ROOT / "chapters" / "1_3.ipynb"), str(out), "--no-progress-bar",
+        "-p", "profile", "smoke", *(word for pair in asked.items() for word in ("-p", *pair)),
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    text = json.dumps(nbformat.read(out, 4))
+    assert "flowers (32 x 32)" in text and "tulip" in text
+    run = ["lab1", "run", "1_3", "--profile", "smoke"]
+    run += [word for name, value in asked.items() for word in ("-p", f"{name}={value}")]
+    assert " 0 missing" in call(*run, "--dry-run").stdout
+    refused = call(*run, "-p", "seeds=9", "--engine", "ray")
+    assert "engine = 'ray' is not allowed for flowers-32-" in refused.stderr
+    promoted = call("lab1", "promote", "--profile", "smoke")
+    assert "0 records promoted" in promoted.stdout + promoted.stderr
+    # Where the folder has gone, its records and charts are still there; it is missed for training.
+    shutil.rmtree(tmp_path / "flowers")
+    (name,) = {path.name for path in (tmp_path / "runs" / "own-images").iterdir()}
+    by_name = [word.replace("flowers@32", name) for word in run]
+    assert " 0 missing" in call(*by_name, "--dry-run").stdout
+    assert "verified, 0 findings" in call("lab1", "verify").stdout
