@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help site preview test test-long fast browser pictures screenshot check format clean
+.PHONY: help lab site preview test test-long fast browser pictures screenshot check format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -20,6 +20,10 @@ site: $(VENV)/.installed-site ## build the report into _site/ from the committed
 
 preview: $(VENV)/.installed-site ## the same without looking for Quarto
 	@python -m lab1 site --preview
+
+lab: $(VENV)/.installed-lab ## open the chapters in JupyterLab, ready to read and run
+	@python -m lab1 notebooks
+	jupyter lab notebooks
 
 test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
 	python -m pytest -n 2 --nbval-lax tests chapters
@@ -77,3 +81,8 @@ $(VENV)/.installed-all: pyproject.toml requirements.txt | $(BIN)/python
 	@echo "installing everything into $(VENV) (about two minutes)"
 	@$(PIP) install --quiet --requirement requirements.txt
 	@touch $@ $(VENV)/.installed-site
+
+$(VENV)/.installed-lab: $(VENV)/.installed-all
+	@echo "installing JupyterLab into $(VENV)"
+	@$(PIP) install --quiet --editable '.[lab]'
+	@touch $@

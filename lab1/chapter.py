@@ -14,11 +14,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
+from .core.datasets import DATASETS
 from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
 from .core.store import Store
-from .planning import chapters, notebook, profiles
+from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe
+from .planning.profiles import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +52,14 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
                 f"chapter {name}: {parameter} = {list(values)} is not allowed here, since its "
                 "charts show one; allowed: one value, or several with `python -m lab1 run`"
             )
+    captions.show(_dataset(page))
     return OpenChapter(page)
+
+
+def _dataset(page: profiles.Page) -> str:
+    """The title of the data set that a page is on; empty where it has runs of others' alone."""
+    name = page.parameters.get("dataset")
+    return DATASETS[name].title if name else ""
 
 
 class OpenChapter:
@@ -58,6 +67,13 @@ class OpenChapter:
 
     def __init__(self, page: profiles.Page) -> None:
         self.page = page
+
+    def _repr_markdown_(self) -> str:
+        """Which runs these are, for a reader in Jupyter."""
+        profile = self.page.profile
+        on = f" on **{_dataset(self.page)}**" if _dataset(self.page) else ""
+        written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
+        return f"{len(self.records)} runs of the profile `{profile}`{on}.{written}"
 
     @cached_property
     def records(self) -> list[Record]:

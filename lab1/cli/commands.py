@@ -219,6 +219,19 @@ def site(options: argparse.Namespace) -> int:
     return site_builder.build(options.profile, preview=options.preview)
 
 
+def notebooks(options: argparse.Namespace) -> int:
+    """Writes the chapters for Jupyter."""
+    from ..core import paths
+    from ..site import jupyter
+
+    root = paths.project_root()
+    written, changed = jupyter.write(root)
+    print(f"{len(written)} chapters in {root / jupyter.FOLDER}")
+    for path in changed:
+        print(f"{path.name} has changes of yours and stays as it is; delete it for a fresh one")
+    return 0
+
+
 def bench(options: argparse.Namespace) -> int:
     """Measures the speed of the trainer and of others."""
     from ..core import benchmarks

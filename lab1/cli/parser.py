@@ -163,6 +163,12 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     profile(site)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
 
+    command(
+        "notebooks",
+        commands.notebooks,
+        "Write the chapters into notebooks/, to read and run in Jupyter.",
+    )
+
     help = "Exchange run records with Weights & Biases."
     wandb_cli.add_commands(subparsers.add_parser("wandb", help=help, description=help), profile)
     return top

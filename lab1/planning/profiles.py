@@ -20,6 +20,9 @@ from .chapters import chapter as chapter_of
 from .chapters import check_parameters, plan
 from .ensure import ensure
 
+#: The profile that is published: its charts lie in `figures/`, and the site shows it.
+REPORT = "report"
+
 
 @dataclass(frozen=True)
 class Page:

@@ -1,7 +1,7 @@
 """Build a plainer site with pandoc, for machines where Quarto cannot be had.
 
 It reads what Quarto reads: `_quarto.yml`, the pages and their fragments. Of Quarto's Markdown it
-knows the part that these pages use (`preview.lua`). What it cannot resolve stops the build.
+knows the part that these pages use (`quarto.lua`). What it cannot resolve stops the build.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from ..core.errors import PublishError
 _ASSETS = Path(__file__).resolve().parent
 _FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
 
-#: The options of a cell that the pages use.
-_CELL_OPTIONS = {"label", "echo", "code-summary", "fig-cap", "tbl-cap"}
+#: The options of a cell that hold its caption, and all that the pages use.
+CAPTIONS = ("fig-cap", "tbl-cap")
+_CELL_OPTIONS = {"label", "echo", "code-summary", *CAPTIONS}
 
 #: What pandoc says around its warnings, and around the error of a filter.
 _PANDOC_NOISE = re.compile(
@@ -58,7 +59,7 @@ def build(root: Path) -> list[Path]:
     the old one is still there. Raises `PublishError` where pandoc is missing, and for the pages
     that cannot be read or that pandoc refuses or warns of, with their names.
     """
-    pandoc = _find_pandoc()
+    pandoc = find_pandoc()
     settings = _settings(root)
     pages = [_read_page(root, source) for source in _files(root, settings["project"]["render"])]
     output = root / "_site"
@@ -88,7 +89,7 @@ def _settings(root: Path) -> Any:
     return settings
 
 
-def _find_pandoc() -> str:
+def find_pandoc() -> str:
     try:
         import pypandoc
 
@@ -112,13 +113,19 @@ def _read_page(root: Path, source: PurePosixPath) -> Page:
             markdown = _notebook_markdown(nbformat.read(root / source, 4))
         else:
             markdown = (root / source).read_text(encoding="utf-8")
-        front_matter = _FRONT_MATTER.match(markdown)
-        if front_matter is None:
-            raise ValueError("it does not begin with its title, between lines of ---")
-        values = yaml.safe_load(front_matter[1])
+        values = front_matter(markdown)
         return Page(source, str(values["title"]), markdown, float(values.get("order", 0)))
     except Exception as error:  # of many kinds: not text, not a notebook, not YAML
         raise PublishError(f"{source}: {type(error).__name__}: {error}") from error
+
+
+def front_matter(markdown: str) -> dict[str, Any]:
+    """What stands between the lines of `---` at the beginning; raises `ValueError` for none."""
+    found = _FRONT_MATTER.match(markdown)
+    if found is None:
+        raise ValueError("it does not begin with its title, between lines of ---")
+    values: dict[str, Any] = yaml.safe_load(found[1])
+    return values
 
 
 def _notebook_markdown(notebook: Any) -> str:
@@ -129,10 +136,16 @@ def _notebook_markdown(notebook: Any) -> str:
     )
 
 
+def options_of(source: str) -> dict[str, Any]:
+    """The options that a cell's source begins with, as `#| label: fig-loss`."""
+    lines = (line[2:] for line in source.splitlines() if line.startswith("#|"))
+    return yaml.safe_load("\n".join(lines)) or {}
+
+
 def _code_cell(cell: Any, number: int) -> str:
     """The code, folded, then the outputs; with a label, these are a figure or a table."""
     lines = cell.source.splitlines()
-    options = yaml.safe_load("\n".join(x[2:] for x in lines if x.startswith("#|"))) or {}
+    options = options_of(cell.source)
     if unknown := options.keys() - _CELL_OPTIONS:
         raise ValueError(f"cell {number} has options that the preview does not know: {unknown}")
     code = "\n".join(line for line in lines if not line.startswith("#|")).strip()
@@ -149,7 +162,7 @@ def _code_cell(cell: Any, number: int) -> str:
         elif output.get("name") != "stderr":  # where progress is told
             raise ValueError(f"cell {number} has an output that is not Markdown: {output}")
     if "label" in options:
-        caption = options.get("fig-cap") or options.get("tbl-cap") or ""
+        caption = next((options[name] for name in CAPTIONS if name in options), "")
         outputs = [f":::::: {{#{options['label']}}}", *outputs, caption, "::::::"]
     return "\n\n".join([*(input_parts if options.get("echo", True) else []), *outputs])
 
@@ -176,7 +189,7 @@ def _typeset(
         "toc": True,
         "fail-if-warnings": True,
         # A fragment may hold whatever a page may, so it comes first.
-        "filters": [str(_ASSETS / "fragment.lua"), str(_ASSETS / "preview.lua"), "citeproc"],
+        "filters": [str(_ASSETS / "fragment.lua"), str(_ASSETS / "quarto.lua"), "citeproc"],
         "metadata": {"bibliography": str(root / settings["bibliography"]), "link-citations": True},
         "variables": {
             "site-title": html.escape(settings["website"]["title"]),

@@ -32,13 +32,10 @@ from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
 from ..planning import chapters, profiles
-from ..planning.profiles import Page
+from ..planning.profiles import REPORT, Page
 from . import executions, exports, fragments, menu, reference, source_link
 from .executions import Executions
 from .run_it import Shown
-
-#: The profile whose charts are exported to `figures/`, and that the site shows by default.
-REPORT = "report"
 
 #: Where in `report/` pictures lie that `figures/` does not have: those for dark pages and narrow
 #: screens, and all of every other profile.

@@ -130,10 +130,11 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
         try:
-            from tqdm.auto import tqdm
+            from tqdm import tqdm
         except ImportError:
             return
-        # disable=None: no bar where standard error is not a terminal.
+        # disable=None: no bar where standard error is not a terminal, as in a notebook, which is
+        # told of each run that ends. (tqdm.auto would warn there that it lacks widgets.)
         self._bar = tqdm(
             total=trainer.config.epochs, desc=self._title, unit="epoch", leave=False, disable=None
         )

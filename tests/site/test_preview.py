@@ -242,7 +242,7 @@ def test_what_cannot_be_resolved_is_told_of_all_pages_and_the_old_site_stays(roo
     for name, (_, fault) in FAULTS.items():
         told = re.search(rf"^report/{name}\.ipynb: (.*)", message, re.MULTILINE)
         assert told and fault in told[1], f"{name}: {message}"
-    assert "one.ipynb" not in message and "preview.lua" not in message
+    assert "one.ipynb" not in message and "quarto.lua" not in message
     assert contents(root / "_site") == old and not list(root.glob("._site-*"))
 
 
