@@ -17,6 +17,7 @@ from .core import benchmarks
 from .core.datasets import DATASETS
 from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
+from .core.spec import RunSpec
 from .core.store import Store
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe
@@ -45,13 +46,6 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
-    for parameter in ("width", "channels", "optimizer"):
-        values = page.parameters.get(parameter) or ()
-        if len(values) > 1:
-            raise ParameterError(
-                f"chapter {name}: {parameter} = {list(values)} is not allowed here, since its "
-                "charts show one; allowed: one value, or several with `python -m lab1 run`"
-            )
     captions.show(_dataset(page))
     return OpenChapter(page)
 
@@ -73,23 +67,41 @@ class OpenChapter:
         profile = self.page.profile
         on = f" on **{_dataset(self.page)}**" if _dataset(self.page) else ""
         written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
-        return f"{len(self.records)} runs of the profile `{profile}`{on}.{written}"
+        return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
 
     @cached_property
-    def records(self) -> list[Record]:
+    def all_records(self) -> list[Record]:
         """The records of the chapter's runs; missing ones are trained.
 
         A chapter that reads the profile's other pages gets what records they have.
         """
         return self.page.records()
 
+    @cached_property
+    def records(self) -> list[Record]:
+        """Those that the page is about: of the first width, where several were asked for.
+
+        The same of feature maps and optimisers.
+        """
+        others = {name: values[1:] for name, values in self.page.several.items()}
+
+        def is_another(spec: RunSpec) -> bool:
+            values = {
+                "width": spec.model.width,
+                "channels": spec.model.channels,
+                "optimizer": spec.training.optimizer,
+            }
+            return any(values[name] in others[name] for name in others)
+
+        return [record for record in self.all_records if not is_another(record.spec)]
+
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""
         part = OpenChapter(self.page)
         try:
-            part.records = profiles.trained(self.page.profile, lambda name: name in chapters)
+            part.all_records = profiles.trained(self.page.profile, lambda name: name in chapters)
         except MissingRunsError:
-            part.records = []
+            part.all_records = []
         return part
 
     @cached_property
@@ -103,6 +115,13 @@ class OpenChapter:
         from .reporting.kit import frames
 
         return frames.runs(self.records)
+
+    @cached_property
+    def all_runs(self) -> pd.DataFrame:
+        """Like `runs`, of `all_records`."""
+        from .reporting.kit import frames
+
+        return frames.runs(self.all_records)
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -174,6 +193,6 @@ class OpenChapter:
         from .reporting.pages.provenance import runs_table
 
         store = Store()
-        published = {record.key for record in self.records if store.is_published(record)}
+        published = {record.key for record in self.all_records if store.is_published(record)}
         # What a reader trained for a question of her own is on no page of the site.
-        return runs_table(self.records, published, self.pages)
+        return runs_table(self.all_records, published, self.pages)

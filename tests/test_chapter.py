@@ -1,7 +1,7 @@
 import pytest
 
 from lab1.chapter import OpenChapter, open_chapter
-from lab1.core.errors import MissingRunsError, ParameterError
+from lab1.core.errors import MissingRunsError
 from lab1.planning import profiles
 
 
@@ -64,9 +64,25 @@ def test_where_every_run_diverged_there_are_no_layers(chapter):
         assert chapter(0.8, name="depth", stopped="diverged").layers
 
 
-@pytest.mark.parametrize("parameter", ["width", "optimizer"])
-def test_a_chapter_shows_one_value_of_what_its_charts_do_not_tell_apart(parameter):
-    values = {"width": [16, 32], "optimizer": "adam,sgd"}[parameter]
-    words = f"chapter 1_2: {parameter} = .*one value, or several"
-    with pytest.raises(ParameterError, match=words):
-        open_chapter("1_2", {"profile": "smoke", parameter: values})
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        ({"width": [16, 32]}, {"width": (16, 32)}),
+        ({"optimizer": "sgd,adam", "width": 8}, {"optimizer": ("sgd", "adam")}),
+        ({"width": [16]}, {}),
+        ({}, {}),
+    ],
+)
+def test_a_chapter_is_about_the_first_of_several_values(make_record, values, asked):
+    opened = open_chapter("1_2", {"profile": "smoke", **values})
+    assert opened.page.several == asked
+    opened.all_records = [
+        make_record(width=width, optimizer=optimizer)
+        for width in (16, 32)
+        for optimizer in ("adam", "sgd")
+    ]
+    left = {(r.spec.model.width, r.spec.training.optimizer) for r in opened.records}
+    everything = {(16, "adam"), (16, "sgd"), (32, "adam"), (32, "sgd")}
+    dropped = {"width": {(32, "adam"), (32, "sgd")}, "optimizer": {(16, "adam"), (32, "adam")}}
+    assert left == everything.difference(*(dropped[name] for name in asked))
+    assert len(opened.all_runs) == 4 and len(opened.runs) == len(left)

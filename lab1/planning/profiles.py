@@ -43,6 +43,12 @@ class Page:
         return self.name.removeprefix(self.chapter).removeprefix("-")
 
     @property
+    def several(self) -> dict[str, tuple[Any, ...]]:
+        """The widths, feature maps and optimisers that are asked for, where more than one is."""
+        asked = {name: self.parameters.get(name) for name in ("width", "channels", "optimizer")}
+        return {name: tuple(values) for name, values in asked.items() if values and values[1:]}
+
+    @property
     def reads_pages(self) -> bool:
         """Whether it shows the records of the profile's other pages, and has no runs of its own."""
         return chapter_of(self.chapter).reads_pages
