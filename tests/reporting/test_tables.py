@@ -102,10 +102,29 @@ def test_a_csv_comes_back_as_it_was(table, tmp_path):
 
 def test_the_page_shows_the_interval_where_there_is_one(table):
     shown = rows(table._repr_html_())
-    assert [row[5] for row in shown] == ["81.50 ± 0.75", "71.00 ± 2.48", "65.00", "90.00 ± 0.00"]
-    assert [row[6] for row in shown] == ["3", "3", "2", "3"]
-    assert shown[0][:4] == ["MLP", "built-in grey patterns", "2", "0.001"]
-    assert re.fullmatch(r"[\d,]+", shown[0][4])
+    # The result stands right after what names the row.
+    assert shown[0][:3] == ["MLP", "2", "0.001"]
+    assert [row[3] for row in shown] == ["81.50 ± 0.75", "71.00 ± 2.48", "65.00", "90.00 ± 0.00"]
+    assert [row[4] for row in shown] == ["3", "3", "2", "3"]
+    assert re.fullmatch(r"[\d,]+", shown[0][5])
+
+
+def test_what_is_the_same_in_every_row_is_said_once(table, runs):
+    assert (
+        '<p class="lab1-common">The same in every row: Dataset: built-in grey patterns; '
+        "Train time (s): 3.</p>" in table.markup
+    )
+    assert table.markup.count("built-in grey patterns") == 1
+    assert set(table.frame["Dataset"]) == {"built-in grey patterns"}
+    one = tables.performance(runs({("MLP", 2): [0.9]})).markup
+    assert "every row" not in one and "<td>built-in grey patterns</td>" in one
+
+
+def test_a_table_of_equal_rows_keeps_a_column(runs):
+    equal = [tables.Column("Model", "family", is_text=True), tables.Column("Seed", "seed")]
+    frame = runs({("MLP", 2): [0.9], ("MLP", 4): [0.8]})
+    markup = tables.table_of(frame, ["family", "depth"], equal).markup
+    assert rows(markup) == [["MLP"], ["MLP"]] and "every row: Seed: 0.</p>" in markup
 
 
 def test_diverged_runs_do_not_count(experiment, trained):
@@ -150,7 +169,7 @@ def test_data_sets_are_kept_apart(experiment):
 
 
 def test_the_markup_is_a_table_that_says_what_its_columns_are(table):
-    assert table.markup.count('<th scope="col"') == 8
+    assert table.markup.count('<th scope="col"') == 6
     assert table.markup.count("<tr>") == 1 + 4
     assert 'tabindex="0"' in table.markup  # it may scroll, and then by the keyboard too
     assert "±" in table.markup and "Test accuracy (%)" in table.markup

@@ -77,7 +77,8 @@ class Column:
 def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -> Table:
     """A table with one row for each group of runs, in the order of `by`.
 
-    What is missing in one of these comes before what is not.
+    What is missing in one of these comes before what is not.  What is the same in every row of
+    several is said once, above the table; the frame has all of it.
     """
     gaps = {name: 0 for name in by if runs[name].isna().any()}
     groups = runs.fillna(gaps).groupby([*by], sort=True).groups.values()
@@ -89,9 +90,23 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
         {name: entry for column, value in row for name, entry in column.in_csv(value).items()}
         for row in values
     ]
-    cells = [[column.cell(value) for column, value in row if column.heading] for row in values]
-    headings = [column.heading for column in columns if column.heading]
-    return Table(pd.DataFrame(rows), markup(headings, cells))
+    shown = {
+        column.heading: [row[index][0].cell(row[index][1]) for row in values]
+        for index, column in enumerate(columns)
+        if column.heading
+    }
+    same = [name for name, cells in shown.items() if len(cells) > 1 and len(set(cells)) == 1]
+    same = same if len(same) < len(shown) else same[1:]  # something has to tell the rows
+    common = "; ".join(f"{for_html(name)}: {_content(shown[name][0])}" for name in same)
+    above = f'<p class="lab1-common">The same in every row: {common}.</p>\n' if same else ""
+    left = {name: cells for name, cells in shown.items() if name not in same}
+    body = markup([*left], [[*cells] for cells in zip(*left.values(), strict=True)])
+    return Table(pd.DataFrame(rows), above + body)
+
+
+def _content(cell: str) -> str:
+    """What stands in a cell."""
+    return cell[cell.index(">") + 1 : cell.rindex("</td>")]
 
 
 def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[[Estimate], str]:
@@ -158,10 +173,11 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = Fals
         DATASET,
         replace(DEPTH, heading=depth, name="Depth"),
         LEARNING_RATE,
-        PARAMETERS,
+        replace(PARAMETERS, heading=""),  # the CSV has it here, the page after the result
         TEST_ACCURACY,
         column_n(with_a_score),
         count_of_runs(runs_page, with_a_score),
+        replace(PARAMETERS, name=""),
         Column(
             "Train time (s)",
             lambda part: part["train_seconds"].mean(),
