@@ -348,7 +348,7 @@ def test_progress_tells_a_diverged_run(store, make_record, capsys):
 def test_progress_tells_the_whole_time_from_records_alike(store, make_record, make_spec, capsys):
     specs = [make_spec(seed=1), make_spec(depth=5)]
     progress.GridProgress(specs, estimate(specs, [make_record(seconds=20.0)]))
-    assert capsys.readouterr().err == "training 2 missing runs, about 60 s on one core\n"
+    assert capsys.readouterr().err == "training 2 missing runs, about 59 s on one core\n"
 
 
 # Estimates
@@ -362,13 +362,37 @@ def test_a_run_is_estimated_by_its_like(make_record, make_spec):
         make_record(depth=32, seconds=77.0),
         make_record("ResidualMLP", seconds=1.0),
         make_record(dataset="smoke-colour", seconds=1.0),
-        make_record(width=17, seconds=1.0),
+        make_record(precision="bf16", seconds=1.0),
     ]
     assert estimate([make_spec()], records) == [pytest.approx(5.0)]
-    # Twice the epochs; and from the nearest depth, 33 layers instead of 3.
-    assert estimate([make_spec(epochs=6)], records) == [pytest.approx(10.0)]
-    assert estimate([make_spec(depth=4)], records) == [pytest.approx(5.0 * 5 / 3)]
-    assert estimate([make_spec(depth=31)], records) == [pytest.approx(77.0 * 32 / 33)]
+    assert estimate([make_spec(epochs=6)], records) == [pytest.approx(10.0)]  # twice the epochs
+    # The nearest network counts: 32 layers for 31, 2 for 3.
+    shallow, deep = estimate([make_spec(depth=3), make_spec(depth=31)], records)
+    assert 5.0 < shallow < 5.0 * 2 and 70.0 < deep < 77.0
+
+
+def test_a_network_of_another_size_is_estimated_by_its_products(make_record, make_spec):
+    record = make_record(depth=2, width=1024, seconds=10.0)
+    (wider,) = estimate([make_spec(depth=2, width=2048)], [record])
+    products = [
+        784 * width + width**2 + 10 * width + 3 * progress._STEP / 128 for width in (1024, 2048)
+    ]
+    assert wider == pytest.approx(10.0 * products[1] / products[0])
+
+
+def test_other_families_and_data_serve_where_there_is_nothing_closer(make_record, make_spec):
+    (other,) = estimate([make_spec("ResidualMLP")], [make_record(seconds=4.0)])
+    assert other == pytest.approx(4.0)
+    (coloured,) = estimate([make_spec(dataset="smoke-colour")], [make_record(seconds=4.0)])
+    assert coloured > 4.0
+    assert estimate([make_spec("SimpleCNN")], [make_record(seconds=4.0)]) == [None]
+
+
+def test_runs_on_a_gpu_count_only_where_there_are_no_others(make_record, make_spec):
+    fast = make_record(seed=1, seconds=0.1)
+    on_gpu = replace(fast, origin={**fast.origin, "device": {"kind": "cuda", "name": "a GPU"}})
+    assert estimate([make_spec()], [on_gpu]) == [pytest.approx(0.1)]
+    assert estimate([make_spec()], [on_gpu, make_record(seconds=4.0)]) == [pytest.approx(4.0)]
 
 
 def test_a_run_that_stopped_early_counts_by_its_epochs(make_record, make_spec):
@@ -379,7 +403,7 @@ def test_a_run_that_stopped_early_counts_by_its_epochs(make_record, make_spec):
 
 
 def test_without_a_like_there_is_no_estimate(make_record, make_spec):
-    assert estimate([make_spec(), make_spec("ResidualMLP")], [make_record()])[1] is None
+    assert estimate([make_spec(), make_spec("SimpleCNN")], [make_record()])[1] is None
     assert estimate([make_spec()], []) == [None]
     assert estimate([], [make_record()]) == []
 

@@ -24,6 +24,10 @@ from ..planning.ensure import ensure, ensure_probe, find_todo, train_again
 from ..planning.progress import duration, is_first_process
 
 
+#: From so many seconds on, a plan says what would make it shorter.
+_LONG = 600
+
+
 def run(options: argparse.Namespace) -> int:
     """Trains what a chapter wants and no record holds, or one run again."""
     if (options.chapter is None) == (options.again is None):
@@ -50,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         for spec in todo.missing:
             print(f"  {spec.key}  {spec.title}")
+        if sum(seconds) > _LONG:
+            print("shorter: fewer epochs, seeds or depths, a smaller network, or --profile quick")
         return 0
     runtime = _run_options(options)
     probes = chapter(page.chapter).probes

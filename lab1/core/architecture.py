@@ -7,10 +7,11 @@ counts the layers, additions and parameters of the real one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .dataset import Dataset
 from .datasets import DATASETS
+from .families import FAMILIES
 from .spec import ModelSpec
 
 
@@ -26,6 +27,12 @@ class Layer:
     outputs: int
     parameters: int
     stride: int = 1
+
+    @property
+    def weights(self) -> int:
+        """Those that multiply something, without biases and normalisation."""
+        size = 1 if self.kind == "linear" else int(self.kind[0])
+        return size**2 * self.inputs * self.outputs
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,25 @@ def stages(model: ModelSpec, dataset: str) -> tuple[Stage, ...]:
 def parameters(model: ModelSpec, dataset: str) -> int:
     """The number of parameters of the network."""
     return sum(stage.parameters for stage in stages(model, dataset))
+
+
+def cost(model: ModelSpec, dataset: str) -> tuple[int, int]:
+    """The products of a weight and a number that one image costs, and the layers it goes through.
+
+    A reader's own network counts as its twin does, and without one as its layers alone.
+    """
+    family = FAMILIES[model.family]
+    if family.own:
+        if family.twin is None or family.twin not in _LAYOUTS:
+            return 0, model.depth + 1
+        model = replace(model, family=family.twin)
+    found = [
+        layer.weights * (stage.side or 1) ** 2
+        for stage in stages(model, dataset)
+        for block in stage.blocks
+        for layer in (*block.layers, *filter(None, [block.projection]))
+    ]
+    return sum(found), len(found)
 
 
 def default_blocks(depth: int) -> tuple[int, ...]:
