@@ -23,7 +23,6 @@ from ..planning.chapters import CHAPTERS, chapter
 from ..planning.ensure import ensure, ensure_probe, find_todo, train_again
 from ..planning.progress import duration, is_first_process
 
-
 #: From so many seconds on, a plan says what would make it shorter.
 _LONG = 600
 

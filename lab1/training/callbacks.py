@@ -25,6 +25,17 @@ class Callback:
     `HISTORY_FIELDS`, and those of custom metrics.  A callback stops the training
     after the current epoch by setting `trainer.stop_reason`.  Raises `TypeError` for a class with a
     method that is called like a hook and is none.
+
+    Example::
+
+        class GoodEnough(Callback):
+            def on_epoch_end(self, trainer, epoch, metrics):
+                if metrics["validation_accuracy"] > 0.2:
+                    trainer.stop_reason = "good enough"
+
+        trainer = StreamlinedTrainer(
+            model, config, train, validation, callbacks=[GoodEnough()]
+        )
     """
 
     def __init_subclass__(cls, **keywords: Any) -> None:

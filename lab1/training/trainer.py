@@ -71,6 +71,15 @@ class StreamlinedTrainer:
         result = trainer.train()
         trainer.evaluate(test)["accuracy"]
         trainer.predict(test.images).argmax(1)
+
+    A metric maps logits of shape (count, classes) and labels of shape (count,) to a number::
+
+        def error_at_5(logits, labels):
+            return (logits.topk(5).indices != labels[:, None]).all(1).float().mean().item()
+
+        trainer = StreamlinedTrainer(
+            model, config, train, validation, compute_metrics={"error_at_5": error_at_5}
+        )
     """
 
     #: Further quantities of a batch whose mean over an epoch's images is a series of the history;

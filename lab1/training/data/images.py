@@ -16,7 +16,13 @@ class ImageSet:
     """Images and labels of one split.
 
     `images` are uint8 of shape (count, channels, height, width); `labels` are int64 of shape
-    (count,).
+    (count,).  Raises `ParameterError` for others.
+
+    Example::
+
+        images = torch.randint(0, 256, (100, 1, 28, 28), dtype=torch.uint8)
+        train = ImageSet(images, torch.arange(100) % 10)
+        train.take(torch.tensor([3, 1])).labels
     """
 
     images: Tensor
