@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab site preview test test-long fast browser pictures screenshot check format clean
+.PHONY: help gallery lab site preview test test-long fast browser pictures screenshot check format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,6 +40,9 @@ browser: $(VENV)/.installed-all ## the tests in a browser alone, on what `make s
 
 pictures: site $(VENV)/.installed-all ## a picture of every page, light and dark, wide and narrow
 	python tests/browser/pictures.py test-artifacts/pictures
+
+gallery: $(VENV)/.installed-all ## draw the pictures of the data anew (needs MNIST and the CIFAR-10 copy)
+	python -m lab1.training.data.gallery figures
 
 screenshot: site $(VENV)/.installed-all ## take the README's picture of the site anew (needs Quarto)
 	@command -v quarto >/dev/null || { echo "the README shows Quarto's site; install Quarto" >&2; exit 1; }

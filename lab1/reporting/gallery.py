@@ -1,0 +1,66 @@
+"""The data of a page in pictures: some images of each class, and what augmentation makes of one.
+
+The pictures lie in `figures/`, drawn by `make gallery`; a data set without one shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core import paths
+from ..core.dataset import Dataset
+from ..core.datasets import DATASETS
+from ..core.escape import for_html
+from .kit.words import listed
+
+#: How `lab1.training.data.gallery` lays them out: images in a row, and pixels between two.
+_COLUMNS, _GAP = 10, 2
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """HTML with pictures that lie beside the page, in `../figures/`."""
+
+    markup: str
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return "pictures of the data"
+
+
+def images(parameters: Mapping[str, Any]) -> Pictures:
+    """Images of each class of a page's data set and, where it augments them, one made anew.
+
+    `parameters` are the page's.
+    """
+    declared = DATASETS[parameters["dataset"]]
+    augmentation = parameters.get("augmentation") or "none"
+    classes = (
+        f"{declared.title}: three training images of each class, from left to right "
+        f"{listed(declared.class_names)}."
+    )
+    augmented = (
+        f"A training image as it is, on the left, and as the augmentation {augmentation} gives it "
+        "to the network, drawn anew for each epoch."
+    )
+    return Pictures(
+        _figure(declared, "", 3, "three rows of ten images", classes)
+        + _figure(declared, f"-{augmentation}", 1, "ten versions of one image", augmented)
+    )
+
+
+def _figure(declared: Dataset, what: str, rows: int, alt: str, caption: str) -> str:
+    name = f"data-{declared.name}{what}"
+    file = next((paths.project_root() / "figures").glob(f"{name}.[pj][np]g"), None)
+    if file is None:
+        return ""
+    _, height, width = declared.image_shape
+    return (
+        f'<figure class="lab1-gallery"><img src="../figures/{file.name}" '
+        f'width="{_COLUMNS * (width + _GAP) - _GAP}" height="{rows * (height + _GAP) - _GAP}" '
+        f'alt="{alt}" loading="lazy"><figcaption>{for_html(caption)}</figcaption></figure>\n'
+    )

@@ -1,0 +1,70 @@
+"""Pictures of the data for the site: some images of each class, and what augmentation makes of one.
+
+`make gallery` draws them into `figures/`, whence pages show them where the data are not at hand
+(`lab1.reporting.gallery`).  Images are the first of their class in the training split; the
+augmented ones are drawn with seed 0.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import seeds
+from .augmentation import AUGMENTATIONS
+from .sets import load
+
+#: The data sets of the published chapters, each with the ending of its pictures and the class of
+#: which an image is augmented.  Photographs are kept as JPEG, which takes a fifth of the bytes.
+_SHOWN: Mapping[str, tuple[str, int]] = {"mnist": ("png", 3), "cifar10-jpeg": ("jpg", 7)}
+_ROWS = 3  # images of each class
+_COLUMNS = 10
+_GAP = 2  # pixels between two images
+
+
+def write(folder: Path, data_dir: str | None = None) -> list[Path]:
+    """Draws the pictures of all data sets that are shown into a folder, and returns them.
+
+    Raises `DataError` where the data cannot be had.
+    """
+    written = []
+    for name, (ending, kind) in _SHOWN.items():
+        train = load(name, data_dir).train
+        first = [torch.nonzero(train.labels == label)[:_ROWS, 0] for label in range(_COLUMNS)]
+        pictures = {"": train.images[torch.stack(first, 1).flatten()]}
+        one = train.images[first[kind][0]]
+        for augmentation, augment in AUGMENTATIONS.items():
+            if augment is not None:
+                drawn = augment(
+                    one.repeat(_COLUMNS - 1, 1, 1, 1), seeds.generator(0, "augmentation")
+                )
+                pictures[f"-{augmentation}"] = torch.cat([one[None], drawn])
+        for what, images in pictures.items():
+            path = folder / f"data-{name}{what}.{ending}"
+            _side_by_side(images).save(path, quality=90, subsampling=0, optimize=True)
+            written.append(path)
+    return written
+
+
+def _side_by_side(images: Tensor) -> Image.Image:
+    """The images, uint8 of shape (count, channels, height, width), in rows of ten."""
+    _, channels, height, width = images.shape
+    rows = len(images) // _COLUMNS
+    sheet = torch.full(
+        (channels, rows * (height + _GAP) - _GAP, _COLUMNS * (width + _GAP) - _GAP), 127
+    )
+    for index, image in enumerate(images):
+        top, left = (index // _COLUMNS) * (height + _GAP), (index % _COLUMNS) * (width + _GAP)
+        sheet[:, top : top + height, left : left + width] = image
+    pixels = sheet.to(torch.uint8).permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+
+
+if __name__ == "__main__":
+    for path in write(Path(sys.argv[1])):
+        print(path)
