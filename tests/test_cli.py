@@ -778,10 +778,33 @@ def test_run_measures_the_chapters_probes_on_every_run_that_finished(
     assert measured == [(0, "confusion"), (0, "hardest"), (0, "gradient-agreement")]
 
 
+def test_a_published_run_without_its_weights_is_not_asked_for_more(
+    home, lab1, monkeypatch, make_record
+):
+    write_profile(home, {"1_1": {**GRID, "depth": 2, "seeds": [0, 1]}})
+    records = [make_record(seed=0), make_record(seed=1)]
+    for record in records:
+        Store().write(record)
+        Store().promote(record)
+    weights_file.published(records[1].spec, Store()).write_bytes(b"its weights")
+    monkeypatch.setattr(commands, "ensure", lambda todo, options, store, probes: records)
+    monkeypatch.setattr(
+        commands, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
+    )
+    measured = []
+    monkeypatch.setattr(
+        commands,
+        "ensure_probe",
+        lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
+    )
+    assert lab1("run", "1_1")[0] == 0
+    assert measured == [(1, "layers")]
+
+
 def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
     home, lab1, monkeypatch, make_record
 ):
-    """As on a published run whose weights are not here."""
+    """As on a run whose weights were not kept."""
     write_profile(home, {"1_1": {**GRID, "depth": 2, "seeds": [0, 1]}})
     records = [make_record(seed=0), make_record(seed=1)]
     monkeypatch.setattr(commands, "ensure", lambda todo, options, store, probes: records)

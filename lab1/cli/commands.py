@@ -60,7 +60,9 @@ def run(options: argparse.Namespace) -> int:
     probes = chapter(page.chapter).probes
     problems = []
     for record in ensure(todo, runtime, store, probes):
-        for probe in () if record.diverged else probes(record.spec):
+        # What was published without its weights has the probes that were published with it.
+        lost = store.is_published(record) and weights_file.find(record.spec, store) is None
+        for probe in () if record.diverged or lost else probes(record.spec):
             try:
                 ensure_probe(record, probe, runtime, store)
             except MissingRunsError as error:  # its weights are not here; the others may be

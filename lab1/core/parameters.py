@@ -217,11 +217,6 @@ PARAMETERS: Mapping[str, Parameter] = _declare(
         "further feature maps of SimpleCNN with the most stages",
         optional=True,
     ),
-    _like(
-        "depth", "twin_first_seed_depth",
-        "stages at which only the first seed trains PlainCNN",
-        optional=True,
-    ),
     # Knowledge distillation.
     Parameter(
         "temperature",

@@ -102,17 +102,15 @@ def convolutional_networks(
     seeds: Sequence[int],
     channels: Sequence[int],
     size_channels: Sequence[int] | None = None,
-    twin_first_seed_depth: Sequence[int] | None = None,
     optimizer: Sequence[str] = ("adam",),
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families, depths and widths, seed by seed.
 
-    `PlainCNN` is trained with the first of `seeds` alone at `twin_first_seed_depth`.  `SimpleCNN`
-    of the greatest depth also has `size_channels`, so that it can be compared at equal size.
+    `SimpleCNN` of the greatest depth also has `size_channels`, so that it can be compared at equal
+    size.
     """
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
-    once = {("PlainCNN", stages) for stages in twin_first_seed_depth or ()}
     sizes = [("SimpleCNN", max(depth), maps) for maps in size_channels or ()]
     cells = [(family, *cell) for cell in product(depth, channels) for family in families]
 
@@ -123,7 +121,6 @@ def convolutional_networks(
         RunSpec(design(family, stages, maps), dataset, config, seed)
         for seed, config in product(seeds, configs)
         for family, stages, maps in [*cells, *sizes]
-        if seed == seeds[0] or (family, stages) not in once
     ]
 
 

@@ -148,3 +148,7 @@ def test_seeds_of_several_kinds_of_device_are_named(networks):
     assert (
         "Trained were seeds 0 and 1 on a CPU; seed 2 on a GPU: every comparison is between runs of"
     ) in str(convolutional_networks(runs)["training"])
+    runs.loc[(runs["seed"] == 1) & (runs["depth"] == 4), "device"] = "cuda"
+    said = str(convolutional_networks(runs)["training"])
+    assert "on a CPU; seed 2 and seed 1 with 4 stages on a GPU: every comparison" in said
+    assert "Trained were seed 0 and seed 1 with " in said

@@ -69,15 +69,29 @@ def training(main: pd.DataFrame) -> Verdict:
 
 def _devices(main: pd.DataFrame) -> str:
     """On which kind of device each seed was trained, where there are several kinds."""
-    kinds = main.groupby("device")["seed"].unique()
+    kinds = [str(kind) for kind in main.sort_values("seed", kind="stable")["device"].unique()]
     if len(kinds) < 2:
         return ""
     parts = [
-        f"{'seeds' if len(seeds) > 1 else 'seed'} {words.listed([*map(str, sorted(seeds))])} "
-        f"on a {_DEVICES.get(str(kind), str(kind))}"
-        for kind, seeds in sorted(kinds.items(), key=lambda item: min(item[1]))
+        f"{_trained(main[main['device'] == kind], main)} on a {_DEVICES.get(kind, kind)}"
+        for kind in kinds
     ]
     return f" Trained were {'; '.join(parts)}: every comparison is between runs of one kind."
+
+
+def _trained(part: pd.DataFrame, main: pd.DataFrame) -> str:
+    """The seeds of a part of the runs, those of some depths alone with these."""
+    depths = {str(seed): sorted(own["depth"].unique()) for seed, own in part.groupby("seed")}
+    whole = [seed for seed, own in depths.items() if own == sorted(main["depth"].unique())]
+    noun = "seeds" if len(whole) > 1 else "seed"
+    said = [f"{noun} {words.listed(whole)}"] if whole else []
+    family = str(part["family"].iloc[0])
+    said += [
+        f"seed {seed} with {words.depths(own, family)}"
+        for seed, own in depths.items()
+        if seed not in whole
+    ]
+    return words.listed(said)
 
 
 _DEVICES = {"cuda": "GPU", "cpu": "CPU", "mps": "GPU of Apple"}
