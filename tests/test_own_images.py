@@ -118,6 +118,15 @@ def test_a_word_that_names_nothing_is_refused_with_what_it_may_have_meant(flower
         parameters.check("dataset", "mnits")
 
 
+@pytest.mark.parametrize(
+    "value", ["a" * 5000, "a" * 5000 + "@32", "\0", "\0@32", "~nobody@32", "@32", "/@32", "a/b"]
+)
+def test_an_absurd_name_is_refused_in_a_line(flowers, value):
+    with pytest.raises(ParameterError, match=r"^dataset = .* is not allowed") as caught:
+        parameters.check("dataset", value)
+    assert len(str(caught.value)) < 600
+
+
 def test_more_than_fits_into_memory_is_refused(flowers, monkeypatch):
     monkeypatch.setattr(own_images, "_MOST_BYTES", 18 * 3 * 32**2)
     declared(flowers)

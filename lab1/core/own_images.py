@@ -68,7 +68,7 @@ def name_of(value: str, where: str) -> str | None:
     if _NAME.fullmatch(value):
         return known(value).name
     place = _PLACE.fullmatch(value)
-    if place is None and not ("/" in value or Path(value).is_dir()):
+    if place is None and not ("/" in value or _is_folder(value)):
         return None
 
     def refusal(why: str) -> ParameterError:
@@ -85,7 +85,9 @@ def name_of(value: str, where: str) -> str | None:
         folder = Path(place["folder"]).expanduser().resolve()
         listing = files(folder)
         declared = _declared(folder, size, 1 if place["grey"] else 3, listing)
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~somebody is nobody
+    except OSError as error:
+        raise refusal(f"{shown(error.filename)}: {error.strerror}") from error
+    except (ValueError, RuntimeError) as error:  # RuntimeError: ~somebody is nobody
         raise refusal(str(error)) from error
     content = {
         "name": declared.name,
@@ -138,6 +140,13 @@ def known(name: str) -> Dataset:
 def tensors_file(name: str) -> Path:
     """Where the decoded images are kept, which can be deleted at any time."""
     return _file(name).with_name("tensors.pt")
+
+
+def _is_folder(value: str) -> bool:
+    try:
+        return Path(value).is_dir()
+    except OSError:  # a name longer than any file has
+        return False
 
 
 def _file(name: str) -> Path:

@@ -28,6 +28,8 @@ _ASSETS = Path(__file__).resolve().parent
 #: What stands for a code cell while the text around it is converted, and for its caption's end.
 _PLACE = re.compile(r"^CELL(\d+)$|^CAPTIONED(\d+)$(.*?)^CAPTIONEND$", re.MULTILINE | re.DOTALL)
 
+_CHANGED = "changed since"
+
 #: What pandoc puts around each entry of the literature.
 _DIV = re.compile(r"^</?div[^>]*>\n+", re.MULTILINE)
 
@@ -43,14 +45,26 @@ def write(root: Path) -> tuple[list[Path], list[Path]]:
     for source in sorted((root / "chapters").glob("*.ipynb")):
         notebook = _converted(source, root, pandoc)
         target = root / FOLDER / source.name
-        before = nbformat.read(target, 4) if target.exists() else None
-        if before is not None and before.metadata.get("lab1", {}).get("made") != _digest(before):
+        before = _made_before(target)
+        if before == _CHANGED:
             left.append(target)
-        elif before is None or _digest(before) != _digest(notebook):  # else its outputs stay
+        elif before != notebook.metadata["lab1"]["made"]:  # else its outputs stay
             target.parent.mkdir(exist_ok=True)
             write_if_changed(target, (nbformat.writes(notebook) + "\n").encode())
         written.append(target)
     return written, left
+
+
+def _made_before(target: Path) -> str | None:
+    """The digest of a copy that is there as it was made; `_CHANGED` for another, None for none."""
+    if not target.exists():
+        return None
+    try:
+        notebook = nbformat.read(target, 4)
+    except ValueError:  # not JSON, or no notebook: whatever it is, it was not made so
+        return _CHANGED
+    made = notebook.metadata.get("lab1", {}).get("made")
+    return str(made) if made == _digest(notebook) else _CHANGED
 
 
 def _converted(source: Path, root: Path, pandoc: str) -> NotebookNode:

@@ -142,6 +142,14 @@ def test_a_copy_that_was_changed_is_left_alone_and_others_are_made_anew(small):
     assert path.read_bytes() == before
 
 
+def test_a_file_that_is_no_notebook_is_left_alone(small):
+    path = small / jupyter.FOLDER / "one.ipynb"
+    path.parent.mkdir()
+    path.write_text("half of a notebo")
+    assert jupyter.write(small) == ([path], [path])
+    assert path.read_text() == "half of a notebo"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [("@tbl-two", "@tbl-three", "@tbl-three"), ("he2016deep", "nobody1999", "nobody1999")],
