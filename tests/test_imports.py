@@ -121,7 +121,7 @@ def test_what_only_posix_has_is_not_needed_elsewhere(python):
     """As on Windows, whose locks are stood in for: none of its own is here to be tried."""
     python(
         """
-import sys, types
+import sys, tempfile, types
 import torch, torchvision, numpy, PIL.Image, psutil, tqdm, safetensors.torch
 held = []
 def locking(descriptor, mode, count):
@@ -134,7 +134,9 @@ sys.platform = "win32"
 from pathlib import Path
 from lab1.core import locks, store
 from lab1.training import data, device, run, trainer
-with locks.claimed(Path("lock")) as mine, locks.claimed(Path("lock")) as others:
-    assert mine and not others
+with tempfile.TemporaryDirectory() as folder:
+    place = Path(folder) / "lock"
+    with locks.claimed(place) as mine, locks.claimed(place) as others:
+        assert mine and not others
 """
     )
