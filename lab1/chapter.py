@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
-from .core.datasets import DATASETS
 from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
 from .core.spec import RunSpec
@@ -46,14 +45,8 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
-    captions.show(_dataset(page))
+    captions.show(page.dataset_title)
     return OpenChapter(page)
-
-
-def _dataset(page: profiles.Page) -> str:
-    """The title of the data set that a page is on; empty where it has runs of others' alone."""
-    name = page.parameters.get("dataset")
-    return DATASETS[name].title if name else ""
 
 
 class OpenChapter:
@@ -64,8 +57,8 @@ class OpenChapter:
 
     def _repr_markdown_(self) -> str:
         """Which runs these are, for a reader in Jupyter."""
-        profile = self.page.profile
-        on = f" on **{_dataset(self.page)}**" if _dataset(self.page) else ""
+        profile, dataset = self.page.profile, self.page.dataset_title
+        on = f" on **{dataset}**" if dataset else ""
         written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
         return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
 

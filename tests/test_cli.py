@@ -761,25 +761,40 @@ def test_run_hands_on_where_to_report(home, lab1, monkeypatch, arguments, place)
     assert [options.report_to for options in asked] == [place]
 
 
+@pytest.fixture
+def measured(monkeypatch):
+    """The probes that a command has measured, each with the seed of its run."""
+    asked = []
+    monkeypatch.setattr(
+        commands,
+        "ensure_probe",
+        lambda record, probe, options, store: asked.append((record.spec.seed, probe)),
+    )
+    return asked
+
+
+@pytest.fixture
+def layers_alone(monkeypatch):
+    """Every chapter has the probe `layers` measured, and no other."""
+    monkeypatch.setattr(
+        commands, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
+    )
+
+
 def test_run_measures_the_chapters_probes_on_every_run_that_finished(
-    laboratory, lab1, monkeypatch, make_record
+    laboratory, lab1, monkeypatch, make_record, measured
 ):
     cnn = {"dataset": "smoke-colour", "depth": 2, "seeds": 0, "channels": 8}
     write_profile(laboratory, {"1_3": {**cnn, "validation_size": 500}})
     records = [make_record(seed=0), make_record(seed=1, stopped="diverged")]
     monkeypatch.setattr(commands, "ensure", lambda specs, options, store, probes: records)
-    measured = []
-    monkeypatch.setattr(
-        commands,
-        "ensure_probe",
-        lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
-    )
     assert lab1("run", "1_3")[0] == 0
     assert measured == [(0, "confusion"), (0, "hardest"), (0, "gradient-agreement")]
 
 
+@pytest.mark.usefixtures("layers_alone")
 def test_a_published_run_without_its_weights_is_not_asked_for_more(
-    home, lab1, monkeypatch, make_record
+    home, lab1, monkeypatch, make_record, measured
 ):
     write_profile(home, {"1_1": {**GRID, "depth": 2, "seeds": [0, 1]}})
     records = [make_record(seed=0), make_record(seed=1)]
@@ -788,19 +803,11 @@ def test_a_published_run_without_its_weights_is_not_asked_for_more(
         Store().promote(record)
     weights_file.published(records[1].spec, Store()).write_bytes(b"its weights")
     monkeypatch.setattr(commands, "ensure", lambda todo, options, store, probes: records)
-    monkeypatch.setattr(
-        commands, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
-    )
-    measured = []
-    monkeypatch.setattr(
-        commands,
-        "ensure_probe",
-        lambda record, probe, options, store: measured.append((record.spec.seed, probe)),
-    )
     assert lab1("run", "1_1")[0] == 0
     assert measured == [(1, "layers")]
 
 
+@pytest.mark.usefixtures("layers_alone")
 def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
     home, lab1, monkeypatch, make_record
 ):
@@ -808,9 +815,6 @@ def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
     write_profile(home, {"1_1": {**GRID, "depth": 2, "seeds": [0, 1]}})
     records = [make_record(seed=0), make_record(seed=1)]
     monkeypatch.setattr(commands, "ensure", lambda todo, options, store, probes: records)
-    monkeypatch.setattr(
-        commands, "chapter", lambda name: type("Chapter", (), {"probes": lambda spec: ("layers",)})
-    )
     measured = []
 
     def measure(record, probe, options, store):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from .dataset import Dataset
 from .datasets import DATASETS
@@ -79,6 +80,7 @@ def parameters(model: ModelSpec, dataset: str) -> int:
     return sum(stage.parameters for stage in stages(model, dataset))
 
 
+@cache  # a command asks it of every record
 def cost(model: ModelSpec, dataset: str) -> tuple[int, int]:
     """The products of a weight and a number that one image costs, and the layers it goes through.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import paths
+from ..core.datasets import DATASETS
 from ..core.errors import MissingRunsError, ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
@@ -41,6 +42,12 @@ class Page:
     def variant(self) -> str:
         """What sets a further page of a chapter apart: `narrow` in `1_1-narrow`, else empty."""
         return self.name.removeprefix(self.chapter).removeprefix("-")
+
+    @property
+    def dataset_title(self) -> str:
+        """The title of the data set that its runs are on; empty where it has none of its own."""
+        name = self.parameters.get("dataset")
+        return DATASETS[name].title if name else ""
 
     @property
     def several(self) -> dict[str, tuple[Any, ...]]:

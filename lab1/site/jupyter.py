@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 
 from ..core.errors import PublishError
 from ..core.files import write_if_changed
-from .preview import CAPTIONS, find_pandoc, front_matter, options_of
+from .preview import caption_of, code_of, find_pandoc, front_matter, options_of
 
 FOLDER = "notebooks"
 _ASSETS = Path(__file__).resolve().parent
@@ -109,7 +109,7 @@ def _text(chapter: NotebookNode) -> Iterator[str]:
             yield cell.source
         elif cell.cell_type == "code":
             options = options_of(cell.source)
-            caption = next((options[name] for name in CAPTIONS if name in options), None)
+            caption = caption_of(options)
             if caption is None:
                 yield f"CELL{index}"
             else:
@@ -125,7 +125,7 @@ def _markdown(texts: list[str]) -> list[NotebookNode]:
 def _code(cell: NotebookNode, caption: str) -> NotebookNode:
     """The cell without Quarto's options, folded where the page shows its output alone."""
     options = options_of(cell.source)
-    code = "\n".join(x for x in cell.source.splitlines() if not x.startswith("#|")).strip()
+    code = code_of(cell.source)
     if "open_chapter(" in code:
         code += "\n\nchapter"  # says which runs these are
     if caption:

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +30,8 @@ _ASSETS = Path(__file__).resolve().parent
 _FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
 
 #: The options of a cell that hold its caption, and all that the pages use.
-CAPTIONS = ("fig-cap", "tbl-cap")
-_CELL_OPTIONS = {"label", "echo", "code-summary", *CAPTIONS}
+_CAPTIONS = ("fig-cap", "tbl-cap")
+_CELL_OPTIONS = {"label", "echo", "code-summary", *_CAPTIONS}
 
 #: What pandoc says around its warnings, and around the error of a filter.
 _PANDOC_NOISE = re.compile(
@@ -142,13 +143,22 @@ def options_of(source: str) -> dict[str, Any]:
     return yaml.safe_load("\n".join(lines)) or {}
 
 
+def caption_of(options: Mapping[str, Any]) -> str | None:
+    """The caption among the options of a cell, where it has one."""
+    return next((options[name] for name in _CAPTIONS if name in options), None)
+
+
+def code_of(source: str) -> str:
+    """A cell's source without its options."""
+    return "\n".join(line for line in source.splitlines() if not line.startswith("#|")).strip()
+
+
 def _code_cell(cell: Any, number: int) -> str:
     """The code, folded, then the outputs; with a label, these are a figure or a table."""
-    lines = cell.source.splitlines()
     options = options_of(cell.source)
     if unknown := options.keys() - _CELL_OPTIONS:
         raise ValueError(f"cell {number} has options that the preview does not know: {unknown}")
-    code = "\n".join(line for line in lines if not line.startswith("#|")).strip()
+    code = code_of(cell.source)
     fence = "`" * 9  # more than any code has
     input_parts = [
         f'<details class="cell-code"><summary>{options.get("code-summary", "Code")}</summary>',
@@ -162,7 +172,7 @@ def _code_cell(cell: Any, number: int) -> str:
         elif output.get("name") != "stderr":  # where progress is told
             raise ValueError(f"cell {number} has an output that is not Markdown: {output}")
     if "label" in options:
-        caption = next((options[name] for name in CAPTIONS if name in options), "")
+        caption = caption_of(options) or ""
         outputs = [f":::::: {{#{options['label']}}}", *outputs, caption, "::::::"]
     return "\n\n".join([*(input_parts if options.get("echo", True) else []), *outputs])
 

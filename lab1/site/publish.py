@@ -25,7 +25,6 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ..core import benchmarks, locks, paths
-from ..core.datasets import DATASETS
 from ..core.errors import Lab1Error, PublishError
 from ..core.families import FAMILIES
 from ..core.files import write_if_changed
@@ -170,12 +169,11 @@ def _parameterized(
     notebook.metadata = _metadata()
     if page.variant:
         notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
-    if "dataset" in page.parameters:
+    if page.dataset_title:
         # A caption that writes {dataset} says what its page really shows.
-        title = DATASETS[page.parameters["dataset"]].title
         for cell in notebook.cells:
             cell.source = _CAPTION.sub(
-                lambda caption: caption[0].replace("{dataset}", title), cell.source
+                lambda caption: caption[0].replace("{dataset}", page.dataset_title), cell.source
             )
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects

@@ -10,7 +10,15 @@ import altair as alt
 import pandas as pd
 
 from ..kit import frames, words
-from ..kit.drawing import dataset_titles, in_percent, interval_rule, interval_tooltip, rounded, said
+from ..kit.drawing import (
+    at_the_end,
+    dataset_titles,
+    in_percent,
+    interval_rule,
+    interval_tooltip,
+    rounded,
+    said,
+)
 from ..kit.figure import Figure, in_notebook
 from ..kit.sentences import Verdict, signed
 from ..kit.statistics import paired_difference, summarize
@@ -101,6 +109,7 @@ def _chart(runs: pd.DataFrame, names: Sequence[str], depth: str) -> Figure:
         .facet(facet=alt.Facet("family:N", title=None), columns=2)
         .properties(title=dataset_titles(runs))
     )
-    ends = table.loc[table.groupby(["family", "line"])["depth"].idxmax()]
-    accuracies = said(ends, "{family}, {line}: {mean:.2f} %")
+    accuracies = said(
+        at_the_end(table, ["family", "line"], "depth"), "{family}, {line}: {mean:.2f} %"
+    )
     return Figure(chart, table, f"Test accuracy by {depth}. At the most: {accuracies}.")

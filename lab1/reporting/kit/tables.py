@@ -68,10 +68,14 @@ class Column:
     def _rounded(self, value: Any) -> Any:
         return value if self.digits is None else round(value, self.digits)
 
-    def cell(self, value: Any) -> str:
-        """The value as a cell of the page."""
+    def content(self, value: Any) -> str:
+        """The value as HTML."""
         shown = self.show(value) if callable(self.show) else self.show.format(value)
-        return text(shown) if self.is_text else number(shown)
+        return for_html(shown) if self.is_text else shown
+
+    def cell(self, content: str) -> str:
+        """Such HTML as a cell of the page."""
+        return f"<td>{content}</td>" if self.is_text else number(content)
 
 
 def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -> Table:
@@ -90,23 +94,21 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
         {name: entry for column, value in row for name, entry in column.in_csv(value).items()}
         for row in values
     ]
-    shown = {
-        column.heading: [row[index][0].cell(row[index][1]) for row in values]
+    shown = [
+        (column, [column.content(row[index][1]) for row in values])
         for index, column in enumerate(columns)
         if column.heading
-    }
-    same = [name for name, cells in shown.items() if len(cells) > 1 and len(set(cells)) == 1]
+    ]
+    same = [each for each in shown if len(values) > 1 and len(set(each[1])) == 1]
     same = same if len(same) < len(shown) else same[1:]  # something has to tell the rows
-    common = "; ".join(f"{for_html(name)}: {_content(shown[name][0])}" for name in same)
+    common = "; ".join(f"{for_html(column.heading)}: {contents[0]}" for column, contents in same)
     above = f'<p class="lab1-common">The same in every row: {common}.</p>\n' if same else ""
-    left = {name: cells for name, cells in shown.items() if name not in same}
-    body = markup([*left], [[*cells] for cells in zip(*left.values(), strict=True)])
+    left = [each for each in shown if each not in same]
+    cells = [[column.cell(content) for content in contents] for column, contents in left]
+    body = markup(
+        [column.heading for column, _ in left], [[*row] for row in zip(*cells, strict=True)]
+    )
     return Table(pd.DataFrame(rows), above + body)
-
-
-def _content(cell: str) -> str:
-    """What stands in a cell."""
-    return cell[cell.index(">") + 1 : cell.rindex("</td>")]
 
 
 def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[[Estimate], str]:
