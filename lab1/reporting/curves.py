@@ -14,13 +14,13 @@ from .kit.drawing import at_the_end, picked, rounded, said
 from .kit.figure import Figure
 
 #: By panel, its series in a history and what each is called; a panel of none is left out.
-_PANELS = {
+PANELS = {
     "loss": {"train_loss": "training", "validation_loss": "validation"},
     "accuracy (%)": {"train_accuracy": "training", "validation_accuracy": "validation"},
 }
 
 #: One colour per training, as many as can be told apart.
-_COLOURS = ("#d55e00", "#3d8fd1", "#009e73", "#cc79a7", "#b58900", "#7a68c4")
+COLOURS = ("#d55e00", "#3d8fd1", "#009e73", "#cc79a7", "#b58900", "#7a68c4")
 
 
 def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
@@ -31,8 +31,8 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
     `data` has a row for each value.  Raises `ParameterError` for something without a history, for
     more than six, and for names that are not one for each.
     """
-    if not 1 <= len(results) <= len(_COLOURS):
-        raise ParameterError(f"plot: {len(results)} results; allowed: 1 to {len(_COLOURS)}")
+    if not 1 <= len(results) <= len(COLOURS):
+        raise ParameterError(f"plot: {len(results)} results; allowed: 1 to {len(COLOURS)}")
     found = [*names] if names is not None else [_name(each, i) for i, each in enumerate(results, 1)]
     if len(found) != len(results) or len(set(found)) != len(found):
         raise ParameterError(
@@ -41,7 +41,7 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
     rows = [
         {"training": name, "panel": panel, "split": split, "epoch": epoch, "value": value}
         for name, result in zip(found, results, strict=True)
-        for panel, series in _PANELS.items()
+        for panel, series in PANELS.items()
         for field, split in series.items()
         for epoch, value in enumerate(_history(result).get(field, ()), 1)
         if value is not None
@@ -53,14 +53,21 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
     table.loc[table["panel"] == "accuracy (%)", "value"] *= 100
     ends = at_the_end(table, ["training", "panel", "split"])
     words = said(ends, "{training}, {split} {panel}: {value:.3g}")
-    return Figure(_chart(rounded(table), found), table, f"Curves by epoch. At the end: {words}.")
+    return Figure(chart(rounded(table), found), table, f"Curves by epoch. At the end: {words}.")
 
 
-def _chart(table: pd.DataFrame, names: Sequence[str]) -> alt.FacetChart:
+def chart(
+    table: pd.DataFrame, names: Sequence[str], panels: Sequence[str] = (*PANELS,), line: str = ""
+) -> alt.FacetChart:
+    """Curves by epoch in `panels`, a colour for each of `names`, training solid, validation dashed.
+
+    The rows of `table` have the columns of `plot`'s data.  `line` names a further one that parts
+    the curves of one colour; each then ends with its name, which should be short.
+    """
     selection, opacity = picked("training")
-    colours = alt.Scale(domain=[*names], range=[*_COLOURS[: len(names)]])
+    colours = alt.Scale(domain=[*names], range=[*COLOURS[: len(names)]])
     dashes = alt.Scale(domain=["training", "validation"], range=[[1, 0], [5, 4]])
-    line = (
+    curve = (
         alt.Chart()
         .mark_line(clip=True)
         .encode(
@@ -69,6 +76,7 @@ def _chart(table: pd.DataFrame, names: Sequence[str]) -> alt.FacetChart:
             color=alt.Color("training:N", scale=colours),
             strokeDash=alt.StrokeDash("split:N", scale=dashes),
             opacity=opacity,
+            **({"detail": f"{line}:N"} if line else {}),
         )
         .add_params(selection)
     )
@@ -80,16 +88,29 @@ def _chart(table: pd.DataFrame, names: Sequence[str]) -> alt.FacetChart:
             y=alt.Y("value:Q", title=None),
             color=alt.Color("training:N", scale=colours),
             opacity=opacity,
-            tooltip=["training", "split", "epoch", alt.Tooltip("value:Q", format=".4g")],
+            tooltip=[
+                *(f"{name}:N" for name in ("training", line, "split") if name),
+                "epoch:Q",
+                alt.Tooltip("value:Q", format=".4g"),
+            ],
         )
     )
-    chart: alt.FacetChart = (
-        alt.layer(line, points, data=table)
+    layers = [curve, points]
+    if line:
+        layers.append(
+            alt.Chart()
+            .transform_joinaggregate(last="max(epoch)", groupby=[line, "panel"])
+            .transform_filter("datum.epoch == datum.last")
+            .mark_text(align="left", dx=5)
+            .encode(x="epoch:Q", y="value:Q", text="training:N", opacity=opacity)
+        )
+    drawn: alt.FacetChart = (
+        alt.layer(*layers, data=table)
         .properties(width=320, height=200)
-        .facet(facet=alt.Facet("panel:N", title=None, sort=[*_PANELS]), columns=2)
+        .facet(facet=alt.Facet("panel:N", title=None, sort=[*panels]), columns=2)
         .resolve_scale(y="independent")
     )
-    return chart
+    return drawn
 
 
 def _history(result: Any) -> Mapping[str, Sequence[float | None]]:

@@ -25,7 +25,7 @@ def write(
     `shown` are the pages that were prepared; without a record there is nothing to write.  Returns
     the pictures of the front page, which go to the folder `drawn`.
     """
-    from ..reporting.pages import front
+    from ..reporting.pages import front, side_by_side
     from ..reporting.pages import runs as runs_page
 
     records = {record.key: record for each in shown for record in each.records}
@@ -35,6 +35,7 @@ def write(
     addresses, pictures = exports.write_pictures(parts, "headline", drawn, drawn)
     published = {record.key for record in records.values() if store.is_published(record)}
     chapters = [each for each in shown if each.page.plan() and not each.page.variant]
+    shown_on = profiles.shown_on(profile)
     fragments = {
         "answer": answers.fragment(
             [(each.title, report / f"{each.page.name}.ipynb") for each in chapters]
@@ -42,11 +43,12 @@ def write(
         "chapters": _contents(shown),
         "headline": front.chart(parts, addresses, caption),
         "block": front.block(list(records.values())),
+        "compare": side_by_side.fragment(f"{report.name}/assets"),
         "runs": runs_page.fragment(
             list(records.values()),
             profile=profile,
             published=published,
-            shown_on=profiles.shown_on(profile),
+            shown_on=shown_on,
         ),
         "excerpts": excerpts.fragment(paths.PACKAGE),
         "run-it": run_it.fragment(shown, benchmarks.published(benchmarks.CONTENDERS)),
@@ -57,7 +59,9 @@ def write(
     # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
-    for script in ("charts.js", "tables.js"):
+    runs = side_by_side.script(list(records.values()), published=published, shown_on=shown_on)
+    write_if_changed(assets / "runs.js", runs.encode())
+    for script in ("charts.js", "compare.js", "tables.js"):
         write_if_changed(assets / script, (_SITE / script).read_bytes())
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ PAGES = [
     "glossary.html",
     "changes.html",
     "about.html",
+    "compare.html",
     "run-it.html",
     "guide/commands.html",
     "guide/own-images.html",
@@ -35,8 +36,14 @@ PAGES = [
     "reference/training.html",
 ]
 
-#: One page of each kind: the front, a chapter, the runs, the reference.
-KINDS = ["index.html", "report/1_3.html", "runs.html", "reference/training.html"]
+#: One page of each kind: the front, a chapter, those of all runs, the reference.
+KINDS = [
+    "index.html",
+    "report/1_3.html",
+    "compare.html",
+    "runs.html",
+    "reference/training.html",
+]
 
 #: What a usual host compresses on the way.
 _COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".txt", ".csv"}

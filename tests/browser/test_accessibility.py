@@ -79,6 +79,14 @@ def test_axe_finds_no_violation_where_there_is_no_page(site, read, violations, d
     assert violations(read("404.html", dark=dark).page) == []
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_violation_where_runs_are_picked(read, violations, dark):
+    page = read("compare.html", dark=dark).page
+    page.locator(".lab1-choice input").first.check()
+    page.locator(".lab1-live svg").wait_for()
+    assert violations(page) == []
+
+
 def test_axe_would_find_one(read, violations):
     """A picture without an alternative and pale text are found, so the silence above says much."""
     reader = read("404.html")

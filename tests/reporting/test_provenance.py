@@ -89,8 +89,8 @@ def test_the_frame_has_a_row_per_run(records):
     assert set(frame["data_fingerprint"]) == {records[0].origin["data_fingerprint"]}
 
 
-def test_a_chapter_links_what_lies_in_results(laboratory, make_record):
-    """And no record that only its reader has."""
+def test_a_seed_leads_to_its_run_on_the_site_or_else_to_its_record(laboratory, make_record):
+    """One that only its reader has, of a question that the site does not ask, leads nowhere."""
     (laboratory / "params" / "mine.yml").write_text(
         'chapters: {"1_1": {dataset: smoke-grey, depth: [2], seeds: [0, 1], width: 16, epochs: 3,'
         " validation_size: 500}}\n"
@@ -104,7 +104,11 @@ def test_a_chapter_links_what_lies_in_results(laboratory, make_record):
     assert [record.key for record in page.records] == [published.key, own.key]
     assert links(page.provenance().markup) == [
         f"../runs.html#runs-{frames.group_of(own)}",
-        f"../results/{published.name}.json",
+        f"../compare.html#runs={published.key}",
+        f"../compare.html#runs={own.key}",
+    ]
+    assert links(runs_table([published], {published.key}).markup) == [
+        f"../results/{published.name}.json"
     ]
     # What she asks for beyond the profile is on no page of the site.
     store.write(make_record(seed=7))

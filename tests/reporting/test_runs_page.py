@@ -74,6 +74,16 @@ def test_the_commands_train_these_runs_again(records):
     assert "--profile" not in section(shown(records), records[0])  # on no page: the key alone
 
 
+def test_each_run_and_all_of_a_configuration_lead_to_their_curves(records):
+    own = section(shown(records), records[0])
+    first, second = (record.key for record in records[:2])
+    assert re.findall(r'href="compare.html#runs=([^"]*)"', own) == [
+        first,
+        second,
+        f"{first},{second}",
+    ]
+
+
 def test_published_records_are_linked_and_others_are_named(records):
     text = shown(records, published=[records[0].key])
     links = re.findall(r'href="(results/[^"]*)"', text)

@@ -11,24 +11,24 @@ from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
 from ..kit import words
-from ..kit.frames import group_of, hardware
+from ..kit.frames import hardware
 from ..kit.tables import RUNS_PAGE, Table, markup, number, runs_link, text
+from . import side_by_side
+from .configurations import by_configuration, commit, versions
 
 
 def runs_table(
     records: Sequence[Record], published: set[str], detailed: Collection[str] = ()
 ) -> Table:
-    """One row per configuration, its seeds leading to their records.
+    """One row per configuration, its seeds leading to their runs.
 
-    `published` holds the keys of the records in `results/`, which the site carries; others
-    are one's own and are named without a link.  `detailed` holds the keys of the runs that the
-    site's page of all runs shows: their rows lead there.  A row's anchor is `runs-<group>`, where
-    the performance summary leads.  Where configurations differ in width, design, epochs, teacher or
-    a class left out, a column `Setting` names it.
+    `detailed` holds the keys of the runs that the site shows on pages of their own: their rows and
+    seeds lead there.  `published` holds the keys of the records in `results/`, which the site
+    carries; others are one's own and are named without a link.  A row's anchor is `runs-<group>`,
+    where the performance summary leads.  Where configurations differ in width, design, epochs,
+    teacher or a class left out, a column `Setting` names it.
     """
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(group_of(record), []).append(record)
+    groups = by_configuration(records)
     frame = pd.DataFrame(
         [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
     )
@@ -37,7 +37,7 @@ def runs_table(
     for (group, members), setting in zip(groups.items(), settings, strict=True):
         first = members[0]
         family = first.spec.model.family
-        seeds = ", ".join(_seed(record, published) for record in members)
+        seeds = ", ".join(_seed(record, published, detailed) for record in members)
         cells.append(
             [
                 text(family)
@@ -56,7 +56,7 @@ def runs_table(
     depth = words.depth_axis([record.spec.model.family for record in records])
     header = [
         "Model", "Dataset", depth.capitalize(), "Learning rate",
-        *(["Setting"] if any(settings) else []), "Seeds (records)", "Device", "Versions", "Commit",
+        *(["Setting"] if any(settings) else []), "Seeds (runs)", "Device", "Versions", "Commit",
     ]  # fmt: skip
     return Table(frame, markup(header, cells, [f"runs-{group}" for group in groups]))
 
@@ -93,8 +93,11 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _seed(record: Record, published: set[str]) -> str:
+def _seed(record: Record, published: set[str], detailed: Collection[str]) -> str:
     seed = record.spec.seed
+    if record.key in detailed:
+        leads = side_by_side.address([record.key], "../")
+        return f'<a href="{leads}" title="{record.key}">{seed}</a>'
     if record.key not in published:
         return f'<span title="{record.key}">{seed}</span>'
     return f'<a href="../results/{for_html(record.name)}.json" title="{record.key}">{seed}</a>'
@@ -102,14 +105,3 @@ def _seed(record: Record, published: set[str]) -> str:
 
 def _joined(members: Sequence[Record], describe: Any) -> str:
     return " / ".join(sorted({describe(record) for record in members}))
-
-
-def versions(record: Record) -> str:
-    """What a run was trained with."""
-    versions = record.origin.get("versions", {})
-    return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
-
-
-def commit(record: Record) -> str:
-    """The sources that it was trained from, abbreviated."""
-    return str(record.origin.get("commit", "unknown"))[:10]

@@ -7,16 +7,13 @@ and gives the commands that train it again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
 from ..kit import theme, words
-from ..kit.frames import group_of, hardware
 from ..kit.tables import markup, number
-from .provenance import commit, versions
+from . import configurations, side_by_side
 
 _WIDTH, _HEIGHT = 220, 60
 
@@ -34,9 +31,9 @@ def fragment(
     `shown_on` names the pages that show a run, by its key; their chapters train it again.
     """
     kinds: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for record in records:
-        groups = kinds.setdefault((record.spec.model.family, record.spec.dataset), {})
-        groups.setdefault(group_of(record), []).append(record)
+    for group, members in configurations.by_configuration(records).items():
+        kind = (members[0].spec.model.family, members[0].spec.dataset)
+        kinds.setdefault(kind, {})[group] = members
     parts = []
     for (family, dataset), groups in kinds.items():
         name = words.NAMES[family]
@@ -65,71 +62,50 @@ def _section(
         # A further page of a chapter has parameters of its own; the key alone names its runs.
         chapter = pages[0].split("-")[0]
         commands.append(f"python -m lab1 run {chapter} --profile {profile}")
-    data = {
-        f"{record.origin.get('data_source', 'unknown')}, fingerprint "
-        f"{str(record.origin.get('data_fingerprint', 'unknown'))[:16]}"
-        for record in members
-    }
+    parts = {part: configurations.settings(first, part) for part in ("model", "training")}
     facts = {
         "Shown on": links,
-        "Model": for_html(_listed(asdict(first.spec.model))),
-        "Training": for_html(_listed(asdict(first.spec.training))),
-        "Teacher": _teacher(first),
-        "Size": f"{first.parameters:,} parameters, {first.flops:,} FLOPs per image",
-        "Data": _joined({f"{DATASETS[first.spec.dataset].title}, {each}" for each in data}),
-        "Device": _joined({hardware(record) for record in members}),
-        "Versions": _joined({versions(record) for record in members}),
-        "Commit": _joined({commit(record) for record in members}),
+        **{name.capitalize(): for_html(_listed(values)) for name, values in parts.items()},
+        **{k: for_html(value) for k, value in configurations.circumstances(members).items()},
         "Again": "<br>".join(f"<code>{for_html(command)}</code>" for command in commands),
     }
     listed = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
+    together = side_by_side.address([record.key for record in members])
+    beside = f'<p><a href="{together}">Its curves, beside those of others</a></p>'
     # The heading's own link, which Quarto's script makes, leads to the section.
-    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(_title(first))}</h3>'
+    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(configurations.title(first))}</h3>'
     return (
         f'<section class="lab1-run" id="runs-{group}">\n{heading}\n'
-        f"{_curves(members)}\n{_seeds(members, published)}\n<dl>\n{listed}\n</dl>\n</section>"
+        f"{_curves(members)}\n{_seeds(members, published)}\n{beside}\n"
+        f"<dl>\n{listed}\n</dl>\n</section>"
     )
 
 
-def _title(record: Record) -> str:
-    """The configuration in words: the run's title without what its seeds do not share."""
-    seed = f", seed {record.spec.seed}"
-    depth = words.depth(record.spec.model.depth, record.spec.model.family)
-    return record.spec.title.replace(seed, "").replace(f"depth {record.spec.model.depth}", depth)
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in values.items() if value is not None
-    )
-
-
-def _teacher(record: Record) -> str:
-    teacher = record.spec.teacher
-    return "" if teacher is None else for_html(f"{teacher.title} ({teacher.key})")
-
-
-def _joined(values: set[str]) -> str:
-    return for_html(" / ".join(sorted(values)))
+def _listed(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _seeds(members: Sequence[Record], published: set[str]) -> str:
-    header = ["Seed", "Record", "Test accuracy (%)", "Best epoch", "Epochs", "Stopped", "Time (s)"]
+    header = [
+        "Seed", "Run", "Test accuracy (%)", "Best epoch", "Epochs", "Stopped", "Time (s)", "Record",
+    ]  # fmt: skip
     rows = []
     for record in members:
         accuracy = f"{100 * record.test['accuracy']:.2f}" if record.test else ""
-        key = f"<code>{record.key}</code>"
+        run = f'<a href="{side_by_side.address([record.key])}"><code>{record.key}</code></a>'
+        file = ""
         if record.key in published:
-            key = f'<a href="results/{for_html(record.name)}.json">{key}</a>'
+            file = f'<a href="results/{for_html(record.name)}.json">JSON</a>'
         rows.append(
             [
                 number(record.spec.seed),
-                f"<td>{key}</td>",
+                f"<td>{run}</td>",
                 number(accuracy),
                 number("" if record.best_epoch is None else record.best_epoch),
                 number(record.epochs),
                 f"<td>{for_html(record.stopped)}</td>",
                 number(f"{record.seconds:.0f}"),
+                f"<td>{file}</td>",
             ]
         )
     return markup(header, rows)

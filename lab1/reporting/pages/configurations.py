@@ -1,0 +1,69 @@
+"""What pages say of a configuration: the runs that differ in their seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from ...core.datasets import DATASETS
+from ...core.record import Record
+from ..kit import words
+from ..kit.frames import group_of, hardware
+
+
+def by_configuration(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The runs of each configuration by its group, in the order in which they come."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(group_of(record), []).append(record)
+    return groups
+
+
+def title(record: Record) -> str:
+    """A configuration in words: its run's title without what its seeds do not share."""
+    seed = f", seed {record.spec.seed}"
+    depth = words.depth(record.spec.model.depth, record.spec.model.family)
+    return record.spec.title.replace(seed, "").replace(f"depth {record.spec.model.depth}", depth)
+
+
+def settings(record: Record, part: str) -> dict[str, str]:
+    """What a part of the spec, `model`, `training` or `distillation`, states, in words by name."""
+    stated = getattr(record.spec, part)
+    values = {} if stated is None else asdict(stated)
+    values.pop("teacher", None)
+    return {name.replace("_", " "): str(v) for name, v in values.items() if v is not None}
+
+
+def circumstances(members: Sequence[Record]) -> dict[str, str]:
+    """How large a configuration is, and on what its runs were trained; not escaped."""
+    first = members[0]
+    teacher = first.spec.teacher
+    dataset = DATASETS[first.spec.dataset].title
+    facts = {
+        "Teacher": "" if teacher is None else f"{teacher.title} ({teacher.key})",
+        "Size": f"{first.parameters:,} parameters, {first.flops:,} FLOPs per image",
+        "Data": _joined(
+            f"{dataset}, {record.origin.get('data_source', 'unknown')}, fingerprint "
+            f"{str(record.origin.get('data_fingerprint', 'unknown'))[:16]}"
+            for record in members
+        ),
+        "Device": _joined(map(hardware, members)),
+        "Versions": _joined(map(versions, members)),
+        "Commit": _joined(map(commit, members)),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def versions(record: Record) -> str:
+    """What a run was trained with."""
+    versions = record.origin.get("versions", {})
+    return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
+
+
+def commit(record: Record) -> str:
+    """The sources that it was trained from, abbreviated."""
+    return str(record.origin.get("commit", "unknown"))[:10]
+
+
+def _joined(values: Iterable[str]) -> str:
+    return " / ".join(sorted(set(values)))
