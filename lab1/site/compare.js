@@ -262,13 +262,18 @@
       show();
     };
 
-    window.addEventListener("hashchange", () => show(read()));
+    const follow = () => {
+      show(read());
+      const [first] = list.getElementsByClassName("lab1-picked"); // it may stand below what is seen
+      if (first) list.scrollTop += first.getBoundingClientRect().top - list.getBoundingClientRect().top;
+    };
+    window.addEventListener("hashchange", follow);
     let soon;
     window.addEventListener("resize", () => {
       clearTimeout(soon);
       soon = setTimeout(() => shown && drawing.clientWidth !== shown.width && showChart(), 200);
     });
-    show(read());
+    follow();
   };
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

@@ -129,6 +129,10 @@ def test_a_run_named_on_another_page_leads_here(read):
     link.evaluate("each => each.click()")  # it may stand in a fold
     page.wait_for_url(f"**/{PAGE}#runs={key}")
     page.locator(".lab1-live svg").wait_for()
+    # Of a long list, what is picked is in sight.
+    item, box = page.locator(".lab1-picked"), page.locator(".lab1-choice")
+    top = item.bounding_box()["y"] - box.bounding_box()["y"]
+    assert 0 <= top < box.bounding_box()["height"]
 
 
 def test_it_works_from_a_file_and_on_a_telephone(chromium, site):
