@@ -51,6 +51,9 @@ def test_picked_runs_stand_together_and_in_the_address(read):
     assert "Test accuracy (%)" in rows and "Depth" in rows
     assert "The same in all" in page.inner_text(".lab1-compare")
     assert "A, seed 0, training loss:" in page.get_attribute(".lab1-chart", "aria-label")
+    # A record's free text, which is hostile here, is text.
+    assert "<img class=hostile" in page.inner_text(".lab1-compare")
+    assert page.locator(".hostile").count() == 0
     # Another reader who gets the address sees the same.
     words = page.inner_text(".lab1-compare table")
     open_with(reader, page.url.partition("#")[2])
