@@ -58,9 +58,8 @@ def test_every_link_and_anchor_within_the_site_resolves(site, seen):
         if not path or path.endswith("/"):  # as Quarto's script shortens its links
             path += "index.html"
         assert (site.root / path).is_file(), link
-        if path == "compare.html" and anchor.startswith(
-            "runs="
-        ):  # runs that its script finds by their keys
+        if path == "compare.html" and anchor.startswith("runs="):
+            # Its script finds runs by their keys.
             keys = anchor.removeprefix("runs=").split(",")
             assert all(f'"key":"{key}"' in site.text("report/assets/runs.js") for key in keys), link
         elif anchor and PurePosixPath(path).suffix == ".html":
