@@ -53,6 +53,8 @@ def test_lab1_commands_parse():
             chapters.chapter(options.chapter)
         if hasattr(options, "profile"):
             assert options.profile in profiles.names()
+            if getattr(options, "chapter", None) not in (None, "CHAPTER"):
+                profiles.page(options.chapter, options.profile, {})  # raises where it has none
 
 
 def test_papermill_parameters_are_declared():
