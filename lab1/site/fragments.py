@@ -25,6 +25,7 @@ def write(
     `shown` are the pages that were prepared; without a record there is nothing to write.  Returns
     the pictures of the front page, which go to the folder `drawn`.
     """
+    from ..reporting.distillation import draw_a_digit
     from ..reporting.pages import front, side_by_side
     from ..reporting.pages import runs as runs_page
 
@@ -61,8 +62,16 @@ def write(
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
     runs = side_by_side.script(list(records.values()), published=published, shown_on=shown_on)
     write_if_changed(assets / "runs.js", runs.encode())
-    for script in ("charts.js", "compare.js", "tables.js"):
-        write_if_changed(assets / script, (_SITE / script).read_bytes())
+    rounded = {
+        key: probe
+        for key, record in records.items()
+        if (probe := store.find_probe(record.spec, "int8-weights")) is not None
+    }
+    asked = {records[key].spec.dataset for key in rounded}
+    for name, content in draw_a_digit.scripts(rounded, sorted(asked)).items():
+        write_if_changed(assets / name, content.encode())
+    for name in ("charts.js", "compare.js", "draw.js", "folds.js", "tables.js"):
+        write_if_changed(assets / name, (_SITE / name).read_bytes())
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)

@@ -87,6 +87,15 @@ def test_axe_finds_no_violation_where_runs_are_picked(read, violations, dark):
     assert violations(page) == []
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_violation_where_a_digit_is_drawn(read, violations, dark):
+    page = read("report/2_2.html", dark=dark).page
+    page.locator(".lab1-draw").scroll_into_view_if_needed()
+    page.locator(".lab1-field > canvas").click()
+    page.locator(".lab1-likeliest").first.wait_for()
+    assert violations(page) == []
+
+
 def test_axe_would_find_one(read, violations):
     """A picture without an alternative and pale text are found, so the silence above says much."""
     reader = read("404.html")

@@ -1,11 +1,14 @@
 """The chapter on convolutional networks: designs, equal sizes, twins."""
 
+from dataclasses import replace
+
 import pandas
 import pytest
 
-from lab1.reporting.comparison.cnn_statements import convolutional_networks
+from lab1.reporting.comparison.cnn_statements import convolutional_networks, discussion
 from lab1.reporting.comparison.equal_parameters import at_size, equal_size_effect
 from lab1.reporting.kit import frames
+from lab1.reporting.kit.sentences import Judgement, Verdict
 
 #: By family and stages, the parameters.
 SIZES = {
@@ -96,12 +99,26 @@ def test_a_twin_names_the_cause_and_the_claim_turns_round(networks, swap_familie
     assert "the skip connections **hurt**" in worse["answer"].text
     assert "the skip connections hurt" in worse["discussion"].text
     same = convolutional_networks(networks(cells | {("PlainCNN", 3): 0.65}))
-    assert "they make no measurable difference" in same["discussion"].text
+    assert "they are not shown to make a difference" in same["discussion"].text
+
+
+def test_a_hint_carries_no_conclusion(networks):
+    """What the correction leaves no finding is not concluded from either."""
+    runs = networks(ON_THE_LINE | {("PlainCNN", 3): 0.6})
+    hints = {
+        name: Verdict(
+            *(replace(p, adjusted=0.2) if isinstance(p, Judgement) else p for p in says.parts)
+        )
+        for name, says in convolutional_networks(runs).items()
+    }
+    assert "a hint, no finding" in hints["twins"].text
+    said = discussion(runs, hints).text
+    assert "not shown to be ahead" in said and "are not shown to make a difference" in said
 
 
 def test_the_design_that_is_behind_is_not_said_to_be_ahead(networks):
     says = convolutional_networks(networks(ON_THE_LINE | {("ResidualCNN", 3): 0.5}))
-    assert "not measurably ahead" in says["discussion"].text
+    assert "not shown to be ahead" in says["discussion"].text
     assert "the residual design is **behind**" in says["answer"].text
 
 
@@ -143,12 +160,12 @@ def test_where_the_deepest_twins_have_too_few_seeds_the_next_depth_speaks(networ
 
 def test_seeds_of_several_kinds_of_device_are_named(networks):
     runs = networks(ON_THE_LINE)
-    assert "Trained were" not in str(convolutional_networks(runs)["training"])
+    assert "Trained on" not in str(convolutional_networks(runs)["training"])
     runs.loc[runs["seed"] == 2, "device"] = "cuda"
     assert (
-        "Trained were seeds 0 and 1 on a CPU; seed 2 on a GPU: every comparison is between runs of"
+        "Trained on a CPU: seeds 0 and 1; on a GPU: seed 2. Every comparison is between runs of"
     ) in str(convolutional_networks(runs)["training"])
     runs.loc[(runs["seed"] == 1) & (runs["depth"] == 4), "device"] = "cuda"
     said = str(convolutional_networks(runs)["training"])
-    assert "on a CPU; seed 2 and seed 1 with 4 stages on a GPU: every comparison" in said
-    assert "Trained were seed 0 and seed 1 with " in said
+    assert "; on a GPU: seed 2 and seed 1 with 4 stages. Every comparison" in said
+    assert "Trained on a CPU: seed 0 and seed 1 with " in said

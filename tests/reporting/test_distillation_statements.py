@@ -9,6 +9,8 @@ from lab1.core.distillation import DistillationConfig
 from lab1.reporting.distillation import pairs as twins
 from lab1.reporting.distillation import statements, tables, verdicts
 from lab1.reporting.kit import frames
+from lab1.reporting.kit.sentences import Judgement, Verdict
+from lab1.reporting.kit.statistics import estimate
 
 ALONE = [0.70, 0.73, 0.76]
 JITTER = [0.001, 0.0, -0.001]
@@ -70,9 +72,19 @@ def test_the_discussion_follows_the_gain(records):
     assert "Too few twins" in says_of(few)["discussion"].text
 
 
+def test_a_hint_carries_no_conclusion(records):
+    """What the correction leaves no finding is not concluded from either."""
+    says = says_of(records(0.003))
+    assert "but not after correction: a hint, no finding" in says["improvement"].text
+    assert "right more often with the teacher is a hint" in says["discussion"].text
+    value = estimate([0.01, 0.011, 0.012])
+    effects = {"labels smoothed": Verdict(Judgement(value, "", "", "", adjusted=0.2))}
+    assert "Not ruled out as its explanation: smoothed labels." in statements.controls(effects).text
+
+
 def test_the_chosen_values_are_told_on_fresh_seeds(records):
     says = says_of(records(), FRESH)
-    assert says["answer"].text.startswith("On seeds that had no part in any choice")
+    assert says["answer"].text.startswith("The seeds here had no part in any choice")
     assert "was not measured" in says_of(records())["fresh"].text
     other = FRESH | {"fresh_seeds": (1, 2)}
     assert "(n = 2)" in says_of(records(), other)["fresh"].text
@@ -82,16 +94,17 @@ def test_controls_that_gain_nothing_leave_the_teacher(records):
     controls = {"smoothed": 0.0, "rate": 0.001, "permuted": 0.0}
     says = says_of(records(0.02, controls))
     assert says["controls"].text.count("the teacher brings **more**") == 3
-    assert "what it says about the wrong classes does" in says["controls"].text
+    assert "What the teacher says about the wrong classes is part of what" in says["controls"].text
 
 
 def test_a_control_that_gains_as_much_is_not_ruled_out(records):
     says = says_of(records(0.02, {"smoothed": 0.02, "permuted": 0.0}))
-    assert "not ruled out: a student alone with smoothed labels." in says["controls"].text
+    assert "Not ruled out as its explanation: smoothed labels." in says["controls"].text
     every = says_of(records(0.02, {"smoothed": 0.02, "permuted": 0.05}))
     assert "the teacher brings **less**" in every["controls"].text
     none = says_of(records(0.0, {"smoothed": 0.0}))
-    assert "none of these explanations" in none["controls"].text
+    assert "is not explained" not in none["controls"].text
+    assert "Not ruled out as its explanation: smoothed labels." in none["controls"].text
     assert "no known cause" in says_of(records())["controls"].text
 
 

@@ -46,10 +46,29 @@ def test_published_records_are_linked_and_others_are_named(records):
         assert f'title="{record.key}">{record.spec.seed}<' in table.markup
 
 
-def test_a_row_says_where_its_runs_took_place(records):
+def test_where_all_runs_took_place_is_said_once(records):
     markup = runs_table(records, set()).markup
-    for words in ("a processor, 1 thread", "torch 2.11.0, Python 3.11.0", "0123456789<"):
-        assert markup.count(words) == 2
+    said = re.search(r'<p class="lab1-common">(.*?)</p>', markup)[1]
+    assert said == (
+        "Runs: 5; configurations: 2. The same for all: Dataset: built-in grey patterns; "
+        "Device: a processor, 1 thread; Versions: torch 2.11.0, Python 3.11.0; Commit: 0123456789."
+    )
+    assert markup.count("torch 2.11.0") == 1
+
+
+def test_what_differs_is_a_column(records):
+    origin = {**records[0].origin, "commit": "f" * 40}
+    elsewhere = [replace(record, origin=origin) for record in records[:2]]
+    markup = runs_table([*elsewhere, *records[2:]], set()).markup
+    assert "Commit:" not in markup and '<th scope="col">Commit</th>' in markup
+    assert markup.count("<td>ffffffffff</td>") == markup.count("<td>0123456789</td>") == 1
+
+
+def test_the_rows_lie_in_a_fold_that_an_address_opens(records):
+    markup = runs_table(records, set()).markup
+    before, _, folded = markup.partition("<details>")
+    assert '<tr id="' not in before and folded.count('<tr id="') == 2
+    assert '<script src="assets/folds.js" defer></script>' in folded
 
 
 def test_runs_from_several_places_name_them_all(records):

@@ -311,7 +311,7 @@ def test_the_front_page_tells_of_all_pages(home):
     assert "python -m lab1 run 1_2 " in (home / "report" / "run-it.md").read_text()
     assert "#fig-headline" in (home / "report" / "headline.md").read_text()
     assets = home / "report" / "assets"
-    for name in ("charts.js", "compare.js", "tables.js"):
+    for name in ("charts.js", "compare.js", "draw.js", "folds.js", "tables.js"):
         shipped = publish.paths.PACKAGE / "site" / name
         assert (assets / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (assets / "vega.js").read_text()

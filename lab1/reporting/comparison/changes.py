@@ -12,8 +12,8 @@ from dataclasses import replace
 import pandas as pd
 
 from ..kit.frames import as_designed
-from ..kit.sentences import MINUS, Judgement, Verdict, signed
-from ..kit.statistics import Estimate, estimate, in_words, paired_difference
+from ..kit.sentences import Judgement, Verdict, signed
+from ..kit.statistics import Estimate, estimate, paired_difference
 from ..kit.tables import (
     DEPTH,
     MODEL,
@@ -212,4 +212,4 @@ def _from(first: pd.DataFrame, second: pd.DataFrame) -> Estimate:
 
 
 def _difference(value: Estimate) -> str:
-    return in_words(value, "+.2f", ".2f").replace("-", MINUS) if value.n else ""
+    return words_for("+.2f", ".2f")(value)

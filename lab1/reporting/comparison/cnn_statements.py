@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ...core.record import Record
@@ -38,11 +40,12 @@ def convolutional_networks(runs: pd.DataFrame) -> dict[str, Verdict]:
         "twins": twins,
         "own": own_families.effects(main),
         "training": training(main),
-        "discussion": discussion(runs),
     }
     opening = verdicts.at_deepest(main, TWIN) if {TWIN, RESIDUAL} <= families else Verdict()
     answer = paragraph(verdicts.at_deepest(main, PLAIN), at_equal_size(runs), opening)
-    return corrected({**said, "answer": paragraph(answer, conditions(main))})
+    says = corrected({**said, "answer": paragraph(answer, conditions(main))})
+    # What is concluded rests on what is left after the correction.
+    return {**says, "discussion": discussion(runs, says)}
 
 
 def of_main_size(runs: pd.DataFrame) -> pd.DataFrame:
@@ -73,10 +76,10 @@ def _devices(main: pd.DataFrame) -> str:
     if len(kinds) < 2:
         return ""
     parts = [
-        f"{_trained(main[main['device'] == kind], main)} on a {_DEVICES.get(kind, kind)}"
+        f"on a {_DEVICES.get(kind, kind)}: {_trained(main[main['device'] == kind], main)}"
         for kind in kinds
     ]
-    return f" Trained were {'; '.join(parts)}: every comparison is between runs of one kind."
+    return f" Trained {'; '.join(parts)}. Every comparison is between runs of one kind of device."
 
 
 def _trained(part: pd.DataFrame, main: pd.DataFrame) -> str:
@@ -133,8 +136,8 @@ def best_run(record: Record) -> Verdict:
     model = record.spec.model
     return Verdict(
         f"The run with the best validation accuracy of all, of the {NAMES[model.family]} with "
-        f"{words.depth(model.depth, model.family)} and seed {record.spec.seed}, is looked at more "
-        "closely."
+        f"{words.depth(model.depth, model.family)}, {model.channels} feature maps in the first, "
+        f"and seed {record.spec.seed}, is looked at more closely."
     )
 
 
@@ -149,30 +152,34 @@ def conditions(main: pd.DataFrame) -> Verdict:
     )
 
 
-def discussion(runs: pd.DataFrame) -> Verdict:
-    """What the comparisons at equal depth, at equal size and between twins say together."""
+def discussion(runs: pd.DataFrame, says: Mapping[str, Verdict]) -> Verdict:
+    """What the comparisons at equal depth, at equal size and between twins say together.
+
+    `says` are the corrected verdicts on them, `design`, `equal` and `twins`: what is a hint there
+    is none here.
+    """
     main = of_main_size(runs)
-    signs, judged = {}, {}
-    for plain, name in ((PLAIN, "design"), (TWIN, "twin")):
+    differences, depths = {}, {}
+    for plain, name in ((PLAIN, "design"), (TWIN, "twins")):
         pair = verdicts.pair_at_deepest(main, plain)
         if pair is not None:
-            judged[name], first, second = pair
-            signs[name] = paired_difference(first, second, "test_accuracy")
+            depths[name], first, second = pair
+            differences[name] = paired_difference(first, second, "test_accuracy")
     sentences = []
-    design = signs.get("design")
+    design, twin = differences.get("design"), differences.get("twins")
     equal = _at_equal_size(runs)
     if design is None or design.n < FEWEST:
         sentences.append(
             "Too few runs compare the two designs here, so nothing is concluded about them."
         )
-    elif design.sign <= 0:
-        sentences.append("At equal depth the residual design is not measurably ahead.")
+    elif _finding(says["design"], design) <= 0:
+        sentences.append("At equal depth the residual design is not shown to be ahead.")
     elif equal is None or equal[1].n < FEWEST:
         sentences.append(
             "At equal depth the residual design is ahead, and it is larger. Too few runs compare "
             "the designs at equal size, so how much of the lead is size is not known here."
         )
-    elif equal[1].sign > 0:
+    elif _finding(says["equal"], equal[1]) > 0:
         sentences.append(
             "The residual design is ahead at equal depth, and in part at equal size too: it makes "
             f"better use of its parameters with {words.depth(equal[0], RESIDUAL)}."
@@ -180,11 +187,10 @@ def discussion(runs: pd.DataFrame) -> Verdict:
     else:
         sentences.append(
             "The residual design is ahead at equal depth, where it has several times the "
-            f"parameters. At equal size, with {words.depth(equal[0], RESIDUAL)}, it is not "
-            "measurably ahead. So the lead at equal depth is the lead of a larger network: the "
+            f"parameters. At equal size, with {words.depth(equal[0], RESIDUAL)}, it is not shown "
+            "to be. So the lead at equal depth is the lead of a larger network: the "
             "skip connections are not shown to make better use of the parameters."
         )
-    twin = signs.get("twin")
     if twin is None:
         sentences.append("Whether skip connections are a cause needs a twin, which is not here.")
     elif twin.n < FEWEST:
@@ -192,12 +198,17 @@ def discussion(runs: pd.DataFrame) -> Verdict:
             "The twin without skip connections was trained with too few seeds for a conclusion."
         )
     else:
-        unit = words.depth(judged["twin"], RESIDUAL)
+        unit = words.depth(depths["twins"], RESIDUAL)
         sentences.append(
             {
                 1: f"Against their twin with {unit} the skip connections help: they are a cause.",
-                0: f"Against their twin with {unit} they make no measurable difference.",
+                0: f"Against their twin with {unit} they are not shown to make a difference.",
                 -1: f"Against their twin with {unit} the skip connections hurt.",
-            }[twin.sign]
+            }[_finding(says["twins"], twin)]
         )
     return Verdict(" ".join(sentences))
+
+
+def _finding(verdict: Verdict, value: Estimate) -> int:
+    """What a verdict found of one of the differences that it judges."""
+    return next(each.finding for each in verdict.judgements if each.value == value)

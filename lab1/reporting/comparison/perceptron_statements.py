@@ -15,8 +15,8 @@ from ...core.datasets import DATASETS
 from ...core.escape import for_markdown
 from ..kit import words
 from ..kit.frames import as_designed
-from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph, signed
-from ..kit.statistics import Estimate, estimate
+from ..kit.sentences import MINUS, Verdict, corrected, paragraph, signed
+from ..kit.statistics import Estimate, estimate, in_words
 from . import changes, own_families
 from .selection import base_rate, of_family
 from .verdicts import (
@@ -63,7 +63,7 @@ def depth_in_a_plain_network(runs: pd.DataFrame) -> dict[str, Verdict]:
         ),
     )
     says = corrected({"answer": answer, **judged})
-    outcomes = [_outcome(says[name]) for name in ("depth", "fit", "rate")]
+    outcomes = [says[name].finding for name in ("depth", "fit", "rate")]
     return {
         **says,
         "conditions": conditions(plain),
@@ -234,8 +234,8 @@ def why_the_design_is_ahead(fit: Verdict, rate: Verdict, whence: Verdict) -> Ver
         -1: "Yes. With each family at its best learning rate, the plain network is ahead.",
     }
     answers = {
-        "Is it capacity?": capacity[_outcome(fit)] if fit.judgements else "",
-        "Is it tuning?": tuning[_outcome(rate)] if rate.judgements else rate.text,
+        "Is it capacity?": capacity[fit.finding] if fit.judgements else "",
+        "Is it tuning?": tuning[rate.finding] if rate.judgements else rate.text,
         "Is it the start?": whence.text or changes.NOT_CHANGED.text,
     }
     return paragraph(
@@ -266,13 +266,7 @@ def _short(lead: str, verdict: Verdict, show: Callable[[Estimate], str] = signed
 
 
 def _loss(value: Estimate) -> str:
-    return f"{value.mean:+.2g} (n = {value.n})".replace("-", MINUS)
-
-
-def _outcome(verdict: Verdict) -> int:
-    """1 or -1 where the verdict's last difference is a finding above or below zero, else 0."""
-    judgements: list[Judgement] = verdict.judgements
-    return judgements[-1].value.sign if judgements and judgements[-1].survives else 0
+    return f"{in_words(value, '+.2g', '.2g')} (n = {value.n})".replace("-", MINUS)
 
 
 def _times(first: pd.DataFrame, second: pd.DataFrame, column: str) -> str:

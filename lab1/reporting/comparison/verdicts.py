@@ -13,7 +13,7 @@ import pandas as pd
 from ...core.families import FAMILIES, residual_of, sole_difference
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, points, signed
-from ..kit.statistics import FEWEST, estimate, paired_difference
+from ..kit.statistics import FEWEST, estimate, in_words, paired_difference
 from ..kit.words import NAMES
 from .selection import (
     at_best_rate,
@@ -91,8 +91,8 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
     difference = compare(own, first, last, "train_loss")
     return Verdict(
         "The training loss of the last epoch, averaged over its batches as they are trained on, "
-        f"is {losses[1].mean:.3g} with {words.depth(last, family)} and {losses[0].mean:.3g} with "
-        f"{words.depth(first, family)}: ",
+        f"is {in_words(losses[1], '.2g')} with {words.depth(last, family)} and "
+        f"{in_words(losses[0], '.2g')} with {words.depth(first, family)}: ",
         Judgement(
             difference,
             above="the deep network fits its own training images **worse**, which overfitting "
@@ -201,8 +201,8 @@ def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
         )
     return Verdict(
         f"With {words.depth(depth, plain)} the training loss of the last epoch is "
-        f"{losses[1].mean:.3g} for the {NAMES[residual_of(plain)]} and {losses[0].mean:.3g} for "
-        f"the {NAMES[plain]}: ",
+        f"{in_words(losses[1], '.2g')} for the {NAMES[residual_of(plain)]} and "
+        f"{in_words(losses[0], '.2g')} for the {NAMES[plain]}: ",
         Judgement(
             paired_difference(first, second, "train_loss"),
             above="the residual network fits its training images **worse**",

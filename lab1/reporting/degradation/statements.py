@@ -33,7 +33,7 @@ def degradation(
     exact = gradients.agreements(measured("gradient-agreement"))
     plain, residual = (verdicts.degradation(main, each) for each in ("PlainNet", "ResNet"))
     skip = verdicts.skip_effect_on_degradation(main)
-    return corrected(
+    says = corrected(
         {
             "schedule": verdicts.schedule(main),
             "plain": plain,
@@ -48,10 +48,26 @@ def degradation(
             "exactness": gradients.exactness(runs, exact),
             "precision": precision_effect(runs),
             "times": training_time.cost_of_depth(times, main, "PlainNet"),
-            "discussion": discussion(main, gradients.inexact(main, exact)),
             "answer": paragraph(skip, conditions(main, gradients.inexact(main, exact))),
         }
     )
+    # What is concluded rests on what is left after the correction.
+    concluded = discussion(
+        main,
+        gradients.inexact(main, exact),
+        says["plain"].finding,
+        says["residual"].finding,
+        _first_finding(says["growth"]),
+    )
+    return {
+        **says,
+        "precision": paragraph(says["precision"], on_rounding(says["plain"], says["precision"])),
+        "discussion": concluded,
+    }
+
+
+def _first_finding(verdict: Verdict) -> int:
+    return verdict.judgements[0].finding if verdict.judgements else 0
 
 
 def conditions(main: pd.DataFrame, inexact: pd.DataFrame) -> Verdict:
@@ -71,9 +87,15 @@ def conditions(main: pd.DataFrame, inexact: pd.DataFrame) -> Verdict:
     return Verdict(text)
 
 
-def discussion(main: pd.DataFrame, inexact: pd.DataFrame) -> Verdict:
-    """What the two families' changes of training error say together."""
-    plain, residual = (_change(main, each).sign for each in ("PlainNet", "ResNet"))
+def discussion(
+    main: pd.DataFrame, inexact: pd.DataFrame, plain: int, residual: int, growth: int
+) -> Verdict:
+    """What the two families' changes of training error, and the gradients, say together.
+
+    `plain` and `residual` are 1 where more layers raise that error, -1 where they lower it, 0 where
+    neither is a finding; `growth` says the same of the gradient on its way back through the fresh
+    plain network.
+    """
     if main["precision"].iloc[0] == "bf16" and not inexact.empty:
         return Verdict(
             "In bf16 the gradients of one of the two families are mostly rounding at the start. So "
@@ -83,10 +105,11 @@ def discussion(main: pd.DataFrame, inexact: pd.DataFrame) -> Verdict:
         return Verdict(
             "More layers raise the *training* error of the plain network. Overfitting would lower "
             "it, so it is not overfitting. The twin with skip connections has the same layers, "
-            "parameters and initial weights, and its training error does not rise measurably. So "
-            "the deep plain network could fit these images at least as well as the shallow one, "
-            "and training did not find how: that is degradation, and skip connections remove it "
-            "here."
+            "parameters and initial weights, and its training error "
+            + ("falls" if residual < 0 else "does not rise measurably")
+            + ". So the deep plain network could fit these images at least as well as the shallow "
+            "one, and training did not find how: that is degradation, and skip connections remove "
+            f"it here.{_healthy(growth)}"
         )
     if plain > 0:
         return Verdict(
@@ -102,6 +125,17 @@ def discussion(main: pd.DataFrame, inexact: pd.DataFrame) -> Verdict:
         "Whether more layers raise the training error of the plain network cannot be said from "
         "these runs, so neither can be said what skip connections do about it."
     )
+
+
+def _healthy(growth: int) -> str:
+    """What the growth of the gradients says of the paper's word on them."""
+    if growth > 0:
+        return (
+            " Vanishing gradients are not why, as the paper says too. But its plain networks, it "
+            "says, have *healthy* gradients, and that is not what is found here: on their way back "
+            "they grow from layer to layer."
+        )
+    return ""
 
 
 def _change(main: pd.DataFrame, family: str) -> Estimate:
@@ -184,20 +218,31 @@ def precision_effect(runs: pd.DataFrame) -> Verdict:
         return Verdict("These networks were trained in one precision alone.")
     depths = set(main["depth"])
     other = other[other["depth"].isin(depths)]
-    changes = {own["precision"].iloc[0]: _change(own, "PlainNet") for own in (main, other)}
-    first, last = min(depths), max(depths)
-    listed = ", ".join(f"{signed(change)} in {precision}" for precision, change in changes.items())
-    same = {change.sign for change in changes.values()}
-    ending = (
+    own, change = (_change(each, "PlainNet") for each in (main, other))
+    return Verdict(
+        f"From {min(depths)} to {words.depth(max(depths), 'PlainNet')} the training error of the "
+        f"{NAMES['PlainNet']} changes by {signed(own)} in {main['precision'].iloc[0]}, and in "
+        f"{other['precision'].iloc[0]} by {signed(change)}{_unpaired(main, other)}: ",
+        Judgement(
+            change,
+            above="there it **degrades**",
+            below="there it **does not degrade**",
+            neither="there it shows **no measurable difference**",
+        ),
+    )
+
+
+def on_rounding(main: Verdict, other: Verdict) -> Verdict:
+    """Whether degradation rests on rounding, from the verdicts on it in the two precisions."""
+    if not other.judgements:
+        return Verdict()
+    same = {main.finding, other.finding}
+    return Verdict(
         "It degrades in both, so its degradation does not rest on rounding."
         if same == {1}
         else "The two precisions do not agree about that."
         if len(same) > 1
-        else "In neither does it degrade measurably."
-    )
-    return Verdict(
-        f"From {first} to {words.depth(last, 'PlainNet')} the training error of the "
-        f"{NAMES['PlainNet']} changes by {listed}. {ending}{_unpaired(main, other)}"
+        else "In neither is it shown to degrade."
     )
 
 
@@ -206,8 +251,8 @@ def _unpaired(main: pd.DataFrame, other: pd.DataFrame) -> str:
     if devices[0] == devices[1]:
         return ""
     return (
-        f" The two were trained on other devices ({devices[0]}; {devices[1]}), so their "
-        "runs are not compared one by one."
+        f" (the two were trained on other devices, {devices[0]} and {devices[1]}, so their runs "
+        "are not compared one by one)"
     )
 
 

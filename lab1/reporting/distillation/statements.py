@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..kit.sentences import Judgement, Verdict, corrected, paragraph, points, signed
-from ..kit.statistics import FEWEST, Estimate, estimate, paired_difference
+from ..kit.statistics import FEWEST, estimate, paired_difference
 from . import pairs as twins
 from . import verdicts
 from .pairs import Setting
@@ -29,8 +29,9 @@ def distillation(
     unseen = verdicts.unseen(measured)
     worth = verdicts.worth(runs, setting)
     chosen = fresh_effect(runs, fresh)
+    effects = control_effects(runs, setting)
     headline = paragraph(chosen, verdicts.likelihood(runs, fresh)) if fresh else gain
-    return corrected(
+    says = corrected(
         {
             "improvement": gain,
             "likelihood": loss,
@@ -39,14 +40,13 @@ def distillation(
             "fresh": chosen,
             "fresh_likelihood": verdicts.likelihood(runs, fresh) if fresh else Verdict(),
             "calibration": verdicts.calibration(runs, fresh or setting),
-            "controls": controls(runs, setting),
+            **{f"control {name}": effect for name, effect in effects.items()},
             "teachers": teachers(runs, setting),
             "capacity": verdicts.capacity(runs, setting),
             "worth": worth,
             "digits": verdicts.digits(runs),
             "small": verdicts.small_student(runs),
             "unseen": unseen,
-            "discussion": discussion(runs, fresh or setting, setting),
             "answer": paragraph(
                 headline if fresh else paragraph(gain, loss), worth_in_short(runs, setting),
                 unseen_in_short(measured),
@@ -54,6 +54,11 @@ def distillation(
             ),
         }
     )  # fmt: skip
+    # What is concluded rests on what is left after the correction.
+    told = ("fresh", "fresh_likelihood") if fresh else ("improvement", "likelihood")
+    says["controls"] = controls({name: says.pop(f"control {name}") for name in effects})
+    says["discussion"] = discussion(*(says[name] for name in (*told, "worth", "unseen")))
+    return says
 
 
 def fresh_effect(runs: pd.DataFrame, fresh: Setting | None) -> Verdict:
@@ -63,58 +68,74 @@ def fresh_effect(runs: pd.DataFrame, fresh: Setting | None) -> Verdict:
             "What the chosen values gain on seeds that had no part in the choice was not measured."
         )
     return paragraph(
-        Verdict("On seeds that had no part in any choice, at the values that validation chose:"),
+        Verdict(
+            "The seeds here had no part in any choice, and the values are what validation chose."
+        ),
         verdicts.improvement(runs, fresh),
     )
 
 
-#: What a control stands for, in a sentence.
-_MEANS = {
-    "labels smoothed": "a student alone with smoothed labels",
-    "wrong classes permuted": "a student whose teacher names the wrong classes at random",
+#: A control, and what it would explain the gain by; any other control is a learning rate.
+_CONTROLS = {
+    "labels smoothed": ("a student alone with smoothed labels", "smoothed labels"),
+    "wrong classes permuted": (
+        "a student whose teacher names the wrong classes at random",
+        "answers that only say how sure the teacher is",
+    ),
 }
 
 
-def controls(runs: pd.DataFrame, setting: Setting) -> Verdict:
-    """Whether anything simpler than the teacher brings as much as it does."""
+def _described(control: str) -> tuple[str, str]:
+    rate = f"a {control.replace('rate', 'rate of')}"
+    return _CONTROLS.get(control, (f"a student alone at {rate}", rate))
+
+
+def control_effects(runs: pd.DataFrame, setting: Setting) -> dict[str, Verdict]:
+    """By how much the teacher brings more than what else might help, control by control."""
     table = twins.controls(runs, setting)
     names = [name for name in table["control"].unique() if name not in ("alone", "with teacher")]
     taught = table[table["control"] == "with teacher"]
-    if not names or taught.empty:
-        return Verdict("No control of these students is here, so the gain has no known cause.")
-    parts: list[str | Judgement] = [
-        "The student with the teacher minus what else might help, paired by seed:\n"
-    ]
-    differences = {}
-    for name in names:
-        other = table[table["control"] == name]
-        differences[name] = paired_difference(other, taught, "test_accuracy")
-        means = _MEANS.get(name, f"a student alone at a {name}")
-        parts += [
-            f"\n- **{means}:** {signed(differences[name])}: ",
+    effects = {}
+    for name in names if len(taught) else []:
+        difference = paired_difference(table[table["control"] == name], taught, "test_accuracy")
+        effects[name] = Verdict(
+            f"**{_described(name)[0]}:** {signed(difference)}: ",
             Judgement(
-                differences[name],
+                difference,
                 above="the teacher brings **more**",
                 below="the teacher brings **less**",
                 neither="the teacher brings **no measurable difference**",
             ),
-        ]
-    return Verdict(*parts, f"\n\n{_conclusion(differences)}")
-
-
-def _conclusion(differences: Mapping[str, Estimate]) -> str:
-    if any(each.n < FEWEST for each in differences.values()):
-        return "Some of these have too few seeds, so nothing is concluded."
-    if all(each.sign > 0 for each in differences.values()):
-        return (
-            "So neither smoothed labels nor another learning rate explains the gain, and a teacher "
-            "that only makes the labels softer does not bring it: what it says about the wrong "
-            "classes does."
         )
-    if all(each.sign == 0 for each in differences.values()):
-        return "So none of these explanations of the gain is ruled out."
-    equal = [_MEANS.get(name, name) for name, each in differences.items() if each.sign <= 0]
-    return f"So as an explanation of the gain this is not ruled out: {'; '.join(equal)}."
+    return effects
+
+
+def controls(effects: Mapping[str, Verdict]) -> Verdict:
+    """Whether anything simpler than the teacher brings as much as it does, and what that rules out.
+
+    `effects` are the corrected verdicts of `control_effects`.
+    """
+    if not effects:
+        return Verdict("No control of these students is here, so the gain has no known cause.")
+    return paragraph(
+        Verdict("The student with the teacher minus what else might help, paired by seed:\n"),
+        *(paragraph(Verdict("-"), effect) for effect in effects.values()),
+        Verdict(f"\n{_conclusion(effects)}"),
+        between="\n",
+    )
+
+
+def _conclusion(effects: Mapping[str, Verdict]) -> str:
+    if any(each.judgements[0].value.n < FEWEST for each in effects.values()):
+        return "Some of these have too few seeds, so nothing is concluded."
+    ruled_out = [_described(name)[1] for name, each in effects.items() if each.finding > 0]
+    left = [_described(name)[1] for name, each in effects.items() if each.finding <= 0]
+    said = [f"So the gain is not explained by {' or '.join(ruled_out)}."] if ruled_out else []
+    if effects.get("wrong classes permuted", Verdict()).finding > 0:
+        said.append("What the teacher says about the wrong classes is part of what helps.")
+    if left:
+        said.append(f"Not ruled out as its explanation: {'; '.join(left)}.")
+    return " ".join(said)
 
 
 def teachers(runs: pd.DataFrame, setting: Setting) -> Verdict:
@@ -180,35 +201,40 @@ def conditions(runs: pd.DataFrame, setting: Setting) -> Verdict:
     )
 
 
-def discussion(runs: pd.DataFrame, headline: Setting, setting: Setting) -> Verdict:
-    """What the gain, the test loss, the controls and the cost say together."""
-    own = twins.of_setting(twins.pairs(twins.photographs(runs)), headline)
-    gain, loss = estimate(own["gain"]), estimate(own["loss_gain"])
+def discussion(gain: Verdict, loss: Verdict, worth: Verdict, unseen: Verdict) -> Verdict:
+    """What the gain, the test loss, the cost and the digit unseen say together.
+
+    All four are corrected: what is a hint there is none here.
+    """
     sentences = []
-    if gain.n < FEWEST:
+    if not gain.judgements or gain.judgements[-1].value.n < FEWEST:
         return Verdict("Too few twins are here for a conclusion about the teacher.")
-    if gain.sign > 0 and loss.sign > 0:
+    if gain.finding > 0 and loss.finding > 0:
         sentences.append(
             "With the teacher the student is right more often, and yet its probabilities are "
             "worse: whoever needs the answer gains, whoever needs the confidence loses."
         )
-    elif gain.sign > 0:
-        sentences.append("With the teacher the student is right more often.")
-    elif gain.sign < 0:
-        sentences.append("With the teacher the student is right less often.")
+    elif gain.finding:
+        often = "more" if gain.finding > 0 else "less"
+        sentences.append(f"With the teacher the student is right {often} often.")
+    elif gain.judgements[-1].value.sign:
+        often = "more" if gain.judgements[-1].value.sign > 0 else "less"
+        sentences.append(
+            f"That the student is right {often} often with the teacher is a hint, which these "
+            "twins are too few to confirm."
+        )
     else:
         sentences.append("These twins cannot tell the teacher's effect on accuracy from chance.")
-    longer = twins.longer(runs, setting)
-    paired = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
-    if not longer.empty and paired_difference(longer, paired, "test_accuracy").sign < 0:
+    if worth.finding < 0:
         sentences.append(
             "The teacher costs more at every step than the student itself, and the same "
             "arithmetic spent on more epochs brings more. A teacher is worth having where it is "
             "there already, where its answers can be kept, or where something else limits the "
             "epochs."
         )
-    sentences.append(
-        "The digit that was never seen is another matter. There the teacher is not a slightly "
-        "better source of labels: it is the only source there is."
-    )
+    if unseen.judgements and unseen.judgements[0].finding > 0:
+        sentences.append(
+            "The digit that was never seen is another matter. There the teacher is not a slightly "
+            "better source of labels: it is the only source there is."
+        )
     return Verdict(" ".join(sentences))

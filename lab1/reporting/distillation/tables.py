@@ -53,11 +53,11 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
         taught = not math.isnan(run["temperature"])
         words = "student with teacher" if taught else "student alone"
         words = "teacher" if run["group"] in teaching else words
+        words += f" of seed {run['teacher_seed']:.0f}" if taught and len(seeds) > 1 else ""
         omitted, smoothing = run["omitted_class"], run["label_smoothing"]
         words += "" if math.isnan(omitted) else f", without class {omitted:.0f}"
         words += f", labels smoothed by {smoothing:g}" if smoothing else ""
         words += ", wrong classes permuted" if run["wrong_classes"] == "permuted" else ""
-        words += f", of seed {run['teacher_seed']:.0f}" if taught and len(seeds) > 1 else ""
         return words
 
     def gain(part: pd.DataFrame) -> Estimate:

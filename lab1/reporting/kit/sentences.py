@@ -38,6 +38,11 @@ class Judgement:
         """Whether the difference is a finding, after correction where there was one."""
         return self.value.sign != 0 and (self.adjusted is None or self.adjusted < LEVEL)
 
+    @property
+    def finding(self) -> int:
+        """1 or -1 for a finding above or below zero, else 0; a hint is no finding."""
+        return self.value.sign if self.survives else 0
+
     def __str__(self) -> str:
         if self.value.n < FEWEST:
             return f"with fewer than {FEWEST} common seeds this carries no claim."
@@ -71,6 +76,12 @@ class Verdict:
     def judgements(self) -> list[Judgement]:
         """Those among its parts."""
         return [part for part in self.parts if isinstance(part, Judgement)]
+
+    @property
+    def finding(self) -> int:
+        """That of its last judgement, on which a conclusion may rest; 0 where it has none."""
+        judged = self.judgements
+        return judged[-1].finding if judged else 0
 
     def _repr_markdown_(self) -> str:
         return self.text

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...core.escape import for_html
 from . import words
+from .sentences import MINUS
 from .statistics import Estimate, estimate, in_words
 
 
@@ -113,7 +114,7 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
 
 def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[[Estimate], str]:
     """Shows an `Estimate` as `in_words` does, and `empty` where no run has a value."""
-    return lambda value: in_words(value, form, spread) if value.n else empty
+    return lambda value: in_words(value, form, spread).replace("-", MINUS) if value.n else empty
 
 
 def count_of_runs(runs_page: str = "", of: Callable[[pd.DataFrame], int] = len) -> Column:
@@ -193,7 +194,9 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = Fals
         Column("", "optimizer", name="Optimiser"),
     ]
     return table_of(
-        runs, ["family", "dataset", "depth", "learning_rate", "change", "group"], columns
+        runs,
+        ["family", "dataset", "depth", "learning_rate", "change", "parameters", "group"],
+        columns,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,7 +20,10 @@ from .configurations import by_configuration, commit, versions
 def runs_table(
     records: Sequence[Record], published: set[str], detailed: Collection[str] = ()
 ) -> Table:
-    """One row per configuration, its seeds leading to their runs.
+    """In a fold one row per configuration, its seeds leading to their runs; before it a sentence.
+
+    The sentence says how many runs there are and what is the same for all of them, which the rows
+    do not repeat.
 
     `detailed` holds the keys of the runs that the site shows on pages of their own: their rows and
     seeds lead there.  `published` holds the keys of the records in `results/`, which the site
@@ -33,8 +36,14 @@ def runs_table(
         [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
     )
     settings = _settings([members[0] for members in groups.values()])
+    places = {
+        name: [_joined(members, describe) for members in groups.values()]
+        for name, describe in _PLACES.items()
+    }
+    shared = [f"{name}: {own[0]}" for name, own in places.items() if len(set(own)) == 1]
+    differing = {name: values for name, values in places.items() if len(set(values)) > 1}
     cells = []
-    for (group, members), setting in zip(groups.items(), settings, strict=True):
+    for index, (group, members) in enumerate(groups.items()):
         first = members[0]
         family = first.spec.model.family
         seeds = ", ".join(_seed(record, published, detailed) for record in members)
@@ -43,22 +52,29 @@ def runs_table(
                 text(family)
                 if first.key not in detailed
                 else f"<td>{runs_link(group, family, RUNS_PAGE)}</td>",
-                text(DATASETS[first.spec.dataset].title),
                 number(first.spec.model.depth),
                 number(f"{first.spec.training.learning_rate:g}"),
-                *([text(setting)] if any(settings) else []),
+                *([text(settings[index])] if any(settings) else []),
                 f"<td>{seeds}</td>",
-                text(_joined(members, hardware)),
-                text(_joined(members, versions)),
-                text(_joined(members, commit)),
+                *(text(values[index]) for values in differing.values()),
             ]
         )
     depth = words.depth_axis([record.spec.model.family for record in records])
     header = [
-        "Model", "Dataset", depth.capitalize(), "Learning rate",
-        *(["Setting"] if any(settings) else []), "Seeds (runs)", "Device", "Versions", "Commit",
+        "Model", depth.capitalize(), "Learning rate",
+        *(["Setting"] if any(settings) else []), "Seeds (runs)", *differing,
     ]  # fmt: skip
-    return Table(frame, markup(header, cells, [f"runs-{group}" for group in groups]))
+    table = markup(header, cells, [f"runs-{group}" for group in groups])
+    return Table(frame, _folded(len(records), len(groups), shared, table))
+
+
+def _folded(runs: int, configurations: int, shared: Sequence[str], table: str) -> str:
+    alike = f" The same for all: {for_html('; '.join(shared))}." if shared else ""
+    return (
+        f'<p class="lab1-common">Runs: {runs}; configurations: {configurations}.{alike}</p>\n'
+        f"<details><summary>Every configuration and its runs</summary>\n{table}\n</details>\n"
+        '<script src="assets/folds.js" defer></script>'
+    )
 
 
 def _settings(configurations: Sequence[Record]) -> list[str]:
@@ -103,5 +119,14 @@ def _seed(record: Record, published: set[str], detailed: Collection[str]) -> str
     return f'<a href="../results/{for_html(record.name)}.json" title="{record.key}">{seed}</a>'
 
 
-def _joined(members: Sequence[Record], describe: Any) -> str:
+#: Where the runs of a configuration took place; what all share is said once.
+_PLACES: Mapping[str, Callable[[Record], str]] = {
+    "Dataset": lambda record: DATASETS[record.spec.dataset].title,
+    "Device": hardware,
+    "Versions": versions,
+    "Commit": commit,
+}
+
+
+def _joined(members: Sequence[Record], describe: Callable[[Record], str]) -> str:
     return " / ".join(sorted({describe(record) for record in members}))

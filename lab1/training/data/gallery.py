@@ -2,7 +2,8 @@
 
 `make gallery` draws them into `figures/`, whence pages show them where the data are not at hand
 (`lab1.reporting.gallery`).  Images are the first of their class in the training split; the
-augmented ones are drawn with seed 0.
+augmented ones are drawn with seed 0.  Of digits there is also a picture of test images, the first
+ten of each class, for networks that answer in the browser (`lab1/site/draw.js`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from torch import Tensor
 
 from .. import seeds
 from .augmentation import AUGMENTATIONS
+from .images import ImageSet
 from .sets import load
 
 #: The data sets of the published chapters, each with the ending of its pictures and the class of
 #: which an image is augmented.  Photographs are kept as JPEG, which takes a fifth of the bytes.
 _SHOWN: Mapping[str, tuple[str, int]] = {"mnist": ("png", 3), "cifar10-jpeg": ("jpg", 7)}
 _ROWS = 3  # images of each class
+_TEST_ROWS = 10
 _COLUMNS = 10
 _GAP = 2  # pixels between two images
 
@@ -34,32 +37,41 @@ def write(folder: Path, data_dir: str | None = None) -> list[Path]:
     """
     written = []
     for name, (ending, kind) in _SHOWN.items():
-        train = load(name, data_dir).train
-        first = [torch.nonzero(train.labels == label)[:_ROWS, 0] for label in range(_COLUMNS)]
-        pictures = {"": train.images[torch.stack(first, 1).flatten()]}
-        one = train.images[first[kind][0]]
+        loaded = load(name, data_dir)
+        pictures = {"": _first(loaded.train, _ROWS)}
+        one = pictures[""][kind]
         for augmentation, augment in AUGMENTATIONS.items():
             if augment is not None:
                 drawn = augment(
                     one.repeat(_COLUMNS - 1, 1, 1, 1), seeds.generator(0, "augmentation")
                 )
                 pictures[f"-{augmentation}"] = torch.cat([one[None], drawn])
-        for what, images in pictures.items():
+        sheets = {what: _side_by_side(images, _GAP) for what, images in pictures.items()}
+        if ending == "png":  # exact, as an image that a network is asked about must be
+            sheets["-test"] = _side_by_side(_first(loaded.test, _TEST_ROWS), 0)
+        for what, sheet in sheets.items():
             path = folder / f"data-{name}{what}.{ending}"
-            _side_by_side(images).save(path, quality=90, subsampling=0, optimize=True)
+            sheet.save(path, quality=90, subsampling=0, optimize=True)
             written.append(path)
     return written
 
 
-def _side_by_side(images: Tensor) -> Image.Image:
-    """The images, uint8 of shape (count, channels, height, width), in rows of ten."""
+def _first(part: ImageSet, count: int) -> Tensor:
+    """The first images of each class, in rows of one of every class."""
+    of_class = [torch.nonzero(part.labels == label)[:count, 0] for label in range(_COLUMNS)]
+    return part.images[torch.stack(of_class, 1).flatten()]
+
+
+def _side_by_side(images: Tensor, gap: int) -> Image.Image:
+    """The images, uint8 of shape (count, channels, height, width), in rows of ten.
+
+    Between two of them are `gap` pixels.
+    """
     _, channels, height, width = images.shape
     rows = len(images) // _COLUMNS
-    sheet = torch.full(
-        (channels, rows * (height + _GAP) - _GAP, _COLUMNS * (width + _GAP) - _GAP), 127
-    )
+    sheet = torch.full((channels, rows * (height + gap) - gap, _COLUMNS * (width + gap) - gap), 127)
     for index, image in enumerate(images):
-        top, left = (index // _COLUMNS) * (height + _GAP), (index % _COLUMNS) * (width + _GAP)
+        top, left = (index // _COLUMNS) * (height + gap), (index % _COLUMNS) * (width + gap)
         sheet[:, top : top + height, left : left + width] = image
     pixels = sheet.to(torch.uint8).permute(1, 2, 0).numpy()
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
