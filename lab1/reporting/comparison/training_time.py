@@ -29,12 +29,14 @@ def time_by_depth(times: pd.DataFrame) -> Figure | Verdict:
     if times.empty:
         return NOTHING
     table = (
-        times.groupby(["benchmark", "precision", "family", "depth"], sort=False)["milliseconds"]
+        times.groupby(["benchmark", "machine", "precision", "family", "depth"], sort=False)[
+            "milliseconds"
+        ]
         .agg(["median", "min", "max", "count"])
         .rename(columns={"min": "smallest", "max": "largest", "count": "rounds"})
         .reset_index()
     )
-    table["panel"] = table["benchmark"] + ", " + table["precision"]
+    table["panel"] = table["machine"] + ", " + table["precision"]
     families = list(table["family"].unique())
     title = "ms per training image"
     pick, shown = picked("family")

@@ -5,6 +5,7 @@ The seconds of the runs themselves do not compare: they are of different days, b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,16 +25,18 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
 
     `published` is what `OpenChapter.depth_benchmarks` gives.  Left out is what differs from all
     runs in the shape of its images and, where a benchmark has the networks in a precision of the
-    runs, its other precisions.
+    runs, its other precisions.  A `machine` is named so that no two benchmarks share its name.
     """
     shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
     networks = set(zip(runs["family"], runs["depth"], strict=True))
+    machines = {name: benchmarks.machine(each) for name, each in published.items()}
+    alike = Counter(machines.values())
     rows = []
     for name, each in published.items():
         own = [
             {
                 "benchmark": name,
-                "machine": benchmarks.machine(each),
+                "machine": machines[name] + (f" ({name})" if alike[machines[name]] > 1 else ""),
                 "note": each["note"],
                 **{column: row[column] for column in _COLUMNS[3:]},
             }
