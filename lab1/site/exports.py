@@ -84,6 +84,16 @@ def write_pictures(
     return addresses, {folder.path / file for folder, file, _ in made.values()}
 
 
+def to_take_away(notebook: NotebookNode) -> NotebookNode:
+    """The notebook as a reader opens it elsewhere, its pictures within it, in a changed copy."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for kind in (figures.MIME, drawing.MIME):
+                output.get("data", {}).pop(kind, None)
+    return notebook
+
+
 def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
     """Turns HTML outputs into Markdown with a raw HTML block, in a changed copy.
 

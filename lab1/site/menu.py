@@ -10,6 +10,7 @@ import yaml
 
 from ..core.errors import PublishError
 from ..core.files import write_if_changed
+from . import page_frame
 from .run_it import Shown
 
 #: Where publishing writes it, for Quarto and the preview to read.
@@ -28,7 +29,7 @@ def expect_part(root: Path, page: Shown) -> None:
 
 
 def write(root: Path, report: Path, shown: Sequence[Shown]) -> None:
-    """Writes the contents of the sidebar from the `site-menu` of `_quarto.yml`.
+    """Writes the contents of the sidebar from the `site-menu` of `_quarto.yml`, and the foot.
 
     `shown` are the pages in their order, each of a part that the menu has.
     """
@@ -36,20 +37,24 @@ def write(root: Path, report: Path, shown: Sequence[Shown]) -> None:
     if menu is None:
         return
     contents = [entry for each in menu for entry in _entries(each, shown)]
-    sidebar = {"website": {"sidebar": {"contents": contents}}}
-    text = yaml.safe_dump(sidebar, sort_keys=False, allow_unicode=True)
+    website: dict[str, Any] = {"sidebar": {"contents": contents}}
+    if stated := _settings(root).get("website", {}).get("page-footer"):
+        website["page-footer"] = {**stated, "left": page_frame.site_foot(root, stated["left"])}
+    text = yaml.safe_dump({"website": website}, sort_keys=False, allow_unicode=True)
     write_if_changed(report / FILE, text.encode())
 
 
 def _stated(root: Path) -> list[dict[str, Any]] | None:
     """The menu; None where there is no site, since chapters may be read as notebooks alone."""
-    settings = root / "_quarto.yml"
-    if not settings.exists():
+    if not (root / "_quarto.yml").exists():
         return None
-    entries: list[dict[str, Any]] = yaml.safe_load(settings.read_text(encoding="utf-8")).get(
-        "site-menu", []
-    )
+    entries: list[dict[str, Any]] = _settings(root).get("site-menu", [])
     return entries
+
+
+def _settings(root: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
+    return settings
 
 
 def _entries(entry: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, Any]]:

@@ -199,11 +199,15 @@ def _typeset(
         "toc": True,
         "fail-if-warnings": True,
         # A fragment may hold whatever a page may, so it comes first.
-        "filters": [str(_ASSETS / "fragment.lua"), str(_ASSETS / "quarto.lua"), "citeproc"],
+        "filters": [
+            *(str(_ASSETS / f"{name}.lua") for name in ("fragment", "terms", "quarto")),
+            "citeproc",
+        ],
         "metadata": {"bibliography": str(root / settings["bibliography"]), "link-citations": True},
         "variables": {
             "site-title": html.escape(settings["website"]["title"]),
             "root": relpath(site, target.parent),
+            "foot": html.escape(settings["website"].get("page-footer", {}).get("left", "")),
             "about": any(str(each.source) == "about.qmd" for each in pages),
             "sidebar": sidebar,
             "around": around,

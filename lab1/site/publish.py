@@ -32,7 +32,7 @@ from ..core.record import Record
 from ..core.store import Store
 from ..planning import chapters, profiles
 from ..planning.profiles import REPORT, Page
-from . import executions, exports, fragments, menu, reference, source_link
+from . import executions, exports, fragments, menu, page_frame, reference
 from .executions import Executions
 from .run_it import Shown
 
@@ -121,12 +121,14 @@ def _prepare(
         notebook = remembered.find(asked, page.name) or made
     else:
         _say(f"{page.name}: unchanged, from the cache")
+    taken = root / "report" / page_frame.WITH_RESULTS / f"{page.name}.ipynb"
+    write_if_changed(taken, nbformat.writes(exports.to_take_away(notebook)).encode())
     # Charts of another profile must not be taken for those that are published.
     published = page.profile == REPORT
     drawn = exports.Folder(root / "report" / _DRAWN, _DRAWN)
     offered = exports.Folder(root / "figures", "../figures") if published else drawn
     notebook, figures = exports.export_figures(notebook, page.name, offered, drawn)
-    notebook = source_link.added(exports.as_raw_blocks(notebook), page.chapter, root)
+    notebook = page_frame.framed(exports.as_raw_blocks(notebook), page, records, root)
     for cell in notebook.cells:  # what the page shows of its parameters is their explanation
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.source = f"#| echo: false\n{cell.source}"
@@ -252,8 +254,9 @@ def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
 
 
 def _remove_others(report: Path, kept: set[Path]) -> None:
-    for path in report.glob("*.ipynb"):
-        if path not in kept:
+    names = {path.name for path in kept}
+    for path in (*report.glob("*.ipynb"), *report.glob(f"{page_frame.WITH_RESULTS}/*.ipynb")):
+        if path.name not in names:
             path.unlink()
 
 

@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+import nbformat
 import pytest
 from reader import CHARTED, NARROW, PAGES, REPORT, WIDE
 
@@ -14,6 +15,9 @@ pytestmark = pytest.mark.slow
 #: The most that a page may transfer before its reader turns to a chart, in bytes: on Quarto's site,
 #: which has themes and a search, and on the preview.
 FIRST_VIEW, PREVIEWED = 350_000, 250_000
+
+#: The width of a sheet of paper between its margins, in pixels.
+PAPER = 700
 
 
 def test_the_pages_are_those_that_are_tested(site):
@@ -150,3 +154,61 @@ def test_the_keyboard_reaches_the_text_in_two_steps(read, name):
     page.keyboard.press("Enter")
     target = page.evaluate("location.hash.slice(1)")
     assert page.locator(f"#{target} h2").count() > 0
+
+
+@pytest.mark.pages("report/1_2.html")
+@pytest.mark.preview("report/1_2.html")
+def test_a_term_says_what_it_means_to_pointer_and_keyboard(read, name):
+    page = read(name).page
+    term = page.locator(".lab1-term").first
+    meaning = term.get_attribute("data-meaning")
+    shown = "each => getComputedStyle(each, '::after').content"
+    assert term.evaluate(shown) == "none"
+    term.hover()
+    assert term.evaluate(shown) == f'"{meaning}"'
+    page.mouse.move(0, 0)
+    assert term.evaluate(shown) == "none"
+    page.keyboard.press("Tab")  # now the focus that a script gives is shown, too
+    term.focus()
+    assert term.evaluate(shown) == f'"{meaning}"'
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/glossary.html#*")
+    assert page.evaluate("document.getElementById(location.hash.slice(1)) !== null")
+
+
+@pytest.mark.pages("report/1_2.html")
+@pytest.mark.preview("report/1_2.html")
+def test_a_number_leads_to_its_runs_in_their_fold(read, name):
+    page = read(name).page
+    row = page.locator("tr[id^='runs-']").first
+    assert not row.is_visible()
+    page.locator(f"a[href='#{row.get_attribute('id')}']").first.click()
+    assert row.is_visible() and row.bounding_box()["y"] < 900
+    # Some browsers do not open the fold themselves; then the page does.
+    fold = page.locator("details:has(tr[id^='runs-'])")
+    fold.evaluate("each => each.open = false")
+    page.evaluate("window.dispatchEvent(new HashChangeEvent('hashchange'))")
+    assert row.is_visible()
+
+
+@pytest.mark.pages(*REPORT)
+@pytest.mark.width(WIDE)
+def test_the_head_offers_the_notebook_with_its_results(site, seen, name):
+    head = seen.page.locator(".lab1-head")
+    assert re.search(r"Some \d+ minutes? to read", head.inner_text())
+    for link in head.locator("a[download]").all():
+        path = site.root / name.rpartition("/")[0] / link.get_attribute("href")
+        notebook = nbformat.read(path, 4)
+        nbformat.validate(notebook)
+    # The second is the one with results.
+    assert any(cell.get("outputs") for cell in notebook.cells)
+
+
+@pytest.mark.pages(*REPORT, "runs.html")
+@pytest.mark.preview("report/2_2.html")
+def test_on_paper_tables_are_whole(read, name):
+    page = read(name, width=PAPER).page
+    page.emulate_media(media="print")
+    for table in page.locator(".lab1-table:visible").all():
+        wide, room = table.evaluate("e => [e.firstElementChild.scrollWidth, e.clientWidth]")
+        assert wide <= room, table.inner_text()[:80]

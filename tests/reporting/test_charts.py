@@ -359,3 +359,19 @@ def test_a_point_of_several_configurations_leads_nowhere(both, experiment):
     (rows,) = draw("accuracy_by_depth", both + other).parts()["spec"]["datasets"].values()
     led = {(row["family"], row["depth"]): row["runs"] for row in rows}
     assert led["MLP", 2] == "" and led["MLP", 8].startswith("#runs-")
+
+
+def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
+    names = list(families.FAMILIES)
+    scales = [
+        marked.to_dict()["scale"]
+        for marked in (theme.family_colour(names), theme.family_shape(names))
+    ]
+    assert all(scale["domain"] == names for scale in scales)
+    looks = list(zip(*(scale["range"] for scale in scales), strict=True))
+    assert len(set(looks)) == len(names) > 6
+
+
+def test_families_of_one_kind_keep_their_shapes():
+    names = ["MLP", "ResidualMLP"]
+    assert theme.family_shape(names).to_dict()["scale"]["range"] == ["circle", "square"]

@@ -211,6 +211,41 @@ def test_a_fragment_may_be_a_section_of_a_file(root):
     assert "Before." not in page and "After." not in page
 
 
+GLOSSARY = """\
+---
+title: Glossary
+---
+
+[Twin]{#twin}
+:   A run that differs in *one* thing: `loss`, say. See more.
+
+[Skip connection, $x$]{#skip}
+:   The addition of an input to an output: $x + F(x)$. Also called shortcut.
+
+[Degradation]{#degradation}
+:   Worse on training images [@he2016].
+"""
+
+
+def test_a_term_carries_its_meaning_up_to_the_first_formula(root):
+    (root / "glossary.qmd").write_text(GLOSSARY)
+    settings = SETTINGS.replace("index.qmd,", "index.qmd, glossary.qmd,", 1)
+    (root / "_quarto.yml").write_text(settings)
+    links = "".join(
+        f"A [{name}](../glossary.qmd#{name}). " for name in ("twin", "skip", "degradation")
+    )
+    (root / "report" / "part.ipynb").write_text(chapter("part", links))
+    build(root)
+    page = (root / "_site" / "report" / "part.html").read_text()
+    found = re.findall(r'href="\.\./glossary\.html#(\w+)"[^>]*data-meaning="([^"]*)"', page)
+    assert dict(found) == {
+        "twin": "A run that differs in one thing: loss, say. See more.",
+        "skip": "The addition of an input to an output.",
+        "degradation": "Worse on training images.",
+    }
+    assert 'id="twin"' in (root / "_site" / "glossary.html").read_text()
+
+
 #: What a page says, and what the build says of it.
 FAULTS = {
     "unresolved": ("See @fig-nowhere.", "unresolved reference @fig-nowhere"),
@@ -221,6 +256,8 @@ FAULTS = {
         '::: {.fragment file="report/answer.md" section="No"}\n:::',
         'report/answer.md has no section "No"',
     ),
+    "glossary": ("A [twin](../no-glossary.qmd#twin).", "no-glossary.qmd is missing"),
+    "term": ("A [thing](terms/glossary.qmd#thing).", "glossary.qmd has no term with the id thing"),
     "shortcode": ("A {{< video x.mp4 >}} here.", "not known here: {{<"),
     "maths": ("$\\nosuchthing{1}{2}$", "Could not convert TeX math"),
     "twice": ("::: {#fig-a}\nx\n\ny\n:::\n\n" * 2, "two things have the label fig-a"),
@@ -232,6 +269,8 @@ FAULTS = {
 
 
 def test_what_cannot_be_resolved_is_told_of_all_pages_and_the_old_site_stays(root):
+    (root / "report" / "terms").mkdir()
+    (root / "report" / "terms" / "glossary.qmd").write_text(GLOSSARY)
     build(root)
     old = contents(root / "_site")
     for name, (text, _) in FAULTS.items():

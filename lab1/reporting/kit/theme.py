@@ -41,6 +41,9 @@ def _style(family: Family) -> tuple[str, str]:
 COLOURS = {name: _style(family)[0] for name, family in FAMILIES.items()}
 SHAPES = {name: _style(family)[1] for name, family in FAMILIES.items()}
 
+#: Of the kinds of networks that count their depth alike, where several are in one chart.
+_SHAPES_OF_KINDS = ("circle", "square", "triangle-up")
+
 #: For lines that are no family's.
 NEUTRAL = "#8a8a8a"
 
@@ -99,9 +102,21 @@ def family_colour(families: list[str]) -> alt.Color:
 
 
 def family_shape(families: list[str]) -> alt.Shape:
-    """Shape by family, to go with `family_colour`."""
+    """Shape by family, to go with `family_colour`.
+
+    Perceptrons, convolutional networks and those of He et al. share their colours, plain ones with
+    plain ones; where they stand in one chart, it is the shape that tells these kinds apart.
+    """
     domain = [family for family in SHAPES if family in families]
-    scale = alt.Scale(domain=domain, range=[SHAPES[family] for family in domain])
+    kinds = list(dict.fromkeys(FAMILIES[family].axis for family in FAMILIES))
+    shapes = SHAPES
+    if len({FAMILIES[family].axis for family in domain}) > 1:
+        of_kind = dict(zip(kinds, _SHAPES_OF_KINDS, strict=False))
+        shapes = {
+            family: SHAPES[family] if FAMILIES[family].own else of_kind[FAMILIES[family].axis]
+            for family in domain
+        }
+    scale = alt.Scale(domain=domain, range=[shapes[family] for family in domain])
     return alt.Shape("family:N", scale=scale)
 
 

@@ -1,0 +1,80 @@
+"""What frames the pages: the lines at the head and the foot of each, and the foot of the site."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import nbformat
+from nbformat import NotebookNode
+
+from ..core.record import Record
+from ..planning.profiles import Page
+from ..planning.progress import duration
+from . import addresses
+
+#: Of a text with formulas, charts and tables.
+_WORDS_A_MINUTE = 180
+
+#: Where a page finds the notebooks that are offered with their results, below `report/`.
+WITH_RESULTS = "assets/notebooks"
+
+
+def framed(
+    notebook: NotebookNode, page: Page, records: Sequence[Record], root: Path
+) -> NotebookNode:
+    """The notebook with a line below its title and one before its references, in a changed copy.
+
+    The first says how long the page takes, to read and to train, and offers it as a notebook; the
+    second leads to its source, in the repository too where that has an address.
+    """
+    notebook = copy.deepcopy(notebook)
+    head = f"::: {{.lab1-head}}\n{_head(notebook, page, records, root)}\n:::"
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(head, id="head"))
+    foot = f"::: {{.lab1-source}}\nSource of this page: {_source(page, root)}.\n:::"
+    place = len(notebook.cells) - 1  # the references are the last
+    notebook.cells.insert(place, nbformat.v4.new_markdown_cell(foot, id="source"))
+    return notebook
+
+
+def site_foot(root: Path, stated: str) -> str:
+    """What stands at the foot of the site, and of which commit it is where git knows."""
+    command = ["git", "-C", str(root), "log", "-1", "--format=commit %h of %cs"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return stated
+    return f"{stated}, {found}" if found else stated
+
+
+def _head(notebook: NotebookNode, page: Page, records: Sequence[Record], root: Path) -> str:
+    texts = [cell.source for cell in notebook.cells[1:] if cell.cell_type == "markdown"]
+    minutes = max(1, round(sum(len(text.split()) for text in texts) / _WORDS_A_MINUTE))
+    said = [f"Some {minutes} minute{'s' if minutes > 1 else ''} to read."]
+    if page.plan():
+        trained = duration(sum(record.seconds for record in records))
+        said.append(f"The runs behind it took {trained}, one after the other.")
+    offers = [
+        _download("notebook", f"../chapters/{page.chapter}.ipynb"),
+        _download("the same with results", f"{WITH_RESULTS}/{page.name}.ipynb"),
+    ]
+    repository = urlsplit(addresses.read(root).repository)
+    if repository.netloc == "github.com":
+        offers.append(f"[in Codespaces](https://codespaces.new{repository.path})")
+    return f"{' '.join(said)} To take away or to open: {', '.join(offers)}."
+
+
+def _download(text: str, path: str) -> str:
+    """A link to a notebook, which without the attribute led to the page that it becomes."""
+    return f'[{text}]({path}){{download="{PurePosixPath(path).name}"}}'
+
+
+def _source(page: Page, root: Path) -> str:
+    name = f"chapters/{page.chapter}.ipynb"
+    link = _download(name, f"../{name}")
+    if repository := addresses.read(root).repository:
+        link += f", also [in the repository]({repository}/blob/HEAD/{name})"
+    return link
