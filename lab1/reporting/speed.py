@@ -46,7 +46,8 @@ def answer(published: Benchmarks) -> Verdict:
     """What opens the page: how many times as fast, and where that was measured."""
     if not published:
         return NOTHING
-    return paragraph(*(Verdict(f"{_ratios(each)} {_catch(each)}") for each in published.values()))
+    machines = (Verdict(f"{_ratios(each)} {_catch(each)}") for each in published.values())
+    return paragraph(*machines, Verdict("Another machine gives other ratios."))
 
 
 def _ratios(benchmark: Mapping[str, Any]) -> str:
@@ -57,7 +58,8 @@ def _ratios(benchmark: Mapping[str, Any]) -> str:
     sentences = []
     if tasks:
         sentences.append(
-            f"The trainer of this site is {_range(tasks)} as fast as the "
+            f"On {for_markdown(benchmarks.machine(benchmark))}, the trainer of this site is "
+            f"{_range(tasks)} as fast as the "
             f"{for_markdown(reference)}, which is the usual one of tutorials: "
             + "; ".join(
                 f"{row['ratio']:.1f} times for {for_markdown(row['case'])}" for row in tasks
@@ -90,19 +92,16 @@ def _claim(rows: list[dict[str, Any]]) -> str:
 
 
 def _catch(benchmark: Mapping[str, Any]) -> str:
-    """Where the ratios were measured, with which versions, and that they hold there."""
+    """How often the ratios were measured, with what, and what disturbed it."""
     hardware, versions = benchmark["hardware"], benchmark["versions"]
-    packages = [
+    used = [f"{hardware['threads']} threads"] if hardware["kind"] == "cpu" else []
+    used += [
         f"{name} {versions[name]}" for name in ("transformers", "lightning") if name in versions
     ]
-    threads = f"{hardware['threads']} threads" if hardware["kind"] == "cpu" else ""
     rounds = benchmarks.summary(benchmark)[0]["rounds"]
-    where = ", ".join(filter(None, [benchmarks.machine(benchmark), threads, *packages]))
+    using = f", with {for_markdown(listed(used))}" if used else ""
     disturbed = f" {for_markdown(benchmark['note'])}" if benchmark["note"] else ""
-    return (
-        f"These are medians of {rounds} rounds on one machine ({for_markdown(where)}); another "
-        f"gives other ratios.{disturbed}"
-    )
+    return f"These are medians of {rounds} rounds{using}.{disturbed}"
 
 
 def ratios(published: Benchmarks) -> Figure | Verdict:
@@ -110,7 +109,11 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
     if not published:
         return NOTHING
     table = frame(published, ours=False)
-    base = alt.Chart().encode(y=alt.Y("contender:N", title=None, sort=None))
+    tasks = list(dict.fromkeys(table["case"]))  # in their order, the machines of each together
+    table = table.sort_values("case", key=lambda names: names.map(tasks.index), kind="stable")
+    # Beside the panels there is room for so much of a name.
+    short = alt.Axis(labelExpr="replace(datum.label, ' Trainer', '')")
+    base = alt.Chart().encode(y=alt.Y("contender:N", title=None, sort=None, axis=short))
     title = "times as fast"
     spread = base.mark_rule(color=theme.NEUTRAL).encode(
         x=alt.X("minimum:Q", title=title), x2="maximum:Q"
@@ -147,10 +150,11 @@ def table(published: Benchmarks) -> Table | Verdict:
     if not published:
         return NOTHING
     found = frame(published)
+    several = found["hardware"].nunique() > 1
     rows = [
         [
-            text(row["case"]),
-            text(row["dataset"]),
+            *([text(row["hardware"])] if several else []),
+            text(f"{row['case']}, {row['dataset']}"),
             text(row["contender"]),
             number(f"{row['ratio']:.2f} ({row['minimum']:.2f}–{row['maximum']:.2f})"),
             number(f"{row['images_per_second']:,.0f}"),
@@ -161,7 +165,8 @@ def table(published: Benchmarks) -> Table | Verdict:
         ]
         for row in found.to_dict("records")
     ]
-    header = ["Task", "Dataset", "Contender", "Ours: times as fast", "Images/s", "Accuracy (%)"]
+    header = ["Task", "Contender", "Ours: times as fast", "Images/s", "Accuracy (%)"]
+    header = ["Machine", *header] if several else header
     return Table(found.round(4), markup(header, rows))
 
 
@@ -169,25 +174,28 @@ def precision(published: Benchmarks) -> Verdict:
     """Which precision is faster, and whether the accuracies differ, paired by round."""
     if not published:
         return NOTHING
+    return paragraph(*(_precision(each) for each in published.values()), between="\n\n")
+
+
+def _precision(each: Mapping[str, Any]) -> Verdict:
     sentences = []
-    for each in published.values():
-        measured = benchmarks.precisions(each)
-        if measured:
-            where = for_markdown(benchmarks.machine(each))
-            ratios = "; ".join(_times_as_fast(row) for row in measured)
-            sentences.append(f"In bfloat16 the trainer is on this machine ({where}) {ratios}.")
-        found = pd.DataFrame(benchmarks.rounds(each))
-        for case, own in found.groupby("case", sort=False):
-            by_precision = own.pivot_table(index="round", columns="precision", values="accuracy")
-            if "bf16" not in by_precision:
-                continue
-            difference = estimate(by_precision["bf16"] - by_precision["float32"])
-            claim = {1: "a gain", -1: "a loss", 0: "no measurable difference"}[difference.sign]
-            sentences.append(
-                f"{for_markdown(case)} in bfloat16 instead of float32 ends "
-                f"{points(difference, signed=True)} apart in test accuracy over {difference.n} "
-                f"rounds: {claim}."
-            )
+    measured = benchmarks.precisions(each)
+    if measured:
+        where = for_markdown(benchmarks.machine(each))
+        ratios = "; ".join(_times_as_fast(row) for row in measured)
+        sentences.append(f"On {where}, the trainer in bfloat16 is {ratios}.")
+    found = pd.DataFrame(benchmarks.rounds(each))
+    for case, own in found.groupby("case", sort=False):
+        by_precision = own.pivot_table(index="round", columns="precision", values="accuracy")
+        if "bf16" not in by_precision:
+            continue
+        difference = estimate(by_precision["bf16"] - by_precision["float32"])
+        claim = {1: "a gain", -1: "a loss", 0: "no measurable difference"}[difference.sign]
+        sentences.append(
+            f"{for_markdown(case)} in bfloat16 instead of float32 ends "
+            f"{points(difference, signed=True)} apart in test accuracy over {difference.n} "
+            f"rounds: {claim}."
+        )
     return Verdict(" ".join(sentences))
 
 

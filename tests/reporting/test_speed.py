@@ -34,7 +34,10 @@ def changed(published, contender, rates=None, accuracies=None):
 
 def test_the_page_opens_with_the_ratios(published):
     text = str(speed.answer(published))
-    assert text.startswith("The trainer of this site is 3.0 times as fast as the reference loop")
+    assert text.startswith(
+        "On \\<a processor\\>, 2 cores, torch 2.14.1, the trainer of this site is 3.0 times as "
+        "fast as the reference loop"
+    )
     assert "tutorials: 3.0 times for ResNet-20." in text
     text = str(speed.answer(changed(published, "reference", rates=[200, 220, 240])))
     assert "1.5 times for ResNet-20." in text
@@ -69,8 +72,8 @@ def test_contenders_of_one_claim_share_a_sentence(published):
 def test_the_page_opens_with_its_catch(published):
     text = str(speed.answer(published))
     assert (
-        "medians of 3 rounds on one machine (\\<a processor\\>, 2 cores, torch 2.14.1, "
-        "2 threads, lightning 2.6.6); another gives other ratios. It also baked a cake."
+        "These are medians of 3 rounds, with 2 threads and lightning 2.6.6. It also baked a cake. "
+        "Another machine gives other ratios."
     ) in text
 
 
@@ -103,7 +106,10 @@ def test_machines_are_told_apart(published):
         "<a processor>, 2 cores, torch 2.14.1",
         "a GPU, torch 2.14.1",
     }
-    assert "a GPU" in str(speed.answer(both))
+    assert "On a GPU, torch 2.14.1, the trainer" in str(speed.answer(both))
+    assert "<td>a GPU, torch 2.14.1</td>" in speed.table(both).markup
+    assert "a processor" not in speed.table(published).markup
+    assert str(speed.precision(both)).count("\n\n") == 1
     assert "a GPU" in speed.ratios(both).parts()["svg"]
 
 

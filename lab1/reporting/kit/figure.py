@@ -23,7 +23,7 @@ from . import pictures, tables, theme
 MIME = "application/vnd.lab1.figure+json"
 
 #: A longer table of data weighs down a page and is read by nobody; it is left to the CSV file.
-LONGEST_TABLE = 100
+LONGEST_TABLE = 40
 
 
 @dataclass(frozen=True)
