@@ -200,7 +200,7 @@ def _typeset(
         "fail-if-warnings": True,
         # A fragment may hold whatever a page may, so it comes first.
         "filters": [
-            *(str(_ASSETS / f"{name}.lua") for name in ("fragment", "terms", "quarto")),
+            *(str(_ASSETS / f"{name}.lua") for name in ("fragment", "terms", "quarto", "formulas")),
             "citeproc",
         ],
         "metadata": {"bibliography": str(root / settings["bibliography"]), "link-citations": True},

@@ -13,7 +13,19 @@ def test_the_search_finds_degradation(read):
     page.locator("#quarto-search input").fill("degradation")
     results = page.locator(".search-result-container a, .aa-Panel a")
     results.first.wait_for()
-    assert any("depth.html" in href for href in results.evaluate_all("all => all.map(a => a.href)"))
+    found = results.evaluate_all("all => all.map(a => a.href)")
+    assert any("depth.html" in href for href in found)
+    assert "/report/" in found[0]  # a chapter, before any module
+
+
+def test_the_search_index_holds_each_formula_once(site):
+    """Without the sources of the formulas, which are not shown."""
+    found = json.loads(site.text("search.json"))
+    assert not [
+        each["href"] for each in found if re.search(r"\\(frac|text|mathcal|phi)\b", each["text"])
+    ]
+    method = next(each for each in found if each["href"] == "report/1_2.html#sec-method")
+    assert method["text"].count("ϕ") > 5
 
 
 def test_a_citation_opens_under_the_pointer(read):

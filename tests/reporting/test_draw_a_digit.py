@@ -68,6 +68,16 @@ def test_the_scripts_hold_the_weights_and_the_test_images(students):
         assert json.loads(script.partition(" = ")[2].rstrip(";\n")) == probe["layers"]
 
 
+def test_for_images_that_cannot_be_drawn_there_is_no_field(students):
+    rounded, corrected = students
+    colour = [
+        (record, {**probe, "layers": [{**probe["layers"][0], "shape": [800, 3 * 28 * 28]}]})
+        for record, probe in rounded
+    ]
+    shown = draw_a_digit.field(colour, corrected)
+    assert isinstance(shown, Verdict) and "grey and square" in str(shown)
+
+
 def test_without_two_such_students_it_says_so(students):
     rounded, corrected = students
     for some in (rounded[:1], rounded[1:], []):

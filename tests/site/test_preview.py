@@ -149,6 +149,7 @@ def test_a_page_with_one_of_everything(root):
         ("eq-loss", "Equation\xa01"),
     ]
     assert re.search(r'<span id="eq-loss" class="equation">.*<math.*\(1\)', page)
+    assert "<annotation" not in page  # the formula's source, which nobody sees
     assert 'href="#ref-he2016"' in page and 'id="ref-he2016"' in page
     folded = re.findall(r'<details class="cell-code">(.*?)</details>', page, re.DOTALL)
     assert [words(code) for code in folded] == ["Set-up: the runs runs = 1", "Code chart()"]

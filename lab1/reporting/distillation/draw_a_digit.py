@@ -51,8 +51,12 @@ def field(rounded: Measured, corrected: Measured) -> Field | Verdict:
     twins = _twins(rounded, corrected)
     if not twins:
         return Verdict("No two students that never saw a digit are among these runs.")
-    first, _, correction = twins[0]
+    first, probe, correction = twins[0]
     declared, omitted = DATASETS[first.spec.dataset], correction["omitted_class"]
+    if probe["layers"][0]["shape"][1] != declared.image_shape[-1] ** 2:
+        return Verdict(
+            "What is drawn is grey and square, and the images of these students are not."
+        )
     data = {
         "assets": "assets",
         "dataset": declared.name if _test_images(declared.name).is_file() else None,
