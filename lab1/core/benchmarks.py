@@ -7,6 +7,7 @@ under each contender.  The published records lie in `results/benchmarks/`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -257,6 +258,16 @@ def machine(benchmark: Mapping[str, Any]) -> str:
     hardware = benchmark["hardware"]
     cores = f", {hardware['cores']} cores" if hardware["kind"] == "cpu" else ""
     return f"{hardware['name']}{cores}, torch {benchmark['versions']['torch']}"
+
+
+def processors(published: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What each was measured on, for the title of a panel: `AMD EPYC, 2 cores`.
+
+    Where two were measured on processors of one name, the benchmarks' own names tell them apart.
+    """
+    found = {name: machine(each).rpartition(", torch")[0] for name, each in published.items()}
+    alike = Counter(found.values())
+    return {name: p if alike[p] == 1 else f"{p} ({name})" for name, p in found.items()}
 
 
 def text(benchmark: Mapping[str, Any]) -> str:

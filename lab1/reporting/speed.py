@@ -26,16 +26,22 @@ Benchmarks = Mapping[str, Mapping[str, Any]]
 NOTHING = Verdict("There is no benchmark record here; `python -m lab1 bench` makes one.")
 
 _COLUMNS = [
-    "hardware", "case", "dataset", "contender", "images_per_second", "ratio", "minimum", "maximum",
-    "accuracy", "lowest_accuracy", "highest_accuracy", "share_of_peak",
+    "hardware", "processor", "case", "dataset", "contender", "images_per_second", "ratio",
+    "minimum", "maximum", "accuracy", "lowest_accuracy", "highest_accuracy", "share_of_peak",
 ]  # fmt: skip
 
 
 def frame(published: Benchmarks, *, ours: bool = True) -> pd.DataFrame:
     """The rows of `summary` for every benchmark, with its `hardware`; `ours` among them or not."""
+    processors = benchmarks.processors(published)
     rows = [
-        {**row, "hardware": benchmarks.machine(each), "dataset": row["dataset_title"]}
-        for each in published.values()
+        {
+            **row,
+            "hardware": benchmarks.machine(each),
+            "processor": processors[name],
+            "dataset": row["dataset_title"],
+        }
+        for name, each in published.items()
         for row in benchmarks.summary(each)
         if ours or row["precision"] is None
     ]
@@ -134,8 +140,8 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
         ],
     )
     one = alt.Chart().mark_rule(strokeDash=[4, 4], color=theme.NEUTRAL).encode(x=alt.datum(1))
-    facets = ["case", "dataset"] + ["hardware"] * (table["hardware"].nunique() > 1)
-    table["panel"] = table[facets].agg(", ".join, axis=1)
+    beside = "processor" if table["processor"].nunique() > 1 else "dataset"
+    table["panel"] = table[["case", beside]].agg(", ".join, axis=1)
     chart = (
         alt.layer(one, spread, marks, data=table)
         .properties(width=480, height=80)
@@ -150,7 +156,7 @@ def table(published: Benchmarks) -> Table | Verdict:
     if not published:
         return NOTHING
     found = frame(published)
-    several = found["hardware"].nunique() > 1
+    several = found["processor"].nunique() > 1
     rows = [
         [
             *([text(row["hardware"])] if several else []),

@@ -97,7 +97,8 @@
     const rows = [...place.querySelectorAll("tbody tr")];
     const names = rows.map((row) => row.cells[0].textContent);
     const pen = field.getContext("2d", { willReadFrequently: true });
-    Object.assign(pen, { lineWidth: 22, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
+    Object.assign(pen, { lineWidth: 22, lineCap: "round", lineJoin: "round" });
+    pen.strokeStyle = pen.fillStyle = "#fff";
     seen.width = seen.height = side;
 
     let loading;
@@ -187,6 +188,9 @@
       pen.moveTo(...last);
       pen.lineTo(...next);
       pen.stroke();
+      pen.beginPath(); // a line without length is none
+      pen.arc(...next, pen.lineWidth / 2, 0, 2 * Math.PI);
+      pen.fill();
       last = next;
       const { data: image } = pen.getImageData(0, 0, field.width, field.height);
       const ink = Uint8Array.from({ length: image.length / 4 }, (_, index) => image[4 * index + 3]);

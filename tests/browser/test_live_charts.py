@@ -154,7 +154,7 @@ def test_a_chart_comes_alive_by_keyboard_and_by_finger(read):
     first, second = (reader.page.locator(".lab1-figure").nth(index) for index in (0, 1))
     first.locator("summary").focus()
     first.locator(".lab1-live svg").wait_for()
-    second.scroll_into_view_if_needed()
+    second.locator(".lab1-chart").scroll_into_view_if_needed()
     second.dispatch_event("pointerenter", {"pointerType": "touch"})  # a finger that scrolls
     reader.page.wait_for_timeout(300)
     assert second.locator(".lab1-live").count() == 0

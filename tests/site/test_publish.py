@@ -252,7 +252,9 @@ def test_each_page_is_executed_into_the_report(home, _made):
 def test_a_page_keeps_its_prose_and_its_order(home):
     page = published_page(home, "1_1")
     assert page.cells[0].source == CELLS[0][1]
-    first, source, last = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
+    head, first, source, last = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
+    assert "Some 1 minute to read. The runs behind it took " in head
+    assert '[the same with results](assets/notebooks/1_1.ipynb){download="1_1.ipynb"}' in head
     assert (first, last) == ("The question {#sec-question} is old.", "The end.")
     assert '[chapters/1_1.ipynb](../chapters/1_1.ipynb){download="1_1.ipynb"}.' in source
     injected = [c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])]

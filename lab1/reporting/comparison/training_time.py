@@ -29,14 +29,14 @@ def time_by_depth(times: pd.DataFrame) -> Figure | Verdict:
     if times.empty:
         return NOTHING
     table = (
-        times.groupby(["benchmark", "machine", "precision", "family", "depth"], sort=False)[
+        times.groupby(["benchmark", "processor", "precision", "family", "depth"], sort=False)[
             "milliseconds"
         ]
         .agg(["median", "min", "max", "count"])
         .rename(columns={"min": "smallest", "max": "largest", "count": "rounds"})
         .reset_index()
     )
-    table["panel"] = table["machine"] + ", " + table["precision"]
+    table["panel"] = table["processor"] + ", " + table["precision"]
     families = list(table["family"].unique())
     title = "ms per training image"
     pick, shown = picked("family")

@@ -236,8 +236,8 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
     """
     parts = []
     if times is not None and not times.empty:
-        several = times["machine"].nunique() > 1
-        for name, own in times.groupby("machine", sort=False):
+        several = times["processor"].nunique() > 1
+        for name, own in times.groupby("processor", sort=False):
             parts.append(summarize(own, ["family", "depth"], "milliseconds"))
             named = f", {name}" if several else ""
             parts[-1].insert(2, "cost", f"ms per training image{named}")

@@ -87,7 +87,13 @@ def config() -> dict[str, Any]:
             "fontWeight": "normal",
             "anchor": "end",
         },
-        "header": {"labelColor": TEXT, "titleColor": TEXT, "labelFontSize": 12},
+        # The longest title of a panel that fits on a telephone.
+        "header": {
+            "labelColor": TEXT,
+            "titleColor": TEXT,
+            "labelFontSize": 12,
+            "labelLimit": 290,
+        },
         "line": {"strokeWidth": 2},
         "point": {"size": 60, "filled": True},
         "rule": {"strokeWidth": 1.5},

@@ -5,7 +5,6 @@ The seconds of the runs themselves do not compare: they are of different days, b
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from ...core import benchmarks
 from ...core.datasets import DATASETS
 
 _COLUMNS = [
-    "benchmark", "machine", "note", "precision", "family", "depth", "dataset", "round",
+    "benchmark", "machine", "processor", "note", "precision", "family", "depth", "dataset", "round",
     "milliseconds", "ratio",
 ]  # fmt: skip
 
@@ -25,20 +24,20 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
 
     `published` is what `OpenChapter.depth_benchmarks` gives.  Left out is what differs from all
     runs in the shape of its images and, where a benchmark has the networks in a precision of the
-    runs, its other precisions.  A `machine` is named so that no two benchmarks share its name.
+    runs, its other precisions.  No two benchmarks share the name of a `processor`.
     """
     shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
     networks = set(zip(runs["family"], runs["depth"], strict=True))
-    machines = {name: benchmarks.machine(each) for name, each in published.items()}
-    alike = Counter(machines.values())
+    processors = benchmarks.processors(published)
     rows = []
     for name, each in published.items():
         own = [
             {
                 "benchmark": name,
-                "machine": machines[name] + (f" ({name})" if alike[machines[name]] > 1 else ""),
+                "machine": benchmarks.machine(each),
+                "processor": processors[name],
                 "note": each["note"],
-                **{column: row[column] for column in _COLUMNS[3:]},
+                **{column: row[column] for column in _COLUMNS[4:]},
             }
             for row in benchmarks.rounds(each)
             if DATASETS[row["dataset"]].image_shape in shapes
