@@ -176,3 +176,21 @@ def test_the_published_depths_have_every_network_of_the_report():
         assert re.fullmatch(r"[0-9a-f]{40}", each["commit"]), name
         timed |= {(row["family"], row["depth"]) for row in benchmarks.rounds(each)}
     assert wanted <= timed
+
+
+def test_processors_have_short_names_of_their_own(depths):
+    def on(name, kind="cpu"):
+        return {**depths, "hardware": {**depths["hardware"], "name": name, "kind": kind}}
+
+    published = {
+        "a": on("Intel(R) Xeon(R) Processor"),
+        "b": on("AMD EPYC"),
+        "c": on("AMD EPYC"),
+        "d": on("NVIDIA H100", "cuda"),
+    }
+    assert benchmarks.processors(published) == {
+        "a": "Intel Xeon, 2 cores",
+        "b": "AMD EPYC, 2 cores (b)",
+        "c": "AMD EPYC, 2 cores (c)",
+        "d": "NVIDIA H100",
+    }

@@ -7,6 +7,7 @@ under each contender.  The published records lie in `results/benchmarks/`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -260,12 +261,19 @@ def machine(benchmark: Mapping[str, Any]) -> str:
     return f"{hardware['name']}{cores}, torch {benchmark['versions']['torch']}"
 
 
+#: What makers add to the name of a processor.
+_ORNAMENTS = re.compile(r"\((?:R|TM)\)| Processor\b| CPU\b")
+
+
 def processors(published: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What each was measured on, for the title of a panel: `AMD EPYC, 2 cores`.
+    """What each was measured on, short enough for the title of a panel: `Intel Xeon, 2 cores`.
 
     Where two were measured on processors of one name, the benchmarks' own names tell them apart.
     """
-    found = {name: machine(each).rpartition(", torch")[0] for name, each in published.items()}
+    found = {
+        name: _ORNAMENTS.sub("", machine(each).rpartition(", torch")[0])
+        for name, each in published.items()
+    }
     alike = Counter(found.values())
     return {name: p if alike[p] == 1 else f"{p} ({name})" for name, p in found.items()}
 

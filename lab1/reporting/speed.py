@@ -118,7 +118,7 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
     tasks = list(dict.fromkeys(table["case"]))  # in their order, the machines of each together
     table = table.sort_values("case", key=lambda names: names.map(tasks.index), kind="stable")
     # Beside the panels there is room for so much of a name.
-    short = alt.Axis(labelExpr="replace(datum.label, ' Trainer', '')")
+    short = alt.Axis(labelExpr="replace(replace(datum.label, ' Trainer', ''), 'PyTorch ', '')")
     base = alt.Chart().encode(y=alt.Y("contender:N", title=None, sort=None, axis=short))
     title = "times as fast"
     spread = base.mark_rule(color=theme.NEUTRAL).encode(

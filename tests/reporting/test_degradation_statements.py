@@ -100,7 +100,15 @@ def test_the_page_rests_on_its_main_comparison(study):
     assert "more layers fit the training images **worse**" in says["plain"].text
     assert says["skip"].text in says["answer"].text
     assert "3 epochs" in says["answer"].text and "float32" in says["answer"].text
+    assert "its training error falls. So the deep plain network" in says["discussion"].text
     assert "skip connections remove it here" in says["discussion"].text
+
+
+def test_the_papers_word_on_gradients_is_judged_by_their_growth(study):
+    assert "that is not what is found here" in says_of(study)["discussion"].text
+    even = says_of(study, {"PlainNet": 0.99, "ResNet": 0.99})  # around one, seed by seed
+    assert "no measurable growth" in even["growth"].text
+    assert "healthy" not in even["discussion"].text
 
 
 def test_the_answer_and_the_discussion_turn_round_with_the_families(study, swap_families):
