@@ -375,3 +375,25 @@ def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
 def test_families_of_one_kind_keep_their_shapes():
     names = ["MLP", "ResidualMLP"]
     assert theme.family_shape(names).to_dict()["scale"]["range"] == ["circle", "square"]
+
+
+def test_each_line_has_its_name_at_its_end_clear_of_the_others(experiment):
+    records = experiment(
+        {
+            ("MLP", 2): [0.90, 0.91, 0.92],
+            ("MLP", 8): [0.95, 0.95, 0.95],
+            ("ResidualMLP", 2): [0.80, 0.81, 0.82],
+            ("ResidualMLP", 8): [0.951, 0.951, 0.951],
+        }
+    )
+    parts = draw("accuracy_by_depth", records).parts()
+    (rows,) = parts["spec"]["datasets"].values()
+    named = {row["family"]: row for row in rows if row["position"] is not None}
+    assert {row["depth"] for row in named.values()} == {8}
+    reached = max(row["high"] for row in rows) - min(row["low"] for row in rows)
+    apart = named["ResidualMLP"]["position"] - named["MLP"]["position"]
+    assert apart == pytest.approx(reached * 17 / 300, rel=1e-3)
+    for name in named:
+        assert parts["svg"].count(f">{name}<") == 2  # in the legend too
+    alone = draw("accuracy_by_depth", [r for r in records if r.spec.model.family == "MLP"])
+    assert alone.parts()["svg"].count(">MLP<") == 1

@@ -29,6 +29,9 @@ from ..kit.sentences import Verdict
 from ..kit.statistics import summarize
 from . import selection, verdicts
 
+#: In pixels: the height of a single chart, and that of a name in it.
+_HEIGHT, _LINE_OF_TEXT = 300, 17
+
 
 def loss_curves(history: pd.DataFrame) -> Figure:
     """Training and validation loss against epochs, one panel per depth."""
@@ -80,7 +83,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
         x=_log_x("depth", depth, table, format="d", values=True),
         y_title="test accuracy (%)",
         extra=[alt.Tooltip("depth:Q", title="depth")],
-        line=True,
+        along="depth",
     )
     return Figure(chart, table, _alt(f"Test accuracy{_on(runs)} by {depth}", table, "depth", " %"))
 
@@ -123,7 +126,7 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
             alt.Tooltip("depth:O", title="depth"),
             alt.Tooltip("learning_rate:Q", title="learning rate", format="~g"),
         ],
-        line=True,
+        along="learning_rate",
         facet=alt.Facet("depth:O", title=words.depth_axis(list(swept["family"].unique()))),
     )
     return Figure(
@@ -140,12 +143,13 @@ def _with_intervals(
     x: alt.X,
     y_title: str,
     extra: list[alt.Tooltip],
-    line: bool = False,
+    along: str = "",
     facet: alt.Facet | None = None,
 ) -> Any:
     """Means as points with a rule for the interval; a family is picked out in the legend.
 
-    A point leads to the address in the column `runs`.
+    A point leads to the address in the column `runs`.  With `along`, a column, lines run along it;
+    in a single chart each has its family's name at its end.
     """
     families = list(table["family"].unique())
     pick, shown = picked("family")
@@ -165,13 +169,34 @@ def _with_intervals(
         y=y, shape=theme.family_shape(families), tooltip=tooltip, href="runs:N"
     )
     layers = [interval, points]
-    if line:
+    if along:
         layers.insert(0, base.mark_line().encode(y=y))
+    if along and facet is None and len(families) > 1:
+        table = table.assign(position=_at_the_ends(table, along))
+        named = alt.Chart().transform_filter("isValid(datum.position)")
+        layers.append(
+            named.mark_text(align="left", dx=10).encode(
+                x=x, y=alt.Y("position:Q", title=y_title), text="family:N", opacity=shown
+            )
+        )
     chart = alt.layer(*layers, data=rounded(table))
     if facet is None:
-        return chart.properties(width=560, height=300, title=title).add_params(pick)
+        return chart.properties(width=560, height=_HEIGHT, title=title).add_params(pick)
     facets = chart.properties(width=320, height=230).facet(facet=facet, columns=2)
     return facets.properties(title=title).add_params(pick)
+
+
+def _at_the_ends(table: pd.DataFrame, along: str) -> pd.Series[float]:
+    """Where the name of each family stands, in the row of its last point: clear of the others."""
+    ends = at_the_end(table, ["family"], along).sort_values("mean", kind="stable")["mean"]
+    reached = pd.concat([table["mean"], table["low"], table["high"]]).astype(float)
+    apart = _LINE_OF_TEXT * float(reached.max() - reached.min()) / _HEIGHT
+    positions: list[float] = []
+    for mean in ends:
+        positions.append(max(mean, positions[-1] + apart) if positions else mean)
+    # Pushed up only, all of them would stand too high.
+    shift = sum(positions) / len(positions) - ends.mean()
+    return pd.Series([each - shift for each in positions], ends.index).reindex(table.index)
 
 
 def _log_x(
