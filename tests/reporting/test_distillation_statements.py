@@ -84,7 +84,7 @@ def test_a_hint_carries_no_conclusion(records):
 
 def test_the_chosen_values_are_told_on_fresh_seeds(records):
     says = says_of(records(), FRESH)
-    assert says["answer"].text.startswith("The seeds here had no part in any choice")
+    assert says["answer"].text.startswith("What follows is measured on seeds")
     assert "was not measured" in says_of(records())["fresh"].text
     other = FRESH | {"fresh_seeds": (1, 2)}
     assert "(n = 2)" in says_of(records(), other)["fresh"].text

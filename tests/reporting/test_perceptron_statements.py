@@ -47,7 +47,7 @@ def test_depth_is_judged_with_its_fit_and_opens_the_page(runs):
     assert said.startswith("Plain perceptrons of 2 to 32 layers were trained on ")
     assert "for at most 3 epochs. The test accuracy of the deepest" in said
     assert "is −2.00 ± 0.10 points (n = 5): more layers **hurt** (" in said
-    assert "shallowest one, is +0.1 ± 0 (n = 5): the deep network fits its own" in said
+    assert "shallowest one, is +0.1 ± 0.0 (n = 5): the deep network fits its own" in said
     assert said.count("also after correction") == 2
     assert "judges 2 comparisons" in says["comparisons"].text
     assert "fails in practice" in says["discussion"].text

@@ -8,6 +8,7 @@ from lab1.reporting.kit.statistics import (
     Estimate,
     estimate,
     holm,
+    in_words,
     paired_difference,
     summarize,
 )
@@ -200,3 +201,17 @@ def test_a_summary_of_nothing_has_its_columns():
     result = summarize(pd.DataFrame({"depth": [], "value": []}), ["depth"], "value")
     assert [*result.columns] == ["depth", "mean", "half_width", "low", "high", "n"]
     assert result.empty
+
+
+@pytest.mark.parametrize(
+    ("mean", "half_width", "said"),
+    [
+        (0.000612, 0.0000587, "0.00061 ± 0.00006"),
+        (0.0711, 0.0109, "0.071 ± 0.011"),
+        (12.3, 1.26, "12 ± 1"),
+        (0.0000061, 0.0000004, "6.1e-06 ± 4e-07"),
+        (0.5, math.nan, "0.5"),
+    ],
+)
+def test_a_half_width_has_the_decimals_of_its_mean(mean, half_width, said):
+    assert in_words(Estimate(mean, half_width, 3), ".2g") == said

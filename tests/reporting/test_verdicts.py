@@ -169,7 +169,7 @@ def test_a_higher_training_loss_is_degradation(runs):
     verdict = fit_effect(runs(**fits(LOW, HIGH)), "MLP")
     assert claims(verdict) == []  # the claim goes on after the bold word
     assert "**worse**" in verdict.text and "*degradation*" in verdict.text
-    assert "0.11 ± 0.0075 with 32 layers and 0.012 ± " in verdict.text
+    assert "0.11 ± 0.01 with 32 layers and 0.012 ± " in verdict.text
     assert "the interval excludes zero" in verdict.text
 
 

@@ -266,7 +266,7 @@ def _short(lead: str, verdict: Verdict, show: Callable[[Estimate], str] = signed
 
 
 def _loss(value: Estimate) -> str:
-    return f"{in_words(value, '+.2g', '.2g')} (n = {value.n})".replace("-", MINUS)
+    return f"{in_words(value, '+.2g')} (n = {value.n})".replace("-", MINUS)
 
 
 def _times(first: pd.DataFrame, second: pd.DataFrame, column: str) -> str:

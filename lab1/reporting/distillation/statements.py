@@ -69,7 +69,8 @@ def fresh_effect(runs: pd.DataFrame, fresh: Setting | None) -> Verdict:
         )
     return paragraph(
         Verdict(
-            "The seeds here had no part in any choice, and the values are what validation chose."
+            "What follows is measured on seeds that had no part in any choice, at the values that "
+            "validation chose."
         ),
         verdicts.improvement(runs, fresh),
     )

@@ -79,11 +79,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def in_words(value: Estimate, form: str = ".2f", spread: str = "") -> str:
     """The mean with the half-width of its interval, where there is one: `74.30 ± 5.10`.
 
-    `form` formats the mean and `spread` the half-width, by default alike.
+    `form` formats the mean and `spread` the half-width, by default alike.  Where `form` counts
+    significant digits, the half-width has as many decimals as the mean.
     """
     mean = f"{value.mean:{form}}"
     if math.isnan(value.half_width):
         return mean
+    if form.endswith("g") and not spread and "e" not in mean:
+        spread = f".{len(mean.partition('.')[2])}f"
     return f"{mean} ± {value.half_width:{spread or form}}"
 
 
