@@ -82,6 +82,14 @@ def test_designs_on_one_line_differ_at_equal_depth_and_not_at_equal_size(network
     assert "**help**" not in says["answer"].text and "JPEG copy" in says["answer"].text
 
 
+def test_a_size_that_was_not_compared_carries_no_conclusion(networks):
+    deeper = ON_THE_LINE | {("ResidualCNN", 4): 0.9}
+    said = convolutional_networks(networks(deeper))["discussion"].text
+    assert "that was compared with 3 stages at the most" in said
+    assert "How much of the lead with 4 stages is size is not known here." in said
+    assert "larger network" not in said
+
+
 def test_a_design_that_is_ahead_at_equal_size_is_said_to_be(networks):
     better = ON_THE_LINE | {("ResidualCNN", 3): 0.75}
     says = convolutional_networks(networks(better))

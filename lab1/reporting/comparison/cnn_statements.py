@@ -184,6 +184,13 @@ def discussion(runs: pd.DataFrame, says: Mapping[str, Verdict]) -> Verdict:
             "The residual design is ahead at equal depth, and in part at equal size too: it makes "
             f"better use of its parameters with {words.depth(equal[0], RESIDUAL)}."
         )
+    elif equal[0] != depths["design"]:
+        sentences.append(
+            "The residual design is ahead at equal depth, where it has several times the "
+            "parameters. At equal size it is not shown to be, but that was compared with "
+            f"{words.depth(equal[0], RESIDUAL)} at the most. How much of the lead with "
+            f"{words.depth(depths['design'], RESIDUAL)} is size is not known here."
+        )
     else:
         sentences.append(
             "The residual design is ahead at equal depth, where it has several times the "
