@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import vl_convert
 
 from ..core import benchmarks, paths
+from ..core.errors import RecordError
 from ..core.files import write_if_changed
+from ..core.record import Record
 from ..core.store import Store
 from ..planning import profiles
 from . import answers, excerpts, exports, run_it
@@ -62,11 +66,7 @@ def write(
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
     runs = side_by_side.script(list(records.values()), published=published, shown_on=shown_on)
     write_if_changed(assets / "runs.js", runs.encode())
-    rounded = {
-        key: probe
-        for key, record in records.items()
-        if (probe := store.find_probe(record.spec, "int8-weights")) is not None
-    }
+    rounded = rounded_networks(records, store)
     asked = {records[key].spec.dataset for key in rounded}
     for name, content in draw_a_digit.scripts(rounded, sorted(asked)).items():
         write_if_changed(assets / name, content.encode())
@@ -76,6 +76,20 @@ def write(
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
     return pictures
+
+
+def rounded_networks(records: Mapping[str, Record], store: Store) -> dict[str, Mapping[str, Any]]:
+    """The probes `int8-weights` of these runs, by the runs' keys.
+
+    One that cannot be read is left out: the page that shows it has said so, and has failed alone.
+    """
+    found = {}
+    for key, record in records.items():
+        with suppress(RecordError):
+            probe = store.find_probe(record.spec, "int8-weights")
+            if probe is not None:
+                found[key] = probe
+    return found
 
 
 def _contents(shown: Sequence[Shown]) -> str:

@@ -22,7 +22,7 @@ from lab1.planning import profiles
 from lab1.reporting.kit import figure as figures
 from lab1.reporting.kit import theme
 from lab1.reporting.networks.drawing import Drawing, svg
-from lab1.site import exports, publish
+from lab1.site import exports, fragments, publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -898,3 +898,16 @@ def test_only_exports_of_figures_that_are_gone_are_removed(tmp_path):
         (tmp_path / name).write_text("")
     exports.remove_others(tmp_path, {tmp_path / "kept.csv"})
     assert {path.name for path in tmp_path.iterdir()} == {"kept.csv", "README.md"}
+
+
+def test_a_damaged_network_is_left_out_and_ends_nothing(make_record, store):
+    """The page that shows it has failed by then, alone; the summary lists its run all the same."""
+    whole, damaged = (make_record(seed=seed) for seed in (0, 1))
+    layers = [{"shape": [1, 1], "int8": "AQ==", "scales": [1.0], "bias": [0.0]}]
+    for record in (whole, damaged):
+        store.write(record)
+        probe = {"layers": layers, "errors": {"float32": 1, "int8": 1}}
+        path = store.write_probe(record.spec, "int8-weights", probe)
+    path.write_text("{")
+    found = fragments.rounded_networks({each.key: each for each in (whole, damaged)}, store)
+    assert {*found} == {whole.key}
