@@ -6,33 +6,20 @@ The pictures lie in `figures/`, drawn by `make gallery`; a data set without one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..core import paths
 from ..core.dataset import Dataset
 from ..core.datasets import DATASETS
 from ..core.escape import for_html
+from .kit.piece import Piece
 from .kit.words import listed
 
 #: How `lab1.training.data.gallery` lays them out: images in a row, and pixels between two.
 _COLUMNS, _GAP = 10, 2
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """HTML with pictures that lie beside the page, in `../figures/`."""
-
-    markup: str
-
-    def _repr_html_(self) -> str:
-        return self.markup
-
-    def __repr__(self) -> str:
-        return "pictures of the data"
-
-
-def images(parameters: Mapping[str, Any]) -> Pictures:
+def images(parameters: Mapping[str, Any]) -> Piece:
     """Images of each class of a page's data set and, where it augments them, one made anew.
 
     `parameters` are the page's.
@@ -47,9 +34,10 @@ def images(parameters: Mapping[str, Any]) -> Pictures:
         f"A training image as it is, on the left, and as the augmentation {augmentation} gives it "
         "to the network, drawn anew for each epoch."
     )
-    return Pictures(
+    return Piece(
         _figure(declared, "", 3, "three rows of ten images", classes)
-        + _figure(declared, f"-{augmentation}", 1, "ten versions of one image", augmented)
+        + _figure(declared, f"-{augmentation}", 1, "ten versions of one image", augmented),
+        "pictures of the data",
     )
 
 

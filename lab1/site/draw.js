@@ -97,8 +97,7 @@
     const rows = [...place.querySelectorAll("tbody tr")];
     const names = rows.map((row) => row.cells[0].textContent);
     const pen = field.getContext("2d", { willReadFrequently: true });
-    Object.assign(pen, { lineWidth: 22, lineCap: "round", lineJoin: "round" });
-    pen.strokeStyle = pen.fillStyle = "#fff";
+    Object.assign(pen, { lineWidth: 22, strokeStyle: "#fff", fillStyle: "#fff" });
     seen.width = seen.height = side;
 
     let loading;
@@ -188,7 +187,7 @@
       pen.moveTo(...last);
       pen.lineTo(...next);
       pen.stroke();
-      pen.beginPath(); // a line without length is none
+      pen.beginPath(); // its round end, which is all of a line without length
       pen.arc(...next, pen.lineWidth / 2, 0, 2 * Math.PI);
       pen.fill();
       last = next;

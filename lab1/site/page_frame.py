@@ -41,13 +41,21 @@ def framed(
 
 
 def site_foot(root: Path, stated: str) -> str:
-    """What stands at the foot of the site, and of which commit it is where git knows."""
-    command = ["git", "-C", str(root), "log", "-1", "--format=commit %h of %cs"]
+    """What stands at the foot of the site, and of which commit it is where git knows.
+
+    Git is believed only where it tracks the site's settings: the project may lie in a folder that
+    the repository around it does not know.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        git("ls-files", "--error-unmatch", "_quarto.yml")
+        return f"{stated}, {git('log', '-1', '--format=commit %h of %cs')}"
     except (OSError, subprocess.CalledProcessError):
         return stated
-    return f"{stated}, {found}" if found else stated
 
 
 def _head(notebook: NotebookNode, page: Page, records: Sequence[Record], root: Path) -> str:

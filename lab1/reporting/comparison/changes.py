@@ -154,19 +154,19 @@ def conclusion(gain: Judgement, alone: Judgement, rest: Judgement) -> Verdict:
     `gain` is the judgement of the residual design against the plain one, `alone` and `rest` are the
     two of `start`, all of them corrected.
     """
-    if alone.value.sign < 0 and alone.survives:
+    if alone.finding < 0:
         return Verdict(
             "A start near the identity does harm without skip connections, so it is not what the "
             "residual design gains by."
         )
-    if rest.value.sign < 0 and rest.survives:
+    if rest.finding < 0:
         return Verdict("The start alone does more than the whole residual design.")
     if alone.survives and rest.survives:
         return Verdict(
             "A part of what the residual design gains comes with the start near the identity, and "
             "a part does not."
         )
-    if alone.survives and gain.survives and gain.value.sign > 0:
+    if alone.survives and gain.finding > 0:
         return Verdict(
             f"Of the {100 * gain.value.mean:.2f} points that the residual design gains, "
             f"{100 * alone.value.mean:.2f} come with the start near the identity. What the skip "

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,37 +19,26 @@ from ...core import paths
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
+from ..kit.piece import Piece
 from ..kit.sentences import Verdict
 from ..kit.tables import Table, markup, number, text
-
-#: Runs on which the probe that the name says was measured, each with what it found.
-Measured = Sequence[tuple[Record, Mapping[str, Any]]]
+from .verdicts import Measured
 
 _NAMES = ("without a teacher", "with a teacher")
 _MEGABYTE = 1_000_000
 
-
-@dataclass(frozen=True)
-class Field:
-    """The field, as HTML of a page whose scripts lie in the folder `assets` beside it."""
-
-    markup: str
-
-    def _repr_html_(self) -> str:
-        return self.markup
-
-    def __repr__(self) -> str:
-        return "a field to draw in, on the site"
+_NO_TWINS = Verdict("No two students that never saw a digit are among these runs.")
 
 
-def field(rounded: Measured, corrected: Measured) -> Field | Verdict:
+def field(rounded: Measured, corrected: Measured) -> Piece | Verdict:
     """The field, with the answers of the student without a teacher and of its twin with one.
 
-    `rounded` are the runs with the probe `int8-weights`, `corrected` those with `bias-correction`.
+    Its scripts lie in the folder `assets` beside the page.  `rounded` are the runs with the probe
+    `int8-weights`, `corrected` those with `bias-correction`.
     """
     twins = _twins(rounded, corrected)
     if not twins:
-        return Verdict("No two students that never saw a digit are among these runs.")
+        return _NO_TWINS
     first, probe, correction = twins[0]
     declared, omitted = DATASETS[first.spec.dataset], correction["omitted_class"]
     if probe["layers"][0]["shape"][1] != declared.image_shape[-1] ** 2:
@@ -79,7 +67,7 @@ def field(rounded: Measured, corrected: Measured) -> Field | Verdict:
         + "</tr>"
         for name in names
     )
-    return Field(
+    return Piece(
         f'<div class="lab1-draw" data-drawing="{for_html(json.dumps(data))}">\n'
         "<p>To draw a digit and see what the two students answer, open this page on the site; it "
         "needs JavaScript.</p>\n"
@@ -101,7 +89,8 @@ def field(rounded: Measured, corrected: Measured) -> Field | Verdict:
         "</div>\n"
         "</template>\n"
         "</div>\n"
-        '<script src="assets/draw.js" defer></script>'
+        '<script src="assets/draw.js" defer></script>',
+        "a field to draw in, on the site",
     )
 
 
@@ -109,7 +98,7 @@ def table(rounded: Measured, corrected: Measured) -> Table | Verdict:
     """What the two students know of the digit, and what rounding their weights changes."""
     twins = _twins(rounded, corrected)
     if not twins:
-        return Verdict("No two students that never saw a digit are among these runs.")
+        return _NO_TWINS
     frame = pd.DataFrame(
         [
             {
