@@ -28,7 +28,7 @@ lab: $(VENV)/.installed-lab ## open the chapters in JupyterLab, ready to read an
 test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
 	python -m pytest -n 2 --nbval-lax tests chapters
 
-test-long: site $(VENV)/.installed-all ## crash tests at length, and the browser on the published site
+test-long: site $(VENV)/.installed-lab ## crash tests at length, the browser on the published site, JupyterLab
 	python -m pytest --long -m long tests
 	python -m pytest -q tests/browser --project .
 

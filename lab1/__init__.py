@@ -22,6 +22,8 @@ _PUBLIC = {
     "PlainCNN": "training.models.cnn",
     "PlainNet": "training.models.cnn",
     "ResNet": "training.models.cnn",
+    "Callback": "training.callbacks",
+    "ImageSet": "training.data.images",
     "load_run": "training.trained_run",
     "open_chapter": "chapter",
     "plot": "reporting.curves",

@@ -336,7 +336,8 @@ def test_progress_says_how_many_runs_and_what_came_of_each(trained, store, make_
     assert [line[:5] for line in lines] == ["[1/2]", "[2/2]"]
     assert make_spec().title in lines[0]
     assert "90.00%" in lines[0]
-    assert lines[1].endswith("; 0 s left")
+    assert lines[0].endswith(" left")
+    assert "left" not in lines[1]  # nothing is left after the last
 
 
 def test_progress_tells_a_diverged_run(store, make_record, capsys):

@@ -104,11 +104,14 @@ class GridProgress:
         weight = self._weights[record.key]
         self._left -= weight
         done = self._whole - self._left
-        left = (time.monotonic() - self._started) * self._left / done
+        rest = ""
+        if self._done < self._total:
+            left = (time.monotonic() - self._started) * self._left / done
+            rest = f"; {duration(left)} left"
         score = f"test accuracy {record.test['accuracy']:.2%}" if record.test else "no test score"
         self._say(
             f"[{self._done}/{self._total}] {record.spec.title}: {score}, {record.stopped} after "
-            f"{record.epochs} epochs, {duration(record.seconds)}; {duration(left)} left"
+            f"{record.epochs} epochs, {duration(record.seconds)}{rest}"
         )
 
     @staticmethod

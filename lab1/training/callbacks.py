@@ -21,10 +21,11 @@ Metrics = Mapping[str, float | None]
 class Callback:
     """Derive from this and override what is of interest.
 
-    `metrics` hold the epoch's values under the names of
-    `HISTORY_FIELDS`, and those of custom metrics.  A callback stops the training
-    after the current epoch by setting `trainer.stop_reason`.  Raises `TypeError` for a class with a
-    method that is called like a hook and is none.
+    `metrics` hold the epoch's values by name: `train_loss`, `train_accuracy`, `learning_rate`,
+    `gradient_norm`, `seconds`, `peak_memory_bytes`; with a validation split `validation_loss`,
+    `validation_accuracy` and the custom metrics, which are `None` without one.  A callback stops
+    the training after the current epoch by setting `trainer.stop_reason`.  Raises `TypeError` for
+    a class with a method that is called like a hook and is none.
 
     Example::
 

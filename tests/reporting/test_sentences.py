@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,11 +93,15 @@ def test_a_page_demands_more_of_each_of_several_comparisons():
 
 def test_a_page_says_how_many_comparisons_it_makes_and_how_many_remain():
     assert corrected(page(SURE, LIKELY, WEAK, NONE))["comparisons"].text == (
-        "This page judges 4 comparisons. The interval of 3 excludes zero; after "
+        "This page judges 4 comparisons. In 3 of them the interval excludes zero; after "
         "[correction](1_1.ipynb#sec-comparisons) for the number of comparisons, 1 remains."
     )
-    assert corrected(page(SURE))["comparisons"].text.startswith(
-        "This page judges 1 comparison. The interval of 1 excludes zero; after"
+    assert corrected(page(WEAK, NONE))["comparisons"].text.endswith("comparisons, none remains.")
+    assert corrected(page(NONE, replace(NONE, mean=0.001)))["comparisons"].text == (
+        "This page judges 2 comparisons. The intervals of all contain zero."
+    )
+    assert corrected(page(SURE))["comparisons"].text == (
+        "This page judges one comparison, whose interval excludes zero."
     )
     assert corrected({"a": Verdict("Nothing.")})["comparisons"].text == (
         "This page judges no comparison."
@@ -116,7 +121,7 @@ def test_a_comparison_that_stands_twice_counts_once():
 
 def test_a_comparison_without_an_interval_is_none():
     result = corrected(page(LIKELY, Estimate(0.01, math.nan, 2)))
-    assert "judges 1 comparison." in result["comparisons"].text
+    assert "judges one comparison," in result["comparisons"].text
     assert result["1"].text == "So: with fewer than 3 common seeds this carries no claim."
 
 

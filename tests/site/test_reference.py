@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import lab1
 from lab1.site import reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,16 @@ def test_every_module_that_it_covers_exists():
     for name in names:
         place = ROOT / "lab1" / name.replace(".", "/")
         assert place.with_suffix(".py").is_file() or (place / "__init__.py").is_file(), name
+
+
+def test_it_covers_every_public_name():
+    covered = {
+        name
+        for section in CONFIGURATION["quartodoc"]["sections"]
+        for page in section["contents"]
+        for name in page["contents"]
+    }
+    assert set(lab1._PUBLIC.values()) <= covered
 
 
 def test_a_link_without_its_target_is_a_name():

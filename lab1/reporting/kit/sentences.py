@@ -136,14 +136,24 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     after = sum(
         value.sign != 0 and adjusted_value < LEVEL for value, adjusted_value in adjusted.items()
     )
-    result["comparisons"] = Verdict(
-        "This page judges no comparison."
-        if not values
-        else f"This page judges {len(values)} comparison{'s' if len(values) > 1 else ''}. The "
-        f"interval of {before} excludes zero; after [correction](1_1.ipynb#sec-comparisons) for "
-        f"the number of comparisons, {after} remain{'s' if after == 1 else ''}."
-    )
+    result["comparisons"] = Verdict(_comparisons(len(values), before, after))
     return result
+
+
+def _comparisons(judged: int, before: int, after: int) -> str:
+    """How many comparisons a page judges, exclude zero before correction, and remain after it."""
+    correction = "[correction](1_1.ipynb#sec-comparisons) for the number of comparisons"
+    if judged == 0:
+        return "This page judges no comparison."
+    if judged == 1:  # there is nothing to correct for
+        excludes = "excludes" if before else "contains"
+        return f"This page judges one comparison, whose interval {excludes} zero."
+    if before == 0:
+        return f"This page judges {judged} comparisons. The intervals of all contain zero."
+    return (
+        f"This page judges {judged} comparisons. In {before} of them the interval excludes zero; "
+        f"after {correction}, {after or 'none'} remain{'s' if after < 2 else ''}."
+    )
 
 
 def points(value: Estimate, signed: bool = False) -> str:
