@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lab1.reporting.degradation import gradients, parts, statements
+from lab1.reporting.degradation import gradients, parts, responses, statements
 from lab1.reporting.kit import frames
 
 FITS = {
@@ -44,15 +44,20 @@ def study(trained_grid):
 
 #: Growth of the gradient by layer in the fresh networks, by family.
 GROWTH = {"PlainNet": 1.2, "ResNet": 1.0}
+#: Response of the layers of the trained networks, by family; with depth it falls a little.
+RESPONSE = {"PlainNet": 0.9, "ResNet": 0.8}
 
 
-def layers_of(records, growth=GROWTH):
+def layers_of(records, growth=GROWTH, response=RESPONSE):
     measured = []
     for record in records:
         factor = growth[record.spec.model.family] + record.spec.seed / 100
         fresh = {"gradient_norm": [factor**2, factor, 1.0, 5.0], "response": [1.0] * 4}
+        strength = response[record.spec.model.family] - record.spec.model.depth / 1e4
+        answers = [strength, strength + record.spec.seed / 1e4, strength, 9.0]
+        trained = fresh | {"response": answers}
         names = ["a", "b", "c", "output"]
-        measured.append((record, {"names": names, "initial": fresh, "trained": fresh}))
+        measured.append((record, {"names": names, "initial": fresh, "trained": trained}))
     return frames.layers(measured)
 
 
@@ -69,10 +74,10 @@ def probes_of(records, agreement=0.99, change=0.0):
     return measured
 
 
-def says_of(records, growth=GROWTH, **probes):
+def says_of(records, growth=GROWTH, response=RESPONSE, **probes):
     return statements.degradation(
         frames.runs(records),
-        layers_of(records, growth),
+        layers_of(records, growth, response),
         probes_of(records, **probes),
         NO_TIMES,
     )
@@ -109,6 +114,20 @@ def test_the_papers_word_on_gradients_is_judged_by_their_growth(study):
     even = says_of(study, {"PlainNet": 0.99, "ResNet": 0.99})  # around one, seed by seed
     assert "no measurable growth" in even["growth"].text
     assert "healthy" not in even["discussion"].text
+
+
+def test_how_strongly_layers_answer_stands_beside_the_papers_word(study):
+    """The logits, which are on a scale of their own, do not count; nothing is judged."""
+    says = says_of(study)
+    text = says["responses"].text
+    assert "with 56 layers has a standard deviation of 0.894 ± 0.000 (n = 3), mean over" in text
+    assert "in the ResNet it is 0.794 ± 0.000 with 56 layers and 0.798 ± 0.000 with 20" in text
+    assert "These means lie in that order; the page does not judge them." in text
+    assert says["responses"].judgements == []
+    turned = says_of(study, response={"PlainNet": 0.8, "ResNet": 0.9})["responses"].text
+    assert "These means do not lie in that order" in turned
+    nothing = responses.described(layers_of(study)[:0]).text
+    assert nothing.endswith("have no depth in common here whose answers were measured.")
 
 
 def test_the_answer_and_the_discussion_turn_round_with_the_families(study, swap_families):

@@ -96,6 +96,13 @@ def test_a_page_says_how_many_comparisons_it_makes_and_how_many_remain():
         "This page judges 4 comparisons. In 3 of them the interval excludes zero; after "
         "[correction](1_1.ipynb#sec-comparisons) for the number of comparisons, 1 remains."
     )
+    assert corrected(page(SURE, replace(SURE, mean=0.02)))["comparisons"].text.startswith(
+        "This page judges 2 comparisons. In all of them the interval excludes zero; after"
+    )
+    assert corrected(page(SURE, replace(SURE, mean=0.02)))["comparisons"].text.endswith(
+        "comparisons, all remain."
+    )
+    assert corrected(page(SURE, NONE))["comparisons"].text.endswith("comparisons, it remains.")
     assert corrected(page(WEAK, NONE))["comparisons"].text.endswith("comparisons, none remains.")
     assert corrected(page(NONE, replace(NONE, mean=0.001)))["comparisons"].text == (
         "This page judges 2 comparisons. The intervals of all contain zero."

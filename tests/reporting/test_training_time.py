@@ -83,6 +83,15 @@ def test_each_benchmark_has_sentences_of_its_own_and_its_note(runs, timed):
     assert text.count("It also baked a cake.") == 1
 
 
+def test_a_note_on_other_networks_is_left_out(runs, timed):
+    timed = {**timed, "note": "ResNet was timed twice."}
+    text = training_time.cost_of_depth(times(runs, {"cpu": timed}), runs, "SimpleCNN").text
+    assert "timed twice" not in text
+    timed["note"] = "ResNet and ResidualCNN were timed twice."
+    text = training_time.cost_of_depth(times(runs, {"cpu": timed}), runs, "SimpleCNN").text
+    assert text.count("ResNet and ResidualCNN were timed twice.") == 1
+
+
 def test_without_a_benchmark_a_sentence_says_so(runs):
     found = times(runs, {})
     assert "No benchmark" in str(training_time.time_by_depth(found))

@@ -6,14 +6,13 @@ compared stands at the greatest depth at which a change was trained, at the shar
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pandas as pd
 
 from ..kit.frames import as_designed
 from ..kit.sentences import Judgement, Verdict, signed
-from ..kit.statistics import Estimate, estimate, paired_difference
+from ..kit.statistics import NO_ESTIMATE, Estimate, estimate, paired_difference
 from ..kit.tables import (
     DEPTH,
     MODEL,
@@ -36,9 +35,6 @@ WITHOUT_FACTOR = ("ResidualMLP", "residual factor 1")
 STEPS = (PLAIN, NORMALISED, IDENTITY, WITHOUT_FACTOR, RESIDUAL)
 
 NOT_CHANGED = Verdict("No network was changed in one thing here, so the question stays open.")
-
-#: What stands in place of the difference of a network from itself.
-_NONE = Estimate(math.nan, math.nan, 0)
 
 
 def table(runs: pd.DataFrame) -> Table | Verdict:
@@ -206,7 +202,7 @@ def _of(runs: pd.DataFrame, step: tuple[str, str]) -> pd.DataFrame:
 def _from(first: pd.DataFrame, second: pd.DataFrame) -> Estimate:
     """The second minus the first, in points; nothing for a network and itself."""
     if set(first["group"]) == set(second["group"]):
-        return _NONE
+        return NO_ESTIMATE
     in_percent = (part.assign(percent=100 * part["test_accuracy"]) for part in (first, second))
     return paired_difference(next(in_percent), next(in_percent), "percent")
 

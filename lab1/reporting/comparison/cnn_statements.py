@@ -12,7 +12,7 @@ from ..kit.sentences import Verdict, corrected, paragraph, points
 from ..kit.statistics import FEWEST, Estimate, paired_difference
 from ..kit.words import NAMES
 from . import own_families, verdicts
-from .equal_parameters import at_size, equal_size_effect
+from .equal_parameters import at_size, equal_size_effect, judged
 from .selection import of_family
 
 PLAIN, TWIN, RESIDUAL = "SimpleCNN", "PlainCNN", "ResidualCNN"
@@ -116,7 +116,8 @@ def at_equal_size(runs: pd.DataFrame) -> Verdict:
     depth, difference = found
     return Verdict(
         f"At equal numbers of parameters the difference is {points(difference, signed=True)} with "
-        f"{words.depth(depth, RESIDUAL)} (n = {difference.n})."
+        f"{words.depth(depth, RESIDUAL)} (n = {difference.n}): ",
+        judged(difference),
     )
 
 
@@ -195,8 +196,8 @@ def discussion(runs: pd.DataFrame, says: Mapping[str, Verdict]) -> Verdict:
         sentences.append(
             "The residual design is ahead at equal depth, where it has several times the "
             f"parameters. At equal size, with {words.depth(equal[0], RESIDUAL)}, it is not shown "
-            "to be. So the lead at equal depth is the lead of a larger network: the "
-            "skip connections are not shown to make better use of the parameters."
+            "to be. So size alone may account for the lead: the skip connections are not shown to "
+            "make better use of the parameters than fewer and wider layers do."
         )
     if twin is None:
         sentences.append("Whether skip connections are a cause needs a twin, which is not here.")
@@ -208,7 +209,8 @@ def discussion(runs: pd.DataFrame, says: Mapping[str, Verdict]) -> Verdict:
         unit = words.depth(depths["twins"], RESIDUAL)
         sentences.append(
             {
-                1: f"Against their twin with {unit} the skip connections help: they are a cause.",
+                1: f"Against their twin with {unit}, which has the same layers, the skip "
+                "connections help: in a network of so many layers they are a cause.",
                 0: f"Against their twin with {unit} they are not shown to make a difference.",
                 -1: f"Against their twin with {unit} the skip connections hurt.",
             }[_finding(says["twins"], twin)]

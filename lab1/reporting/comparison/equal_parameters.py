@@ -14,7 +14,7 @@ import pandas as pd
 from ...core.families import residual_of
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, signed
-from ..kit.statistics import paired_difference
+from ..kit.statistics import Estimate, paired_difference
 from ..kit.words import NAMES
 from .selection import of_family
 
@@ -67,11 +67,16 @@ def equal_size_effect(runs: pd.DataFrame, plain: str) -> Verdict:
         difference = paired_difference(interpolated, own, "test_accuracy")
         parts += [
             f"{name}{signed(difference)}: ",
-            Judgement(
-                difference,
-                above="the residual design is **ahead** at equal size",
-                below="the residual design is **behind** at equal size",
-                neither="**no measurable difference** at equal size",
-            ),
+            judged(difference),
         ]
     return Verdict(*parts)
+
+
+def judged(difference: Estimate) -> Judgement:
+    """What a paired difference of test accuracies at equal size says of the residual design."""
+    return Judgement(
+        difference,
+        above="the residual design is **ahead** at equal size",
+        below="the residual design is **behind** at equal size",
+        neither="**no measurable difference** at equal size",
+    )

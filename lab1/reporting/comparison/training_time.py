@@ -5,6 +5,9 @@ Each function takes the frame of `lab1.reporting.kit.timings.times`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
 
@@ -118,8 +121,18 @@ def cost_of_depth(times: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdic
             else f"The {NAMES[residual]} of that depth takes"
         )
         sentences.append(f"{sentence}{beside} {(twin / last).median():.2f} times that.")
-        sentences += [for_markdown(note) for note in own["note"].unique() if note]
+        sentences += [
+            for_markdown(note)
+            for note in own["note"].unique()
+            if note and _concerns(note, (plain, residual))
+        ]
     return Verdict(" ".join(sentences)) if sentences else NOTHING
+
+
+def _concerns(note: str, families: Sequence[str]) -> bool:
+    """Whether a benchmark's note names one of the families, or none at all."""
+    named = set(re.findall(r"\w+", note)) & set(NAMES)
+    return not named or not named.isdisjoint(families)
 
 
 def _milliseconds(values: pd.Series[float]) -> str:

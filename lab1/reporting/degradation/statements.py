@@ -14,7 +14,7 @@ from ..kit import literature, words
 from ..kit.sentences import Judgement, Verdict, corrected, paragraph, points, signed
 from ..kit.statistics import Estimate, estimate, paired_difference
 from ..kit.words import NAMES
-from . import gradients, parts, verdicts
+from . import gradients, parts, responses, verdicts
 from .gradients import Measured
 
 
@@ -45,6 +45,7 @@ def degradation(
             "gentler": gentler(runs),
             "deepest": deepest(runs),
             "growth": gradients.growth_effect(parts.among(layers, main)),
+            "responses": responses.described(parts.among(layers, main)),
             "exactness": gradients.exactness(runs, exact),
             "precision": precision_effect(runs),
             "times": training_time.cost_of_depth(times, main, "PlainNet"),
@@ -251,8 +252,8 @@ def _unpaired(main: pd.DataFrame, other: pd.DataFrame) -> str:
     if devices[0] == devices[1]:
         return ""
     return (
-        f" (the two were trained on other devices, {devices[0]} and {devices[1]}, so their runs "
-        "are not compared one by one)"
+        f" (the two were trained on different devices, {devices[0]} and {devices[1]}, so their "
+        "runs are not compared one by one)"
     )
 
 

@@ -48,6 +48,10 @@ def distillation(
             "small": verdicts.small_student(runs),
             "unseen": unseen,
             "answer": paragraph(
+                Verdict(
+                    "A small network, the student, was trained with the answers of a larger one, "
+                    "its teacher, and without them."
+                ),
                 headline if fresh else paragraph(gain, loss), worth_in_short(runs, setting),
                 unseen_in_short(measured),
                 conditions(runs, setting),
@@ -69,7 +73,7 @@ def fresh_effect(runs: pd.DataFrame, fresh: Setting | None) -> Verdict:
         )
     return paragraph(
         Verdict(
-            "What follows is measured on seeds that had no part in any choice, at the values that "
+            "This is measured on seeds that had no part in any choice, at the values that "
             "validation chose."
         ),
         verdicts.improvement(runs, fresh),

@@ -13,7 +13,7 @@ from ...core.record import Record
 from ..comparison.mistakes import class_names
 from ..kit import literature
 from ..kit.sentences import Verdict
-from ..kit.statistics import Estimate, estimate, paired_difference
+from ..kit.statistics import NO_ESTIMATE, Estimate, estimate, paired_difference
 from ..kit.tables import (
     DATASET,
     DEVICE,
@@ -125,6 +125,8 @@ def controls(runs: pd.DataFrame, setting: Setting) -> Table | Verdict:
 
     def change(value: str, factor: float) -> Callable[[pd.DataFrame], Estimate]:
         def difference(part: pd.DataFrame) -> Estimate:
+            if part["control"].iloc[0] == "alone":  # what the others are compared with
+                return NO_ESTIMATE
             result = paired_difference(alone, part, value)
             return Estimate(factor * result.mean, factor * result.half_width, result.n)
 

@@ -240,9 +240,8 @@ def small_student(runs: pd.DataFrame) -> Verdict:
         return Verdict(text)
     difference = paired_difference(first, own[own["temperature"] == last], "errors")
     return Verdict(
-        f"{text} At T = {last:g} it makes {in_words(difference, '+.0f', '.0f')} more: ".replace(
-            "-", MINUS
-        ),
+        f"{text} At T = {last:g} it makes {in_words(difference, '+.0f', '.0f')} errors more than "
+        f"at T = {best:g}: ".replace("-", MINUS),
         Judgement(
             difference,
             above="a small student learns better at a **low** temperature",

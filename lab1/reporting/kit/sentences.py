@@ -150,9 +150,14 @@ def _comparisons(judged: int, before: int, after: int) -> str:
         return f"This page judges one comparison, whose interval {excludes} zero."
     if before == 0:
         return f"This page judges {judged} comparisons. The intervals of all contain zero."
+    some = "all" if before == judged else before
+    if after == before:
+        left = "it remains" if after == 1 else "all remain"
+    else:
+        left = f"{after or 'none'} remain{'s' * (after < 2)}"
     return (
-        f"This page judges {judged} comparisons. In {before} of them the interval excludes zero; "
-        f"after {correction}, {after or 'none'} remain{'s' if after < 2 else ''}."
+        f"This page judges {judged} comparisons. In {some} of them the interval excludes zero; "
+        f"after {correction}, {left}."
     )
 
 

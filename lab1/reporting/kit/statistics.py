@@ -56,6 +56,10 @@ class Estimate:
         return float(2 * special.stdtr(self.n - 1, -abs(self.mean) / error))
 
 
+#: What stands where there is nothing to compare, such as a network with itself.
+NO_ESTIMATE = Estimate(math.nan, math.nan, 0)
+
+
 def _quantile(n: int) -> float:
     """How many standard errors half of the 95 % interval of `n` values is (Student's t)."""
     return float(special.stdtrit(n - 1, 1 - LEVEL / 2))
