@@ -27,6 +27,8 @@ import yaml
 from ..core.errors import PublishError
 
 _ASSETS = Path(__file__).resolve().parent
+#: Those of them that a reader's browser loads.
+_SHIPPED = ("preview.css", "preview.js", "charts.css", "favicon.svg", "stix-two-math.woff")
 _FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
 
 #: The options of a cell that hold its caption, and all that the pages use.
@@ -74,7 +76,7 @@ def build(root: Path) -> list[Path]:
         for resource in _files(root, settings["project"]["resources"]):
             (site / resource).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / resource, site / resource)
-        for name in ("preview.css", "preview.js", "charts.css", "favicon.svg"):
+        for name in _SHIPPED:
             shutil.copyfile(_ASSETS / name, site / name)
         _replace(output, site, Path(folder) / "old")
     return [output / page.source.with_suffix(".html") for page in pages]

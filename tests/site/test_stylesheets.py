@@ -1,0 +1,69 @@
+"""Quarto's stylesheets keep every rule that a page can use, and no other."""
+
+import pytest
+
+from lab1.site.stylesheets import leave_what_can_apply
+
+PAGE = '<body class="floating"><p class="note first sm:note" id="top">A <b>word</b>.</p></body>'
+SCRIPT = "element.classList.add('shown'); tip.className = `tip-${side}`"
+
+
+@pytest.fixture
+def left(tmp_path):
+    """What is left of a stylesheet beside that page and that script."""
+
+    def left(style):
+        (tmp_path / "site_libs" / "quarto").mkdir(parents=True)
+        (tmp_path / "index.html").write_text(PAGE)
+        (tmp_path / "site_libs" / "a.js").write_text(SCRIPT)
+        sheet = tmp_path / "site_libs" / "quarto" / "a.min.css"
+        sheet.write_text(style)
+        fewer = leave_what_can_apply(tmp_path)
+        assert fewer == len(style) - len(sheet.read_text())
+        return sheet.read_text()
+
+    return left
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "p{color:red}",
+        ":root{--a:1}",
+        ".note b>i::before{content:'.card{'}",
+        "p.note.first:hover{color:red}",
+        "#top{color:red}",
+        ".shown{color:red}",
+        ".tip-left{color:red}",  # the script puts it together
+        "body:not(.docked):not(.floating .card) p{color:red}",  # what is excluded need not be there
+        "p:is(.note,.card){color:red}",
+        'a[href$=".card"]{color:red}',
+        r".sm\:note{color:red}",
+        "@media (max-width:9px){.note{color:red}}",
+        "@supports (display:grid){@media print{.note{color:red}}}",
+        "@font-face{font-family:A;src:url(a.woff)}",
+        "@keyframes card{to{opacity:0}}",
+        '@charset "UTF-8";',
+    ],
+)
+def test_a_rule_that_can_apply_stays_as_it_is(left, rule):
+    assert left(rule) == rule
+
+
+@pytest.mark.parametrize(
+    ("style", "rest"),
+    [
+        (".card{color:red}p{color:red}", "p{color:red}"),
+        (".card,.note{color:red}", ".note{color:red}"),
+        (".note .card>b{color:red}", ""),
+        ("#bottom{color:red}", ""),
+        ("@media print{.card{color:red}}b{color:red}", "b{color:red}"),
+        ("@media print{.card{color:red}.note{color:red}}", "@media print{.note{color:red}}"),
+    ],
+)
+def test_a_rule_for_what_no_page_has_goes(left, style, rest):
+    assert left(style) == rest
+
+
+def test_without_quartos_folder_nothing_is_done(tmp_path):
+    assert leave_what_can_apply(tmp_path) == 0
