@@ -37,7 +37,6 @@
     return { ...spec, columns, spec: { ...spec.spec, width: share } };
   };
 
-  window.lab1Charts = { load, fit }; // also what the page of runs side by side draws with
 
   const zooming = () => {
     const hint = document.createElement("p");
@@ -99,6 +98,54 @@
     soon = setTimeout(refit, 200);
   });
 
+  const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10 };
+
+  // For the keyboard what a pointer does: arrows go from point to point and show what each says, Enter
+  // follows it.  A screen reader hears a slider whose values are the points.
+  const walk = (chart, spec) => {
+    const slider = document.createElement("div");
+    slider.className = "lab1-walk";
+    slider.textContent = "Arrow keys: from point to point.";
+    if (spec.includes('"href"')) slider.textContent += " Enter: to a point's runs.";
+    slider.tabIndex = 0;
+    let at = -1;
+    const points = () =>
+      [...chart.querySelectorAll(".lab1-live .role-mark *")].filter((each) => each.__data__?.tooltip);
+    const point = (...kinds) => {
+      const place = points()[at];
+      const box = place?.getBoundingClientRect();
+      const [clientX, clientY] = [box?.x + box?.width / 2, box?.y + box?.height / 2];
+      const event = (kind) => new PointerEvent(kind, { bubbles: true, clientX, clientY });
+      for (const kind of kinds) place?.dispatchEvent(event(kind));
+    };
+    const leave = () => point("pointerout", "mouseout");
+    const tell = () => {
+      const said = points()[at]?.__data__.tooltip ?? "none yet";
+      const parts = typeof said === "string" ? [said] : Object.entries(said).map((each) => each.join(": "));
+      const value = { valuemin: 0, valuemax: points().length, valuenow: at + 1, valuetext: parts.join(", ") };
+      for (const [name, text] of Object.entries(value)) slider.setAttribute(`aria-${name}`, text);
+    };
+    slider.setAttribute("role", "slider");
+    slider.setAttribute("aria-label", "Points of the chart");
+    tell();
+    slider.addEventListener("keydown", (event) => {
+      const last = points().length - 1;
+      const next = { Home: 0, End: last }[event.key] ?? at + steps[event.key];
+      if (event.key === "Enter") point("click");
+      if (event.key === "Escape") leave();
+      if (last < 0 || Number.isNaN(next)) return;
+      event.preventDefault();
+      at = Math.min(last, Math.max(0, next));
+      points()[at].scrollIntoView({ block: "nearest" });
+      point("pointermove");
+      tell();
+    });
+    slider.addEventListener("blur", leave);
+    chart.before(slider);
+  };
+
+  window.lab1Charts = { load, fit, walk }; // also what the page of runs side by side draws with
+
   const turns = (spec) => (spec.params ?? []).some((each) => each.bind?.input);
 
   // A chart comes alive when a reader turns to it, by pointer, finger or keyboard, and not before:
@@ -110,13 +157,15 @@
     );
     for (const figure of document.querySelectorAll(".lab1-figure")) {
       const chart = figure.querySelector(".lab1-chart");
+      const spec = chart.querySelector(".lab1-spec").textContent;
+      if (spec.includes('"tooltip"')) walk(chart, spec);
       for (const kind of ["pointerenter", "focusin", "click"]) {
         figure.addEventListener(kind, (event) => {
           // A finger that only scrolls the page enters too.
           if (kind !== "pointerenter" || event.pointerType !== "touch") draw(chart);
         });
       }
-      if (turns(JSON.parse(chart.querySelector(".lab1-spec").textContent))) inView.observe(chart);
+      if (turns(JSON.parse(spec))) inView.observe(chart);
     }
   };
 

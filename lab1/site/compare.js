@@ -90,6 +90,7 @@
     const drawing = make("div");
     const table = make("div");
     page.replaceChildren(form, list, said, drawing, table);
+    window.lab1Charts.walk(drawing, JSON.stringify(chart));
 
     const runsOf = ([configuration, { letter, keys }]) =>
       configuration.runs.filter((run) => keys.has(run.key)).map((run) => ({ ...run, letter }));

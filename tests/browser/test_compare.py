@@ -120,6 +120,11 @@ def test_the_keyboard_suffices(read):
     page.keyboard.press("Space")
     page.locator(".lab1-live svg").wait_for()
     assert "runs=" in page.url
+    points = page.get_by_role("slider", name="Points of the chart")
+    points.focus()
+    page.keyboard.press("Home")
+    assert "epoch: 1" in points.get_attribute("aria-valuetext")
+    page.locator(".lab1-choice input:checked").first.focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Space")  # the first seed is taken away, and the focus stays
     assert page.evaluate("document.activeElement.type") == "checkbox"

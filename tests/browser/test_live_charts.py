@@ -163,6 +163,34 @@ def test_a_chart_comes_alive_by_keyboard_and_by_finger(read):
     assert reader.complaints == []
 
 
+def test_the_keyboard_goes_through_the_points(read):
+    """What each says is shown and told, and one leads to its runs."""
+    reader = read("report/1_1.html")
+    page = reader.page
+    figure = page.locator(".lab1-figure").nth(1)
+    points = figure.get_by_role("slider", name="Points of the chart")
+    tip = page.locator("#vg-tooltip-element.visible")
+    points.focus()
+    figure.locator(".lab1-live svg").wait_for()
+    assert points.inner_text() == "Arrow keys: from point to point. Enter: to a point's runs."
+    told = []
+    for key in ("Home", "ArrowRight", "ArrowLeft", "End", "ArrowRight"):
+        page.keyboard.press(key)
+        rows = tip.locator("tr").evaluate_all(
+            "all => all.map(row => [...row.cells].map(cell => cell.innerText).join(': '))"
+        )
+        told.append(points.get_attribute("aria-valuetext"))
+        assert told[-1] == ", ".join(rows)
+    assert told[0] == told[2] != told[1]
+    assert told[3] == told[4] != told[0]
+    assert points.get_attribute("aria-valuenow") == points.get_attribute("aria-valuemax")
+    page.keyboard.press("Escape")
+    assert tip.count() == 0
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("#runs-"))
+    assert reader.complaints == []
+
+
 def test_panels_are_fitted_again_when_the_window_changes(read):
     reader = read("report/1_1.html")
     reader.see_all()

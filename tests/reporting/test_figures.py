@@ -3,6 +3,7 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import altair
@@ -26,6 +27,9 @@ AWKWARD = [
 
 #: The elements of the numbers behind a chart.
 TABLE = {"details", "summary", "div", "table", "thead", "tbody", "tr", "th", "td"}
+
+#: The published pictures.
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
 
 #: Where a page finds the pictures of a figure.
 ADDRESSES = {
@@ -188,6 +192,20 @@ def test_panels_fill_the_width(width, panels, wide, columns, own_axes):
 def test_places_are_written_to_a_hundredth_of_a_pixel_and_stay_numbers():
     drawn = pictures._short_numbers('<path d="M1.23456,-0.5L631.9999999,2.5001e0,10.125,7"/>')
     assert drawn == '<path d="M1.23,-0.5L632,2.5e0,10.12,7"/>'
+    # What is read is no place.
+    label = '<text transform="translate(1.5,2)" aria-label="0.00012">0.0001</text>'
+    assert pictures._short_numbers(label) == label
+
+
+@pytest.mark.parametrize("path", sorted(FIGURES.glob("*.svg")), ids=lambda path: path.stem)
+def test_no_two_ticks_of_an_axis_are_named_alike(path):
+    """Small numbers, say, that were cut to the same few decimals."""
+    axes = re.findall(
+        r'<g class="mark-text role-axis-label"[^>]*>(.*?)</g>', path.read_text("utf-8"), re.DOTALL
+    )
+    for axis in axes:
+        named = re.findall(r"<text[^>]*>([^<]*)</text>", axis)
+        assert len(named) == len(set(named))
 
 
 def test_the_script_is_named_as_seen_from_the_page(figure):

@@ -77,11 +77,17 @@ def as_address(svg: str) -> str:
     return f"data:image/svg+xml;base64,{b64encode(on_white.encode()).decode()}"
 
 
+#: The attributes that say where something is; others, and the text, are read.
+_PLACES = re.compile(r'(?<= )(?:d|transform|[xy][12]?|width|height)="[^"]*"')
+
+
 def _short_numbers(svg: str) -> str:
     """The drawing with places to a hundredth of a pixel."""
-    return re.sub(
-        r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), svg
-    )
+
+    def short(number: re.Match[str]) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    return _PLACES.sub(lambda place: re.sub(r"-?\d+\.\d{3,}", short, place[0]), svg)
 
 
 def _own_paths(svg: str) -> str:
