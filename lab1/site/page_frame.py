@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import nbformat
 from nbformat import NotebookNode
 
+from ..core import weights_file
 from ..core.record import Record
+from ..core.store import Store
 from ..planning.profiles import Page
 from ..planning.progress import duration
 from . import addresses
@@ -24,15 +26,17 @@ WITH_RESULTS = "assets/notebooks"
 
 
 def framed(
-    notebook: NotebookNode, page: Page, records: Sequence[Record], root: Path
+    notebook: NotebookNode, page: Page, records: Sequence[Record], store: Store, root: Path
 ) -> NotebookNode:
     """The notebook with a line below its title and one before its references, in a changed copy.
 
-    The first says how long the page takes, to read and to train, and offers it as a notebook; the
-    second leads to its source, in the repository too where that has an address.
+    The first says how long the page takes, to read and to train, and offers it as a notebook, and
+    the weights of its runs that are published; the second leads to its source, in the repository
+    too where that has an address.
     """
     notebook = copy.deepcopy(notebook)
-    head = f"::: {{.lab1-head}}\n{_head(notebook, page, records, root)}\n:::"
+    offers = f"{_head(notebook, page, records, root)}{_weights(records, store)}"
+    head = f"::: {{.lab1-head}}\n{offers}\n:::"
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(head, id="head"))
     foot = f"::: {{.lab1-source}}\nSource of this page: {_source(page, root)}.\n:::"
     place = len(notebook.cells) - 1  # the references are the last
@@ -75,8 +79,22 @@ def _head(notebook: NotebookNode, page: Page, records: Sequence[Record], root: P
     return f"{' '.join(said)} To take away or to open: {', '.join(offers)}."
 
 
+def _weights(records: Sequence[Record], store: Store) -> str:
+    """Links to the published weights of the runs, by the keys that `lab1.load_run` takes."""
+    files = {record.key: weights_file.published(record.spec, store) for record in records}
+    links = [
+        _download(key[:8], f"../results/{path.name}")
+        for key, path in files.items()
+        if path.is_file()
+    ]
+    if not links:
+        return ""
+    several = "s" if len(links) > 1 else ""
+    return f" Weights of the run{several} {', '.join(links)}, for `lab1.load_run`."
+
+
 def _download(text: str, path: str) -> str:
-    """A link to a notebook, which without the attribute led to the page that it becomes."""
+    """A link to a file; that to a notebook would lead to the page that it becomes without."""
     return f'[{text}]({path}){{download="{PurePosixPath(path).name}"}}'
 
 

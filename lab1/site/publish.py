@@ -128,7 +128,7 @@ def _prepare(
     drawn = exports.Folder(root / "report" / _DRAWN, _DRAWN)
     offered = exports.Folder(root / "figures", "../figures") if published else drawn
     notebook, figures = exports.export_figures(notebook, page.name, offered, drawn)
-    notebook = page_frame.framed(exports.as_raw_blocks(notebook), page, records, root)
+    notebook = page_frame.framed(exports.as_raw_blocks(notebook), page, records, store, root)
     for cell in notebook.cells:  # what the page shows of its parameters is their explanation
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.source = f"#| echo: false\n{cell.source}"

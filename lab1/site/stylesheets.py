@@ -47,6 +47,8 @@ def leave_what_can_apply(site: Path) -> int:
         text = path.read_text(encoding="utf-8")
         rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
         kept = "".join(_kept(rules, is_had))
+        if not (kept.isascii() or kept.startswith("@charset")):  # escapes have become characters
+            kept = f'@charset "UTF-8";{kept}'
         if len(kept) < len(text):
             path.write_text(kept, encoding="utf-8")
             fewer += len(text) - len(kept)

@@ -1,8 +1,11 @@
-"""The foot of the site: which commit it is of, where git knows."""
+"""The foot of the site: which commit it is of, where git knows.  The head of a page: weights."""
 
+import nbformat
 from built_site import git
 
-from lab1.site.page_frame import site_foot
+from lab1.core import weights_file
+from lab1.planning.profiles import pages
+from lab1.site.page_frame import framed, site_foot
 
 STATED = "lab1 0.1.0"
 
@@ -20,3 +23,26 @@ def test_the_foot_names_the_commit_of_the_project_and_no_other(tmp_path):
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "_quarto.yml").write_text("website: {}\n")
     assert site_foot(tmp_path / "copy", STATED) == STATED
+
+
+def test_the_head_offers_the_weights_that_are_published(store, make_record, tmp_path):
+    records = [make_record(seed=seed) for seed in range(3)]
+    new = nbformat.v4
+    texts = [new.new_markdown_cell(text) for text in ("Text.", "More.", "References")]
+    notebook = new.new_notebook(cells=[new.new_raw_cell("---"), *texts])
+
+    def head():
+        page = pages("report")[0]
+        return framed(notebook, page, records, store, tmp_path).cells[1].source
+
+    assert "Weights" not in head()
+    for record in records[1:]:
+        path = weights_file.published(record.spec, store)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    links = [
+        f"[{record.key[:8]}](../results/{record.spec.name}.safetensors)"
+        f'{{download="{record.spec.name}.safetensors"}}'
+        for record in records[1:]
+    ]
+    assert f"Weights of the runs {', '.join(links)}, for `lab1.load_run`." in head()

@@ -65,5 +65,10 @@ def test_a_rule_for_what_no_page_has_goes(left, style, rest):
     assert left(style) == rest
 
 
+def test_what_an_escape_stands_for_is_read_as_such(left):
+    rest = '@charset "UTF-8";p::before{content:"\uf12c"}'
+    assert left(r'p::before{content:"\f12c"}' + ".card{color:red}" * 3) == rest
+
+
 def test_without_quartos_folder_nothing_is_done(tmp_path):
     assert leave_what_can_apply(tmp_path) == 0
