@@ -126,7 +126,7 @@
       for (const [name, text] of Object.entries(value)) slider.setAttribute(`aria-${name}`, text);
     };
     slider.setAttribute("role", "slider");
-    slider.setAttribute("aria-label", "Points of the chart");
+    slider.setAttribute("aria-label", `Points of the chart. ${slider.textContent}`);
     tell();
     slider.addEventListener("keydown", (event) => {
       const last = points().length - 1;

@@ -3,6 +3,7 @@
 (() => {
   const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
   let choice = null;
+  root.classList.add("scripted");
   try { choice = localStorage.getItem("theme"); } catch { /* storage may be forbidden */ }
   const wear = (theme) => {
     root.dataset.bsTheme = theme;
@@ -28,6 +29,7 @@
     for (const [menu, room] of [[".sidebar > details", "56rem"], [".toc > details", "78rem"]]) {
       const details = document.querySelector(menu), wide = matchMedia(`(min-width: ${room})`);
       const fit = () => { if (details) details.open = wide.matches; };
+      details?.classList.add("fitted");
       wide.addEventListener("change", fit);
       fit();
     }

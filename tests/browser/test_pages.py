@@ -191,6 +191,22 @@ def test_a_number_leads_to_its_runs_in_their_fold(read, name):
     assert row.is_visible()
 
 
+@pytest.mark.pages("index.html", "report/1_2.html")
+@pytest.mark.preview("index.html")
+def test_a_page_does_not_jump_as_it_loads(read, name):
+    """Its shifts, as browsers measure them, are small ones (web.dev: good is a sum up to 0.1)."""
+    moved = read(name, width=NARROW).page.evaluate(
+        """() => new Promise(resolve => {
+          let sum = 0;
+          new PerformanceObserver(list => {
+            for (const entry of list.getEntries()) sum += entry.value;
+          }).observe({type: 'layout-shift', buffered: true});
+          setTimeout(() => resolve(sum), 300);
+        })"""
+    )
+    assert moved < 0.15
+
+
 @pytest.mark.pages(*REPORT)
 @pytest.mark.width(WIDE)
 def test_the_head_offers_the_notebook_with_its_results(site, seen, name):
