@@ -248,17 +248,18 @@ def softened(made):
                    for other in range(declared.num_classes)]  # fmt: skip
         return [weight / sum(weights) for weight in weights]
 
+    def answered(label):
+        return {
+            "index": 11 * label,
+            "label": label,
+            "png": png(declared.image_shape, 20 * label),
+            "probabilities": [probabilities(label, each) for each in TEMPERATURES],
+        }
+
     return {
         "temperatures": list(TEMPERATURES),
-        "images": [
-            {
-                "index": 11 * label,
-                "label": label,
-                "png": png(declared.image_shape, 20 * label),
-                "probabilities": [probabilities(label, each) for each in TEMPERATURES],
-            }
-            for label in range(SOFTENED)
-        ],
+        "images": [answered(label) for label in range(SOFTENED)],
+        "confident": [answered(label) for label in range(SOFTENED // 2)],
     }
 
 

@@ -71,13 +71,15 @@ def _hardest(content: Any, spec: RunSpec) -> None:
 
 
 def _softened(content: Any, spec: RunSpec) -> None:
-    mapping({"temperatures": listing(number(0), 1), "images": listing(anything)})(
-        "content", content
-    )
+    mapping(
+        {"temperatures": listing(number(0), 1), "images": listing(anything)},
+        {"confident": listing(anything)},  # those measured before had none
+    )("content", content)
     probabilities = exactly(DATASETS[spec.dataset].num_classes, _FRACTION)
     by_temperature = exactly(len(content["temperatures"]), probabilities)
     image = mapping({**_image(spec), "probabilities": by_temperature})
-    listing(image)("content.images", content["images"])
+    for name in ("images", "confident"):
+        listing(image)(f"content.{name}", content.get(name, []))
 
 
 def _bias_correction(content: Any, spec: RunSpec) -> None:

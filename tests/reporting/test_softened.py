@@ -30,11 +30,12 @@ def figure(make_record):
             for label, logits in enumerate(LOGITS)
         ],
     }
+    probe["confident"] = probe["images"][:1]
     return softened.turned(record, probe, 4)
 
 
 def test_the_data_are_the_answers_at_one_and_one_image_per_row(figure):
-    assert len(figure.data) == 20
+    assert len(figure.data) == 30
     own = figure.data[figure.data["image"] == figure.data["image"].iloc[0]]
     assert own["probability"].tolist() == pytest.approx(softmax(LOGITS[0], 1))
 
@@ -45,7 +46,7 @@ def test_temperature_and_image_are_the_readers(figure):
     assert bound["T"]["value"] == 4
     assert bound["T"]["bind"]["input"] == "range"
     assert (bound["T"]["bind"]["min"], bound["T"]["bind"]["max"]) == (1, 20)
-    assert len(bound["picture"]["bind"]["options"]) == 2
+    assert bound["picture"]["bind"]["options"] == ["0, hesitant", "1, hesitant", "0, sure"]
 
 
 def test_what_it_says_without_scripts_is_the_softmax_over_the_temperature(figure):

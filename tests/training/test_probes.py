@@ -162,7 +162,8 @@ def test_softened_images_are_right_and_nearly_wrong(saying, make_spec, smoke_gre
     found = probes.softened(saying(logits), make_spec(), smoke_grey)
     assert found["temperatures"] == [1, 4, 16]
     assert [each["label"] for each in found["images"]] == [0, 1, 3, 4, 5, 6, 7, 8]
-    for each in found["images"]:
+    assert [each["label"] for each in found["confident"]] == [0, 1, 3, 4]
+    for each in found["images"] + found["confident"]:
         index = each["index"]
         assert labels[index] == each["label"]
         for temperature, probabilities in zip((1, 4, 16), each["probabilities"], strict=True):
@@ -171,10 +172,13 @@ def test_softened_images_are_right_and_nearly_wrong(saying, make_spec, smoke_gre
         shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(each["png"]))))
         assert np.array_equal(shown, smoke_grey.test.images[index, 0].numpy())
         # By going through all others, slowly.
-        chosen = sorted(logits[index].softmax(0).tolist())[-2]
-        for other in torch.nonzero(labels == each["label"]).flatten().tolist():
-            if int(logits[other].argmax()) == each["label"]:
-                assert sorted(logits[other].softmax(0).tolist())[-2] <= chosen
+        others = [
+            sorted(logits[other].softmax(0).tolist())[-2]
+            for other in torch.nonzero(labels == each["label"]).flatten().tolist()
+            if int(logits[other].argmax()) == each["label"]
+        ]
+        extreme = min(others) if each in found["confident"] else max(others)
+        assert sorted(logits[index].softmax(0).tolist())[-2] == extreme
 
 
 def test_softened_is_measured_on_a_trained_run(measured):

@@ -27,9 +27,11 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
     declared = DATASETS[record.spec.dataset]
     names = declared.class_names
     at_one = probe["temperatures"].index(1)
+    shown = {f"{names[each['label']]}, hesitant": each for each in probe["images"]}
+    shown |= {f"{names[each['label']]}, sure": each for each in probe.get("confident", ())}
     table = pd.DataFrame(
-        {"image": names[image["label"]], "answer": names[index], "probability": probability}
-        for image in probe["images"]
+        {"image": title, "answer": names[index], "probability": probability}
+        for title, image in shown.items()
         for index, probability in enumerate(image["probabilities"][at_one])
     )
     images = list(dict.fromkeys(table["image"]))
@@ -84,6 +86,6 @@ def _alternative(table: pd.DataFrame, image: str, temperature: float) -> str:
         for row in own.nlargest(3, "probability").to_dict("records")
     )
     return (
-        f"The teacher's answers to a test image of the class {image} at T = 1 and at T = "
+        f"The teacher's answers to a test image ({image}) at T = 1 and at T = "
         f"{temperature:g}, the likeliest first: {said}."
     )

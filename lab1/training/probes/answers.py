@@ -19,8 +19,9 @@ from .scoring import logits_of
 
 #: How many images `hardest` keeps.
 _HARDEST = 24
-#: How many images `softened` keeps, and at which temperatures.
-_SOFTENED = 8
+#: How many images `softened` keeps about which a model hesitates, and of which it is sure.
+_SOFTENED, _CONFIDENT = 8, 4
+#: The temperatures at which it does.
 _TEMPERATURES = (1, 4, 16)
 
 
@@ -59,32 +60,36 @@ def hardest(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, An
 
 
 def softened(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
-    """What a model says about eight test images at several temperatures.
+    """What a model says about some test images at several temperatures.
 
-    Of each of the first eight classes that the model ever answers rightly, it is the image it gets
-    right whose second largest probability is largest (the first of equals): the dark knowledge of
-    Hinton et al. (2015), section 1.  Each has its `index` in the test set, `label`, `png`,
+    Of each of the first eight classes that the model ever answers rightly, `images` has the one it
+    gets right whose second largest probability is largest (the first of equals): the dark knowledge
+    of Hinton et al. (2015), section 1.  `confident` has, of the first four of them, the one whose
+    second largest probability is smallest.  Each has its `index` in the test set, `label`, `png`,
     and, for each of `temperatures`, the `probabilities` of all classes.
     """
     logits = logits_of(model, loaded.declared, loaded.test.images)
     (_, second), (answers, _) = (each.T for each in logits.softmax(1).topk(2))
     right = answers == loaded.test.labels
-    chosen = []
+    hesitant, confident = [], []
     for label in range(loaded.declared.num_classes):
         members = torch.nonzero(right & (answers == label)).flatten()
         if len(members):
-            chosen.append(int(members[second[members].argmax()]))
+            hesitant.append(int(members[second[members].argmax()]))
+            confident.append(int(members[second[members].argmin()]))
+
+    def answered(index: int) -> dict[str, Any]:
+        return {
+            "index": index,
+            "label": int(loaded.test.labels[index]),
+            "png": _png(loaded.test.images[index]),
+            "probabilities": [(logits[index] / t).softmax(0).tolist() for t in _TEMPERATURES],
+        }
+
     return {
         "temperatures": list(_TEMPERATURES),
-        "images": [
-            {
-                "index": index,
-                "label": int(loaded.test.labels[index]),
-                "png": _png(loaded.test.images[index]),
-                "probabilities": [(logits[index] / t).softmax(0).tolist() for t in _TEMPERATURES],
-            }
-            for index in chosen[:_SOFTENED]
-        ],
+        "images": [answered(index) for index in hesitant[:_SOFTENED]],
+        "confident": [answered(index) for index in confident[:_CONFIDENT]],
     }
 
 
