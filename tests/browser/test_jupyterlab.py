@@ -50,7 +50,8 @@ def folder(tmp_path_factory):
     chapter = root / jupyter.FOLDER / "1_1.ipynb"
     text = chapter.read_text(encoding="utf-8")
     assert 'profile = \\"report\\"' in text
-    chapter.write_text(text.replace('\\"report\\"', '\\"smoke\\"'), encoding="utf-8")
+    text = text.replace('\\"report\\"', '\\"smoke\\"').replace("seeds = None", "seeds = [0]")
+    chapter.write_text(text, encoding="utf-8")
     return chapter.parent
 
 
@@ -96,19 +97,21 @@ def opened(chromium, address, name):
 
 
 def command(page, name):
-    """Does what the menu entry of that command does, within two minutes."""
+    """Does what the menu entry of that command does, within five minutes."""
     page.evaluate(
         """name => Promise.race([
           jupyterapp.commands.execute(name),
-          new Promise((_, fail) => setTimeout(() => fail(Error(`${name} hangs`)), 120000)),
+          new Promise((_, fail) => setTimeout(() => fail(Error(`${name} hangs`)), 300000)),
         ])""",
         name,
     )
 
 
-def test_a_chapter_runs_is_saved_and_shows_its_charts_before_and_after_trust(
-    chromium, server, folder
-):
+@pytest.mark.long
+def test_a_chapter_runs_is_saved_and_shows_its_charts_before_and_after_trust(long, request, folder):
+    if not long:
+        pytest.skip("trains in a notebook, which a busy machine may take minutes for: --long")
+    chromium, server = map(request.getfixturevalue, ("chromium", "server"))
     with opened(chromium, server, "1_1.ipynb") as page:
         assert page.evaluate(LOOK)["pictures"] == 0
         command(page, "notebook:run-all-cells")

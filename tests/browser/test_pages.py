@@ -191,6 +191,19 @@ def test_a_number_leads_to_its_runs_in_their_fold(read, name):
     assert row.is_visible()
 
 
+@pytest.mark.pages("report/1_2.html", "report/1_3.html", "report/2_2.html", "report/summary.html")
+@pytest.mark.preview("report/1_3.html")
+def test_a_result_is_in_sight_beside_what_names_it(seen):
+    """Without scrolling its table, on a telephone too."""
+    headings = seen.page.locator(".lab1-table:visible th:has-text('Test accuracy (%)')")
+    assert headings.count() > 0
+    for heading in headings.all():
+        right, room = heading.evaluate(
+            "e => [e, e.closest('.lab1-table')].map(each => each.getBoundingClientRect().right)"
+        )
+        assert right <= room + 1
+
+
 @pytest.mark.pages("index.html", "report/1_2.html")
 @pytest.mark.preview("index.html")
 def test_a_page_does_not_jump_as_it_loads(read, name):

@@ -13,6 +13,7 @@ from lab1.core.store import Store
 from lab1.planning import profiles
 from lab1.reporting.kit import frames
 from lab1.reporting.pages import side_by_side
+from lab1.reporting.pages.configurations import settings
 
 
 def data_of(records, published=(), shown_on=None):
@@ -106,3 +107,11 @@ def test_all_published_runs_weigh_less_than_200_kb():
         list(records.values()), published={*records}, shown_on=profiles.shown_on("report")
     )
     assert len(gzip.compress(text.encode())) < 200_000
+
+
+def test_what_an_optimiser_has_not_is_none_of_its_settings(make_record):
+    by_name = [
+        settings(make_record(optimizer=name), "training") for name in ("adam", "adamw", "sgd")
+    ]
+    assert ["momentum" in each for each in by_name] == [False, False, True]
+    assert all(each["learning rate"] for each in by_name)

@@ -25,8 +25,10 @@ from ..kit.tables import (
     Table,
     column_n,
     count_of_runs,
+    csv_only,
     markup,
     number,
+    page_only,
     table_of,
     text,
     with_a_score,
@@ -69,15 +71,17 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
     def known(value: float) -> str:
         return "" if math.isnan(value) else f"{value:g}"
 
-    columns = [
-        MODEL,
+    epochs = Column("Epochs", "epochs")
+    rates = [LEARNING_RATE] if runs["learning_rate"].nunique() > 1 else []
+    columns = [  # on the page the result comes before what few rows differ in
+        csv_only(MODEL),
         Column("Role", role, is_text=True),
-        DATASET,
+        csv_only(DATASET),
         PARAMETERS,
         Column("T", "temperature", known, "Temperature"),
         Column("α", "alpha", known, "Alpha"),
-        Column("Epochs", "epochs"),
-        *([LEARNING_RATE] if runs["learning_rate"].nunique() > 1 else []),
+        csv_only(epochs),
+        *map(csv_only, rates),
         TEST_ACCURACY,
         column_n(with_a_score),
         Column(
@@ -105,6 +109,7 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
             digits=4,
         ),
         count_of_runs(runs_page, with_a_score),
+        *map(page_only, [MODEL, DATASET, epochs, *rates]),
         Column("", lambda part: gain(part).n, name="Pairs"),
         *([DEVICE] if devices else []),
     ]

@@ -79,6 +79,17 @@ class Column:
         return f"<td>{content}</td>" if self.is_text else number(content)
 
 
+def csv_only(column: Column) -> Column:
+    """The column, without a place on the page."""
+    name = column.heading if column.name is None else column.name
+    return replace(column, heading="", name=name)
+
+
+def page_only(column: Column) -> Column:
+    """The column, without a place in the CSV."""
+    return replace(column, name="")
+
+
 def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -> Table:
     """A table with one row for each group of runs, in the order of `by`.
 
@@ -173,14 +184,16 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = Fals
     depth = words.depth_axis(list(runs["family"].unique())).capitalize()
     columns = [
         MODEL,
-        DATASET,
+        csv_only(DATASET),
         replace(DEPTH, heading=depth, name="Depth"),
-        LEARNING_RATE,
-        replace(PARAMETERS, heading=""),  # the CSV has it here, the page after the result
+        csv_only(LEARNING_RATE) if devices else LEARNING_RATE,
+        csv_only(PARAMETERS),
         TEST_ACCURACY,
         column_n(with_a_score),
         count_of_runs(runs_page, with_a_score),
-        replace(PARAMETERS, name=""),
+        page_only(DATASET),  # after the result
+        *([page_only(LEARNING_RATE)] if devices else []),
+        page_only(PARAMETERS),
         Column(
             "Train time (s)",
             lambda part: part["train_seconds"].mean(),

@@ -31,6 +31,8 @@ def settings(record: Record, part: str) -> dict[str, str]:
     stated = getattr(record.spec, part)
     values = {} if stated is None else asdict(stated)
     values.pop("teacher", None)
+    if values.get("optimizer") != "sgd":  # it alone has one
+        values.pop("momentum", None)
     return {name.replace("_", " "): str(v) for name, v in values.items() if v is not None}
 
 
