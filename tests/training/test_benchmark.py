@@ -96,6 +96,7 @@ def test_the_command_prints_a_record_that_can_be_read(capsys, tmp_path, monkeypa
     assert json.loads(path.read_text())["hardware"]["cores"] >= 1
 
 
+@pytest.mark.slow
 def test_contenders_take_turns_in_going_first(tiny, monkeypatch):
     """So that a machine that grows slower does not always hit the same one."""
     order = []

@@ -106,6 +106,7 @@ def test_layers_of_a_perceptron_by_hand(measured, trained, smoke_grey):
         ("ResNet", {"depth": 8}, 8),
     ],
 )
+@pytest.mark.slow
 def test_responses_are_taken_after_batch_normalisation(make_spec, family, size, layers):
     loaded = data.load("smoke-colour")
     spec = make_spec(family=family, dataset="smoke-colour", **size)

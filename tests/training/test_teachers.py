@@ -84,6 +84,7 @@ def test_published_weights_come_before_ones_own(published, run, store):
     assert load(spec, store).sha256 == expected
 
 
+@pytest.mark.slow
 def test_a_published_file_has_the_same_bytes_every_time(published, store, tmp_path):
     """Also in processes of their own, between which the package orders its metadata at random."""
     spec, path = published
