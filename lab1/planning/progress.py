@@ -103,11 +103,10 @@ class GridProgress:
         self._done += 1
         weight = self._weights[record.key]
         self._left -= weight
-        done = self._whole - self._left
         rest = ""
         if self._done < self._total:
-            left = (time.monotonic() - self._started) * self._left / done
-            rest = f"; {duration(left)} left"
+            pace = (time.monotonic() - self._started) / (self._whole - self._left)
+            rest = f"; {duration(pace * self._left)} left"
         score = f"test accuracy {record.test['accuracy']:.2%}" if record.test else "no test score"
         self._say(
             f"[{self._done}/{self._total}] {record.spec.title}: {score}, {record.stopped} after "

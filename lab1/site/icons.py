@@ -20,9 +20,10 @@ _RULE = re.compile(r'\.bi-([\w-]+)::before\s*\{\s*content:\s*"\\([0-9a-f]+)";?\s
 
 
 def leave_what_is_shown(site: Path) -> int:
-    """Makes the font and its rules those of the icons in the pages and scripts; how many are left.
+    """Makes the font that of the icons in the pages and scripts; how many are left.
 
-    Nothing is done where there is no such font.
+    Their rules are left to `lab1.site.stylesheets`, which comes after it.  Nothing is done where
+    there is no such font.
     """
     font, rules = site / _FONT, site / _RULES
     if not (font.exists() and rules.exists()):
@@ -43,8 +44,6 @@ def leave_what_is_shown(site: Path) -> int:
     subsetter.populate(unicodes={*left.values(), *written})
     subsetter.subset(smaller)
     subset.save_font(smaller, str(font), options)
-    kept = _RULE.sub(lambda rule: rule[0] if rule[1] in left else "", style)
-    rules.write_text(re.sub(r"\n{2,}", "\n", kept), encoding="utf-8")
     return len(left)
 
 

@@ -124,4 +124,6 @@ def test_the_page_corrects_both_comparisons_and_its_box_says_all(shrinking, pati
     says = dynamics_verdicts.trainings(shrinking, [], frames.runs(patient))
     assert says["perceptrons"].text in says["answer"].text
     assert "also after correction" in says["perceptrons"].text
-    assert says["comparisons"].text.startswith("This page judges one comparison")
+    assert says["comparisons"].text == (
+        "This page judges one comparison, whose interval excludes zero."
+    )

@@ -128,7 +128,7 @@ def test_a_comparison_that_stands_twice_counts_once():
 
 def test_a_comparison_without_an_interval_is_none():
     result = corrected(page(LIKELY, Estimate(0.01, math.nan, 2)))
-    assert "judges one comparison," in result["comparisons"].text
+    assert "judges one comparison, whose interval " in result["comparisons"].text
     assert result["1"].text == "So: with fewer than 3 common seeds this carries no claim."
 
 

@@ -35,7 +35,7 @@ def test_the_performance_summary_says_device_data_and_where_the_runs_are(experim
         "n", "Train time", "Device", "Test loss", "Test loss half-width", "Precision",
         "Augmentation", "Optimiser",
     ]  # fmt: skip
-    assert "Dataset: built-in grey patterns; " in table.markup
+    assert "every row: Dataset: built-in grey patterns; " in table.markup
     assert "Device: a processor, 1 thread.</p>" in table.markup
     # Every row leads to a section of the page of runs.
     shown = runs_page.fragment(records, profile="report", published=set(), shown_on={})

@@ -69,7 +69,7 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
 
 def _size(value: Estimate) -> str:
     # After a hyphen a line may end.
-    return in_words(value, ".2g").replace("-", MINUS) if value.n else "an unknown size"
+    return in_words(value, ".3g").replace("-", MINUS) if value.n else "an unknown size"
 
 
 def stopping(runs: pd.DataFrame) -> Verdict:
