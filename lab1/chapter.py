@@ -18,6 +18,7 @@ from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
 from .core.spec import RunSpec
 from .core.store import Store
+from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe
 from .planning.profiles import REPORT
@@ -37,7 +38,7 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     Raises `ParameterError` naming the parameter, what is allowed, and the
     chapter, before anything is trained or written.
     """
-    allowed = ("profile", *chapters.chapter(name).parameters)
+    allowed = {"profile": Field(name="profile"), **chapters.chapter(name).parameters}
     given = notebook.asked(namespace, allowed, f"chapter {name}")
     if "profile" not in given:
         raise ParameterError(f"chapter {name}: its parameters cell names no profile")

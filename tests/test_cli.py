@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from declared_fields import PARAMETERS
 
 from lab1.cli import commands
 from lab1.cli.main import main
@@ -16,7 +17,6 @@ from lab1.core import spec as config
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
 from lab1.core.errors import MissingRunsError
-from lab1.core.parameters import PARAMETERS
 from lab1.core.record import read_record
 from lab1.core.store import Store
 from lab1.planning import chapters, profiles, verify

@@ -3,10 +3,10 @@ import json
 import re
 from dataclasses import fields, replace
 
+import declared_fields
 import pytest
 from small_models import with_every_field
 
-from lab1.core import parameters
 from lab1.core import spec as config
 from lab1.core.dataset import files_fingerprint
 from lab1.core.datasets import DATASETS
@@ -271,7 +271,7 @@ def test_runtime_options_are_no_part_of_a_run():
 
 
 def test_the_recipe_names_a_positive_integer_for_every_family():
-    assert set(RECIPE) == set(parameters.PARAMETERS["family"].choices) == set(FAMILIES)
+    assert set(RECIPE) == set(declared_fields.PARAMETERS["family"].choices) == set(FAMILIES)
     assert all(type(recipe) is int and recipe >= 1 for recipe in RECIPE.values())
     assert {family.residual for family in FAMILIES.values()} <= {*RECIPE, None}
 
@@ -518,7 +518,7 @@ def test_specs_cannot_be_changed_after_their_key_was_taken():
 
 
 def test_data_sets_are_declared_whole():
-    assert set(DATASETS) == set(parameters.PARAMETERS["dataset"].choices)
+    assert set(DATASETS) == set(declared_fields.PARAMETERS["dataset"].choices)
     for name, declared in DATASETS.items():
         assert declared.name == name
         assert len(declared.mean) == len(declared.std) == declared.image_shape[0]

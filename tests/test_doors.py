@@ -14,12 +14,12 @@ import nbformat
 import papermill.cli
 import pytest
 from click.testing import CliRunner
+from declared_fields import PARAMETERS
 from papermill.translators import PythonTranslator
 
 from lab1.chapter import open_chapter
 from lab1.cli.main import main
 from lab1.core.errors import ParameterError
-from lab1.core.parameters import PARAMETERS
 from lab1.planning import chapters, notebook, profiles
 
 PROFILE = """

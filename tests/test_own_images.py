@@ -9,12 +9,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import declared_fields
 import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
-from lab1.core import own_images, parameters
+from lab1.core import own_images
 from lab1.core.datasets import DATASETS
 from lab1.core.errors import DataError, ParameterError, RecordError
 from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
@@ -41,7 +42,7 @@ def flowers(tmp_path, monkeypatch):
 
 
 def declared(folder, ending="@32"):
-    return DATASETS[parameters.check("dataset", f"{folder}{ending}")]
+    return DATASETS[declared_fields.check("dataset", f"{folder}{ending}")]
 
 
 def test_a_folder_becomes_a_data_set_of_its_digest(flowers, monkeypatch):
@@ -53,7 +54,7 @@ def test_a_folder_becomes_a_data_set_of_its_digest(flowers, monkeypatch):
     assert declared(flowers, "@28-grey").image_shape == (1, 28, 28)
     assert dataset.name not in list(DATASETS)  # which are those that everybody has
     # The name itself may be given, and a folder in any of its spellings.
-    assert parameters.check("dataset", dataset.name) == dataset.name
+    assert declared_fields.check("dataset", dataset.name) == dataset.name
     monkeypatch.chdir(flowers.parent)
     assert declared("flowers") == declared("./flowers/../flowers") == dataset
     (flowers / "train" / "rose" / "0.png").unlink()
@@ -101,7 +102,7 @@ def rename_class(folder):
 def test_what_is_no_data_set_is_refused_by_value_and_place(flowers, spoil, complaint):
     spoil(flowers)
     with pytest.raises(ParameterError) as caught:
-        parameters.check("dataset", f"{flowers}@32", "chapter 1_3")
+        declared_fields.check("dataset", f"{flowers}@32", "chapter 1_3")
     assert str(caught.value).startswith(f"chapter 1_3: dataset = '{flowers}@32' is not allowed: ")
     assert complaint in str(caught.value) and "such as flowers@32" in str(caught.value)
     assert not (flowers.parent / "runs").exists()
@@ -115,7 +116,7 @@ def test_a_folder_needs_a_size(flowers, ending):
 
 def test_a_word_that_names_nothing_is_refused_with_what_it_may_have_meant(flowers):
     with pytest.raises(ParameterError, match=r"one of mnist, .*, or a folder .*did you mean mnist"):
-        parameters.check("dataset", "mnits")
+        declared_fields.check("dataset", "mnits")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_word_that_names_nothing_is_refused_with_what_it_may_have_meant(flower
 )
 def test_an_absurd_name_is_refused_in_a_line(flowers, value):
     with pytest.raises(ParameterError, match=r"^dataset = .* is not allowed") as caught:
-        parameters.check("dataset", value)
+        declared_fields.check("dataset", value)
     assert len(str(caught.value)) < 600
 
 
@@ -146,10 +147,10 @@ def test_a_declaration_that_is_damaged_or_gone_is_told(flowers):
         with pytest.raises(ParameterError, match=r"declared\.json.*name their folder again"):
             DATASETS[name]
         with pytest.raises(ParameterError, match=r"declared\.json"):
-            parameters.check("dataset", name)
+            declared_fields.check("dataset", name)
     file.unlink()
     with pytest.raises(ParameterError, match=f"the images of '{name}' are not known here; name"):
-        parameters.check("dataset", name)
+        declared_fields.check("dataset", name)
     assert declared(flowers).name == name  # named again, it is there again
 
 

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
-from lab1.core.parameters import PARAMETERS
 from lab1.planning import chapters, profiles
 
 ROOT = Path(__file__).parents[1]

@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 from benchmark_records import contenders_record
+from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
-from lab1.core.parameters import PARAMETERS
 from lab1.planning import chapters, profiles
 from lab1.site import run_it
 from lab1.site.run_it import Shown

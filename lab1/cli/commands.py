@@ -11,12 +11,11 @@ from typing import Any
 
 from ..core import weights_file
 from ..core.errors import MissingRunsError, ParameterError, RecordError
-from ..core.parameters import each_once
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..core.values import shown
+from ..core.values import each_once, shown
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.families import FAMILIES
-from ..core.parameters import PARAMETERS
 from ..core.runtime import ENGINES
 from ..planning.chapters import CHAPTERS
 from . import commands
@@ -18,8 +17,8 @@ from . import wandb as wandb_cli
 def _parameter_help(chapter: str | None) -> str:
     """What `-p` can change, of one chapter or of all, with each parameter's meaning and range."""
     chosen = [CHAPTERS[chapter]] if chapter else [*CHAPTERS.values()]
-    names = sorted({name for each in chosen for name in each.parameters})
-    lines = [f"  {n}: {PARAMETERS[n].meaning}\n      {PARAMETERS[n].allowed}" for n in names]
+    found = {name: hint for each in chosen for name, hint in each.parameters.items()}
+    lines = [f"  {n}: {each.meaning}\n      {each.allowed}" for n, each in sorted(found.items())]
     of_chapter = f" of {chapter}" if chapter else ""
     return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])
 

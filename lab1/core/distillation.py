@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from . import parameters
 from .datasets import DATASETS
 from .errors import ParameterError
 from .keys import hash_key
+from .values import Checked, Field
 
 if TYPE_CHECKING:
     from .spec import RunSpec
+else:
+    RunSpec = Any
+
+Temperature = Annotated[
+    float,
+    Field("number that divides the logits of teacher and student", gt=0, le=1000),
+]
+Alpha = Annotated[
+    float,
+    Field("weight of the soft loss; that of the hard loss is 1 - alpha", ge=0, le=1),
+]
 
 
 @dataclass(frozen=True)
-class DistillationConfig:
+class DistillationConfig(Checked):
     """The teacher of a run and the weights of its loss (Hinton et al. 2015, section 2).
 
     `teacher` is the run whose best weights are the teacher; it may be distilled itself.
@@ -29,14 +40,15 @@ class DistillationConfig:
     """
 
     teacher: RunSpec
-    temperature: float = 4.0
-    alpha: float = 0.9
-    wrong_classes: str = "kept"
-
-    def __post_init__(self) -> None:
-        for name in ("temperature", "alpha", "wrong_classes"):
-            value = parameters.check(name, getattr(self, name), type(self).__name__)
-            object.__setattr__(self, name, value)
+    temperature: Temperature = 4.0
+    alpha: Alpha = 0.9
+    wrong_classes: Annotated[
+        str,
+        Field(
+            "what the teacher says of the classes other than the label: as it is, or permuted",
+            choices=("kept", "permuted"),
+        ),
+    ] = "kept"
 
     def check_student(self, dataset: str) -> None:
         """Raises `ParameterError` where the teacher answers another question.

@@ -13,14 +13,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from . import own_families, parameters
+from . import own_families, own_images
 from .datasets import DATASETS
 from .distillation import DistillationConfig
 from .errors import ParameterError
 from .families import FAMILIES
 from .keys import hash_key, without_defaults
+from .values import Checked, Field
 
 #: The recipe of each family, see `Family`.
 RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.items()}
@@ -29,25 +30,37 @@ RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.it
 _REQUIRED_FIELDS = ("width", "channels")
 
 
-class _Checked:
-    """Checks every field against the declaration of the same name, and converts it."""
+# What a field may be, wherever it is asked for
 
-    def __post_init__(self) -> None:
-        for each in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, each.name)
-            if value is None and each.default is None:
-                continue
-            declared = parameters.PARAMETERS.get(each.name)
-            if declared is None:  # checked by the class itself
-                continue
-            # A model has one depth, where a chapter may name several.
-            check = declared.check_one if declared.many else declared.check
-            checked = check(value, type(self).__name__)
-            object.__setattr__(self, each.name, checked)
+FamilyName = Annotated[str, Field(choices=tuple(FAMILIES))]
+DatasetName = Annotated[
+    str,
+    Field(
+        "the data set",
+        choices=tuple(DATASETS),
+        besides=own_images.ALLOWED,
+        stands_for=own_images.name_of,
+    ),
+]
+Depth = Annotated[int, Field("hidden layers of the network", ge=1, le=1024)]
+Width = Annotated[int, Field("units in each hidden layer", ge=1, le=16384)]
+Channels = Annotated[int, Field("feature maps of the first stage", ge=1, le=4096)]
+Stages = Annotated[int, Field(ge=1, le=5)]
+Seed = Annotated[int, Field("seed of one run", ge=0, le=2**31 - 1)]
+Epochs = Annotated[int, Field("passes over the training split, at most", ge=1, le=10_000)]
+Rate = Annotated[float, Field("highest learning rate", gt=0, le=100)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Activation = Annotated[
+    str, Field("activation function", choices=("relu", "gelu", "tanh", "leaky_relu"))
+]
+DropoutRate = Annotated[Share, "probability of dropping a hidden unit"]
+Count = Annotated[int, Field(ge=0, le=10**6)]
+Optimizer = Annotated[str, Field("the optimiser", choices=("adam", "adamw", "sgd"))]
+Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
 
 
 @dataclass(frozen=True)
-class ModelSpec(_Checked):
+class ModelSpec(Checked):
     """A model by family and size.
 
     `depth` counts, in `MLP` and `ResidualMLP`, hidden layers of `width` units, the output
@@ -59,16 +72,31 @@ class ModelSpec(_Checked):
     `ResidualMLP`.
     """
 
-    family: str
-    depth: int
-    width: int | None = None
-    activation: str = "relu"
-    dropout_rate: float = 0.0
-    channels: int | None = None
+    family: Annotated[FamilyName, "the model family"]
+    depth: Depth
+    width: Width | None = None
+    activation: Activation = "relu"
+    dropout_rate: DropoutRate = 0.0
+    channels: Channels | None = None
     blocks_per_stage: tuple[int, ...] | None = None
-    normalization: str = "none"
-    initialisation: str = "default"
-    residual_factor: str = "inverse-sqrt"
+    normalization: Annotated[
+        str,
+        Field("what stands before each activation of a perceptron", choices=("none", "layer")),
+    ] = "none"
+    initialisation: Annotated[
+        str,
+        Field(
+            "start of a plain perceptron's inner weights: He's, or near the identity",
+            choices=("default", "identity"),
+        ),
+    ] = "default"
+    residual_factor: Annotated[
+        str,
+        Field(
+            "factor on the initial weights inside skip connections: 1 / sqrt(skips), or 1",
+            choices=("inverse-sqrt", "one"),
+        ),
+    ] = "inverse-sqrt"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,7 +146,7 @@ def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class TrainingConfig(_Checked):
+class TrainingConfig(Checked):
     """How a model is trained.  Every field changes the result, so every field is hashed.
 
     `epochs` is an upper bound where `patience` is set: training stops after that many epochs
@@ -139,23 +167,68 @@ class TrainingConfig(_Checked):
     et al. 2015, section 3).
     """
 
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 0.001
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    precision: str = field(default="float32", metadata={"always hashed": True})
-    augmentation: str = "none"
-    validation_size: int = 5000
-    monitor: str = "validation_accuracy"
-    patience: int | None = None
-    minimum_improvement: float = 0.0
-    train_evaluation_size: int = 0
-    omitted_class: int | None = None
-    max_gradient_norm: float | None = None
-    label_smoothing: float = 0.0
+    epochs: Epochs = 20
+    batch_size: Annotated[int, Field("examples per step", ge=1, le=65536)] = 128
+    learning_rate: Rate = 0.001
+    optimizer: Optimizer = "adam"
+    momentum: Annotated[Share, "momentum of SGD"] = 0.9
+    weight_decay: Annotated[float, Field("L2 penalty", ge=0, le=10)] = 0.0
+    schedule: Annotated[
+        str,
+        Field(
+            "course of the learning rate over the steps",
+            choices=("constant", "cosine", "one-cycle", "step"),
+        ),
+    ] = "constant"
+    precision: Precision = field(default="float32", metadata={"always hashed": True})
+    augmentation: Annotated[
+        str,
+        Field(
+            "random changes of the training images",
+            choices=("none", "crop", "crop-flip", "rotate-affine", "shift"),
+        ),
+    ] = "none"
+    validation_size: Annotated[
+        Count, "images held out of the training set for model selection; 0 holds out none"
+    ] = 5000
+    monitor: Annotated[
+        str,
+        Field(
+            "metric that selects the best epoch", choices=("validation_loss", "validation_accuracy")
+        ),
+    ] = "validation_accuracy"
+    patience: Annotated[
+        int | None,
+        Field(
+            "epochs without improvement after which training stops; none never stops early",
+            ge=1,
+            le=10_000,
+        ),
+    ] = None
+    minimum_improvement: Annotated[
+        float,
+        Field("smallest change of the monitored metric that counts", ge=0, le=1000),
+    ] = 0.0
+    train_evaluation_size: Annotated[
+        Count, "training images scored in evaluation mode after each epoch"
+    ] = 0
+    omitted_class: Annotated[
+        int | None,
+        Field(
+            "class whose images are neither trained on nor used for model selection", ge=0, le=9999
+        ),
+    ] = None
+    max_gradient_norm: Annotated[
+        float | None,
+        Field(
+            "L2 norm to which larger gradients are scaled down; none leaves them as they are",
+            gt=0,
+            le=1e9,
+        ),
+    ] = None
+    label_smoothing: Annotated[
+        Share, "share of the labels' probability that is spread over all classes"
+    ] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -193,19 +266,17 @@ class TrainingConfig(_Checked):
 
 
 @dataclass(frozen=True)
-class RunSpec:
+class RunSpec(Checked):
     """One run: what is trained, on what, how, with which seed, and whether it has a teacher."""
 
     model: ModelSpec
-    dataset: str
+    dataset: DatasetName
     training: TrainingConfig
-    seed: int
+    seed: Seed
     distillation: DistillationConfig | None = None
 
     def __post_init__(self) -> None:
-        name = parameters.check("dataset", self.dataset, "RunSpec")
-        object.__setattr__(self, "dataset", name)
-        object.__setattr__(self, "seed", parameters.check("seed", self.seed, "RunSpec"))
+        super().__post_init__()
         declared = DATASETS[self.dataset]
         room = declared.train_size - declared.num_classes
         if self.training.validation_size > room:
@@ -350,5 +421,5 @@ class RunSpec:
                     ),
                 }
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ParameterError) as error:
             raise ParameterError(f"not a run specification: {error}") from error

@@ -1,4 +1,9 @@
-"""How a parameter's value is read and checked against its declared type and range."""
+"""How a field is declared, and how its value is read and checked.
+
+A field's type says all: `epochs: Annotated[int, Field("passes over the data", ge=1)] = 20`, or
+`further: Annotated[Epochs, "those of the teacher"]`.  From it come the check, `--help`, the guide's
+table and the JSON schema of `params/*.yml`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,12 @@ import difflib
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
 from numbers import Real
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any, Self, get_args, get_origin, get_type_hints
 
 from .errors import ParameterError
 
@@ -59,27 +66,34 @@ def number(text: str) -> int | float | None:
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One parameter: its type, its range and what it means.
+class Field:
+    """What stands beside a field's type: its meaning, and its range or the names it is one of.
 
-    `many` parameters take a list (or one value, or `"0,1,2"`) and give a tuple without
-    repeats.  `optional` ones also take `None`.
+    The field's name and type say the rest (`declared`): `many` ones take a list (or one value, or
+    `"0,1,2"`) and give a tuple without repeats; `optional` ones also take `None`.
     """
 
-    name: str
-    kind: type[int] | type[float] | type[str]
-    meaning: str
-    minimum: float | None = None
-    maximum: float | None = None
-    above: float | None = None
-    below: float | None = None
+    meaning: str = ""
+    ge: float | None = None
+    le: float | None = None
+    gt: float | None = None
+    lt: float | None = None
     choices: tuple[str, ...] = ()
-    many: bool = False
-    optional: bool = False
     #: What may stand there besides the choices, in words, and the function that gives the value it
     #: stands for: it takes the value and the place, and gives None for what it does not know.
     besides: str = ""
     stands_for: Callable[[str, str], str | None] | None = None
+    name: str = ""
+    kind: type = str
+    many: bool = False
+    optional: bool = False
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What differs from the defaults."""
+        return {
+            each.name: v for each in fields(self) if (v := getattr(self, each.name)) != each.default
+        }
 
     @property
     def allowed(self) -> str:
@@ -91,18 +105,17 @@ class Parameter:
                 + (f", or {self.besides}" if self.besides else "")
             )
         else:
-            noun = {int: "an integer", float: "a number", str: "a text"}[self.kind]
-            bounds = [
-                text
-                for bound, text in (
-                    (self.minimum, f"from {self.minimum:g}" if self.minimum is not None else ""),
-                    (self.above, f"above {self.above:g}" if self.above is not None else ""),
-                    (self.maximum, f"to {self.maximum:.10g}" if self.maximum is not None else ""),
-                    (self.below, f"below {self.below:g}" if self.below is not None else ""),
+            bounds = (
+                words.format(bound)
+                for bound, words in (
+                    (self.ge, "from {:g}"), (self.gt, "above {:g}"),
+                    (self.le, "to {:.10g}"), (self.lt, "below {:g}"),
                 )
                 if bound is not None
-            ]
-            one = " ".join([noun, *bounds])
+            )  # fmt: skip
+            one = " ".join(
+                [{int: "an integer", float: "a number", str: "a text"}[self.kind], *bounds]
+            )
         words = f"one or more, each {one}" if self.many else one
         return f"{words}, or none" if self.optional else words
 
@@ -174,11 +187,29 @@ class Parameter:
         if self.kind is str:
             return True
         return (
-            (self.minimum is None or value >= self.minimum)
-            and (self.maximum is None or value <= self.maximum)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
+            (self.ge is None or value >= self.ge)
+            and (self.le is None or value <= self.le)
+            and (self.gt is None or value > self.gt)
+            and (self.lt is None or value < self.lt)
         )
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema, for `params/*.yml`: editors complete and check by it."""
+        if self.choices:
+            one: dict[str, Any] = {"enum": [*self.choices]}
+            one = (
+                {"anyOf": [one, {"type": "string", "title": self.besides}]} if self.besides else one
+            )
+        else:
+            bounds = {"minimum": self.ge, "maximum": self.le,
+                      "exclusiveMinimum": self.gt, "exclusiveMaximum": self.lt}  # fmt: skip
+            one = {"type": {int: "integer", float: "number", str: "string"}[self.kind]}
+            one |= {name: bound for name, bound in bounds.items() if bound is not None}
+        several = [{"type": "array", "items": one, "uniqueItems": True, "minItems": 1}]
+        none = [{"enum": [None, *sorted(_NONE_WORDS)]}]
+        forms = [one, *several * self.many, *none * self.optional]
+        return {"description": self.meaning, **(forms[0] if len(forms) == 1 else {"anyOf": forms})}
 
     def _is_none_word(self, value: Any) -> bool:
         if not isinstance(value, str) or value in self.choices:
@@ -192,6 +223,67 @@ class Parameter:
             f"{prefix(where)}{self.name} = {shown(value)} is not allowed; allowed: {self.allowed}"
             f"{did_you_mean(value, self.choices)}"
         )
+
+
+@cache
+def declared(name: str, hint: Any) -> Field:
+    """The field of that name whose type, with what stands beside it, is `hint`."""
+    said: dict[str, Any] = {"name": name}
+    while (origin := get_origin(hint)) is not None:
+        if origin is Annotated:
+            for each in reversed(hint.__metadata__):  # what stands outside wins
+                said = (each.said if isinstance(each, Field) else {"meaning": each}) | said
+            hint = hint.__origin__
+        elif origin is tuple:
+            said["many"], hint = True, get_args(hint)[0]
+        else:
+            said["optional"], hint = True, next(t for t in get_args(hint) if t is not NoneType)
+    return Field(**said | {"kind": hint})
+
+
+@cache
+def declarations(owner: Any) -> Mapping[str, Field]:
+    """The fields of a class, or a function's parameters, that say what they mean, by name."""
+    hints = get_type_hints(owner, include_extras=True)
+    found = (declared(name, hint) for name, hint in hints.items())
+    return {each.name: each for each in found if each.meaning}
+
+
+class Checked:
+    """A frozen dataclass whose fields are read and checked when it is made."""
+
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Refuses an unknown name with what it may have meant; Python would raise `TypeError`."""
+        names = tuple(each.name for each in fields(cls))  # type: ignore[arg-type]
+        for name in named:
+            if name not in names:
+                raise unknown(name, names, cls.__name__)
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name, each in declarations(type(self)).items():  # type: ignore[arg-type]
+            object.__setattr__(self, name, each.check(getattr(self, name), type(self).__name__))
+
+
+def unknown(name: str, allowed: Iterable[str], where: str) -> ParameterError:
+    """The error for a name that is not among `allowed`."""
+    return ParameterError(
+        f"{prefix(where)}unknown parameter {shown(name)}; allowed: {', '.join(sorted(allowed))}"
+        f"{did_you_mean(name, allowed)}"
+    )
+
+
+def each_once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """Names with their values; raises `ParameterError` for a name that is given twice."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ParameterError(
+                f"{prefix(where)}{name} is given twice, as {shown(values[name])} and as "
+                f"{shown(value)}; allowed: each parameter once"
+            )
+        values[name] = value
+    return values
 
 
 def did_you_mean(value: Any, allowed: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 The signature says which parameters a profile, papermill or the command line may set: those without
 a default are required, and `**training` stands for the fields of
-`lab1.core.spec.TrainingConfig`.  Types and ranges are those of `lab1.core.parameters`.
+`lab1.core.spec.TrainingConfig`.  Its types say what each takes.
 """
 
 from __future__ import annotations
@@ -10,27 +10,53 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
-from ..core.distillation import DistillationConfig
+from ..core.distillation import Alpha, DistillationConfig, Temperature
 from ..core.errors import ParameterError
 from ..core.families import FAMILIES
-from ..core.spec import ModelSpec, RunSpec, TrainingConfig
+from ..core.spec import (
+    Activation,
+    Channels,
+    Count,
+    DatasetName,
+    Depth,
+    DropoutRate,
+    Epochs,
+    FamilyName,
+    ModelSpec,
+    Optimizer,
+    Precision,
+    Rate,
+    RunSpec,
+    Seed,
+    Stages,
+    TrainingConfig,
+    Width,
+)  # fmt: skip
+from ..core.values import Field
+
+Families = Annotated[tuple[FamilyName, ...], "the model families that are compared"]
+Seeds = Annotated[tuple[Seed, ...], "one run per seed"]
 
 
 def perceptrons(
     *,
-    families: Sequence[str],
-    dataset: str,
-    depth: Sequence[int],
-    seeds: Sequence[int],
-    width: Sequence[int],
-    activation: str = "relu",
-    dropout_rate: float = 0.0,
-    optimizer: Sequence[str] = ("adam",),
-    sweep_depth: Sequence[int] | None = None,
-    sweep_learning_rates: Sequence[float] | None = None,
-    changes_depth: Sequence[int] | None = None,
+    families: Families,
+    dataset: DatasetName,
+    depth: tuple[Depth, ...],
+    seeds: Seeds,
+    width: tuple[Width, ...],
+    activation: Activation = "relu",
+    dropout_rate: DropoutRate = 0.0,
+    optimizer: tuple[Optimizer, ...] = ("adam",),
+    sweep_depth: Annotated[
+        tuple[Depth, ...] | None, "hidden layers in the learning-rate sweep"
+    ] = None,
+    sweep_learning_rates: Annotated[tuple[Rate, ...] | None, "learning rates of the sweep"] = None,
+    changes_depth: Annotated[
+        tuple[Depth, ...] | None, "hidden layers at which single changes of the design are trained"
+    ] = None,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, and the learning-rate sweep, seed by seed.
@@ -96,13 +122,15 @@ def _if_taken(family: str, field: str, value: int) -> int | None:
 
 def convolutional_networks(
     *,
-    families: Sequence[str] = ("SimpleCNN", "ResidualCNN"),
-    dataset: str,
-    depth: Sequence[int],
-    seeds: Sequence[int],
-    channels: Sequence[int],
-    size_channels: Sequence[int] | None = None,
-    optimizer: Sequence[str] = ("adam",),
+    families: Families = ("SimpleCNN", "ResidualCNN"),
+    dataset: DatasetName,
+    depth: tuple[Depth, ...],
+    seeds: Seeds,
+    channels: tuple[Channels, ...],
+    size_channels: Annotated[
+        tuple[Channels, ...] | None, "further feature maps of SimpleCNN with the most stages"
+    ] = None,
+    optimizer: tuple[Optimizer, ...] = ("adam",),
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families, depths and widths, seed by seed.
@@ -126,22 +154,34 @@ def convolutional_networks(
 
 def degradation(
     *,
-    families: Sequence[str] = ("PlainNet", "ResNet"),
-    dataset: str,
-    depth: Sequence[int],
-    seeds: Sequence[int],
-    train_evaluation_size: int,
-    optimizer: Sequence[str] = ("adam",),
-    first_seed_depth: Sequence[int] | None = None,
-    compared_precision: str | None = None,
-    compared_depth: Sequence[int] | None = None,
-    compared_first_seed_depth: Sequence[int] | None = None,
-    compared_seeds: Sequence[int] | None = None,
-    gentle_learning_rate: float | None = None,
-    gentle_depth: int | None = None,
-    deepest_depth: int | None = None,
-    deepest_epochs: int | None = None,
-    deepest_learning_rates: Sequence[float] | None = None,
+    families: Families = ("PlainNet", "ResNet"),
+    dataset: DatasetName,
+    depth: tuple[Depth, ...],
+    seeds: Seeds,
+    train_evaluation_size: Annotated[
+        Count, "training images scored in evaluation mode after each epoch"
+    ],
+    optimizer: tuple[Optimizer, ...] = ("adam",),
+    first_seed_depth: Annotated[
+        tuple[Depth, ...] | None, "depths that cost too much for more than the first seed"
+    ] = None,
+    compared_precision: Annotated[
+        Precision | None, "precision in which networks are trained once more"
+    ] = None,
+    compared_depth: Annotated[tuple[Depth, ...] | None, "depths in that precision"] = None,
+    compared_first_seed_depth: Annotated[
+        tuple[Depth, ...] | None, "further depths in that precision, for the first of their seeds"
+    ] = None,
+    compared_seeds: Annotated[tuple[Seed, ...] | None, "seeds of the controls"] = None,
+    gentle_learning_rate: Annotated[
+        Rate | None, "peak at which a plain network is trained once more"
+    ] = None,
+    gentle_depth: Annotated[Depth | None, "depth of that network"] = None,
+    deepest_depth: Annotated[Depth | None, "depth that is trained for a few epochs only"] = None,
+    deepest_epochs: Annotated[Epochs | None, "epochs at that depth"] = None,
+    deepest_learning_rates: Annotated[
+        tuple[Rate, ...] | None, "learning rates at that depth"
+    ] = None,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds.
@@ -185,41 +225,75 @@ def degradation(
 
 def distillation(
     *,
-    dataset: str,
-    seeds: Sequence[int],
-    student_channels: int,
-    student_depth: int,
-    teacher_channels: int,
-    teacher_depth: int,
-    teacher_epochs: int,
-    teacher_seed: int,
-    temperature: float,
-    alpha: float,
-    sweep_seeds: Sequence[int] | None = None,
-    sweep_temperatures: Sequence[float] | None = None,
-    sweep_alphas: Sequence[float] | None = None,
-    sweep_channels: Sequence[int] | None = None,
-    longer_epochs: int | None = None,
-    control_seeds: Sequence[int] | None = None,
-    control_label_smoothing: float | None = None,
-    control_learning_rates: Sequence[float] | None = None,
-    control_wrong_classes: str | None = None,
-    further_teacher_seeds: Sequence[int] | None = None,
-    fresh_seeds: Sequence[int] | None = None,
-    fresh_temperature: float | None = None,
-    fresh_alpha: float | None = None,
-    digits_dataset: str | None = None,
-    digits_seeds: Sequence[int] | None = None,
-    digits_student_width: int | None = None,
-    digits_teacher_width: int | None = None,
-    digits_epochs: int | None = None,
-    digits_teacher_epochs: int | None = None,
-    digits_temperature: float | None = None,
-    digits_alpha: float | None = None,
-    digits_omitted_class: int | None = None,
-    digits_small_width: int | None = None,
-    digits_small_temperatures: Sequence[float] | None = None,
-    optimizer: Sequence[str] = ("adam",),
+    dataset: DatasetName,
+    seeds: Seeds,
+    student_channels: Annotated[Channels, "feature maps of the student"],
+    student_depth: Annotated[Stages, "stages of the student"],
+    teacher_channels: Annotated[Channels, "feature maps of the teacher"],
+    teacher_depth: Annotated[Stages, "stages of the teacher"],
+    teacher_epochs: Annotated[Epochs, "epochs of the teacher"],
+    teacher_seed: Annotated[Seed, "seed of the teacher"],
+    temperature: Temperature,
+    alpha: Alpha,
+    sweep_seeds: Annotated[
+        tuple[Seed, ...] | None, "seeds of the sweeps and of the student trained longer"
+    ] = None,
+    sweep_temperatures: Annotated[
+        tuple[Temperature, ...] | None, "temperatures of the sweep"
+    ] = None,
+    sweep_alphas: Annotated[
+        tuple[Alpha, ...] | None, "weights of the soft loss in the sweep"
+    ] = None,
+    sweep_channels: Annotated[
+        tuple[Channels, ...] | None, "feature maps of the students in the sweep"
+    ] = None,
+    longer_epochs: Annotated[
+        Epochs | None, "epochs of a student that trains alone for the teacher's cost"
+    ] = None,
+    # Whether it is the teacher that helps: students alone with what else the teacher may bring.
+    control_seeds: Annotated[
+        tuple[Seed, ...] | None, "seeds of the controls, and of further teachers' students"
+    ] = None,
+    control_label_smoothing: Annotated[
+        float | None, Field("label smoothing of a student alone", gt=0, lt=1)
+    ] = None,
+    control_learning_rates: Annotated[
+        tuple[Rate, ...] | None, "learning rates of students alone"
+    ] = None,
+    control_wrong_classes: Annotated[
+        str | None, Field("a student that learns from such a teacher", choices=("permuted",))
+    ] = None,
+    further_teacher_seeds: Annotated[tuple[Seed, ...] | None, "seeds of further teachers"] = None,
+    fresh_seeds: Annotated[
+        tuple[Seed, ...] | None, "seeds that had no part in the choice of temperature and alpha"
+    ] = None,
+    fresh_temperature: Annotated[Temperature | None, "temperature that validation chose"] = None,
+    fresh_alpha: Annotated[Alpha | None, "weight of the soft loss that validation chose"] = None,
+    digits_dataset: Annotated[
+        str | None,
+        Field("the digits; none leaves them out", choices=("mnist", "smoke-grey")),
+    ] = None,
+    digits_seeds: Annotated[Seeds | None, "one run of each kind per seed"] = None,
+    digits_student_width: Annotated[
+        Width | None, "units in each of the student's hidden layers"
+    ] = None,
+    digits_teacher_width: Annotated[
+        Width | None, "units in each of the teacher's hidden layers"
+    ] = None,
+    digits_epochs: Annotated[Epochs | None, "epochs of the student"] = None,
+    digits_teacher_epochs: Annotated[Epochs | None, "epochs of the teacher"] = None,
+    digits_temperature: Annotated[Temperature | None, "temperature on digits"] = None,
+    digits_alpha: Annotated[Alpha | None, "weight of the soft loss on digits"] = None,
+    digits_omitted_class: Annotated[
+        int | None, Field("the digit that a student never sees", ge=0, le=9)
+    ] = None,
+    digits_small_width: Annotated[
+        Width | None, "units in each hidden layer of a far smaller student"
+    ] = None,
+    digits_small_temperatures: Annotated[
+        tuple[Temperature, ...] | None, "temperatures of the far smaller student"
+    ] = None,
+    optimizer: tuple[Optimizer, ...] = ("adam",),
     **training: Any,
 ) -> list[RunSpec]:
     """One teacher; students with and without it, twin by twin; sweeps, controls and the digits.

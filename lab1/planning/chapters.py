@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from ..core import parameters
 from ..core.errors import ParameterError
 from ..core.spec import RunSpec, TrainingConfig
-from ..core.values import did_you_mean, shown
+from ..core.values import Field, declarations, did_you_mean, shown, unknown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 # What is measured on a run afterwards
@@ -78,22 +77,24 @@ class Chapter:
         )
 
     @cached_property
-    def parameters(self) -> tuple[str, ...]:
-        """The names that a profile, papermill or the command line may set, required ones first."""
-        signature = self._signature
+    def parameters(self) -> Mapping[str, Field]:
+        """What a profile, papermill or the command line may set, by name, required ones first."""
+        if not (signature := self._signature):
+            return {}
+        takes = declarations(getattr(self.runs, "func", self.runs))
         named = [name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY]
-        takes_training = len(named) < len(signature)
-        further = _TRAINING_FIELDS if takes_training else ()
-        return tuple(dict.fromkeys((*self.required, *named, *further)))
+        further = _TRAINING_FIELDS if len(named) < len(signature) else {}
+        own = {name: takes[name] for name in (*self.required, *named)}
+        return {**own, **{name: each for name, each in further.items() if name not in own}}
 
 
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
 #: without a class, unless its signature says so.
-_TRAINING_FIELDS = tuple(
-    each.name
-    for each in fields(TrainingConfig)
-    if each.name not in ("train_evaluation_size", "omitted_class")
-)
+_TRAINING_FIELDS = {
+    name: each
+    for name, each in declarations(TrainingConfig).items()
+    if name not in ("train_evaluation_size", "omitted_class")
+}
 
 CHAPTERS: Mapping[str, Chapter] = {
     "1_1": Chapter(partial(perceptrons, families=("MLP",)), _with_gradient()),
@@ -130,8 +131,8 @@ def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> d
     allowed = chapter(name).parameters
     for given in values:
         if given not in allowed:
-            raise parameters.unknown(given, allowed, where)
-    return {given: parameters.check(given, value, where) for given, value in values.items()}
+            raise unknown(given, allowed, where)
+    return {given: allowed[given].check(value, where) for given, value in values.items()}
 
 
 def plan(name: str, **values: Any) -> list[RunSpec]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import ast
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core import parameters
 from ..core.errors import ParameterError
+from ..core.values import Field, each_once, unknown
 from . import strict_yaml
 
 #: The names that IPython itself sets.
@@ -29,7 +29,7 @@ _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 _INJECTED = re.compile(r"# Parameters\b")
 
 
-def asked(namespace: Mapping[str, Any], allowed: Sequence[str], where: str) -> dict[str, Any]:
+def asked(namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str) -> dict[str, Any]:
     """The parameters that stand in a notebook's globals, or that papermill was told, by name.
 
     `None` in the notebook's own cell leaves a parameter as the profile has it, and is left out;
@@ -46,9 +46,9 @@ def asked(namespace: Mapping[str, Any], allowed: Sequence[str], where: str) -> d
     told = _told(where)
     for name in (*set_here, *injected, *told):
         if name not in allowed:
-            raise parameters.unknown(name, allowed, where)
+            raise unknown(name, allowed, where)
     for name, value in told.items():
-        if name in set_here and _differ(name, value, set_here[name]):
+        if name in set_here and _differ(allowed[name], value, set_here[name]):
             print(f"{name} = {value} is read as in params/, not as {set_here[name]!r}")
     kept = {
         name: value
@@ -96,9 +96,9 @@ def _assigned(cell: str) -> set[str]:
     return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
-def _differ(name: str, text: Any, value: Any) -> bool:
+def _differ(parameter: Field, text: Any, value: Any) -> bool:
     try:
-        return bool(parameters.check(name, text) != parameters.check(name, value))
+        return bool(parameter.check(text) != parameter.check(value))
     except ParameterError:
         return False  # it is refused when it is used, as it was written
 
@@ -144,7 +144,7 @@ def _told(where: str) -> dict[str, Any]:
     pairs = [*options["parameters"], *options["parameters_raw"]]
     for text in options["parameters_yaml"]:
         pairs += _mapping(strict_yaml.load(text, "papermill -y")).items()
-    return filed | parameters.each_once(pairs, where)
+    return filed | each_once(pairs, where)
 
 
 def _mapping(content: Any) -> dict[str, Any]:

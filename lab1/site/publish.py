@@ -68,7 +68,7 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     def waiting() -> None:
         _say("another process is publishing here; waiting for it")
 
-    with locks.waited_for(report / ".lock", waiting):
+    with locks.claimed(report / ".lock", waiting):
         return _publish(profile, pages, root, report)
 
 

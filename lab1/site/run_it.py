@@ -9,7 +9,6 @@ from typing import Any
 
 from ..core.benchmarks import summary
 from ..core.escape import for_markdown
-from ..core.parameters import PARAMETERS
 from ..core.record import Record
 from ..core.spec import ModelSpec, TrainingConfig
 from ..planning import chapters
@@ -50,9 +49,9 @@ def _section(shown: Shown) -> str:
     page = shown.page
     chapter = chapters.chapter(page.chapter)
     rows = "\n".join(
-        f"| `{name}` | {PARAMETERS[name].meaning} | {PARAMETERS[name].allowed} | "
+        f"| `{name}` | {each.meaning} | {each.allowed} | "
         f"{_value(page.parameters.get(name, _DEFAULTS.get(name)))} |"
-        for name in chapter.parameters
+        for name, each in chapter.parameters.items()
     )
     profile = "" if page.profile == "report" else f" --profile {page.profile}"
     name = "" if page.profile == "report" else f" -p profile {page.profile}"

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import parameters
+from ..core.distillation import DistillationConfig
 from ..core.errors import ParameterError
 from ..core.record import DISTILLATION_FIELDS
 from ..core.spec import TrainingConfig
+from ..core.values import declarations
 from . import device as devices
 from . import seeds
 from .data.images import ImageSet
@@ -103,7 +104,8 @@ class DistillationTrainer(StreamlinedTrainer):
         self.temperature = temperature
         self.alpha = alpha
         self.outputs = outputs or TeacherOutputs()
-        permuted = parameters.check("wrong_classes", wrong_classes, type(self).__name__)
+        declared = declarations(DistillationConfig)["wrong_classes"]
+        permuted = declared.check(wrong_classes, type(self).__name__)
         self._permutation = (
             seeds.generator(self.seed, "permutation") if permuted == "permuted" else None
         )

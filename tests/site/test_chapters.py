@@ -173,7 +173,7 @@ ANOTHER_DEPTH = {"1_1": 4, "1_2": 4, "1_3": 4, "depth": 20}
 @every_chapter_of_runs
 def test_the_choices_named_beside_a_parameter_are_allowed(name):
     """A comment such as `# adam, sgd` that went out of date would send a reader into a refusal."""
-    from lab1.core.parameters import PARAMETERS
+    from declared_fields import PARAMETERS
 
     for line in parameters_cell(name).source.splitlines():
         if match := re.match(r"(\w+) = None  # (.*)", line):

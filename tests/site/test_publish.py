@@ -666,7 +666,7 @@ def test_a_second_publisher_waits_and_says_so(home, executions, capsys):
         publish.publish()
         order.append("second")
 
-    with locks.waited_for(home / "report" / ".lock", lambda: None):
+    with locks.claimed(home / "report" / ".lock", lambda: None):
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(1)

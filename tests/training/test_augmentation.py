@@ -1,8 +1,8 @@
 import pytest
 import torch
+from declared_fields import PARAMETERS
 from torchvision.transforms import functional as tv_functional
 
-from lab1.core.parameters import PARAMETERS
 from lab1.training.data.augmentation import (
     AUGMENTATIONS,
     Normalize,

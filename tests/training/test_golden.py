@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from declared_fields import PARAMETERS
 
 from lab1.core.distillation import DistillationConfig
-from lab1.core.parameters import PARAMETERS
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec, TrainingConfig
 from lab1.core.store import Store

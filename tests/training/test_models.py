@@ -2,6 +2,7 @@ from math import prod
 
 import pytest
 import torch
+from declared_fields import PARAMETERS
 from small_models import smallest
 from torch import nn
 from torch.func import functional_call
@@ -9,7 +10,6 @@ from torch.func import functional_call
 from lab1.core.datasets import DATASETS
 from lab1.core.errors import ParameterError
 from lab1.core.families import FAMILIES
-from lab1.core.parameters import PARAMETERS
 from lab1.core.spec import RECIPE, ModelSpec
 from lab1.training.models import build, class_of, count_flops, count_parameters
 from lab1.training.models.cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN

@@ -2,9 +2,9 @@ from math import cos, pi
 
 import pytest
 import torch
+from declared_fields import PARAMETERS
 from torch import nn
 
-from lab1.core.parameters import PARAMETERS
 from lab1.core.spec import TrainingConfig
 from lab1.training.optimization import build_optimizer, build_scheduler
 

@@ -29,7 +29,7 @@ def alone(root: Path, title: str) -> Iterator[None]:
     def waiting() -> None:
         print(f"{title}: another process is downloading into {root}; waiting", file=sys.stderr)
 
-    with locks.waited_for(root / ".download.lock", waiting):
+    with locks.claimed(root / ".download.lock", waiting):
         for left in root.glob(f"{BEGUN}*"):  # by one that was killed: we have the lock
             shutil.rmtree(left, ignore_errors=True)
         before = socket.getdefaulttimeout()

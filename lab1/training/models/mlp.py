@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ...core import parameters
 from ...core.errors import ParameterError
+from ...core.spec import ModelSpec
+from ...core.values import declarations
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -85,7 +86,7 @@ class MLP(nn.Module):
                 "allowed: from 0 to below 1"
             )
         for name, value in (("normalization", normalization), ("initialisation", initialisation)):
-            parameters.check(name, value, type(self).__name__)
+            declarations(ModelSpec)[name].check(value, type(self).__name__)
         pairs = pairwise(sizes[:-1])
         self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
         self.output = nn.Linear(sizes[-2], num_classes)
@@ -170,7 +171,8 @@ class ResidualMLP(MLP):
             input_size, hidden_sizes, num_classes, activation_fn, dropout_rate, normalization
         )
         self._check_equal(hidden_sizes, "a skip connection adds a layer's input to its output")
-        if parameters.check("residual_factor", residual_factor, "ResidualMLP") == "inverse-sqrt":
+        declared = declarations(ModelSpec)["residual_factor"]
+        if declared.check(residual_factor, "ResidualMLP") == "inverse-sqrt":
             self._scaled_inner_weights()
 
     def connect(self, hidden: Tensor, update: Tensor) -> Tensor:

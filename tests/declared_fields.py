@@ -1,0 +1,24 @@
+"""Every declared field by name, as a chapter takes it or, where none does, as a class has it."""
+
+from lab1.core.distillation import DistillationConfig
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.values import Field, declarations, unknown
+from lab1.planning.chapters import CHAPTERS
+
+PARAMETERS = {
+    name: each
+    for owner in (RunSpec, ModelSpec, TrainingConfig, DistillationConfig)
+    for name, each in declarations(owner).items()
+}
+for _chapter in CHAPTERS.values():
+    PARAMETERS |= _chapter.parameters
+PARAMETERS["data_dir"] = Field("a folder", name="data_dir", optional=True)
+PARAMETERS["profile"] = Field("a file in params/", name="profile")
+PARAMETERS["device"] = Field("a device", name="device")
+
+
+def check(name, value, where=""):
+    """The checked value of the field `name`."""
+    if name not in PARAMETERS:
+        raise unknown(name, PARAMETERS, where)
+    return PARAMETERS[name].check(value, where)
