@@ -73,7 +73,11 @@ def _train_run(
     loaded = data.load_once(spec.dataset, options.data_dir)
     config = spec.training
     train, validation = data.split(
-        loaded.train, config.validation_size, spec.seed, config.omitted_class
+        loaded.train,
+        config.validation_size,
+        spec.seed,
+        config.omitted_class,
+        config.train_size,
     )
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
