@@ -144,8 +144,8 @@ class ModelSpec(Checked):
     def _read_hidden_sizes(self) -> None:
         """Sets depth and width by the hidden sizes, which stay where the layers differ in size."""
         sizes = declarations(ModelSpec)["hidden_sizes"].check(self.hidden_sizes, "ModelSpec")
-        if sizes is None:  # as a text says it
-            return object.__setattr__(self, "hidden_sizes", None)
+        if sizes is None:
+            return
         equal = len(set(sizes)) == 1
         read = {
             "depth": len(sizes),
