@@ -62,6 +62,18 @@ def test_a_section_says_where_its_runs_come_from(records):
         assert words in own
 
 
+def test_a_section_says_when_its_runs_began_and_where_that_is_unknown(records):
+    # An older record names the times of its last process alone.
+    resumed = replace(records[1], seconds=3600.0)
+    own = section(shown([records[0], resumed, *records[2:]]), records[0])
+    assert "<dt>Trained</dt><dd>2026-01-01 / start unknown</dd>" in own
+
+
+def test_the_commit_of_every_process_is_named(records, segmented):
+    own = section(shown([segmented(records[0], commit="f" * 40), *records[1:]]), records[0])
+    assert "<dt>Commit</dt><dd>0123456789 / ffffffffff</dd>" in own
+
+
 def test_the_commands_train_these_runs_again(records):
     on = {record.key: ("1_1", "1_2") for record in records[:2]}
     on |= {record.key: ("1_2-narrow",) for record in records[2:]}

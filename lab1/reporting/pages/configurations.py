@@ -51,7 +51,8 @@ def circumstances(members: Sequence[Record]) -> dict[str, str]:
         ),
         "Device": _joined(map(hardware, members)),
         "Versions": _joined(map(versions, members)),
-        "Commit": _joined(map(commit, members)),
+        "Commit": commit(*members),
+        "Trained": _joined(map(start, members)),
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -62,9 +63,15 @@ def versions(record: Record) -> str:
     return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
 
 
-def commit(record: Record) -> str:
-    """The sources that it was trained from, abbreviated."""
-    return str(record.origin.get("commit", "unknown"))[:10]
+def commit(*records: Record) -> str:
+    """The sources that runs were trained from, by all of their processes, abbreviated."""
+    origins = (origin for r in records for origin in r.origin.get("segments") or [r.origin])
+    return _joined(str(origin.get("commit", "unknown"))[:10] for origin in origins)
+
+
+def start(record: Record) -> str:
+    """The day on which its training began, in UTC, or that this is unknown."""
+    return record.started[: len("2026-01-31")] if record.started else "start unknown"
 
 
 def _joined(values: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from ..kit import words
 from ..kit.frames import hardware
 from ..kit.tables import RUNS_PAGE, Table, markup, number, runs_link, text
 from . import side_by_side
-from .configurations import by_configuration, commit, versions
+from .configurations import by_configuration, commit, start, versions
 
 
 def runs_table(
@@ -105,6 +105,7 @@ def _row(record: Record) -> dict[str, Any]:
         "device": hardware(record),
         "versions": versions(record),
         "commit": record.origin.get("commit", ""),
+        "start": start(record),
         "data_fingerprint": record.origin.get("data_fingerprint", ""),
     }
 
