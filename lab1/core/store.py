@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Store:
         record = self._read(path, spec.name)
         if record.key != spec.key:
             raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
-        return record
+        return replace(record, spec=spec)  # which has the role that a plan gave it
 
     def _read(self, path: Path, name: str) -> Record:
         """The record in one's own file or, where that was just promoted, in the published one."""

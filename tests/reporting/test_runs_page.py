@@ -40,7 +40,7 @@ def test_a_section_names_its_configuration_and_all_of_its_seeds(records):
     own = section(shown(records), records[2])
     leads, title = re.search(r'<h3 data-anchor-id="(.*)">(.*)</h3>', own).groups()
     assert title == (
-        "ResidualMLP 8 layers, width 16, built-in grey patterns, 3 epochs, learning rate 0.001"
+        "ResidualMLP, 8 layers, width 16, built-in grey patterns, 3 epochs, learning rate 0.001"
     )
     assert f'<section class="lab1-run" id="{leads}">' in own
     for record in records:
@@ -129,5 +129,5 @@ def test_a_record_of_unknown_origin_is_shown(records):
 def test_a_student_names_its_teacher(make_record):
     records = study(make_record, [(0.6, 0.7)])
     own = section(shown(records), records[-1])
-    assert f"({records[0].key})" in own and "distilled at T = 4, alpha = 0.9</h3>" in own
+    assert f"({records[0].key})" in own and "teacher of seed 0, T = 4, alpha = 0.9</h3>" in own
     assert "<dt>Teacher</dt>" not in section(shown(records), records[0])

@@ -675,7 +675,7 @@ def test_compiled_kernels_train_as_others_do(tiny, store):
 )
 def test_memory_that_does_not_suffice_is_told(tiny, monkeypatch, allocate):
     monkeypatch.setattr(models, "build", allocate)
-    with pytest.raises(MissingRunsError, match=r"depth 2.*memory does not suffice: .*width"):
+    with pytest.raises(MissingRunsError, match=r"2 layers.*memory does not suffice: .*width"):
         train_run(tiny(), OPTIONS)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from ...core import differences
 from ...core.datasets import DATASETS
 from ...core.record import Record
-from ..kit import words
 from ..kit.frames import group_of, hardware
 
 
@@ -19,11 +19,10 @@ def by_configuration(records: Sequence[Record]) -> dict[str, list[Record]]:
     return groups
 
 
-def title(record: Record) -> str:
-    """A configuration in words: its run's title without what its seeds do not share."""
-    seed = f", seed {record.spec.seed}"
-    depth = words.depth(record.spec.model.depth, record.spec.model.family)
-    return record.spec.title.replace(seed, "").replace(f"depth {record.spec.model.depth}", depth)
+def titles(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    """The title of each configuration in words: what any title says, and what tells it apart."""
+    specs = [members[0].spec for members in groups.values()]
+    return dict(zip(groups, differences.labels(specs, within=differences.TITLE), strict=True))
 
 
 def settings(record: Record, part: str) -> dict[str, str]:
