@@ -190,3 +190,20 @@ def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
             }
         )
     return pd.DataFrame(rows, columns=[*by, "mean", "half_width", "low", "high", "n"])
+
+
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary of fractions as one of percentages."""
+    columns = ["mean", "half_width", "low", "high"]
+    return table.assign(**{name: 100 * table[name].astype(float) for name in columns})
+
+
+def complete(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The rows of each curve as far as all its seeds were trained: a mean is over the same runs."""
+    kept: pd.DataFrame = table[table["n"] == table.groupby([*by])["n"].transform("max")]
+    return kept
+
+
+def at_the_end(table: pd.DataFrame, by: Sequence[str], along: str = "epoch") -> pd.DataFrame:
+    """The last row along a column of each curve, the curves in the order of the table."""
+    return table.loc[table.groupby([*by], sort=False)[along].idxmax()]
