@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor, nn
 
 from ...core.dataset import Dataset
 from ...core.spec import RunSpec
 from .. import data
+from .. import device as devices
 from ..data.augmentation import Normalize
 from ..data.images import ImageSet, LoadedData
 
@@ -15,11 +18,31 @@ _BATCH = 500
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, declared: Dataset, images: Tensor) -> Tensor:
-    """The logits of uint8 images, on the CPU, of shape (count, classes)."""
-    normalize = normalizer_of(model, declared)
+def logits_of(
+    model: nn.Module, declared: Dataset, images: Tensor, precision: str = "float32"
+) -> Tensor:
+    """The logits of uint8 images, float32 on the CPU, of shape (count, classes)."""
+    normalize = laid_out(model, declared, precision)
     device = device_of(model)
-    return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(_BATCH)])
+    with rounding_to(precision, device):
+        parts = [model(normalize(part.to(device))) for part in images.split(_BATCH)]
+    return torch.cat(parts).float().cpu()
+
+
+def laid_out(model: nn.Module, declared: Dataset, precision: str) -> Normalize:
+    """Puts the model's weights into the memory format of a training in that precision.
+
+    Returns the normalisation of the data set that gives inputs in this format.
+    """
+    device = device_of(model)
+    laid = devices.memory_format(model, device, precision)
+    model.to(memory_format=laid)
+    return Normalize(declared.mean, declared.std, device, laid)
+
+
+def rounding_to(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Inside the block a model computes in that precision, as in a training."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:
