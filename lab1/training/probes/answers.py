@@ -137,13 +137,11 @@ def teacher_agreement(
     """The shares of the test images to which a student answers as its teacher does.
 
     `taught` is that of the run, `alone` that of its twin, which differs from it in having no
-    teacher: without it nobody could say what the teacher's answers owe to being right.  All three
-    networks compute in the run's precision, as in `DistillationTrainer.agreement` (the top-1
-    agreement of Stanton et al. 2021).
+    teacher: two networks agree already where both are right.  It is the top-1 agreement of Stanton
+    et al. (2021), in float32; `teacher_agreement` in the record of a run in bf16 is rounded.
     """
-    images, precision = loaded.test.images, spec.training.precision
     theirs, taught, without = (
-        logits_of(network, loaded.declared, images, precision).argmax(1)
+        logits_of(network, loaded.declared, loaded.test.images).argmax(1)
         for network in (teacher, model, alone)
     )
     return {name: float((answers == theirs).double().mean())
@@ -156,9 +154,8 @@ def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> 
     That number, `temperature`, is the one of smallest loss on the run's validation split
     (`fit_temperature`), by whose scores the best epoch was chosen, too.  `loss`, the mean
     cross-entropy, and `calibration_error` (`expected_calibration_error`) are of the test set,
-    `before` and `after`.  The answers, and so the accuracy, stay the same.  In the run's precision,
-    so that `before` is what its record says.  Raises `ParameterError` for a run without a
-    validation split.
+    `before` and `after`.  The answers, and so the accuracy, stay the same.  Raises `ParameterError`
+    for a run without a validation split.
     """
     config = spec.training
     _, validation = data.split(
@@ -170,7 +167,7 @@ def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> 
             "a validation split"
         )
     chosen_on, told_on = (
-        logits_of(model, loaded.declared, images, config.precision)
+        logits_of(model, loaded.declared, images)
         for images in (validation.images, loaded.test.images)
     )
     temperature = fit_temperature(chosen_on, validation.labels)

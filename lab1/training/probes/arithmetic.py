@@ -20,7 +20,6 @@ from .scoring import (
     device_of,
     laid_out,
     normalizer_of,
-    rounding_to,
     training_split,
     use_batch_statistics,
 )
@@ -54,7 +53,7 @@ def gradient_agreement(
     parameters = [each for each in model.parameters() if each.requires_grad]
 
     def gradient(images: Tensor, precision: str) -> Tensor:
-        with rounding_to(precision, device):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
             logits = model(images)
             with torch.no_grad():
                 taught = None if teacher is None else teacher(images).float()

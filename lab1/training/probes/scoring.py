@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
 import torch
 from torch import Tensor, nn
 
@@ -14,19 +12,19 @@ from .. import device as devices
 from ..data.augmentation import Normalize
 from ..data.images import ImageSet, LoadedData
 
-_BATCH = 500
+#: How many images a model is asked about at a time.
+BATCH = 500
 
 
 @torch.no_grad()
-def logits_of(
-    model: nn.Module, declared: Dataset, images: Tensor, precision: str = "float32"
-) -> Tensor:
-    """The logits of uint8 images, float32 on the CPU, of shape (count, classes)."""
-    normalize = laid_out(model, declared, precision)
+def logits_of(model: nn.Module, declared: Dataset, images: Tensor) -> Tensor:
+    """The logits of uint8 images, on the CPU, of shape (count, classes).
+
+    They are computed in float32, also where the run was trained in bf16, whose record is rounded.
+    """
+    normalize = laid_out(model, declared, "float32")
     device = device_of(model)
-    with rounding_to(precision, device):
-        parts = [model(normalize(part.to(device))) for part in images.split(_BATCH)]
-    return torch.cat(parts).float().cpu()
+    return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(BATCH)])
 
 
 def laid_out(model: nn.Module, declared: Dataset, precision: str) -> Normalize:
@@ -38,11 +36,6 @@ def laid_out(model: nn.Module, declared: Dataset, precision: str) -> Normalize:
     laid = devices.memory_format(model, device, precision)
     model.to(memory_format=laid)
     return Normalize(declared.mean, declared.std, device, laid)
-
-
-def rounding_to(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Inside the block a model computes in that precision, as in a training."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:
