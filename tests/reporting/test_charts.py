@@ -168,12 +168,12 @@ def test_every_legend_picks(dense):
         assert all(name in tests for name in picks) or layer["mark"]["type"] == "text"
 
 
-def test_a_point_of_one_configuration_leads_to_its_runs():
+def test_a_point_leads_to_its_runs():
     runs = pandas.DataFrame(
-        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "three"]}
+        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "two"]}
     )
     linked = leading(BOTH, runs, ["family", "depth"], "runs.html")
-    assert [*linked["runs"]] == ["runs.html#runs-one", "", "", ""]
+    assert [*linked["runs"]] == ["runs.html#runs-one", "runs.html#runs-two", "", ""]
     for draw in (lines, points):
         figure = draw(linked, DEPTH, ACCURACY, text="", data=BOTH)
         assert encodings(figure, "point")["href"]["field"] == "runs"
