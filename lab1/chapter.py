@@ -30,18 +30,21 @@ if TYPE_CHECKING:
 
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
-    """The chapter with the parameters that stand in `namespace` (the notebook's globals).
+    """The chapter with the parameters of a notebook, whose globals are the `namespace`.
 
-    `None` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
-    with a warning; here every plain value in the namespace must be a parameter of the chapter, and
-    a value means what it means on the command line (see `lab1.planning.notebook`).
-    Raises `ParameterError` naming the parameter, what is allowed, and the
-    chapter, before anything is trained or written.
+    They are what its parameters cell assigns and what papermill sets, whatever else the notebook
+    holds (see `lab1.planning.notebook`); outside Jupyter the plain values of `namespace` are, as in
+    `open_chapter("1_1", {"profile": "smoke"})`.  A value means what it means on the command line,
+    and `None` leaves a parameter as the profile has it.  Raises `ParameterError` naming the
+    parameter, what is allowed, and the chapter, before anything is trained or written.
     """
     allowed = {"profile": Field(name="profile"), **chapters.chapter(name).parameters}
     given = notebook.asked(namespace, allowed, f"chapter {name}")
     if "profile" not in given:
-        raise ParameterError(f"chapter {name}: its parameters cell names no profile")
+        raise ParameterError(
+            f"chapter {name}: no profile is given; there are {', '.join(profiles.names())}. A "
+            "notebook names it in its parameters cell, which runs first and does nothing but assign"
+        )
     profile = given.pop("profile")
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
