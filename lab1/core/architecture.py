@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 
 from .dataset import Dataset
 from .datasets import DATASETS
@@ -40,9 +41,9 @@ class Layer:
 class Block:
     """Layers one after the other, and what is added to what they give.
 
-    `skip` is `None` where nothing is, `identity` for the block's input, `padded` for that input
-    with every second pixel and new feature maps of zeros, `projection` for a 1 × 1 convolution of
-    it (`projection`).
+    `skip` is `None` where nothing is, `identity` for the block's input, `activated` for that input
+    after its activation, `padded` for the input with every second pixel and new feature maps of
+    zeros, `projection` for a layer of its own (`projection`).
     """
 
     layers: tuple[Layer, ...]
@@ -58,11 +59,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks on equally large images: `side` pixels each way, or `None` for units in a row."""
+    """Blocks on equally large images: `side` pixels each way, or `None` for units in a row.
+
+    A `stem` is the single layer that reads the image, before the blocks begin.
+    """
 
     title: str
     side: int | None
     blocks: tuple[Block, ...]
+    stem: bool = False
 
     @property
     def parameters(self) -> int:
@@ -118,15 +123,24 @@ def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> L
 
 def _perceptron(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
     channels, height, width = data.image_shape
-    units = model.width or 0
+    sizes = [channels * height * width, *model.layer_sizes]
     normalised = model.normalization == "layer"
-    skip = "identity" if model.family == "ResidualMLP" else None
-    first = Block((_linear(channels * height * width, units, normalised=normalised),))
-    hidden = Block((_linear(units, units, normalised=normalised),), skip)
-    found = [Stage("first hidden layer", None, (first,))]
-    if model.depth > 1:
-        found.append(Stage("further hidden layers", None, (hidden,) * (model.depth - 1)))
-    return (*found, _output(units, data))
+    layers = [_linear(*ends, normalised=normalised) for ends in pairwise(sizes)]
+    found = [Stage("first hidden layer", None, (Block((layers[0],)),), stem=True)]
+    further = []
+    step = model.layers_per_skip
+    for first in range(1, len(layers), step):
+        inside = tuple(layers[first : first + step])
+        ends = inside[0].inputs, inside[-1].outputs
+        skip = projection = None
+        if model.family == "ResidualMLP":
+            skip = "identity" if model.skip_carries == "input" else "activated"
+            if ends[0] != ends[1]:
+                skip, projection = "projection", Layer("linear", *ends, ends[0] * ends[1])
+        further.append(Block(inside, skip, projection))
+    if further:
+        found.append(Stage("further hidden layers", None, tuple(further)))
+    return (*found, _output(sizes[-1], data))
 
 
 def _output(inputs: int, data: Dataset) -> Stage:
@@ -163,7 +177,8 @@ def _of_blocks(
     `skip` is that of a block which changes the size; in others the input itself is added.
     """
     inputs, side, _ = data.image_shape
-    found = [Stage("first convolution", side, (Block((_convolution(inputs, widths[0]),)),))]
+    first = Block((_convolution(inputs, widths[0]),))
+    found = [Stage("first convolution", side, (first,), stem=True)]
     inputs = widths[0]
     for index, (outputs, count) in enumerate(zip(widths, counts, strict=True)):
         blocks = []

@@ -19,7 +19,7 @@ SIX_N_PLUS_TWO = DepthRule(
     "6n + 2 from 8 on, such as 20, 32, 44, 56, 110", lambda depth: depth >= 8 and depth % 6 == 2
 )
 
-_PERCEPTRON = ("depth", "width", "activation", "dropout_rate", "normalization")
+_PERCEPTRON = ("depth", "width", "hidden_sizes", "activation", "dropout_rate", "normalization")
 _STAGED = ("depth", "channels", "blocks_per_stage")
 _MLPS = "MLP_vs_ResidualMLP_Comparison"
 _CNNS = "CNN_Comparison_CIFAR10"
@@ -52,7 +52,7 @@ _OURS: Mapping[str, Family] = _by_name(
             title="residual MLP",
             unit="layer",
             axis="hidden layers",
-            fields=(*_PERCEPTRON, "residual_factor"),
+            fields=(*_PERCEPTRON, "residual_factor", "skip_carries", "layers_per_skip"),
             depths=ANY_DEPTH,
             module="mlp",
             project=_MLPS,

@@ -71,19 +71,49 @@ def _plain(place: str, value: Any) -> None:
         number()(place, value)
 
 
+_VERSIONS = mapping({}, others=_TEXT)
+_DEVICE = mapping({"kind": _TEXT, "name": _TEXT}, {"threads": optional(whole(1))}, others=_plain)
+_SEGMENT = mapping(
+    {
+        "commit": _TEXT,
+        "sources": optional(SHA256),
+        "versions": optional(_VERSIONS),
+        "device": optional(_DEVICE),
+        "from": optional(_moment),
+        "to": optional(_moment),
+        "epochs": optional(exactly(2, whole(1))),
+    }
+)
+
+
+def _segment(place: str, value: Any) -> None:
+    _SEGMENT(place, value)
+    if value["from"] and value["to"]:
+        _in_order(f"{place}.to", value["from"], value["to"])
+    if value["epochs"] and value["epochs"][0] > value["epochs"][1]:
+        refuse(f"{place}.epochs", value["epochs"], "the first epoch, then the last")
+
+
+def _in_order(place: str, began: str, ended: str) -> None:
+    moments = [datetime.fromisoformat(moment) for moment in (began, ended)]
+    if len({moment.tzinfo is None for moment in moments}) == 1 and moments[1] < moments[0]:
+        refuse(place, ended, f"from {began} on")
+
+
+#: The processes that trained a run, in order; `None` for what an older checkpoint did not tell.
+SEGMENTS = listing(_segment, 1)
+
 _ORIGIN = mapping(
     {
         "commit": _TEXT,
-        "versions": mapping({}, others=_TEXT),
-        "device": mapping(
-            {"kind": _TEXT, "name": _TEXT}, {"threads": optional(whole(1))}, others=_plain
-        ),
+        "versions": _VERSIONS,
+        "device": _DEVICE,
         "data_source": _TEXT,
         "data_fingerprint": _TEXT,
         "started": _moment,
         "ended": _moment,
     },
-    {"teacher_sha256": SHA256, "processes": whole(1), "pulled_from": _TEXT},
+    {"teacher_sha256": SHA256, "processes": whole(1), "pulled_from": _TEXT, "segments": SEGMENTS},
     others=_plain,
 )
 
@@ -96,9 +126,7 @@ def check(record: Record) -> None:
     number(0)("seconds", record.seconds)
     optional(SHA256)("weights_sha256", record.weights_sha256)
     _ORIGIN("origin", record.origin)
-    started, ended = (datetime.fromisoformat(record.origin[name]) for name in ("started", "ended"))
-    if (started.tzinfo, ended.tzinfo).count(None) != 1 and ended < started:
-        refuse("origin.ended", record.origin["ended"], f"from {record.origin['started']} on")
+    _in_order("origin.ended", record.origin["started"], record.origin["ended"])
     _check_end(record)
     _check_history(record)
     _check_test(record)

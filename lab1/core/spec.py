@@ -21,7 +21,7 @@ from .distillation import DistillationConfig
 from .errors import ParameterError
 from .families import FAMILIES
 from .keys import hash_key, without_defaults
-from .values import Checked, Field
+from .values import Checked, Field, declarations, shown
 
 #: The recipe of each family, see `Family`.
 RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.items()}
@@ -44,6 +44,10 @@ DatasetName = Annotated[
 ]
 Depth = Annotated[int, Field("hidden layers of the network", ge=1, le=1024)]
 Width = Annotated[int, Field("units in each hidden layer", ge=1, le=16384)]
+HiddenSizes = Annotated[
+    tuple[Width, ...],
+    Field("units of each hidden layer, one by one, in place of depth and width", repeats=True),
+]
 Channels = Annotated[int, Field("feature maps of the first stage", ge=1, le=4096)]
 Stages = Annotated[int, Field(ge=1, le=5)]
 Seed = Annotated[int, Field("seed of one run", ge=0, le=2**31 - 1)]
@@ -54,6 +58,35 @@ Activation = Annotated[
     str, Field("activation function", choices=("relu", "gelu", "tanh", "leaky_relu"))
 ]
 DropoutRate = Annotated[Share, "probability of dropping a hidden unit"]
+Normalization = Annotated[
+    str, Field("what stands before each activation of a perceptron", choices=("none", "layer"))
+]
+Initialisation = Annotated[
+    str,
+    Field(
+        "start of a plain perceptron's weights: He's, near the identity, orthogonal, or such that "
+        "the network is linear",
+        choices=("default", "identity", "orthogonal", "looks-linear"),
+    ),
+]
+ResidualFactor = Annotated[
+    str,
+    Field(
+        "factor on the initial weights inside skip connections: 1 / sqrt(skips), or 1; or 1 there, "
+        "and sqrt(1/2) on both terms of each sum",
+        choices=("inverse-sqrt", "one", "sqrt-half"),
+    ),
+]
+SkipCarries = Annotated[
+    str,
+    Field(
+        "what a perceptron's skip connection adds: a layer's input, or that input activated",
+        choices=("input", "activated"),
+    ),
+]
+LayersPerSkip = Annotated[
+    int, Field("layers inside each skip connection of a perceptron", ge=1, le=2)
+]
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Optimizer = Annotated[str, Field("the optimiser", choices=("adam", "adamw", "sgd"))]
 Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
@@ -66,39 +99,30 @@ class ModelSpec(Checked):
     `depth` counts, in `MLP` and `ResidualMLP`, hidden layers of `width` units, the output
     layer on top; in `SimpleCNN`, `ResidualCNN` and `PlainCNN`, stages, the first `channels`
     wide; in `PlainNet` and `ResNet`, layers with weights, 6n + 2 (He et al. 2016, section 4.2).
+    `hidden_sizes` stand in place of `depth` and `width` where a perceptron's layers differ in size;
+    equal ones become depth and width, so that one network has one key.
     `blocks_per_stage` holds one number per stage, or is `None` for the family's own rule.
-    `normalization`, `initialisation` and `residual_factor` change one thing about a
-    perceptron each, and are explained in `MLP` and
-    `ResidualMLP`.
+    `normalization`, `initialisation`, `residual_factor`, `skip_carries` and `layers_per_skip`
+    change one thing about a perceptron each, and are explained in `MLP` and `ResidualMLP`.
     """
 
     family: Annotated[FamilyName, "the model family"]
-    depth: Depth
+    depth: Depth = 0  # which stands for the number of hidden sizes
     width: Width | None = None
     activation: Activation = "relu"
     dropout_rate: DropoutRate = 0.0
     channels: Channels | None = None
     blocks_per_stage: tuple[int, ...] | None = None
-    normalization: Annotated[
-        str,
-        Field("what stands before each activation of a perceptron", choices=("none", "layer")),
-    ] = "none"
-    initialisation: Annotated[
-        str,
-        Field(
-            "start of a plain perceptron's inner weights: He's, or near the identity",
-            choices=("default", "identity"),
-        ),
-    ] = "default"
-    residual_factor: Annotated[
-        str,
-        Field(
-            "factor on the initial weights inside skip connections: 1 / sqrt(skips), or 1",
-            choices=("inverse-sqrt", "one"),
-        ),
-    ] = "inverse-sqrt"
+    normalization: Normalization = "none"
+    initialisation: Initialisation = "default"
+    residual_factor: ResidualFactor = "inverse-sqrt"
+    skip_carries: SkipCarries = "input"
+    layers_per_skip: LayersPerSkip = 1
+    hidden_sizes: HiddenSizes | None = None
 
     def __post_init__(self) -> None:
+        if self.hidden_sizes is not None or not self.depth:
+            self._read_hidden_sizes()
         super().__post_init__()
         family = FAMILIES[self.family]
         used = family.fields
@@ -110,15 +134,44 @@ class ModelSpec(Checked):
                     f"{self.family} takes no {each.name} (got {value!r}); "
                     f"it takes {', '.join(used)}"
                 )
-            if each.name in used and each.name in _REQUIRED_FIELDS and value is None:
+            required = each.name in _REQUIRED_FIELDS and self.hidden_sizes is None
+            if required and each.name in used and value is None:
                 raise ParameterError(f"{self.family} needs {each.name}")
         if self.blocks_per_stage is not None:
             checked = _checked_blocks(self.blocks_per_stage, self.depth)
             object.__setattr__(self, "blocks_per_stage", checked)
 
+    def _read_hidden_sizes(self) -> None:
+        """Sets depth and width by the hidden sizes, which stay where the layers differ in size."""
+        sizes = declarations(ModelSpec)["hidden_sizes"].check(self.hidden_sizes, "ModelSpec")
+        if sizes is None:
+            raise ParameterError("ModelSpec: neither depth nor hidden_sizes is given; allowed: one")
+        equal = len(set(sizes)) == 1
+        read = {
+            "depth": len(sizes),
+            "width": sizes[0] if equal else None,
+            "hidden_sizes": None if equal else sizes,
+        }
+        for name in ("depth", "width"):
+            given = getattr(self, name)
+            if given and given != read[name]:
+                raise ParameterError(
+                    f"ModelSpec: {name} = {shown(given)} does not fit hidden_sizes = "
+                    f"{shown(list(sizes))}; allowed: hidden_sizes alone"
+                )
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """The units of each hidden layer of a perceptron; empty for a network without them."""
+        return self.hidden_sizes or ((self.width,) * self.depth if self.width else ())
+
     @property
     def size(self) -> str:
         """What there is beside depth, in words: `width 128`, `16 channels`, or nothing."""
+        if self.hidden_sizes is not None:
+            return f"sizes {', '.join(map(str, self.hidden_sizes))}"
         if self.width is not None:
             return f"width {self.width}"
         return f"{self.channels} channels" if self.channels is not None else ""
@@ -128,8 +181,11 @@ class ModelSpec(Checked):
         """In words, what differs from the family's usual design: `identity start`, or nothing."""
         words = (
             ("layer normalisation", self.normalization == "layer"),
-            ("identity start", self.initialisation == "identity"),
+            (f"{self.initialisation} start", self.initialisation != "default"),
             ("residual factor 1", self.residual_factor == "one"),
+            ("both terms times sqrt(1/2)", self.residual_factor == "sqrt-half"),
+            ("skip of the activated input", self.skip_carries == "activated"),
+            (f"{self.layers_per_skip} layers inside a skip", self.layers_per_skip > 1),
         )
         return ", ".join(word for word, differs in words if differs)
 
@@ -164,7 +220,8 @@ class TrainingConfig(Checked):
     spaced, are also scored in evaluation mode after each epoch: without augmentation or dropout,
     and with the running statistics of batch normalisation.  The training and the validation split
     are drawn as ever and then lose the images of `omitted_class`; the test set keeps them (Hinton
-    et al. 2015, section 3).
+    et al. 2015, section 3).  `train_size` keeps so many images of the training split, drawn class
+    by class in proportion.
     """
 
     epochs: Epochs = 20
@@ -229,6 +286,10 @@ class TrainingConfig(Checked):
     label_smoothing: Annotated[
         Share, "share of the labels' probability that is spread over all classes"
     ] = 0.0
+    train_size: Annotated[
+        int | None,
+        Field("images of the training split that are trained on; none takes all", ge=1, le=10**6),
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -284,7 +345,16 @@ class RunSpec(Checked):
                 f"RunSpec: validation_size = {self.training.validation_size} is not allowed for "
                 f"{self.dataset}; allowed: from 0 to {room}"
             )
-        self.training.check_steps(declared.train_size - self.training.validation_size, "RunSpec")
+        images = declared.train_size - self.training.validation_size
+        if self.training.train_size is not None:
+            if not declared.num_classes <= self.training.train_size <= images:
+                raise ParameterError(
+                    f"RunSpec: train_size = {self.training.train_size} is not allowed for "
+                    f"{self.dataset} with validation_size = {self.training.validation_size}; "
+                    f"allowed: from {declared.num_classes} to {images}, or none"
+                )
+            images = self.training.train_size
+        self.training.check_steps(images, "RunSpec")
         omitted = self.training.omitted_class
         if omitted is not None and omitted >= declared.num_classes:
             raise ParameterError(
@@ -371,6 +441,8 @@ class RunSpec(Checked):
             f"{model.family} depth {model.depth}{design}, {DATASETS[self.dataset].title}, "
             f"{training.epochs} epochs, learning rate {training.learning_rate:g}, seed {self.seed}"
         )
+        if training.train_size is not None:
+            words += f", {training.train_size:,} training images"
         if training.label_smoothing:
             words += f", label smoothing {training.label_smoothing:g}"
         if training.max_gradient_norm is not None:

@@ -11,6 +11,7 @@ import difflib
 import math
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -70,7 +71,8 @@ class Field:
     """What stands beside a field's type: its meaning, and its range or the names it is one of.
 
     The field's name and type say the rest (`declared`): `many` ones take a list (or one value, or
-    `"0,1,2"`) and give a tuple without repeats; `optional` ones also take `None`.
+    `"0,1,2"`) and give a tuple, without repeats unless it `repeats`; `optional` ones also take
+    `None`.
     """
 
     meaning: str = ""
@@ -86,6 +88,7 @@ class Field:
     name: str = ""
     kind: type = str
     many: bool = False
+    repeats: bool = False
     optional: bool = False
 
     @property
@@ -152,15 +155,12 @@ class Field:
                 f"{prefix(where)}{self.name} has {len(value)} values; "
                 f"allowed: {self.allowed}, at most {MOST_VALUES}"
             )
-        items: dict[Any, None] = {}
-        for each in value:
-            item = self.check_one(each, where)
-            if item in items:
-                raise ParameterError(
-                    f"{prefix(where)}{self.name} names {item!r} more than once; "
-                    f"allowed: {self.allowed}, without repeats"
-                )
-            items[item] = None
+        items = [self.check_one(each, where) for each in value]
+        if not self.repeats and (twice := [item for item, n in Counter(items).items() if n > 1]):
+            raise ParameterError(
+                f"{prefix(where)}{self.name} names {twice[0]!r} more than once; "
+                f"allowed: {self.allowed}, without repeats"
+            )
         return tuple(items)
 
     def _convert(self, value: Any) -> Any:
@@ -206,7 +206,7 @@ class Field:
                       "exclusiveMinimum": self.gt, "exclusiveMaximum": self.lt}  # fmt: skip
             one = {"type": {int: "integer", float: "number", str: "string"}[self.kind]}
             one |= {name: bound for name, bound in bounds.items() if bound is not None}
-        several = [{"type": "array", "items": one, "uniqueItems": True, "minItems": 1}]
+        several = [{"type": "array", "items": one, "uniqueItems": not self.repeats, "minItems": 1}]
         none = [{"enum": [None, *sorted(_NONE_WORDS)]}]
         forms = [one, *several * self.many, *none * self.optional]
         return {"description": self.meaning, **(forms[0] if len(forms) == 1 else {"anyOf": forms})}

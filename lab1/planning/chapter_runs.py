@@ -24,12 +24,18 @@ from ..core.spec import (
     DropoutRate,
     Epochs,
     FamilyName,
+    HiddenSizes,
+    Initialisation,
+    LayersPerSkip,
     ModelSpec,
+    Normalization,
     Optimizer,
     Precision,
     Rate,
+    ResidualFactor,
     RunSpec,
     Seed,
+    SkipCarries,
     Stages,
     TrainingConfig,
     Width,
@@ -44,11 +50,17 @@ def perceptrons(
     *,
     families: Families,
     dataset: DatasetName,
-    depth: tuple[Depth, ...],
     seeds: Seeds,
-    width: tuple[Width, ...],
+    depth: tuple[Depth, ...] | None = None,
+    width: tuple[Width, ...] | None = None,
+    hidden_sizes: HiddenSizes | None = None,
     activation: Activation = "relu",
     dropout_rate: DropoutRate = 0.0,
+    normalization: Normalization = "none",
+    initialisation: Initialisation = "default",
+    residual_factor: ResidualFactor = "inverse-sqrt",
+    skip_carries: SkipCarries = "input",
+    layers_per_skip: LayersPerSkip = 1,
     optimizer: tuple[Optimizer, ...] = ("adam",),
     sweep_depth: Annotated[
         tuple[Depth, ...] | None, "hidden layers in the learning-rate sweep"
@@ -63,10 +75,25 @@ def perceptrons(
 
     The sweep covers those of `sweep_depth` that are among `depth`, so that asking for one
     depth trains that depth alone.  So do the single changes of the design (`SINGLE_CHANGES`)
-    with `changes_depth`, of those families that are compared.
+    with `changes_depth`, of those families that are compared.  `hidden_sizes` stand in place of
+    `depth` and `width`, one of which the profile sets.  What says how a network is designed holds
+    for those of the families that have such a thing.
     """
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
     config = configs[0]
+    if hidden_sizes is not None and not depth and not width:
+        depth, width = (len(hidden_sizes),), (0,)
+    if not depth or not width or (hidden_sizes is not None and width != (0,)):
+        raise ParameterError("needs a value for depth and width, or in their place hidden_sizes")
+    asked: dict[str, Any] = {
+        "activation": activation,
+        "dropout_rate": dropout_rate,
+        "normalization": normalization,
+        "initialisation": initialisation,
+        "residual_factor": residual_factor,
+        "skip_carries": skip_carries,
+        "layers_per_skip": layers_per_skip,
+    }
     changed = [each for each in changes_depth or () if each in depth]
     swept = [each for each in sweep_depth or () if each in depth]
     settings = [(layers, config.learning_rate) for layers in depth]
@@ -78,9 +105,10 @@ def perceptrons(
     ]
 
     def design(family: str, layers: int, units: int) -> ModelSpec:
-        return ModelSpec(
-            family, layers, _if_taken(family, "width", units), activation, dropout_rate
-        )
+        taken = {name: value for name, value in asked.items() if name in FAMILIES[family].fields}
+        if hidden_sizes is not None:
+            return ModelSpec(family, hidden_sizes=hidden_sizes, **taken)
+        return ModelSpec(family, layers, _if_taken(family, "width", units), **taken)
 
     runs = []
     for seed, training_config, units in product(seeds, configs, width):

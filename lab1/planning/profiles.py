@@ -197,8 +197,21 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
         named = [each for each in pages(profile) if each.chapter == chapter]
     for each in named[:1]:
         changed = check_parameters(each.chapter, overrides)
-        return Page(each.name, each.chapter, profile, {**each.parameters, **changed})
+        return Page(each.name, each.chapter, profile, _changed(each.parameters, changed))
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
+
+
+def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with changes; hidden sizes replace depth and width, or the reverse."""
+    one, other = ("hidden_sizes",), ("depth", "width")
+    replaced = {
+        name: None
+        for asked, names in ((one, other), (other, one))
+        if any(changes.get(name) for name in asked)
+        for name in names
+        if name in parameters
+    }
+    return {**parameters, **replaced, **changes}
 
 
 def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:

@@ -49,6 +49,20 @@ def describe(device: torch.device) -> dict[str, str | int]:
     return {"kind": device.type, "name": _processor(), "threads": torch.get_num_threads()}
 
 
+def family(device: torch.device) -> dict[str, str]:
+    """What the rounding of float32 depends on: `family` of the processor and, on the CPU, the
+    `instruction_set` that torch uses.
+
+    Processors of one family round alike with the same versions and number of threads.
+    """
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return {"family": f"compute capability {major}.{minor}"}
+    said = [_cpuinfo(name) for name in ("vendor_id", "cpu family", "model")]
+    known = "{} family {} model {}".format(*said) if all(said) else platform.machine()
+    return {"family": known, "instruction_set": torch.backends.cpu.get_cpu_capability()}
+
+
 def check_precision(precision: str, device: torch.device) -> None:
     """Raises `ParameterError` for `bf16` on a GPU without it."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
@@ -140,10 +154,14 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 def _processor() -> str:
-    try:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(name: str) -> str:
+    """A line of Linux's description of the first processor; empty where there is none."""
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+            label, _, value = line.partition(":")
+            if label.strip() == name:
+                return value.strip()
+    return ""

@@ -1,12 +1,13 @@
-"""Where a run came from: commit, versions, device, and when."""
+"""Where a run came from: commit, sources, versions, device, when, and which processes made it."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -17,7 +18,11 @@ import numpy
 import torch
 
 from .. import __version__
+from ..core.record_schema import SEGMENTS
 from . import device as devices
+from .progress import Progress
+
+_SOURCES = Path(__file__).resolve().parents[1]
 
 
 @cache
@@ -31,14 +36,25 @@ def commit() -> str:
     """
     if os.environ.get("LAB1_COMMIT"):
         return os.environ["LAB1_COMMIT"]
-    sources = Path(__file__).resolve().parents[1]
     try:
-        _git(sources, "ls-files", "--error-unmatch", "--", str(Path(__file__).resolve()))
-        head = _git(sources, "rev-parse", "HEAD")
-        changed = _git(sources, "status", "--porcelain", "--", ".")
+        _git(_SOURCES, "ls-files", "--error-unmatch", "--", str(Path(__file__).resolve()))
+        head = _git(_SOURCES, "rev-parse", "HEAD")
+        changed = _git(_SOURCES, "status", "--porcelain", "--", ".")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}-dirty" if changed else head
+
+
+@cache
+def sources() -> str:
+    """A SHA-256 of the package's Python files: their paths in the package, in order, and contents.
+
+    Read once per process.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted((p.relative_to(_SOURCES).as_posix(), p) for p in _python_files()):
+        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 @cache
@@ -54,40 +70,93 @@ def warn_of_unpublishable() -> None:
         )
 
 
+def versions() -> dict[str, str]:
+    """The versions of what a result depends on."""
+    return {
+        "lab1": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),  # a plain text, which a checkpoint may hold
+        # Asked of the package's metadata: importing torchvision takes a second or more.
+        "torchvision": metadata.version("torchvision"),
+        "numpy": numpy.__version__,
+    }
+
+
+class Segments:
+    """The processes that trained a run, in order: those before its checkpoint, then this one.
+
+    A process is listed with what it contributed: one that was killed has trained up to its last
+    checkpoint.  `device` is the one that this process trains on, `compiled` whether with kernels
+    that `torch.compile` made.
+    """
+
+    def __init__(self, device: torch.device, compiled: bool = False) -> None:
+        self._earlier: list[dict[str, Any]] = []
+        self._first_epoch = 1
+        described = {**devices.describe(device), **devices.family(device)}
+        self._this: dict[str, Any] = {
+            "commit": commit(),
+            "sources": sources(),
+            "versions": versions(),
+            "device": {**described, "compiled": True} if compiled else described,
+            "from": _to_the_second(now()),
+        }
+
+    def restore(self, earlier: Sequence[Mapping[str, Any]] | None, progress: Progress) -> None:
+        """Takes up those of a checkpoint, which left the training at `progress`.
+
+        `None` stands for an older checkpoint, which named none: what was trained until then is one
+        segment of which only the epochs are known.  Raises `RecordError` for what is no list of
+        segments.
+        """
+        if earlier is None:
+            unknown = dict.fromkeys(("sources", "versions", "device", "from", "to"))
+            earlier = [{"commit": "unknown", **unknown, "epochs": [1, progress.last_epoch]}]
+        SEGMENTS("segments", earlier)
+        self._earlier = [dict(segment) for segment in earlier]
+        self._first_epoch = progress.epoch
+
+    def until(self, progress: Progress) -> list[dict[str, Any]]:
+        """All of them, this process's up to `progress`; without `epochs` where it trained none."""
+        first, last = self._first_epoch, progress.last_epoch
+        to = max(_to_the_second(now()), self._this["from"])
+        epochs = [first, last] if first <= last else None
+        return [*self._earlier, {**self._this, "to": to, "epochs": epochs}]
+
+
 def describe(device: torch.device, data_source: str, data_fingerprint: str) -> dict[str, Any]:
-    """Everything but the start and the end of a run."""
+    """What the process that ends a run says of itself and its data."""
     return {
         "commit": commit(),
-        "versions": {
-            "lab1": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            # Asked of the package's metadata: importing torchvision takes a second or more.
-            "torchvision": metadata.version("torchvision"),
-            "numpy": numpy.__version__,
-        },
+        "versions": versions(),
         "device": devices.describe(device),
         "data_source": data_source,
         "data_fingerprint": data_fingerprint,
     }
 
 
-def finished(origin: Mapping[str, Any], started: datetime) -> dict[str, Any]:
-    """`origin` with `started` and `ended`, in UTC, to the second.
+def finished(origin: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """`origin` with the segments, and with `started` and `ended`, in UTC, to the second.
 
-    Where the clock was set back meanwhile, the end is the start: a record that ends before it
-    began would be taken for a damaged one.
+    The start is that of the first process that is known.  Where the clock was set back meanwhile,
+    the end is the start: a record that ends before it began would be taken for a damaged one.
     """
-    return {
-        **origin,
-        "started": started.isoformat(timespec="seconds"),
-        "ended": max(now(), started).isoformat(timespec="seconds"),
-    }
+    started = next(segment["from"] for segment in segments if segment["from"])
+    ended = max(segments[-1]["to"], started)
+    return {**origin, "segments": list(segments), "started": started, "ended": ended}
 
 
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
+
+
+def _to_the_second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _python_files() -> Iterator[Path]:
+    return _SOURCES.rglob("*.py")
 
 
 def _git(folder: Path, *arguments: str) -> str:

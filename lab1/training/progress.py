@@ -36,6 +36,11 @@ class Progress:
         self.norm_sum: Tensor = torch.zeros((), device=device)
         self.quantity_sums = {name: torch.zeros((), device=device) for name in quantities}
 
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch of which something is trained; 0 where nothing is."""
+        return self.epoch if self.steps else self.epoch - 1
+
     def means(self, count: int) -> dict[str, float | None]:
         """Loss, further quantities and accuracy over `count` images as they were trained on, the
         mean gradient norm over the steps, and the learning rate of the last step."""

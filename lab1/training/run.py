@@ -69,11 +69,14 @@ def _memory_told(spec: RunSpec) -> Iterator[None]:
 def _train_run(
     spec: RunSpec, options: RuntimeOptions, store: Store | None, tracker: Tracker | None
 ) -> Record:
-    started = origin.now()
     loaded = data.load_once(spec.dataset, options.data_dir)
     config = spec.training
     train, validation = data.split(
-        loaded.train, config.validation_size, spec.seed, config.omitted_class
+        loaded.train,
+        config.validation_size,
+        spec.seed,
+        config.omitted_class,
+        config.train_size,
     )
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
@@ -116,7 +119,7 @@ def _train_run(
         best_epoch=result.best_epoch if sound or not scores else None,
         stopped=result.stopped if sound else "diverged",
         seconds=result.seconds,
-        origin=origin.finished(where, started),
+        origin=origin.finished(where, trainer.segments),
         recipe=spec.recipe,
         weights_sha256=None if result.best_epoch is None else digest(model.state_dict()),
     )

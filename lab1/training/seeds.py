@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 
 #: `dropout` also feeds whatever else draws from torch's global generator during training.
-STREAMS = ("initialisation", "split", "order", "augmentation", "dropout", "permutation")
+STREAMS = ("initialisation", "split", "subset", "order", "augmentation", "dropout", "permutation")
 
 
 def derive(seed: int, stream: str) -> int:

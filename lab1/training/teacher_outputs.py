@@ -23,7 +23,9 @@ from . import device as devices
 from .checkpoint import Checkpointer
 
 #: The fields of `TrainingConfig` that decide the views or the arithmetic.
-_DECIDING = ("validation_size", "omitted_class", "batch_size", "augmentation", "precision")
+_DECIDING = (
+    "validation_size", "train_size", "omitted_class", "batch_size", "augmentation", "precision",
+)  # fmt: skip
 
 
 class TeacherOutputs:

@@ -16,7 +16,7 @@ from ..core.errors import ParameterError
 from ..core.record import history_fields
 from ..core.spec import TrainingConfig
 from . import device as devices
-from . import distributed, interruption, seeds
+from . import distributed, interruption, origin, seeds
 from .calibration import expected_calibration_error
 from .callbacks import BestEpoch, Callback
 from .checkpoint import Checkpointer
@@ -153,6 +153,7 @@ class StreamlinedTrainer:
         #: The state from which the current epoch's order was, or will be, drawn.
         self._order_state = self._order.get_state()
         self._augmentation = seeds.generator(seed, "augmentation")
+        self._segments = origin.Segments(self.device, compile)
 
     def __setattr__(self, name: str, value: object) -> None:
         # What a callback sets to end the training, under a name of its own, would do nothing.
@@ -185,6 +186,11 @@ class StreamlinedTrainer:
     def history(self) -> Mapping[str, list[float | None]]:
         """The finished epochs so far, those restored from a checkpoint included."""
         return self._progress.history
+
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        """The processes that trained so far, this one last, as a record's origin lists them."""
+        return self._segments.until(self._progress)
 
     def train(self) -> TrainingResult:
         """Trains until all epochs are done, early stopping or divergence.
@@ -344,6 +350,7 @@ class StreamlinedTrainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "progress": self._progress.state(),
+            "segments": self.segments,
             "best": self.best.state(),
             "stop_reason": self.stop_reason,
             # The order is drawn anew when the epoch is taken up again.
@@ -369,6 +376,7 @@ class StreamlinedTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self._progress.restore(state["progress"], self.device)
+        self._segments.restore(state.get("segments"), self._progress)
         self.best.restore(state["best"])
         self.stop_reason = state["stop_reason"]
         self._order.set_state(state["order"])

@@ -122,6 +122,11 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
         disarm()
         again = running.train_run(run, OPTIONS, store)
         assert outcome(again) == outcome(expected), stop
+        first, second = again.origin["segments"]
+        # Seven steps and the epoch's end, each with a checkpoint.
+        done, steps = divmod(stop, 8)
+        assert first["epochs"] == [1, done + (steps > 0)]
+        assert second["epochs"] == ([done + 1, again.epochs] if done < again.epochs else None)
         assert same_weights(
             load_weights(store.run_dir(run) / "weights.safetensors"),
             load_weights(whole.run_dir(run) / "weights.safetensors"),
@@ -370,7 +375,8 @@ def test_a_state_of_another_form_is_told_by_the_trainer(saved):
     for name in whole:
         without = {other: part for other, part in whole.items() if other != name}
         strange = [] if name in ("stop_reason", "cuda") else [None, 7, [], {}]
-        for state in (without, *({**whole, name: part} for part in strange)):
+        parted = [without] if name != "segments" else []  # which an older checkpoint lacks
+        for state in (*parted, *({**whole, name: part} for part in strange)):
             saved.save(state)
             with pytest.raises(CheckpointError, match=f"^{saved.path}: its state does not fit"):
                 make_trainer(saved)._restore()

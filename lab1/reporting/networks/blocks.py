@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from ...core import architecture
 from ...core.architecture import Block
@@ -18,6 +19,7 @@ _ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "tanh": "tanh", "leaky_relu": "l
 
 _SKIPS = {
     "identity": "the input itself",
+    "activated": "the activated input",
     "padded": "every second pixel, and zeros",
     "projection": "a 1 × 1 convolution of the input",
 }
@@ -26,7 +28,8 @@ _SKIPS = {
 def blocks(models: Sequence[ModelSpec], dataset: str) -> Drawing:
     """A block of each model, one above the other.
 
-    Taken is the last of the stage that has most, and so one that changes no size.
+    Taken is the last of the stage that has most, and so one that changes no size; a network of one
+    hidden layer has no block but that layer.
     """
     rows = [(model, _typical(model, dataset)) for model in models]
     svgs = [_row(model, block) for model, block in rows]
@@ -35,7 +38,8 @@ def blocks(models: Sequence[ModelSpec], dataset: str) -> Drawing:
 
 def _typical(model: ModelSpec, dataset: str) -> Block:
     stages = architecture.stages(model, dataset)[:-1]
-    return max(stages, key=lambda stage: len(stage.blocks)).blocks[-1]
+    with_blocks = [stage for stage in stages if not stage.stem] or stages
+    return max(with_blocks, key=lambda stage: len(stage.blocks)).blocks[-1]
 
 
 def _steps(model: ModelSpec, block: Block) -> tuple[list[str], list[str]]:
@@ -43,13 +47,21 @@ def _steps(model: ModelSpec, block: Block) -> tuple[list[str], list[str]]:
     if block.layers[0].kind == "linear":
         activation = _ACTIVATIONS[model.activation]
         norm = ["norm"] if model.normalization == "layer" else []
-        return [*norm, activation, f"linear, {block.layers[0].outputs}"], []
+        steps = [[*norm, activation, f"linear, {layer.outputs}"] for layer in block.layers]
+        return [*chain.from_iterable(steps)], []
     before: list[str] = []
     for layer in block.layers:
         before += [f"{layer.kind}, {layer.outputs}", "norm", "ReLU"]
     if model.family == "SimpleCNN":
         return [*before, "max pool"], []
     return before[:-1], before[-1:]
+
+
+def _skip(block: Block) -> str:
+    """What is added to what the layers give, in words."""
+    if block.projection is not None and block.projection.kind == "linear":
+        return "a linear projection of the input"
+    return _SKIPS[block.skip or ""]
 
 
 def _row(model: ModelSpec, block: Block) -> str:
@@ -67,7 +79,7 @@ def _row(model: ModelSpec, block: Block) -> str:
         path = [(fork, _MIDDLE), (fork, above), (x + 8, above), (x + 8, _MIDDLE - 8)]
         parts += [
             drawing.line(path, colour),
-            drawing.text((fork + x + 8) / 2, above - 5, _SKIPS[block.skip]),
+            drawing.text((fork + x + 8) / 2, above - 5, _skip(block)),
         ]
         parts.append(drawing.line([(x + 16, _MIDDLE), (x + 16 + _GAP, _MIDDLE)]))
         x += 16 + _GAP
@@ -96,7 +108,7 @@ def _sentence(model: ModelSpec, block: Block) -> str:
     title = FAMILIES[model.family].title
     said = f"In a block of the {title} the input goes through {', '.join(before)}"
     if block.skip is not None:
-        said += f"; then {_SKIPS[block.skip]} is added"
+        said += f"; then {_skip(block)} is added"
     elif not after:
         said += ", and that is its output"
     return said + (f"; then {', '.join(after)}." if after else ".")

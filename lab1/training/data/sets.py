@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...core import paths
 from ...core.dataset import Dataset
@@ -49,17 +50,24 @@ def load_once(name: str, data_dir: str | None = None) -> LoadedData:
 
 
 def split(
-    train: ImageSet, validation_size: int, seed: int, omitted_class: int | None = None
+    train: ImageSet,
+    validation_size: int,
+    seed: int,
+    omitted_class: int | None = None,
+    train_size: int | None = None,
 ) -> tuple[ImageSet, ImageSet | None]:
     """Parts the training images into (training, validation), stratified by class.
 
     Each class gives its share of `validation_size`, within one image, drawn by the `split`
     stream of `seed`.  `validation_size` 0 gives `(train, None)`: the protocol of He et al.
-    (2016), which trains on everything.  `omitted_class` does not change the draw; its images are
-    taken out of both parts afterwards.  Raises `ParameterError` where a class
+    (2016), which trains on everything.  `train_size` then keeps so many of the training images,
+    drawn in the same way by the `subset` stream.  `omitted_class` does not change the draws; its
+    images are taken out of both parts afterwards.  Raises `ParameterError` where a class
     would be left without a training image, or a part without any.
     """
-    training, validation = _drawn(train, validation_size, seed)
+    training, validation = _held_out(train, validation_size, seed)
+    if train_size is not None and train_size < len(training):
+        training = training.take(_stratified(training.labels, train_size, seed, "subset"))
     if omitted_class is not None:
         training = _without(training, omitted_class)
         validation = None if validation is None else _without(validation, omitted_class)
@@ -76,23 +84,28 @@ def _without(images: ImageSet, omitted_class: int) -> ImageSet:
     return kept
 
 
-def _drawn(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
+def _held_out(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
     if validation_size == 0:
         return train, None
-    generator = seeds.generator(seed, "split")
-    classes, counts = torch.unique(train.labels, return_counts=True)
-    held_out = []
-    for label, share in zip(classes, _shares(counts.tolist(), validation_size), strict=True):
-        members = torch.nonzero(train.labels == label).flatten()
-        if share >= len(members):
-            raise ParameterError(
-                f"validation_size = {validation_size} leaves class {int(label)} without an image "
-                f"to train on, of its {len(members)}; take a smaller one"
-            )
-        held_out.append(members[torch.randperm(len(members), generator=generator)[:share]])
-    is_held_out = torch.zeros(len(train), dtype=torch.bool)
-    is_held_out[torch.cat(held_out)] = True
+    is_held_out = _stratified(train.labels, validation_size, seed, "split")
+    emptied = set(train.labels.unique().tolist()) - set(train.labels[~is_held_out].tolist())
+    if emptied:
+        raise ParameterError(
+            f"validation_size = {validation_size} leaves class {min(emptied)} without an image "
+            f"to train on, of its {int((train.labels == min(emptied)).sum())}; take a smaller one"
+        )
     return train.take(~is_held_out), train.take(is_held_out)
+
+
+def _stratified(labels: Tensor, size: int, seed: int, stream: str) -> Tensor:
+    """A mask, bool of shape (count,), of `size` examples: of each class its share."""
+    generator = seeds.generator(seed, stream)
+    classes, counts = torch.unique(labels, return_counts=True)
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label, share in zip(classes, _shares(counts.tolist(), size), strict=True):
+        members = torch.nonzero(labels == label).flatten()
+        mask[members[torch.randperm(len(members), generator=generator)[:share]]] = True
+    return mask
 
 
 def _shares(counts: list[int], total: int) -> list[int]:

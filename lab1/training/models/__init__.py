@@ -45,11 +45,11 @@ def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
         if family.own:
             return own_models.build(spec, dataset)
         model = class_of(family)
-        if spec.width is not None:
-            further = set(family.fields) - {"depth", "width", "activation"}
+        if spec.layer_sizes:
+            further = set(family.fields) - {"depth", "width", "hidden_sizes", "activation"}
             return model(
                 input_size=prod(dataset.image_shape),
-                hidden_sizes=(spec.width,) * spec.depth,
+                hidden_sizes=spec.layer_sizes,
                 num_classes=dataset.num_classes,
                 activation_fn=spec.activation,
                 **{name: getattr(spec, name) for name in further},

@@ -44,11 +44,20 @@ class MLP(nn.Module):
     the pre-activations stays the same from layer to layer (He et al. 2015, section 2.2), the
     biases with zero.
 
-    With `initialisation` `identity` the layers between two hidden layers start at I + W / sqrt(
-    number of such layers), with W drawn as ever: each then starts out as a layer of
-    `ResidualMLP` does, with the identity as a part of its weights, which training may change
-    (Hardt & Ma 2017, "Identity Matters in Deep Learning"; Zagoruyko & Komodakis 2017, "DiracNets").
-    It needs equal `hidden_sizes`.
+    `initialisation` names the start of the weights:
+
+    - `identity`: the layers between two hidden layers start at I + W / sqrt(number of such layers),
+      with W drawn as ever (Hardt & Ma 2017, "Identity Matters in Deep Learning"; Zagoruyko &
+      Komodakis 2017, "DiracNets").  As long as nothing pulls the weights to zero, this *is* a
+      `ResidualMLP` whose skip connections carry the activated input, written differently: training
+      W from I + V computes what training V beside a skip does.  It needs equal `hidden_sizes`.
+    - `orthogonal`: every weight matrix starts with orthonormal rows or columns, times the gain of
+      the activation in front of it, sqrt(2) for ReLU (Saxe et al. 2014, "Exact solutions to the
+      nonlinear dynamics of learning in deep linear neural networks").
+    - `looks-linear`: hidden units start in mirrored halves, A and -A, with orthogonal A, and each
+      layer subtracts one half from the other, so that the whole network is linear at the start
+      (Balduzzi et al. 2017, "The Shattered Gradients Problem", section 4).  It needs even
+      `hidden_sizes` and an activation with act(z) - act(-z) = z: ReLU or GELU.
 
     With `normalization` `layer` the pre-activations h_l of each image are normalised over the
     units of their layer, with a learned scale and shift, before each activation: layers compute
@@ -101,42 +110,62 @@ class MLP(nn.Module):
         for index, layer in enumerate([*self.hidden, self.output]):
             # The first layer sees the image itself, which no activation has thinned out.
             nonlinearity: _Gain = gain if index else "linear"
-            nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
+            if initialisation == "orthogonal":
+                nn.init.orthogonal_(layer.weight, nn.init.calculate_gain(nonlinearity))
+            else:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
             nn.init.zeros_(layer.bias)
         if initialisation == "identity":
-            self._check_equal(hidden_sizes, "the identity maps a layer to one of the same size")
-            with torch.no_grad():
-                for weight in self._scaled_inner_weights():
-                    weight += torch.eye(len(weight))
+            self._start_at_identity(hidden_sizes)
+        elif initialisation == "looks-linear":
+            self._start_linear(hidden_sizes, activation_fn)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of shape (batch, num_classes)."""
         first, *further = self.hidden
-        *between, last = self.norms
         hidden: Tensor = first(images.flatten(1))
-        for norm, layer in zip(between, further, strict=True):
-            hidden = self.connect(hidden, layer(self.dropout(self.activation(norm(hidden)))))
-        logits: Tensor = self.output(self.dropout(self.activation(last(hidden))))
+        for index, layer in enumerate(further):
+            hidden = layer(self.activated(index, hidden))
+        return self.logits(hidden)
+
+    def activated(self, index: int, hidden: Tensor) -> Tensor:
+        """What the layer after hidden layer `index` sees of that layer's pre-activations."""
+        seen: Tensor = self.dropout(self.activation(self.norms[index](hidden)))
+        return seen
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """The logits, from the pre-activations of the last hidden layer."""
+        logits: Tensor = self.output(self.activated(len(self.hidden) - 1, hidden))
         return logits
 
-    def connect(self, hidden: Tensor, update: Tensor) -> Tensor:
-        """What the next layer sees: here, only what this layer computed."""
-        return update
-
-    def _scaled_inner_weights(self) -> list[Tensor]:
-        """The weights between hidden layers, divided by the square root of their number."""
-        weights = [layer.weight for layer in list(self.hidden)[1:] if isinstance(layer, nn.Linear)]
-        with torch.no_grad():
-            for weight in weights:
-                weight.mul_(len(weights) ** -0.5)
-        return weights
-
-    def _check_equal(self, hidden_sizes: Sequence[int], why: str) -> None:
+    def _start_at_identity(self, hidden_sizes: Sequence[int]) -> None:
         if len(set(hidden_sizes)) > 1:
             raise ParameterError(
-                f"{type(self).__name__}: hidden_sizes = {list(hidden_sizes)} are not allowed; "
-                f"allowed: equal sizes, since {why}"
+                f"{type(self).__name__}: hidden_sizes = {list(hidden_sizes)} are not allowed with "
+                "initialisation = 'identity'; allowed: equal sizes, since the identity maps a "
+                "layer to one of the same size"
             )
+        inner = [layer.weight for layer in self.hidden[1:] if isinstance(layer, nn.Linear)]
+        with torch.no_grad():
+            for weight in inner:
+                weight.mul_(len(inner) ** -0.5).add_(torch.eye(len(weight)))
+
+    def _start_linear(self, hidden_sizes: Sequence[int], activation_fn: str) -> None:
+        name = f"{type(self).__name__}: initialisation = 'looks-linear' is not allowed with"
+        if activation_fn not in ("relu", "gelu"):
+            raise ParameterError(f"{name} activation_fn = {activation_fn!r}; allowed: relu, gelu")
+        if any(size % 2 for size in hidden_sizes):
+            raise ParameterError(
+                f"{name} hidden_sizes = {list(hidden_sizes)}; allowed: even sizes, whose halves "
+                "mirror each other"
+            )
+        with torch.no_grad():
+            for index, layer in enumerate([*self.hidden, self.output]):
+                rows = len(layer.weight) if layer is self.output else len(layer.weight) // 2
+                columns = layer.weight.shape[1] // 2 if index else layer.weight.shape[1]
+                half = nn.init.orthogonal_(torch.empty(rows, columns))
+                seen = torch.cat([half, -half], 1) if index else half
+                layer.weight.copy_(seen if layer is self.output else torch.cat([seen, -seen]))
 
 
 class ResidualMLP(MLP):
@@ -152,9 +181,15 @@ class ResidualMLP(MLP):
     skips).  That keeps the variance of a *sum* of branches from growing with depth, as He's
     initialisation keeps that of a *product* of layers (Zhang et al. 2019, "Fixup
     Initialization"); each twin thus starts as its kind of network should.  With
-    `residual_factor` `one` that factor is left out.
+    `residual_factor` `one` that factor is left out; with `sqrt-half` it is left out too, and both
+    terms of each sum are multiplied by sqrt(1/2), in training and afterwards.
 
-    All of `hidden_sizes` must be equal, since a sum needs equal shapes.
+    With `skip_carries` `activated` a skip adds act(h_(l-1)) in place of h_(l-1).  With
+    `layers_per_skip` 2 two layers stand inside each skip, as in the paper's blocks, h + W' act(W
+    act(h) + b) + b', the factor on W' alone; an odd last layer has a skip of its own.
+
+    Where `hidden_sizes` differ, what the skip carries passes through a linear projection without
+    bias (He et al. 2016, "Deep Residual Learning", equation 2).
     """
 
     def __init__(
@@ -166,15 +201,44 @@ class ResidualMLP(MLP):
         dropout_rate: float = 0.0,
         normalization: str = "none",
         residual_factor: str = "inverse-sqrt",
+        skip_carries: str = "input",
+        layers_per_skip: int = 1,
     ) -> None:
         super().__init__(
             input_size, hidden_sizes, num_classes, activation_fn, dropout_rate, normalization
         )
-        self._check_equal(hidden_sizes, "a skip connection adds a layer's input to its output")
-        declared = declarations(ModelSpec)["residual_factor"]
-        if declared.check(residual_factor, "ResidualMLP") == "inverse-sqrt":
-            self._scaled_inner_weights()
+        declared = declarations(ModelSpec)
+        factor = declared["residual_factor"].check(residual_factor, "ResidualMLP")
+        carries = declared["skip_carries"].check(skip_carries, "ResidualMLP")
+        layers = declared["layers_per_skip"].check(layers_per_skip, "ResidualMLP")
+        self._carries_activated = carries == "activated"
+        self._sum_factor = 0.5**0.5 if factor == "sqrt-half" else None
+        #: By skip, the hidden layers inside it.
+        last = len(hidden_sizes) - 1
+        self._inside = [range(i, min(i + layers, last + 1)) for i in range(1, last + 1, layers)]
+        ends = [(hidden_sizes[each[0] - 1], hidden_sizes[each[-1]]) for each in self._inside]
+        #: One for each skip.
+        self.projections = nn.ModuleList(
+            nn.Identity() if before == after else nn.Linear(before, after, bias=False)
+            for before, after in ends
+        )
+        with torch.no_grad():
+            for projection, inside in zip(self.projections, self._inside, strict=True):
+                if isinstance(projection, nn.Linear):
+                    nn.init.kaiming_normal_(projection.weight, nonlinearity="linear")
+                end = self.hidden[inside[-1]]
+                if factor == "inverse-sqrt" and isinstance(end, nn.Linear):
+                    end.weight.mul_(len(self._inside) ** -0.5)
 
-    def connect(self, hidden: Tensor, update: Tensor) -> Tensor:
-        """What the next layer sees: what came in, plus what this layer computed."""
-        return hidden + update
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (batch, num_classes)."""
+        hidden: Tensor = self.hidden[0](images.flatten(1))
+        for projection, (first, *further) in zip(self.projections, self._inside, strict=True):
+            seen = self.activated(first - 1, hidden)
+            update = self.hidden[first](seen)
+            for index in further:
+                update = self.hidden[index](self.activated(index - 1, update))
+            hidden = projection(seen if self._carries_activated else hidden) + update
+            if self._sum_factor is not None:
+                hidden = self._sum_factor * hidden
+        return self.logits(hidden)

@@ -40,7 +40,13 @@ def count_errors(model: nn.Module, loaded: LoadedData, images: ImageSet) -> int:
 def training_split(spec: RunSpec, loaded: LoadedData) -> ImageSet:
     """The images that the run was trained on."""
     config = spec.training
-    train, _ = data.split(loaded.train, config.validation_size, spec.seed, config.omitted_class)
+    train, _ = data.split(
+        loaded.train,
+        config.validation_size,
+        spec.seed,
+        config.omitted_class,
+        config.train_size,
+    )
     return train
 
 
