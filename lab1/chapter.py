@@ -10,13 +10,13 @@ A chapter's first cells are its parameters and::
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
 from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
-from .core.spec import RunSpec
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
@@ -66,6 +66,11 @@ class OpenChapter:
         written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
         return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Those of the question that the page is about: the first, where several were asked."""
+        return self.page.questions[0]
+
     @cached_property
     def all_records(self) -> list[Record]:
         """The records of the chapter's runs; missing ones are trained.
@@ -76,21 +81,18 @@ class OpenChapter:
 
     @cached_property
     def records(self) -> list[Record]:
-        """Those that the page is about: of the first width, where several were asked for.
+        """Those that the page is about: of the first question, where several were asked."""
+        return self.answers[0] if len(self.page.questions) > 1 else self.all_records
 
-        The same of feature maps and optimisers.
-        """
-        others = {name: values[1:] for name, values in self.page.several.items()}
-
-        def is_another(spec: RunSpec) -> bool:
-            values = {
-                "width": spec.model.width,
-                "channels": spec.model.channels,
-                "optimizer": spec.training.optimizer,
-            }
-            return any(values[name] in others[name] for name in others)
-
-        return [record for record in self.all_records if not is_another(record.spec)]
+    @cached_property
+    def answers(self) -> list[list[Record]]:
+        """The records of each of the page's `questions`."""
+        records = {record.spec: record for record in self.all_records}
+        plans = (chapters.plan(self.page.chapter, **asked) for asked in self.page.questions)
+        return [
+            [replace(records[spec], spec=spec) for spec in plan if spec in records]
+            for plan in plans
+        ]
 
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""

@@ -50,25 +50,27 @@ TEXTS = {
         "2020-99-99", "4L", "4j", "4!", "0x", "--4", "+-4", "½", "4%", "$4", "[1:30]", "(4]",
     ],
     "seeds": ["0", "0,1,2", "00,01", "2147483647", "2147483648", "1,1", "1, 01", "-1", "[-0]"],
-    "epochs": ["3", "3.0", "[3]", "3,", "none", "", "1e2", "0x3", "true"],
+    "epochs": ["3", "3.0", "[3]", "3,", "none", "", "1e2", "0x3", "true", "3,4", "[3, 4.0]"],
     "learning_rate": [
         "0.001", "1e-3", "1E-3", "1.0e-3", ".001", "1.", "+.5", "-0.1", "-0.0", "0", "1_0.5", "0_1",
         "1_1.5", "1e", "e1", ".", "1e-400", "1e400", "inf", "-inf", ".inf", "-.INF", "nan", ".nan",
         "1,5", "1:30.5", "0x1", "0o1", "010", "01.5", "00.1", "1e+1", "1e1", "１.５", "0.1f", "1/3",
         "[0.1]", "True", "none", "0.1 ", "100", "100.0000001", "1d-3", "1.5.2",
+        "0.001,0.003", "[1e-3, .003]", "0.1, 1e-1", "0.1,fast",
     ],
     "dropout_rate": ["0", "-0.0", "-0", "0.5", "1", "0.9999999999999999", "1e-320"],
     "patience": [
         "5", "none", "None", "NONE", "null", "Null", "nUlL", "~", "", "off", "OFF", "no", "false",
-        "0", "[5]", "[none]", "nil", "never", "()",
+        "0", "[5]", "[none]", "nil", "never", "()", "5,none", "[null, 5]", "none, ~", "5,0",
     ],
     "sweep_depth": ["none", "~", "", "null", "[]", "[none]", "8", "8,16", "off", "False"],
     "sweep_learning_rates": ["none", "0.1,1e-2", "[1e-2, .1]", "[0.1, 1e-1]", "1e-2"],
     "dataset": ["mnist", "MNIST", "smoke-grey", "'mnist'", "5", "true", "none", "", "[mnist]"],
     "families": ["MLP", "MLP,ResidualMLP", "[MLP, ResidualMLP]", '["MLP"]', "ResNet50", "MLP,MLP"],
     "augmentation": ["none", "None", "null", "~", "", "no", "shift", "crop-flip", "off"],
-    "activation": ["relu", "RELU", " relu", "relu ", "yes"],
-    "optimizer": ["adam", "adam,", "[sgd]", "on", "1"],
+    "activation": ["relu", "RELU", " relu", "relu ", "yes", "relu,gelu", "[gelu, relu]", "relu,"],
+    "optimizer": ["adam", "adam,", "[sgd]", "on", "1", "sgd, adam", "adam,adam", "[]", "adam,x"],
+    "width": ["16", "16,32", "[16, 0x20]", "16,16", "16,", "[16, [32]]", "(16,32)"],
 }  # fmt: skip
 
 #: What is no plain value in YAML; there it stands in quotes.
@@ -257,7 +259,7 @@ def test_what_is_typed_wins_over_a_file(papermill_door, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "asked.yml").write_text("depth: 2\nwidth: 8\n")
     page = papermill_door("-f", "asked.yml", "-p", "depth", "010")
-    assert (page.parameters["depth"], page.parameters["width"]) == ((10,), (8,))
+    assert (page.parameters["depth"], page.parameters["width"]) == ((10,), 8)
 
 
 def test_a_file_of_parameters_is_read_as_strictly_as_a_profile(

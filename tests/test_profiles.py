@@ -220,7 +220,7 @@ def test_what_is_merged_may_be_set_again(profile):
       - {<<: *second, width: 4, page: c}
 """
     pages = profiles.pages(profile(f'chapters:\n  "1_1":{chain}'))
-    assert [page.parameters["width"] for page in pages] == [(16,), (8,), (4,)]
+    assert [page.parameters["width"] for page in pages] == [16, 8, 4]
 
 
 @pytest.mark.parametrize("key", ["chapter", "Chapters", "parameters", "1"])
@@ -351,7 +351,7 @@ def test_a_page_takes_overrides(profile):
 
 
 def test_a_page_is_the_chapters_first(profile):
-    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == (16,)
+    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == 16
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,13 @@ class Page:
     @property
     def dataset_title(self) -> str:
         """The title of the data set that its runs are on; empty where it has none of its own."""
-        name = self.parameters.get("dataset")
+        name = self.questions[0].get("dataset")
         return DATASETS[name].title if name else ""
 
-    @property
-    def several(self) -> dict[str, tuple[Any, ...]]:
-        """The widths, feature maps and optimisers that are asked for, where more than one is."""
-        asked = {name: self.parameters.get(name) for name in ("width", "channels", "optimizer")}
-        return {name: tuple(values) for name, values in asked.items() if values and values[1:]}
+    @cached_property
+    def questions(self) -> list[dict[str, Any]]:
+        """Its parameters with one value each, where several were asked for; it is about the first."""
+        return chapter_of(self.chapter).questions(self.parameters)
 
     @property
     def reads_pages(self) -> bool:
