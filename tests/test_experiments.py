@@ -514,7 +514,7 @@ def test_a_probe_that_was_measured_is_read_without_torch(store, make_record, mon
     store.write_probe(record.spec, "answers", {"counts": [1]})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert ensuring.ensure_probe(record, "answers", store=store) == {"counts": [1]}
-    with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP depth 2.*'train'"):
+    with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP, 2 layers.*'train'"):
         ensuring.ensure_probe(record, "hardest", store=store)
 
 

@@ -354,11 +354,13 @@ def test_a_point_leads_to_the_runs_of_its_configuration(both, name):
     assert "runs" not in figure.data.columns
 
 
-def test_a_point_of_several_configurations_leads_nowhere(both, experiment):
-    other = experiment({("MLP", 2): [0.5] * 3}, width=32)
-    (rows,) = draw("accuracy_by_depth", both + other).parts()["spec"]["datasets"].values()
-    led = {(row["family"], row["depth"]): row["runs"] for row in rows}
-    assert led["MLP", 2] == "" and led["MLP", 8].startswith("#runs-")
+def test_runs_of_several_configurations_make_no_point(both, trained):
+    """Another seed of a wider network is no further seed of the same."""
+    other = trained("MLP", 2, 7, 0.5, width=32)
+    with pytest.raises(
+        ValueError, match="test_accuracy: these runs differ in more than their seed"
+    ):
+        draw("accuracy_by_depth", [*both, other])
 
 
 def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():

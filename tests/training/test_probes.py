@@ -126,7 +126,9 @@ def test_responses_are_taken_after_batch_normalisation(make_spec, family, size, 
 
 
 def test_a_run_without_weights_is_told(make_spec, store):
-    with pytest.raises(MissingRunsError, match=r"weights\.safetensors: the weights of MLP depth 2"):
+    with pytest.raises(
+        MissingRunsError, match=r"weights\.safetensors: the weights of MLP, 2 layers"
+    ):
         probes.measure(make_spec(), "confusion", OPTIONS, store)
 
 
@@ -260,7 +262,7 @@ def test_the_bias_is_chosen_on_validation_and_told_on_the_test_set(saying, make_
     "change", [{}, {"omitted_class": 3, "validation_size": 0}, {"validation_size": 0}]
 )
 def test_a_bias_cannot_be_corrected_for_every_run(saying, make_spec, smoke_grey, change):
-    with pytest.raises(ParameterError, match=r"'bias-correction' is not allowed for MLP depth 2"):
+    with pytest.raises(ParameterError, match=r"'bias-correction' is not allowed for MLP, 2 layers"):
         probes.bias_correction(saying(), make_spec(**change), smoke_grey)
 
 

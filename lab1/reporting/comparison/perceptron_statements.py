@@ -14,7 +14,7 @@ import pandas as pd
 from ...core.datasets import DATASETS
 from ...core.escape import for_markdown
 from ..kit import words
-from ..kit.frames import as_designed
+from ..kit.frames import as_designed, on_one_device
 from ..kit.sentences import MINUS, Verdict, corrected, paragraph, signed
 from ..kit.statistics import Estimate, estimate, in_words
 from . import changes, own_families
@@ -95,14 +95,12 @@ def skip_connections(runs: pd.DataFrame) -> dict[str, Verdict]:
     }
     says = corrected(judged)
     deepest = says.pop("deepest")
-    parts = [*deepest.judgements, *says["start"].judgements]
-    whence = changes.conclusion(*parts) if len(parts) == 3 else Verdict()
     return {
         **says,
-        "answer": paragraph(_what(designed, "Perceptrons"), deepest, says["start"], whence),
+        "answer": paragraph(_what(designed, "Perceptrons"), deepest, says["start"]),
         "conditions": conditions(designed),
         "cost": cost_of_skips(designed),
-        "discussion": why_the_design_is_ahead(says["fit"], says["rate"], whence),
+        "discussion": why_the_design_is_ahead(says["fit"], says["rate"], says["start"]),
     }
 
 
@@ -150,7 +148,7 @@ def noise(runs: pd.DataFrame) -> Verdict:
 
 def cost_of_depth(runs: pd.DataFrame) -> Verdict:
     """What the deepest network costs, as multiples of the shallowest one."""
-    base = base_rate(runs)
+    base = on_one_device(base_rate(runs))
     depths = sorted(int(depth) for depth in base["depth"].unique())
     if len(depths) < 2:
         return Verdict()
@@ -159,13 +157,13 @@ def cost_of_depth(runs: pd.DataFrame) -> Verdict:
         f"With {words.depth(depths[-1], 'MLP')} a network has "
         f"{_times(last, first, 'parameters')} times the parameters of one with "
         f"{words.depth(depths[0], 'MLP')}. An epoch took {_times(last, first, 'epoch_seconds')} "
-        f"times as long, on {_hardware(base)}."
+        f"times as long, on {for_markdown(base['hardware'].iloc[0])}."
     )
 
 
 def cost_of_skips(runs: pd.DataFrame) -> Verdict:
     """What skip connections cost in time, at the greatest common depth."""
-    base = base_rate(runs)
+    base = on_one_device(base_rate(runs))
     plain, residual = (of_family(base, family) for family in ("MLP", "ResidualMLP"))
     common = set(plain["depth"]) & set(residual["depth"])
     if not common:
@@ -175,7 +173,7 @@ def cost_of_skips(runs: pd.DataFrame) -> Verdict:
     return Verdict(
         f"With {words.depth(depth, 'MLP')}, an epoch of the residual MLP took "
         f"{_times(residual, plain, 'epoch_seconds')} times as long as one of the plain MLP, on "
-        f"{_hardware(base)}."
+        f"{for_markdown(base['hardware'].iloc[0])}."
     )
 
 
@@ -218,7 +216,7 @@ def why_depth_hurts(accuracy: int, loss: int, at_best_rate: int) -> Verdict:
     return Verdict(found[accuracy, loss], rate[at_best_rate] if accuracy < 0 else "")
 
 
-def why_the_design_is_ahead(fit: Verdict, rate: Verdict, whence: Verdict) -> Verdict:
+def why_the_design_is_ahead(fit: Verdict, rate: Verdict, start: Verdict) -> Verdict:
     """The discussion of 1.2, question by question and outcome by outcome."""
     capacity = {
         1: "The residual network fits its training images worse than the plain one, with as many "
@@ -236,7 +234,7 @@ def why_the_design_is_ahead(fit: Verdict, rate: Verdict, whence: Verdict) -> Ver
     answers = {
         "Is it capacity?": capacity[fit.finding] if fit.judgements else "",
         "Is it tuning?": tuning[rate.finding] if rate.judgements else rate.text,
-        "Is it the start?": whence.text or changes.NOT_CHANGED.text,
+        "Is it the start?": changes.SAME_NETWORK if start.text else changes.NOT_CHANGED.text,
     }
     return paragraph(
         *(Verdict(f"*{question}* {answer}") for question, answer in answers.items() if answer),
@@ -271,7 +269,3 @@ def _loss(value: Estimate) -> str:
 
 def _times(first: pd.DataFrame, second: pd.DataFrame, column: str) -> str:
     return f"{estimate(first[column]).mean / estimate(second[column]).mean:.1f}"
-
-
-def _hardware(runs: pd.DataFrame) -> str:
-    return for_markdown(" / ".join(sorted(set(runs["hardware"]))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,16 @@ from ..kit.drawing import (
 from ..kit.figure import Figure, in_notebook
 from ..kit.sentences import Verdict, signed
 from ..kit.statistics import paired_difference, summarize
-from ..kit.tables import MODEL, PARAMETERS, TEST_ACCURACY, Column, Table, count_of_runs, table_of
+from ..kit.tables import (
+    DEPTH,
+    MODEL,
+    PARAMETERS,
+    TEST_ACCURACY,
+    Column,
+    Table,
+    count_of_runs,
+    table_of,
+)
 from .selection import base_rate
 
 #: What each is called in a table, a legend and a sentence.
@@ -54,8 +64,11 @@ def beside(runs: pd.DataFrame, several: Mapping[str, Sequence[Any]]) -> Table | 
     depth = words.depth_axis(list(runs["family"].unique()))
     columns = [
         MODEL,
-        Column(depth.capitalize(), "depth", name="Depth"),
-        *(Column(_NAMES[name].capitalize(), partial(_shown, name=name)) for name in names),
+        replace(DEPTH, heading=depth.capitalize(), name="Depth"),
+        *(
+            Column(_NAMES[name].capitalize(), partial(_shown, name=name), tells=(name,))
+            for name in names
+        ),
         TEST_ACCURACY,
         Column("Gain on the first", gained, is_text=True),
         PARAMETERS,

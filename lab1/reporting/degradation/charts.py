@@ -7,6 +7,7 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import altair as alt
 import pandas as pd
@@ -26,8 +27,8 @@ from ..kit.drawing import (
 )
 from ..kit.figure import Figure
 from ..kit.panels import Axis, complete, panels
-from ..kit.statistics import Estimate, estimate, summarize
-from ..kit.tables import MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
+from ..kit.statistics import Estimate, mean_of, summarize
+from ..kit.tables import DEPTH, MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -137,7 +138,7 @@ def errors(runs: pd.DataFrame) -> Table:
     comparable = runs["dataset"].isin(_COMPARABLE).all()
 
     def error_of(accuracy: str) -> Callable[[pd.DataFrame], Estimate]:
-        return lambda part: estimate(100 * (1 - part[accuracy]))
+        return lambda part: mean_of(part.assign(error=100 * (1 - part[accuracy])), "error")
 
     def papers(part: pd.DataFrame) -> float | None:
         is_resnet = part["family"].iloc[0] == "ResNet"
@@ -147,7 +148,7 @@ def errors(runs: pd.DataFrame) -> Table:
     shown = words_for(empty="unknown")
     columns = [
         MODEL,
-        Column("Layers", "depth"),
+        replace(DEPTH, heading="Layers"),
         Column("", dataset_titles, name="Dataset"),
         Column("", lambda part: part["epochs"].max(), name="Epochs"),
         Column(

@@ -72,12 +72,9 @@ def leading(
     """The table with a column `runs`: where a point that is one configuration leads.
 
     `by` are the columns that tie a row to its runs, which stand on the same page or on the
-    `runs_page`; a row of none or of several configurations leads nowhere.
+    `runs_page`; a row of none leads nowhere.
     """
-    groups = {
-        labels: own.iloc[0] if own.nunique() == 1 else ""
-        for labels, own in runs.groupby([*by])["group"]
-    }
+    groups = {labels: own.iloc[0] for labels, own in runs.groupby([*by])["group"]}
     rows = table[[*by]].itertuples(index=False, name=None)
     led = [groups.get(labels, "") for labels in rows]
     # Vega follows null as if it were an address, and an empty one not.

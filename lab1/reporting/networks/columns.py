@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core import architecture
-from ...core.architecture import Stage
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
+from ...core.layouts import Stage
 from ...core.spec import ModelSpec
 from ..kit.theme import COLOURS
 from . import drawing

@@ -31,7 +31,9 @@ def fragment(
     `shown_on` names the pages that show a run, by its key; their chapters train it again.
     """
     kinds: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for group, members in configurations.by_configuration(records).items():
+    configured = configurations.by_configuration(records)
+    titles = configurations.titles(configured)
+    for group, members in configured.items():
         kind = (members[0].spec.model.family, members[0].spec.dataset)
         kinds.setdefault(kind, {})[group] = members
     parts = []
@@ -40,13 +42,14 @@ def fragment(
         parts.append(f"## {name[0].upper()}{name[1:]} on {DATASETS[dataset].title}\n")
         for group, members in groups.items():
             pages = list(dict.fromkeys(n for r in members for n in shown_on.get(r.key, ())))
-            section = _section(group, members, profile, published, pages)
+            section = _section(group, titles[group], members, profile, published, pages)
             parts.append(f"```{{=html}}\n{section}\n```\n")
     return "\n".join(parts)
 
 
 def _section(
     group: str,
+    title: str,
     members: Sequence[Record],
     profile: str,
     published: set[str],
@@ -73,7 +76,7 @@ def _section(
     together = side_by_side.address([record.key for record in members])
     beside = f'<p><a href="{together}">Its curves, beside those of others</a></p>'
     # The heading's own link, which Quarto's script makes, leads to the section.
-    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(configurations.title(first))}</h3>'
+    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(title)}</h3>'
     return (
         f'<section class="lab1-run" id="runs-{group}">\n{heading}\n'
         f"{_curves(members)}\n{_seeds(members, published)}\n{beside}\n"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +54,7 @@ def script(
     `shown_on` the names of the pages that show a run, by its key.
     """
     groups = configurations.by_configuration(records)
-    titles = _titles(groups)
+    titles = configurations.titles(groups)
     data = {
         "configurations": [
             _configuration(group, titles[group], members, published, shown_on)
@@ -73,19 +72,6 @@ def script(
 def address(keys: Sequence[str], root: str = "") -> str:
     """Where the runs of these keys are side by side; `root` leads to the site's front."""
     return f"{root}compare.html#runs={','.join(keys)}"
-
-
-def _titles(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """The title of each group; one that others share says in which settings it differs."""
-    titles = {group: configurations.title(members[0]) for group, members in groups.items()}
-    shared = [title for title, count in Counter(titles.values()).items() if count > 1]
-    for title in shared:
-        alike = {group: _settings(groups[group][0]) for group in titles if titles[group] == title}
-        for group, settings in alike.items():
-            others = [other for other in alike.values() if other is not settings]
-            own = [f"{k} {v}" for k, v in settings.items() if any(o.get(k) != v for o in others)]
-            titles[group] = ", ".join([title, *own])
-    return titles
 
 
 def _settings(record: Record) -> dict[str, str]:

@@ -47,7 +47,7 @@ def performance(runs: pd.DataFrame) -> Table | Verdict:
     """Every configuration with its accuracy, seeds, data and device."""
     if runs.empty:
         return NO_RUNS
-    table = tables.performance(runs, runs_page=RUNS_PAGE, devices=True)
+    table = tables.performance(runs, runs_page=RUNS_PAGE)
     return sortable(table, "performance-summary.csv")
 
 
@@ -55,7 +55,7 @@ def distillation(runs: pd.DataFrame) -> Table | Verdict:
     """Every teacher, every student with one and every twin of such a student."""
     if runs.empty:
         return NO_RUNS
-    table = distillation_tables.summary(runs, runs_page=RUNS_PAGE, devices=True)
+    table = distillation_tables.summary(runs, runs_page=RUNS_PAGE)
     return sortable(table, "distillation-summary.csv")
 
 
@@ -139,12 +139,12 @@ def coverage_verdict(runs: pd.DataFrame) -> Verdict:
     diverged = int((runs["stopped"] == "diverged").sum())
     text = f"These are {len(runs)} runs of {len(seeds)} configurations. "
     if few == 0:
-        text += f"**Every configuration** has {FEWEST} seeds or more, and so an interval."
+        text += f"Every configuration has {FEWEST} seeds or more, and so an interval."
     elif few == len(seeds):
-        text += f"**No configuration** has {FEWEST} seeds yet, so nothing is claimed of any."
+        text += f"No configuration has {FEWEST} seeds yet, so nothing is claimed of any."
     else:
         text += (
-            f"**{few} of them** have fewer than {FEWEST} finished seeds; they are shown without "
+            f"{few} of them have fewer than {FEWEST} finished seeds; they are shown without "
             "an interval and carry no claim."
         )
     if diverged:
