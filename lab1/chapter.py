@@ -15,13 +15,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
+from .core.differences import describe
 from .core.errors import MissingRunsError, ParameterError
+from .core.escape import for_markdown
 from .core.record import Record
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe
-from .planning.profiles import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,9 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
     captions.show(page.dataset_title)
+    if changes := page.changes:
+        said = for_markdown("; ".join(changes))
+        captions.say(f"Unlike the published runs, for which the text was written: {said}.")
     return OpenChapter(page)
 
 
@@ -63,12 +67,11 @@ class OpenChapter:
         """Which runs these are, for a reader in Jupyter."""
         profile, dataset = self.page.profile, self.page.dataset_title
         on = f" on **{dataset}**" if dataset else ""
-        written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
-        return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
+        return f"{len(self.all_records)} runs of the profile `{profile}`{on}."
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """Those of the question that the page is about: the first, where several were asked."""
+        """Those of the question that the page is about, the first where several were asked."""
         return self.page.questions[0]
 
     @cached_property
@@ -81,18 +84,25 @@ class OpenChapter:
 
     @cached_property
     def records(self) -> list[Record]:
-        """Those that the page is about: of the first question, where several were asked."""
-        return self.answers[0] if len(self.page.questions) > 1 else self.all_records
+        """The records that the page is about: those of the first question."""
+        return next(iter(self.answers.values()))
 
     @cached_property
-    def answers(self) -> list[list[Record]]:
-        """The records of each of the page's `questions`."""
+    def answers(self) -> dict[str, list[Record]]:
+        """The records of each question, under what sets it apart: `learning rate 0.001`, say."""
+        questions = self.page.questions
+        if len(questions) == 1:
+            return {"": self.all_records}
         records = {record.spec: record for record in self.all_records}
-        plans = (chapters.plan(self.page.chapter, **asked) for asked in self.page.questions)
-        return [
-            [replace(records[spec], spec=spec) for spec in plan if spec in records]
-            for plan in plans
-        ]
+        answers = {}
+        for asked in questions:
+            several = (describe(name, value) for name, value in asked.items()
+                       if value != self.page.parameters[name])  # fmt: skip
+            plan = chapters.plan(self.page.chapter, **asked)
+            answers[", ".join(several)] = [
+                replace(records[spec], spec=spec) for spec in plan if spec in records
+            ]
+        return answers
 
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""

@@ -73,9 +73,11 @@ def test_a_chapter_is_about_the_first_of_several_values(make_record):
     opened.all_records = [
         replace(make_record(), spec=spec) for spec in reversed(opened.page.plan())
     ]
-    assert [
-        [(r.spec.model.width, r.spec.training.optimizer) for r in answer]
-        for answer in opened.answers
-    ] == [[(16, "sgd")], [(16, "adam")], [(32, "sgd")], [(32, "adam")]]
-    assert opened.records == opened.answers[0]
+    assert [*opened.answers] == [
+        f"width {width}, optimiser {name}" for width in (16, 32) for name in ("sgd", "adam")
+    ]
+    for answer, (record,) in opened.answers.items():
+        model, training = record.spec.model, record.spec.training
+        assert answer == f"width {model.width}, optimiser {training.optimizer}"
+    assert opened.records == opened.answers["width 16, optimiser sgd"]
     assert len(opened.all_runs) == 4 and len(opened.runs) == 1

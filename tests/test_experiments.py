@@ -9,6 +9,7 @@ from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
 from lab1.planning import chapters, profiles, progress
 from lab1.planning import ensure as ensuring
+from lab1.planning.chapter_runs import SINGLE_CHANGES
 from lab1.planning.chapters import CHAPTERS, plan
 from lab1.planning.ensure import ensure
 from lab1.planning.progress import duration, estimate
@@ -95,10 +96,10 @@ def test_single_changes_of_the_design_are_trained_at_their_depths():
     changes = {"changes_depth": [8, 32]}  # 32 is not asked for
     before = plan("1_2", **GRID)
     runs = [spec for spec in plan("1_2", **GRID, **changes) if spec not in before]
-    assert [(spec.seed, spec.model.depth, spec.model.changes) for spec in runs] == [
-        (seed, 8, words)
+    assert [(spec.seed, spec.model) for spec in runs] == [
+        (seed, ModelSpec(family, 8, 16, **change))
         for seed in (0, 1)
-        for words in ("identity start", "layer normalisation", "residual factor 1")
+        for family, change in SINGLE_CHANGES
     ]
     for spec in runs:
         model = ModelSpec(spec.model.family, 8, 16)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from itertools import product
 from typing import Any
@@ -88,10 +88,16 @@ class Chapter:
             return {}
         takes = declarations(getattr(self.runs, "func", self.runs))
         named = [name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY]
-        further = _TRAINING_FIELDS if len(named) < len(signature) else {}
+        further = TRAINING_FIELDS if len(named) < len(signature) else {}
         declared = further | {name: takes[name] for name in named}
         order = (*self.required, *named, *further)
         return {name: replace(declared[name], several=not declared[name].many) for name in order}
+
+    def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of each parameter by name, where these are set and the others are not."""
+        defaults = {each.name: each.default for each in fields(TrainingConfig)}
+        defaults |= {name: each.default for name, each in self._signature.items()}
+        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
 
     def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Checked parameters with one value each, where several were asked for; the first first.
@@ -113,7 +119,7 @@ class Chapter:
 
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
 #: without a class, unless its signature says so.
-_TRAINING_FIELDS = {
+TRAINING_FIELDS = {
     name: each
     for name, each in declarations(TrainingConfig).items()
     if name not in ("train_evaluation_size", "omitted_class")

@@ -12,14 +12,15 @@ from typing import Any
 
 from ..core import paths
 from ..core.datasets import DATASETS
+from ..core.differences import describe
 from ..core.errors import MissingRunsError, ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
 from ..core.values import shown
 from . import strict_yaml
+from .chapters import TRAINING_FIELDS, check_parameters, plan
 from .chapters import chapter as chapter_of
-from .chapters import check_parameters, plan
 from .ensure import ensure
 
 #: The profile that is published: its charts lie in `figures/`, and the site shows it.
@@ -54,6 +55,26 @@ class Page:
     def questions(self) -> list[dict[str, Any]]:
         """Its parameters, of one value each where several were asked for; it is about the first."""
         return chapter_of(self.chapter).questions(self.parameters)
+
+    @property
+    def changes(self) -> list[str]:
+        """In words, the parameters in which it differs from the published page of its chapter.
+
+        None where it is one of the published pages, or there is none of its chapter.  Further runs
+        that it does without are not named.
+        """
+        chapter = chapter_of(self.chapter)
+        every = pages(REPORT) if REPORT in names() else []
+        published = [chapter.values(each.parameters) for each in every
+                     if each.chapter == self.chapter]  # fmt: skip
+        values = chapter.values(self.parameters)
+        if not published or values in published:
+            return []
+        return [
+            describe(name, value)
+            for name, value in values.items()
+            if value != published[0][name] and (value is not None or name in TRAINING_FIELDS)
+        ]
 
     @property
     def reads_pages(self) -> bool:

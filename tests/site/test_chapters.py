@@ -525,15 +525,22 @@ def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch)
     executed = papermill.execute_notebook(
         str(CHAPTERS / "1_1.ipynb"),
         str(tmp_path / "out.ipynb"),
-        parameters={"profile": "smoke", "depth": 2, "seeds": "0,1,2", "epochs": 1},
+        parameters={"profile": "smoke", "depth": 2, "seeds": "0,1,2", "epochs": 1}
+        | {"activation": "tanh", "width": "16,8"},
         kernel_name="python3",
         cwd=str(tmp_path),  # lab1 is found from anywhere
         progress_bar=False,
     )
     trained = sorted(path.parent.name for path in (tmp_path / "runs").glob("*/record.json"))
     assert [name.split(".")[0] for name in trained] == [
-        f"MLP-d2-smoke-grey-s{seed}" for seed in range(3)
+        f"MLP-d2-smoke-grey-s{seed}" for seed in range(3) for _ in ("width 16", "width 8")
     ]
+    (head,) = (cell.outputs for cell in executed.cells if "open_chapter(" in cell.source)
+    said = head[0].data["text/markdown"]
+    assert said.startswith("Unlike the published runs, for which the text was written: ")
+    assert "; depth 2; " in said and "; width 16, 8; " in said and "; activation tanh; " in said
+    (beside,) = (cell.outputs for cell in executed.cells if "several.beside(" in cell.source)
+    assert "width 8" in beside[0].data["text/html"]
     shown = {
         options(cell)["label"]: cell.outputs[-1].data
         for cell in executed.cells
