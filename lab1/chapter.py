@@ -10,18 +10,19 @@ A chapter's first cells are its parameters and::
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
+from .core.differences import describe
 from .core.errors import MissingRunsError, ParameterError
+from .core.escape import for_markdown
 from .core.record import Record
-from .core.spec import RunSpec
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
-from .planning.profiles import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,23 +31,29 @@ if TYPE_CHECKING:
 
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
-    """The chapter with the parameters that stand in `namespace` (the notebook's globals).
+    """The chapter with the parameters of a notebook, whose globals are the `namespace`.
 
-    `None` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
-    with a warning; here every plain value in the namespace must be a parameter of the chapter, and
-    a value means what it means on the command line (see `lab1.planning.notebook`).
-    Raises `ParameterError` naming the parameter, what is allowed, and the
-    chapter, before anything is trained or written.
+    They are what its parameters cell assigns and what papermill sets, whatever else the notebook
+    holds (see `lab1.planning.notebook`); outside Jupyter the plain values of `namespace` are, as in
+    `open_chapter("1_1", {"profile": "smoke"})`.  A value means what it means on the command line,
+    and `None` leaves a parameter as the profile has it.  Raises `ParameterError` naming the
+    parameter, what is allowed, and the chapter, before anything is trained or written.
     """
     allowed = {"profile": Field(name="profile"), **chapters.chapter(name).parameters}
     given = notebook.asked(namespace, allowed, f"chapter {name}")
     if "profile" not in given:
-        raise ParameterError(f"chapter {name}: its parameters cell names no profile")
+        raise ParameterError(
+            f"chapter {name}: no profile is given; there are {', '.join(profiles.names())}. A "
+            "notebook names it in its parameters cell, which runs first and does nothing but assign"
+        )
     profile = given.pop("profile")
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
     captions.show(page.dataset_title)
+    if changes := page.changes:
+        said = for_markdown("; ".join(changes))
+        captions.say(f"Unlike the published runs, for which the text was written: {said}.")
     return OpenChapter(page)
 
 
@@ -60,8 +67,12 @@ class OpenChapter:
         """Which runs these are, for a reader in Jupyter."""
         profile, dataset = self.page.profile, self.page.dataset_title
         on = f" on **{dataset}**" if dataset else ""
-        written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
-        return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
+        return f"{len(self.all_records)} runs of the profile `{profile}`{on}."
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Those of the question that the page is about, the first where several were asked."""
+        return self.page.questions[0]
 
     @cached_property
     def all_records(self) -> list[Record]:
@@ -73,21 +84,25 @@ class OpenChapter:
 
     @cached_property
     def records(self) -> list[Record]:
-        """Those that the page is about: of the first width, where several were asked for.
+        """The records that the page is about: those of the first question."""
+        return next(iter(self.answers.values()))
 
-        The same of feature maps and optimisers.
-        """
-        others = {name: values[1:] for name, values in self.page.several.items()}
-
-        def is_another(spec: RunSpec) -> bool:
-            values = {
-                "width": spec.model.width,
-                "channels": spec.model.channels,
-                "optimizer": spec.training.optimizer,
-            }
-            return any(values[name] in others[name] for name in others)
-
-        return [record for record in self.all_records if not is_another(record.spec)]
+    @cached_property
+    def answers(self) -> dict[str, list[Record]]:
+        """The records of each question, under what sets it apart: `learning rate 0.001`, say."""
+        questions = self.page.questions
+        if len(questions) == 1:
+            return {"": self.all_records}
+        records = {record.spec: record for record in self.all_records}
+        answers = {}
+        for asked in questions:
+            several = (describe(name, value) for name, value in asked.items()
+                       if value != self.page.parameters[name])  # fmt: skip
+            plan = chapters.plan(self.page.chapter, **asked)
+            answers[", ".join(several)] = [
+                replace(records[spec], spec=spec) for spec in plan if spec in records
+            ]
+        return answers
 
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""

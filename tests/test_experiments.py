@@ -10,6 +10,7 @@ from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
 from lab1.planning import chapters, profiles, progress
 from lab1.planning import ensure as ensuring
+from lab1.planning.chapter_runs import SINGLE_CHANGES
 from lab1.planning.chapters import CHAPTERS, plan
 from lab1.planning.ensure import ensure
 from lab1.planning.progress import duration, estimate
@@ -96,31 +97,43 @@ def test_single_changes_of_the_design_are_trained_at_their_depths():
     changes = {"changes_depth": [8, 32]}  # 32 is not asked for
     before = plan("1_2", **GRID)
     runs = [spec for spec in plan("1_2", **GRID, **changes) if spec not in before]
-    assert [(spec.seed, spec.model.depth, spec.model.changes) for spec in runs] == [
-        (seed, 8, words)
+    assert [(spec.seed, spec.model) for spec in runs] == [
+        (seed, ModelSpec(family, 8, 16, **change))
         for seed in (0, 1)
-        for words in ("identity start", "layer normalisation", "residual factor 1")
+        for family, change in SINGLE_CHANGES
     ]
     for spec in runs:
         model = ModelSpec(spec.model.family, 8, 16)
         assert replace(spec, model=model) in before
 
 
-def test_several_values_make_a_grid():
-    specs = plan("1_2", **GRID | {"width": "16,32", "seeds": 0, "depth": 2}, optimizer="adam,sgd")
-    found = [(s.training.optimizer, s.model.width, s.model.family) for s in specs]
-    families = ("MLP", "ResidualMLP")
-    assert found == [
-        (optimizer, width, family)
-        for optimizer in ("adam", "sgd")
+def test_several_values_make_a_plan_each_the_first_first():
+    values = GRID | {"seeds": 0, "depth": 2, "width": 16, "patience": None}
+    several = {"width": "16,32", "patience": "[none, 3]"}
+    assert plan("1_2", **values | several) == [
+        spec
         for width in (16, 32)
-        for family in families
+        for patience in (None, 3)
+        for spec in plan("1_2", **values | {"width": width, "patience": patience})
     ]
-    specs = plan("1_3", dataset="smoke-colour", depth=2, seeds=0, channels=[4, 8],
-                 families="PlainCNN,ResidualCNN", validation_size=500)  # fmt: skip
-    assert [(s.model.family, s.model.channels) for s in specs] == [
-        ("PlainCNN", 4), ("ResidualCNN", 4), ("PlainCNN", 8), ("ResidualCNN", 8),
-    ]  # fmt: skip
+    # A list of one is that one; what does not differ is planned once.
+    assert plan("1_2", **values | {"width": "[16]"}) == plan("1_2", **values)
+    residual = {"families": "MLP", "residual_factor": ["one", "sqrt-half"]}
+    assert plan("1_2", **values | residual) == plan("1_2", **values | {"families": "MLP"})
+
+
+@pytest.mark.parametrize("name", [name for name, each in CHAPTERS.items() if each.parameters])
+def test_every_parameter_of_one_value_takes_several(name):
+    for field in CHAPTERS[name].parameters.values():
+        numbers = [field.ge, field.ge + 1] if field.kind is int else [0.5, 0.25]
+        values = [*field.choices, None][:2] if field.choices else numbers
+        assert field.many or field.check(values) == tuple(values), field.name
+
+
+def test_more_questions_than_anybody_means_are_refused():
+    values = {name: [*range(1, 400)] for name in ("width", "epochs")}
+    with pytest.raises(ParameterError, match=r"chapter 1_1: .* of width, epochs make 159201 quest"):
+        plan("1_1", **GRID | values)
 
 
 def test_a_family_of_another_chapter_is_refused():

@@ -208,9 +208,14 @@ def test_further_teachers_teach_the_seeds_of_the_controls():
         assert replace(student, seed=0, distillation=settings) == taught
 
 
-def test_all_compared_with_a_student_have_its_optimiser():
-    with pytest.raises(ParameterError, match=r"optimizer = \['adam', 'sgd'\] .*allowed: one"):
-        plan("2_2", **STUDY, optimizer="adam,sgd")
+def test_a_student_can_be_asked_for_at_several_temperatures():
+    """Whose teacher, and whose twin without one, are trained once."""
+    teacher, alone, *taught = plan("2_2", **STUDY | {"seeds": 0, "temperature": (2, 4)})
+    assert [spec.distillation.temperature for spec in taught] == [2, 4]
+    assert {spec.teacher for spec in taught} == {teacher}
+    assert {replace(spec, distillation=None) for spec in taught} == {alone}
+    twice = plan("2_2", **STUDY | {"seeds": 0, "optimizer": "adam,sgd"})
+    assert [spec.training.optimizer for spec in twice] == ["adam"] * 3 + ["sgd"] * 3
 
 
 def test_a_far_smaller_student_learns_at_each_temperature():

@@ -168,13 +168,6 @@ class ModelSpec(Checked):
         """The units of each hidden layer of a perceptron; empty for a network without them."""
         return self.hidden_sizes or ((self.width,) * self.depth if self.width else ())
 
-    @property
-    def changes(self) -> str:
-        """In words, what differs from the family's usual design: `identity start`, or nothing."""
-        known = differences.settings_of(self).items()
-        changed = (each for name, each in known if name not in differences.ASKED)
-        return ", ".join(each.words for each in changed if not each.silent)
-
 
 def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
     listed = tuple(blocks) if isinstance(blocks, (list, tuple)) else ()

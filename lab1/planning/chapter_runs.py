@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Annotated, Any
 
 from ..core.distillation import Alpha, DistillationConfig, Temperature
@@ -29,7 +28,6 @@ from ..core.spec import (
     LayersPerSkip,
     ModelSpec,
     Normalization,
-    Optimizer,
     Precision,
     Rate,
     ResidualFactor,
@@ -52,7 +50,7 @@ def perceptrons(
     dataset: DatasetName,
     depth: tuple[Depth, ...],
     seeds: Seeds,
-    width: tuple[Width, ...],
+    width: Width,
     hidden_sizes: HiddenSizes | None = None,
     activation: Activation = "relu",
     dropout_rate: DropoutRate = 0.0,
@@ -61,7 +59,6 @@ def perceptrons(
     residual_factor: ResidualFactor = "inverse-sqrt",
     skip_carries: SkipCarries = "input",
     layers_per_skip: LayersPerSkip = 1,
-    optimizer: tuple[Optimizer, ...] = ("adam",),
     sweep_depth: Annotated[
         tuple[Depth, ...] | None, "hidden layers in the learning-rate sweep"
     ] = None,
@@ -79,10 +76,9 @@ def perceptrons(
     `depth` and `width`.  What says how a network is designed holds
     for those of the families that have such a thing.
     """
-    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
-    config = configs[0]
+    config = TrainingConfig(**training)
     if hidden_sizes is not None:
-        depth, width = (len(hidden_sizes),), (hidden_sizes[0],)
+        depth, width = (len(hidden_sizes),), hidden_sizes[0]
     asked: dict[str, Any] = {
         "activation": activation,
         "dropout_rate": dropout_rate,
@@ -102,28 +98,21 @@ def perceptrons(
         if rate != config.learning_rate
     ]
 
-    def design(family: str, layers: int, units: int) -> ModelSpec:
+    def design(family: str, layers: int) -> ModelSpec:
         taken = {name: value for name, value in asked.items() if name in FAMILIES[family].fields}
         if hidden_sizes is not None:
             return ModelSpec(family, hidden_sizes=hidden_sizes, **taken)
-        return ModelSpec(family, layers, _if_taken(family, "width", units), **taken)
+        return ModelSpec(family, layers, _if_taken(family, "width", width), **taken)
 
     runs = []
-    for seed, training_config, units in product(seeds, configs, width):
+    for seed in seeds:
         runs += [
-            RunSpec(
-                design(family, layers, units),
-                dataset,
-                replace(training_config, learning_rate=rate),
-                seed,
-            )
+            RunSpec(design(family, layers), dataset, replace(config, learning_rate=rate), seed)
             for layers, rate in settings
             for family in families
         ]
         runs += [
-            RunSpec(
-                replace(design(family, layers, units), **change), dataset, training_config, seed
-            )
+            RunSpec(replace(design(family, layers), **change), dataset, config, seed)
             for layers in changed
             for family, change in SINGLE_CHANGES
             if family in families
@@ -152,28 +141,27 @@ def convolutional_networks(
     dataset: DatasetName,
     depth: tuple[Depth, ...],
     seeds: Seeds,
-    channels: tuple[Channels, ...],
+    channels: Channels,
     size_channels: Annotated[
         tuple[Channels, ...] | None, "further feature maps of SimpleCNN with the most stages"
     ] = None,
-    optimizer: tuple[Optimizer, ...] = ("adam",),
     **training: Any,
 ) -> list[RunSpec]:
-    """The grid of families, depths and widths, seed by seed.
+    """The grid of families and depths, seed by seed.
 
     `SimpleCNN` of the greatest depth also has `size_channels`, so that it can be compared at equal
     size.
     """
-    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    config = TrainingConfig(**training)
     sizes = [("SimpleCNN", max(depth), maps) for maps in size_channels or ()]
-    cells = [(family, *cell) for cell in product(depth, channels) for family in families]
+    cells = [(family, stages, channels) for stages in depth for family in families]
 
     def design(family: str, stages: int, maps: int) -> ModelSpec:
         return ModelSpec(family, stages, channels=_if_taken(family, "channels", maps))
 
     return [
         RunSpec(design(family, stages, maps), dataset, config, seed)
-        for seed, config in product(seeds, configs)
+        for seed in seeds
         for family, stages, maps in [*cells, *sizes]
     ]
 
@@ -187,7 +175,6 @@ def degradation(
     train_evaluation_size: Annotated[
         Count, "training images scored in evaluation mode after each epoch"
     ],
-    optimizer: tuple[Optimizer, ...] = ("adam",),
     first_seed_depth: Annotated[
         tuple[Depth, ...] | None, "depths that cost too much for more than the first seed"
     ] = None,
@@ -222,14 +209,12 @@ def degradation(
     once = [each for each in depth if each in (first_seed_depth or ())]
     settings = [(seed, layers) for seed in seeds for layers in depth if layers not in once]
     settings += [(seeds[0], layers) for layers in once]
-    training["train_evaluation_size"] = train_evaluation_size
-    configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
+    config = TrainingConfig(**training, train_evaluation_size=train_evaluation_size)
 
     def grid(settings: Sequence[tuple[int, int]], **changes: Any) -> list[RunSpec]:
         return [
             RunSpec(ModelSpec(family, layers), dataset, replace(config, **changes), seed)
             for seed, layers in settings
-            for config in configs
             for family in families
         ]
 
@@ -243,8 +228,8 @@ def degradation(
         gentle = grid([(first, gentle_depth or max(depth))], learning_rate=gentle_learning_rate)
         runs += [spec for spec in gentle if spec.model.family == families[0]]
     if deepest_depth:
-        for rate in deepest_learning_rates or (configs[0].learning_rate,):
-            changes = {"learning_rate": rate, "epochs": deepest_epochs or configs[0].epochs}
+        for rate in deepest_learning_rates or (config.learning_rate,):
+            changes = {"learning_rate": rate, "epochs": deepest_epochs or config.epochs}
             runs += grid([(first, deepest_depth)], **changes)
     return runs
 
@@ -319,7 +304,6 @@ def distillation(
     digits_small_temperatures: Annotated[
         tuple[Temperature, ...] | None, "temperatures of the far smaller student"
     ] = None,
-    optimizer: tuple[Optimizer, ...] = ("adam",),
     **training: Any,
 ) -> list[RunSpec]:
     """One teacher; students with and without it, twin by twin; sweeps, controls and the digits.
@@ -337,12 +321,7 @@ def distillation(
     Teacher and students share the settings of the training but for the epochs.  What begins with
     `digits_` goes to `digits_runs`, and is left out where there is no `digits_dataset`.
     """
-    if len(optimizer) > 1:
-        raise ParameterError(
-            f"optimizer = {list(optimizer)} is not allowed; allowed: one, since all compared with "
-            "a student are trained as it is"
-        )
-    config = TrainingConfig(**training, optimizer=optimizer[0])
+    config = TrainingConfig(**training)
     teacher = RunSpec(
         ModelSpec("ResidualCNN", teacher_depth, channels=teacher_channels),
         dataset,

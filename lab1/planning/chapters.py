@@ -6,14 +6,16 @@ A plan, and with it every key, is made without torch and without the data.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 from ..core.errors import ParameterError
 from ..core.spec import RunSpec, TrainingConfig
-from ..core.values import Field, declarations, did_you_mean, shown, unknown
+from ..core.values import MOST_VALUES, Field, declarations, did_you_mean, shown, unknown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 # What is measured on a run afterwards
@@ -90,19 +92,46 @@ class Chapter:
 
     @cached_property
     def parameters(self) -> Mapping[str, Field]:
-        """What a profile, papermill or the command line may set, by name, required ones first."""
+        """What a profile, papermill or the command line may set, by name, required ones first.
+
+        Where one value is needed several may be asked for, see `questions`.
+        """
         if not (signature := self._signature):
             return {}
         takes = declarations(getattr(self.runs, "func", self.runs))
         named = [name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY]
-        further = _TRAINING_FIELDS if len(named) < len(signature) else {}
-        own = {name: takes[name] for name in (*self.required, *named)}
-        return {**own, **{name: each for name, each in further.items() if name not in own}}
+        further = TRAINING_FIELDS if len(named) < len(signature) else {}
+        declared = further | {name: takes[name] for name in named}
+        order = (*self.required, *named, *further)
+        return {name: replace(declared[name], several=not declared[name].many) for name in order}
+
+    def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of each parameter by name, where these are set and the others are not."""
+        defaults = {each.name: each.default for each in fields(TrainingConfig)}
+        defaults |= {name: each.default for name, each in self._signature.items()}
+        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
+
+    def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Checked parameters with one value each, where several were asked for; the first first.
+
+        Raises `ParameterError` where these are more than anybody means.
+        """
+        values = {
+            name: value if isinstance(value, tuple) and self.parameters[name].several else (value,)
+            for name, value in parameters.items()
+        }
+        count = math.prod(map(len, values.values()))
+        if count > MOST_VALUES:
+            asked = ", ".join(name for name, several in values.items() if several[1:])
+            raise ParameterError(
+                f"the values of {asked} make {count} questions; allowed: at most {MOST_VALUES}"
+            )
+        return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
 
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
 #: without a class, unless its signature says so.
-_TRAINING_FIELDS = {
+TRAINING_FIELDS = {
     name: each
     for name, each in declarations(TrainingConfig).items()
     if name not in ("train_evaluation_size", "omitted_class")
@@ -156,7 +185,8 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
     if missing:
         raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
     try:
-        return teachers_first(chapter(name).runs(**checked))
+        questions = chapter(name).questions(checked)
+        return teachers_first([spec for one in questions for spec in chapter(name).runs(**one)])
     except ParameterError as error:  # a combination that no single declaration rules out
         raise ParameterError(f"chapter {name}: {error}") from error
 

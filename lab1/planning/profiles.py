@@ -6,19 +6,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..core import paths
 from ..core.datasets import DATASETS
+from ..core.differences import describe
 from ..core.errors import MissingRunsError, ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
 from ..core.values import shown
 from . import strict_yaml
+from .chapters import TRAINING_FIELDS, check_parameters, plan
 from .chapters import chapter as chapter_of
-from .chapters import check_parameters, plan
 from .ensure import ensure
 
 #: The profile that is published: its charts lie in `figures/`, and the site shows it.
@@ -46,14 +48,33 @@ class Page:
     @property
     def dataset_title(self) -> str:
         """The title of the data set that its runs are on; empty where it has none of its own."""
-        name = self.parameters.get("dataset")
+        name = self.questions[0].get("dataset")
         return DATASETS[name].title if name else ""
 
+    @cached_property
+    def questions(self) -> list[dict[str, Any]]:
+        """Its parameters, of one value each where several were asked for; it is about the first."""
+        return chapter_of(self.chapter).questions(self.parameters)
+
     @property
-    def several(self) -> dict[str, tuple[Any, ...]]:
-        """The widths, feature maps and optimisers that are asked for, where more than one is."""
-        asked = {name: self.parameters.get(name) for name in ("width", "channels", "optimizer")}
-        return {name: tuple(values) for name, values in asked.items() if values and values[1:]}
+    def changes(self) -> list[str]:
+        """In words, the parameters in which it differs from the published page of its chapter.
+
+        None where it is one of the published pages, or there is none of its chapter.  Further runs
+        that it does without are not named.
+        """
+        chapter = chapter_of(self.chapter)
+        every = pages(REPORT) if REPORT in names() else []
+        published = [chapter.values(each.parameters) for each in every
+                     if each.chapter == self.chapter]  # fmt: skip
+        values = chapter.values(self.parameters)
+        if not published or values in published:
+            return []
+        return [
+            describe(name, value)
+            for name, value in values.items()
+            if value != published[0][name] and (value is not None or name in TRAINING_FIELDS)
+        ]
 
     @property
     def reads_pages(self) -> bool:

@@ -239,8 +239,8 @@ def sources_digest() -> str:
 
 
 def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
-    """A digest of the records that a page reads, and of whether each is published."""
-    digest = hashlib.sha256()
+    """A digest of the records that a page reads, of whether each is published, and of its head."""
+    digest = hashlib.sha256(json.dumps(page.changes).encode())  # which it says at its head
     if chapters.chapter(page.chapter).reads_benchmarks:
         for name, benchmark in benchmarks.published().items():
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())

@@ -79,6 +79,16 @@ def pairs(runs: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=[f"{name}_alone" for name in measured])
 
 
+def main(runs: pd.DataFrame) -> pd.DataFrame:
+    """The students of the first setting with their teacher, and alone, and that teacher."""
+    same = ["teacher", "temperature", "alpha", "channels", "wrong_classes"]
+    first = runs[runs["teacher"].notna()].iloc[0]
+    taught = runs[(runs[same] == first[same]).all(axis=1)]
+    keys = {*taught["key"], *taught["twin"], first["teacher"]}
+    chosen: pd.DataFrame = runs[runs["key"].isin(keys)]
+    return chosen
+
+
 def photographs(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of convolutional networks."""
     chosen: pd.DataFrame = runs[runs["channels"].notna()]
