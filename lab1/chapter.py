@@ -98,9 +98,10 @@ class OpenChapter:
         for asked in questions:
             several = (describe(name, value) for name, value in asked.items()
                        if value != self.page.parameters[name])  # fmt: skip
-            plan = chapters.plan(self.page.chapter, **asked)
             answers[", ".join(several)] = [
-                replace(records[spec], spec=spec) for spec in plan if spec in records
+                replace(records[spec], spec=spec)
+                for spec in self.page.plan(asked)
+                if spec in records
             ]
         return answers
 

@@ -103,7 +103,8 @@ class Chapter:
         further = TRAINING_FIELDS if len(named) < len(signature) else {}
         declared = further | {name: takes[name] for name in named}
         order = (*self.required, *named, *further)
-        return {name: replace(declared[name], several=not declared[name].many) for name in order}
+        takes = {name: replace(declared[name], several=not declared[name].many) for name in order}
+        return takes | {_FURTHER.name: _FURTHER}
 
     def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The value of each parameter by name, where these are set and the others are not."""
@@ -128,6 +129,14 @@ class Chapter:
             )
         return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
+
+#: What every page with runs of its own takes besides, see `further_runs`.
+_FURTHER = Field(
+    "the page's further runs, by name, trained besides; none trains none",
+    name="further",
+    many=True,
+    optional=True,
+)
 
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
 #: without a class, unless its signature says so.
@@ -181,6 +190,7 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
     wrong type or out of range.
     """
     checked = check_parameters(name, values)
+    checked.pop(_FURTHER.name, None)
     missing = [each for each in chapter(name).required if each not in checked]
     if missing:
         raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")

@@ -43,15 +43,15 @@ LOOKS = (
 
 PALETTE = tuple(colour for colour, _ in LOOKS)
 
-#: The first looks are those of the styles of families, the others of user-defined families, in the
+#: The first looks are those of the styles of families, the others of further families, in the
 #: order in which they are declared.
 _STYLES = {"plain": LOOKS[0], "residual": LOOKS[1], "control": LOOKS[2]}
-_DEFINED = [name for name, family in FAMILIES.items() if family.own]
+_FURTHER = [name for name, family in FAMILIES.items() if family.style == "further"]
 
 
 def _look(name: str) -> tuple[str, str]:
-    if name in _DEFINED:
-        return LOOKS[len(_STYLES) :][_DEFINED.index(name) % (len(LOOKS) - len(_STYLES))]
+    if name in _FURTHER:
+        return LOOKS[len(_STYLES) :][_FURTHER.index(name) % (len(LOOKS) - len(_STYLES))]
     return _STYLES[FAMILIES[name].style]
 
 
@@ -118,7 +118,7 @@ def shape(column: str, names: Sequence[str]) -> alt.Shape:
     if column == "family" and len({FAMILIES[name].axis for name in names}) > 1:
         kinds = dict.fromkeys(family.axis for family in FAMILIES.values())
         of_kind = {kind: look[1] for kind, look in zip(kinds, LOOKS, strict=False)}
-        designed = [name for name in names if name not in _DEFINED]
+        designed = [name for name in names if name not in _FURTHER]
         shapes = SHAPES | {name: of_kind[FAMILIES[name].axis] for name in designed}
     return alt.Shape(f"{column}:N", scale=_scale(names, shapes))
 
