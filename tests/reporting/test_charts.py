@@ -335,7 +335,8 @@ def test_loss_curves_have_a_mean_per_family_depth_split_and_epoch(both):
     means = figure.data.set_index(["family", "depth", "split", "epoch"])["mean"]
     for split, losses in (("training", [1.5, 0.8, 0.4]), ("validation", [1.4, 0.9, 0.5])):
         assert [*means["MLP", 2, split]] == pytest.approx(losses)
-    assert "MLP 2: 0.4" in figure.alt and "ResidualMLP 8: 0.4" in figure.alt
+    assert "MLP 2, training: 0.4" in figure.alt
+    assert figure.alt.endswith("; ResidualMLP 8, validation: 0.5.")
 
 
 def test_each_family_and_depth_goes_as_far_as_all_its_seeds(trained):

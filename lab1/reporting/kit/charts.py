@@ -57,7 +57,7 @@ def lines(
     have dots, bands for intervals, and a common zoom.  `colour` and `dash` may come with the names
     of their legends, the solid line's first.  A rule marks a `level`.  `title` stands above the
     chart, and `text` says what it shows.  A tooltip has the columns of `also` too, each with its
-    format, d3's.  `data` is what a reader takes away, by default the `table`.
+    format, d3's.  `data` is what a reader takes away, by default the `table` without links.
     """
     form = _Form(table, x, y, panels, colour, dash, shape, dense)
     parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
@@ -293,7 +293,7 @@ class _Form:
                 chart = chart.properties(spacing={"row": 20, "column": 30 + _LETTER * longest})
         if "name" in self.table:  # a reader's letters may be wider than those of a picture
             chart = chart.properties(padding={"left": 5, "top": 5, "bottom": 5, "right": 20})
-        data = self.given if data is None else data
+        data = self.given.drop(columns="runs", errors="ignore") if data is None else data
         return Figure(chart.properties(title=title) if title else chart, data, text)
 
     def name_lines(self, parts: Sequence[str]) -> None:

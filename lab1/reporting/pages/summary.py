@@ -87,8 +87,6 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
         text=f"Test accuracy on {dataset_titles(runs)} by number of parameters, a point per "
         "configuration and a panel per data set. The most accurate: "
         f"{words.rows(best, '{dataset_title}: {family} {depth}, {mean:.2f} %')}.",
-        # The address is the page's, and of no use in the file that a reader takes away.
-        data=table,
     )
 
 
