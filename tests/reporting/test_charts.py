@@ -15,7 +15,7 @@ from lab1.reporting.comparison import charts, verdicts
 from lab1.reporting.kit import figure as figures
 from lab1.reporting.kit import frames, words
 from lab1.reporting.kit.axes import Axis, Panels
-from lab1.reporting.kit.charts import bars, leading, lines, points
+from lab1.reporting.kit.charts import bars, lines, linked, points
 
 ACCURACY = Axis("mean", "accuracy (%)")
 DEPTH = Axis("depth", "layers", log=True)
@@ -172,12 +172,12 @@ def test_a_point_of_one_configuration_leads_to_its_runs():
     runs = pandas.DataFrame(
         {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "three"]}
     )
-    linked = leading(BOTH, runs, ["family", "depth"], "runs.html")
-    assert [*linked["runs"]] == ["runs.html#runs-one", "", "", ""]
+    rows = linked(BOTH, runs, ["family", "depth"], "runs.html")
+    assert [*rows["runs"]] == ["runs.html#runs-one", "", "", ""]
     for draw in (lines, points):
-        figure = draw(linked, DEPTH, ACCURACY, text="", data=BOTH)
+        figure = draw(rows, DEPTH, ACCURACY, text="")
         assert encodings(figure, "point")["href"]["field"] == "runs"
-        assert figure.data is BOTH
+        assert figure.data.equals(BOTH)
     assert "href" not in encodings(lines(BOTH, DEPTH, ACCURACY, text=""), "point")
 
 

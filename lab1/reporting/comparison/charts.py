@@ -10,7 +10,7 @@ import pandas as pd
 from ..curves import by_epoch
 from ..kit import words
 from ..kit.axes import Axis, Panels, depths
-from ..kit.charts import leading, lines, points
+from ..kit.charts import lines, linked, points
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
 from ..kit.statistics import in_percent, summarize
@@ -44,7 +44,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     table = in_percent(summarize(base, by, "test_accuracy"))
     x = depths(table)
     return lines(
-        leading(table, base, by, runs_page),
+        linked(table, base, by, runs_page),
         x,
         Axis("mean", "test accuracy (%)"),
         title=dataset_titles(runs),
@@ -57,7 +57,7 @@ def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     return points(
-        leading(table, base, by),
+        linked(table, base, by),
         _PARAMETERS,
         Axis("mean", "test accuracy (%)"),
         also={"depth": ""},
@@ -79,7 +79,7 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
     rates = sorted(table["learning_rate"].unique().tolist())
     x = Axis("learning_rate", "learning rate", log=True, ticks=rates)
     return lines(
-        leading(table, swept, by),
+        linked(table, swept, by),
         x,
         Axis("mean", "validation accuracy (%)"),
         panels=Panels("depth", columns=2),

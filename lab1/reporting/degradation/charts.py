@@ -13,7 +13,7 @@ import pandas as pd
 from ..curves import by_epoch
 from ..kit import literature, words
 from ..kit.axes import Axis, Panels, depths
-from ..kit.charts import leading, lines
+from ..kit.charts import lines, linked
 from ..kit.figure import Figure
 from ..kit.statistics import Estimate, estimate, in_percent, summarize, summarize_each
 from ..kit.tables import MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
@@ -58,7 +58,7 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     if runs["dataset"].isin(_COMPARABLE).all():
         papers = literature.resnet_errors().rename(columns={"error": "mean"})
         table = pd.concat([table, papers.assign(split="test", source=_PAPERS)], ignore_index=True)
-    rows = leading(table, runs, ["family", "depth"])
+    rows = linked(table, runs, ["family", "depth"])
     rows.loc[rows["source"] == _PAPERS, "runs"] = ""
     ends = words.rows(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
     return lines(

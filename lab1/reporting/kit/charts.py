@@ -1,8 +1,8 @@
-"""The forms of the charts: lines over x, points and bars; and what the words about them share.
+"""The forms of all charts: lines over x, points, and bars.
 
 The function of a chart has its data and its words, and a form draws them: in the colours and shapes
 of the families, with the interval of each mean, a tooltip, legends that pick, a link from a point
-to its runs where the table has a column `runs` (see `leading`), and names at the ends of lines.
+to its runs where the table has a column `runs` (see `linked`), and names at the ends of lines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .figure import COLOURS, Figure
 _HEIGHT, _PANEL, _CURVES, _ROW = 300, 230, 170, 26
 
 #: The width in pixels of a panel, by how many stand beside each other; and of a single chart.
-_WIDTHS = {1: 480, 2: 280, 3: 210}
+_WIDTHS = {1: 480, 2: 260, 3: 210}
 _WIDTH = 560
 
 #: In pixels: the width and height of a letter of a name, and how far apart two intervals stand.
@@ -84,7 +84,7 @@ def lines(
         form.add_interval(styled)
     form.add_points(base, [form.dash, detail, x.column], also)
     form.add_names()
-    return form.figure(title, text, data)
+    return form.finished(title, text, data)
 
 
 def points(
@@ -109,7 +109,7 @@ def points(
     form.add_level(level)
     form.add_interval(form.base())
     form.add_points(form.base(), [y.column if y.order else x.column], also)
-    return form.figure(title, text, data)
+    return form.finished(title, text, data)
 
 
 def bars(
@@ -134,7 +134,7 @@ def bars(
     if number:
         value, tint = alt.Text(f"{x.column}:Q", format=number), alt.value(figure.TEXT)
         form.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
-    return form.figure(title, text, data)
+    return form.finished(title, text, data)
 
 
 class _Form:
@@ -270,7 +270,7 @@ class _Form:
             names = names.encode(x=self.along_x(), y=ends, text="name:N", opacity=self.opacity())
             self.add(names.mark_text(align="left", dx=10))
 
-    def figure(self, title: str, text: str, data: pd.DataFrame | None) -> Figure:
+    def finished(self, title: str, text: str, data: pd.DataFrame | None) -> Figure:
         """The finished figure."""
         chart = alt.layer(*self.layers, data=_rounded(self.table)).properties(height=self.height)
         if self.panels:
@@ -391,19 +391,17 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def leading(
+def linked(
     table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str], runs_page: str = ""
 ) -> pd.DataFrame:
-    """The table with a column `runs`: where a point that is one configuration leads.
+    """The table with a column `runs`: the address of the runs of a point that is one configuration.
 
     `by` are the columns that tie a row to its runs, which stand on the same page or on the
-    `runs_page`; a row of none or of several configurations leads nowhere.
+    `runs_page`; a row of none or of several configurations has an empty address.
     """
-    groups = {
-        labels: own.iloc[0] if own.nunique() == 1 else ""
-        for labels, own in runs.groupby([*by])["group"]
-    }
+    groups = runs.groupby([*by])["group"].unique().to_dict()
     rows = table[[*by]].itertuples(index=False, name=None)
-    led = [groups.get(labels, "") for labels in rows]
+    configurations = [groups.get(row if len(by) > 1 else row[0], ()) for row in rows]
     # Vega follows null as if it were an address, and an empty one not.
-    return table.assign(runs=[f"{runs_page}#runs-{group}" if group else "" for group in led])
+    links = [f"{runs_page}#runs-{names[0]}" if len(names) == 1 else "" for names in configurations]
+    return table.assign(runs=links)
