@@ -148,6 +148,13 @@ def test_wrong_further_runs_are_told_with_their_place(page, old, new, message):
         page("1_2", PROFILE.replace(old, new))
 
 
+@pytest.mark.parametrize("text", ["further: none", "further:", "further: []"])
+def test_a_page_may_have_none(page, text):
+    longer = "further: [{name: longer, students: alone, epochs: 9}]"
+    narrow = page("2_2-narrow", PROFILE.replace(longer, text))
+    assert (narrow.further, narrow.parameters["further"]) == ({}, None)
+
+
 def test_further_runs_that_the_page_does_not_have_are_refused(page):
     with pytest.raises(
         ParameterError, match=r"'lader' .* rates, identity start, ladder, none; did"

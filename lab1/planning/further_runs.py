@@ -63,6 +63,8 @@ class FurtherRuns:
 def read(of_chapter: str, values: Any, where: str) -> dict[str, FurtherRuns]:
     """The further runs that a page lists, by name; raises `ParameterError` for anything else."""
     found: dict[str, FurtherRuns] = {}
+    if values is None or values in ("none", ""):
+        return found
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
         raise ParameterError(
             f"{where}: further = {shown(values)} is not allowed; allowed: a list of further runs, "

@@ -281,7 +281,7 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
             f"{where}: page = {shown(suffix)} is not allowed; "
             "allowed: small letters, digits, hyphens, at most 60"
         )
-    further = further_runs.read(chapter, values.pop("further", None) or [], where)
+    further = further_runs.read(chapter, values.pop("further", None), where)
     checked = check_parameters(chapter, values, where)
     if chapter_of(chapter).parameters:
         checked["further"] = tuple(further) or None
