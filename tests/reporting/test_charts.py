@@ -75,6 +75,8 @@ def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
     scales = [look(draw("family", names).to_dict()) for draw in (figures.colour, figures.shape)]
     assert len({tuple(scale[name] for scale in scales) for name in names}) == len(names) > 6
     assert figures.COLOURS.keys() == figures.SHAPES.keys() == words.NAMES.keys() == set(RECIPE)
+    # Those of the icon and the card of the site too.
+    assert (figures.COLOURS["MLP"], figures.COLOURS["ResNet"]) == ("#d55e00", "#3d8fd1")
     for style in ("plain", "residual"):
         alike = [name for name in names if families.FAMILIES[name].style == style]
         assert len({figures.COLOURS[name] for name in alike}) == 1 < len(alike)
