@@ -22,7 +22,7 @@ from .core.record import Record
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
-from .planning.ensure import ensure_probe
+from .planning.ensure import ensure_probe, is_out_of_reach
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,9 +98,10 @@ class OpenChapter:
         for asked in questions:
             several = (describe(name, value) for name, value in asked.items()
                        if value != self.page.parameters[name])  # fmt: skip
-            plan = chapters.plan(self.page.chapter, **asked)
             answers[", ".join(several)] = [
-                replace(records[spec], spec=spec) for spec in plan if spec in records
+                replace(records[spec], spec=spec)
+                for spec in self.page.plan(asked)
+                if spec in records
             ]
         return answers
 
@@ -159,20 +160,30 @@ class OpenChapter:
         return ensure_probe(record, name)
 
     def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
-        """The runs on which the chapter has that probe measured, each with what it found."""
-        probes = chapters.chapter(self.page.chapter).probes
+        """The runs on which the chapter has that probe measured, each with what it found.
+
+        Without those that were published before there was such a probe, and without weights.
+        """
+        probes, store = chapters.chapter(self.page.chapter).probes, Store()
         chosen = [r for r in self.records if not r.diverged and name in probes(r.spec)]
-        return [(record, self.probe(record, name)) for record in chosen]
+        return [
+            (record, self.probe(record, name))
+            for record in chosen
+            if not is_out_of_reach(record, name, store)
+        ]
 
     def first(self, name: str) -> tuple[Record, Mapping[str, Any]]:
         """The first of `measured`.
 
         Raises `MissingRunsError` where there is none.
         """
-        measured = self.measured(name)
-        if not measured:
+        if measured := self.measured(name):
+            return measured[0]
+        if all(record.diverged for record in self.records):
             raise self._all_diverged()
-        return measured[0]
+        raise MissingRunsError(
+            f"chapter {self.page.chapter}: no run has the probe {name!r}, or weights to measure it"
+        )
 
     @cached_property
     def layers(self) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import pytest
 
 from lab1.core.store import Store
 from lab1.planning import profiles
+from lab1.planning.chapters import CHAPTERS
+from lab1.planning.ensure import is_out_of_reach
 from lab1.reporting.distillation.pairs import Setting, sweep
 from lab1.reporting.kit import frames
 from lab1.reporting.kit.tables import Table
@@ -29,44 +31,50 @@ def published():
     return Store(ROOT / "results", ROOT / "no-runs-of-ones-own")
 
 
-def in_bf16():
-    """The runs in bf16 that the report shows, by page, those that tell the same start once."""
-    found = {}
-    for page in profiles.pages("report"):
-        for spec in page.plan():
-            if spec.training.precision == "bf16" and page.name != COMPARES_PRECISIONS:
-                # A teacher, a label's smoothing or a rate do not change the first gradient's
-                # rounding; the probe is measured on the first seed.
-                found[page.name, spec.model] = replace(spec, distillation=None, seed=0)
-    return found
+def of_any_seed(spec):
+    """The arm that a run belongs to: all but its seed, its teacher's and the loss included."""
+    return replace(spec, seed=0)
 
 
 def test_bf16_is_used_only_where_the_first_gradient_survives_it(published):
-    """Of each network on each page; a new page in bf16 needs the probe of its networks first."""
-    checked = in_bf16()
-    records = [record for record in published.all()[0] if record.spec.seed == 0]
-    assert checked
-    for (page, model), spec in checked.items():
-        agreements = [
-            probe["bf16"]
-            for record in records
-            if (record.spec.model, record.spec.dataset) == (model, spec.dataset)
-            and (probe := published.find_probe(record.spec, "gradient-agreement")) is not None
-        ]
-        assert agreements, f"{page}: nobody measured how exact the gradient of {model} is"
-        assert min(agreements) >= LEAST_AGREEMENT, f"{page}: {model}: {agreements}"
+    """In every arm, for the loss that is trained; a new one needs the probe of a run first."""
+    agreements = defaultdict(list)
+    for record in published.all()[0]:
+        if probe := published.find_probe(record.spec, "gradient-agreement"):
+            agreements[of_any_seed(record.spec)].append(probe["bf16"])
+    arms = {
+        of_any_seed(spec): f"{page.name}: {spec.title}"
+        for page in profiles.pages("report")
+        for spec in page.plan()
+        if spec.training.precision == "bf16" and page.name != COMPARES_PRECISIONS
+    }
+    assert {bool(arm.distillation) for arm in arms} == {True, False}
+    for arm, title in arms.items():
+        assert agreements[arm], f"{title}: nobody measured how exact its gradient is"
+        assert min(agreements[arm]) >= LEAST_AGREEMENT, f"{title}: {agreements[arm]}"
+
+
+def test_what_can_be_measured_on_the_published_runs_is_published(published):
+    """So that the site, which is built without torch, finds what a page asks for."""
+    for page in profiles.pages("report"):
+        for spec in page.plan():
+            record = published.find(spec)
+            for probe in () if record.diverged else CHAPTERS[page.chapter].probes(spec):
+                found = published.find_probe(spec, probe)
+                assert found or is_out_of_reach(record, probe, published), (spec.title, probe)
 
 
 def test_the_chosen_temperature_and_weight_are_those_that_validation_chooses(published):
-    """They are told on seeds of their own (`fresh_seeds`), so the profile states the choice."""
+    """They are told on fresh seeds, so the profile states the choice."""
     page = profiles.page("2_2", "report", {})
     records = [record for spec in page.plan() if (record := published.find(spec)) is not None]
-    setting = Setting.of(page.parameters)
+    runs = frames.runs(records)
+    setting, fresh = Setting.of(page.parameters), Setting.fresh(page.parameters, runs)
     for name in ("temperature", "alpha"):
-        swept = sweep(frames.runs(records), setting, name)
+        swept = sweep(runs, setting, name)
         chosen = swept.groupby(name)["validation_gain"].mean().idxmax()
-        assert page.parameters[f"fresh_{name}"] == chosen
-        assert not set(swept["seed"]) & set(page.parameters["fresh_seeds"])
+        assert getattr(fresh, name) == chosen
+        assert not set(swept["seed"]) & set(fresh.seeds)
 
 
 # What n counts, in the tables of all published pages
@@ -82,7 +90,7 @@ RESULTS = {
 
 
 #: The seeds behind the rows of the table of digits, which lead to no runs.
-DIGITS = profiles.page("2_2", "report", {}).parameters["digits_seeds"]
+DIGITS = profiles.page("2_2", "report", {}).further["digits"].changes["seeds"]
 
 
 @pytest.fixture(scope="module")

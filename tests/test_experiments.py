@@ -4,19 +4,18 @@ from dataclasses import replace
 import pytest
 from stores import without_record
 
+from lab1.core import weights_file
 from lab1.core.errors import MissingRunsError, ParameterError, RecordError
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
 from lab1.planning import chapters, profiles, progress
 from lab1.planning import ensure as ensuring
-from lab1.planning.chapter_runs import SINGLE_CHANGES
 from lab1.planning.chapters import CHAPTERS, plan
 from lab1.planning.ensure import ensure
 from lab1.planning.progress import duration, estimate
 
 BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
 GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
-SWEEP = {"sweep_depth": [8], "sweep_learning_rates": [0.001, 0.003]}
 
 
 def short(specs):
@@ -81,31 +80,6 @@ def test_a_plan_passes_every_parameter_on():
     )
 
 
-def test_the_sweep_leaves_out_the_base_rate():
-    assert short(plan("1_1", **GRID, **SWEEP)) == [
-        (0, 2, 0.001, "MLP"),
-        (0, 8, 0.001, "MLP"),
-        (0, 8, 0.003, "MLP"),
-        (1, 2, 0.001, "MLP"),
-        (1, 8, 0.001, "MLP"),
-        (1, 8, 0.003, "MLP"),
-    ]
-
-
-def test_single_changes_of_the_design_are_trained_at_their_depths():
-    changes = {"changes_depth": [8, 32]}  # 32 is not asked for
-    before = plan("1_2", **GRID)
-    runs = [spec for spec in plan("1_2", **GRID, **changes) if spec not in before]
-    assert [(spec.seed, spec.model) for spec in runs] == [
-        (seed, ModelSpec(family, 8, 16, **change))
-        for seed in (0, 1)
-        for family, change in SINGLE_CHANGES
-    ]
-    for spec in runs:
-        model = ModelSpec(spec.model.family, 8, 16)
-        assert replace(spec, model=model) in before
-
-
 def test_several_values_make_a_plan_each_the_first_first():
     values = GRID | {"seeds": 0, "depth": 2, "width": 16, "patience": None}
     several = {"width": "16,32", "patience": "[none, 3]"}
@@ -138,38 +112,6 @@ def test_more_questions_than_anybody_means_are_refused():
 def test_a_family_of_another_chapter_is_refused():
     with pytest.raises(ParameterError, match="chapter 1_2: SimpleCNN takes no width"):
         plan("1_2", **GRID, families="SimpleCNN")
-
-
-def test_no_run_is_planned_twice():
-    rates = [0.001, 0.002, 0.003]
-    specs = plan("1_2", **GRID, sweep_depth=[2, 8], sweep_learning_rates=rates, learning_rate=0.002)
-    assert len(specs) == len({each.key for each in specs}) == 2 * 2 * 2 * 3
-
-
-def test_asking_for_one_depth_drops_the_sweep_of_the_others():
-    values = {**GRID, **SWEEP, "depth": "4", "seeds": [0]}
-    assert short(plan("1_1", **values)) == [(0, 4, 0.001, "MLP")]
-    assert short(plan("1_1", **{**values, "depth": "8"})) == [
-        (0, 8, 0.001, "MLP"),
-        (0, 8, 0.003, "MLP"),
-    ]
-
-
-def test_depths_of_the_first_seed_alone_come_last():
-    values = {"dataset": "smoke-colour", "validation_size": 500, "train_evaluation_size": 500}
-    values |= {"depth": [8, 14, 20], "seeds": [3, 4], "first_seed_depth": [14, 56]}
-    twins = ("PlainNet", "ResNet")
-    runs = [(3, 8), (3, 20), (4, 8), (4, 20), (3, 14)]
-    expected = [(*run, 0.001, family) for run in runs for family in twins]
-    assert short(plan("depth", **values)) == expected
-    assert short(plan("depth", **{**values, "depth": "14"})) == expected[-2:]
-    assert len(plan("depth", **{**values, "first_seed_depth": "none"})) == 12
-
-
-@pytest.mark.parametrize("sweep", [{"sweep_depth": [8]}, {"sweep_learning_rates": [0.1]}, {}])
-def test_half_a_sweep_is_none(sweep):
-    assert len(plan("1_1", **GRID, **sweep)) == 4
-    assert len(plan("1_1", **GRID, **dict.fromkeys(sweep))) == 4
 
 
 def test_texts_plan_what_the_values_do():
@@ -558,13 +500,72 @@ def test_the_probes_of_a_run_are_measured_right_after_it(
     assert "failed: the probe 'confusion': no weights" in capsys.readouterr().err
 
 
-def test_all_runs_without_teacher_and_of_the_first_seed_have_their_first_gradient_measured():
-    for name, chapter in CHAPTERS.items():
-        for page in profiles.pages("smoke"):
-            for spec in page.plan() if page.chapter == name else ():
-                measured = "gradient-agreement" in chapter.probes(spec)
-                usual = spec.distillation is None and spec.training.omitted_class is None
-                assert measured == (spec.seed == 0 and usual), spec.title
+def test_all_runs_of_the_first_of_five_seeds_have_their_first_gradient_measured():
+    for page in profiles.pages("report"):
+        for spec in page.plan():
+            measured = "gradient-agreement" in CHAPTERS[page.chapter].probes(spec)
+            assert measured == (spec.seed in range(0, 100, 5)), spec.title
+
+
+def test_only_networks_of_blocks_have_them_left_out():
+    planned = {
+        spec.model.family
+        for page in profiles.pages("report")
+        for spec in page.plan()
+        if "lesion" in CHAPTERS[page.chapter].probes(spec)
+    }
+    assert planned == {"ResidualCNN", "PlainCNN", "ResNet", "PlainNet"}
+
+
+def test_every_student_of_all_classes_is_compared_with_its_twin_without_a_teacher():
+    probes = CHAPTERS["2_2"].probes
+    (page,) = (page for page in profiles.pages("report") if page.name == "2_2")
+    compared = [spec for spec in page.plan() if "teacher-agreement" in probes(spec)]
+    assert compared == [s for s in page.plan() if s.teacher and s.training.omitted_class is None]
+    assert all("temperature-scaling" in probes(spec) for spec in compared)
+
+
+@pytest.fixture
+def published_twins(make_record, make_student, store):
+    """Records of a teacher, a student and its twin without the teacher, published."""
+    teacher = make_record(seed=1)
+    settings = make_student(teacher.spec).distillation
+    records = teacher, make_record(distillation=settings), make_record()
+    for record in records:
+        store.write(record)
+        store.promote(record)
+    return records
+
+
+@pytest.mark.parametrize(
+    ("probe", "asked"),
+    [
+        ("confusion", ["student"]),
+        ("gradient-agreement", ["teacher"]),
+        ("teacher-agreement", ["teacher", "student", "twin"]),
+    ],
+)
+def test_a_probe_is_out_of_reach_until_all_networks_that_it_asks_have_weights(
+    published_twins, store, probe, asked
+):
+    _, student, _ = published_twins
+    for name, record in zip(("teacher", "student", "twin"), published_twins, strict=True):
+        if name in asked:
+            assert ensuring.is_out_of_reach(student, probe, store)
+            weights_file.published(record.spec, store).write_bytes(b"its weights")
+    assert not ensuring.is_out_of_reach(student, probe, store)
+
+
+def test_a_probe_that_was_published_is_within_reach_without_weights(published_twins, store):
+    _, student, _ = published_twins
+    store.write_probe(student.spec, "teacher-agreement", {"alone": 0.7, "taught": 0.8})
+    assert not ensuring.is_out_of_reach(student, "teacher-agreement", store)
+
+
+def test_what_ones_own_run_lacks_is_told_and_not_passed_over(make_record, store):
+    record = make_record()
+    store.write(record)
+    assert not ensuring.is_out_of_reach(record, "confusion", store)
 
 
 def test_the_students_that_never_saw_a_class_leave_weights_for_a_page():

@@ -245,9 +245,13 @@ def probed(make_spec, make_student):
     digits = {"omitted_class": 3, "train_evaluation_size": 500}
     return {
         "bias-correction": make_student(teacher, **digits),
+        "teacher-agreement": make_student(teacher),
+        "lesion": make_spec("ResidualCNN", 2),
         "recomputed-statistics": make_spec(**digits),
         **dict.fromkeys(("confusion", "hardest", "softened"), make_spec("SimpleCNN", 2)),
-        **dict.fromkeys(("layers", "gradient-agreement", "int8-weights"), make_spec()),
+        **dict.fromkeys(
+            ("layers", "gradient-agreement", "int8-weights", "temperature-scaling"), make_spec()
+        ),
     }
 
 
@@ -288,6 +292,10 @@ def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed
         ("gradient-agreement", lambda c: c.update(bf16=1.1), "content.bf16 = 1.1"),
         ("recomputed-statistics", lambda c: c.update(error=-0.1), "content.error = -0.1"),
         ("int8-weights", lambda c: c["layers"][0]["scales"].pop(), "15 scales"),
+        ("lesion", lambda c: c["blocks"].clear(), "content.blocks has 0 entries"),
+        ("lesion", lambda c: c["blocks"][1].update(kept="half"), "content.blocks[1].kept = 'half'"),
+        ("teacher-agreement", lambda c: c.update(alone=1.1), "content.alone = 1.1"),
+        ("temperature-scaling", lambda c: c.update(temperature=0), "content.temperature = 0"),
     ],
 )
 def test_what_a_probe_cannot_have_found_is_named(tmp_path, probed, probe, change, complaint):

@@ -19,7 +19,7 @@ from ..core.values import each_once, shown
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
-from ..planning.ensure import ensure, ensure_probe, find_todo, train_again
+from ..planning.ensure import ensure, ensure_probe, find_todo, is_out_of_reach, train_again
 from ..planning.progress import duration, is_first_process
 
 #: From so many seconds on, a plan says what would make it shorter.
@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     probes = chapter(page.chapter).probes
     problems = []
     for record in ensure(todo, runtime, store, probes):
-        # What was published without its weights has the probes that were published with it.
-        lost = store.is_published(record) and weights_file.find(record.spec, store) is None
-        for probe in () if record.diverged or lost else probes(record.spec):
+        for probe in () if record.diverged else probes(record.spec):
+            if is_out_of_reach(record, probe, store):
+                continue
             try:
                 ensure_probe(record, probe, runtime, store)
             except MissingRunsError as error:  # its weights are not here; the others may be

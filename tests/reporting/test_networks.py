@@ -10,7 +10,7 @@ from lab1.core import architecture
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec
 from lab1.reporting import networks
-from lab1.reporting.kit.theme import COLOURS
+from lab1.reporting.kit.figure import COLOURS
 from lab1.reporting.networks.blocks import blocks
 from lab1.reporting.networks.columns import columns
 

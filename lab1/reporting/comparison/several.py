@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import altair as alt
 import pandas as pd
 
 from ...core.escape import for_html
 from ...core.record import Record
 from ..kit import frames, words
-from ..kit.drawing import (
-    at_the_end,
-    dataset_titles,
-    in_percent,
-    interval_rule,
-    interval_tooltip,
-    rounded,
-    said,
-)
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import lines
 from ..kit.figure import Figure, in_notebook
 from ..kit.sentences import Verdict, signed
-from ..kit.statistics import paired_difference, summarize
+from ..kit.statistics import at_the_end, in_percent, paired_difference, summarize
 from ..kit.tables import (
     DEPTH,
     PARAMETERS,
@@ -33,6 +25,7 @@ from ..kit.tables import (
     labels,
     table_of,
 )
+from ..kit.words import dataset_titles
 from .selection import base_rate
 
 
@@ -66,7 +59,7 @@ def beside(
             return ""
         return signed(paired_difference(first, part, "test_accuracy"))
 
-    depth = words.depth_axis(list(runs["family"].unique()))
+    depth = words.depth_axis(runs["family"])
     columns = [
         Column("Model", "network", is_text=True),
         replace(DEPTH, heading=depth.capitalize(), name="Depth"),
@@ -84,7 +77,7 @@ def beside(
         "The gain on the first is in points, paired by seed, its interval not corrected for the "
         "number of rows.</p>\n"
     )
-    chart = in_notebook(_chart(runs, list(answers), depth).parts())
+    chart = in_notebook(_chart(runs, list(answers)).parts())
     return Table(table.frame, f"{sentence}{chart}{table.markup}")
 
 
@@ -106,32 +99,18 @@ def _compared(
     ).reset_index(drop=True)
 
 
-def _chart(runs: pd.DataFrame, answers: Sequence[str], depth: str) -> Figure:
+def _chart(runs: pd.DataFrame, answers: Sequence[str]) -> Figure:
     """Test accuracy against depth, a line for each answer and a panel for each network."""
-    table = in_percent(summarize(runs, ["network", "answer", "depth"], "test_accuracy"))
-    values = sorted(int(value) for value in table["depth"].unique())
-    base = alt.Chart().encode(
-        x=alt.X("depth:Q", title=depth, scale=alt.Scale(type="log", nice=False, padding=12),
-                axis=alt.Axis(values=values, format="d")),
-        color=alt.Color("answer:N", title=None, sort=answers),
-    )  # fmt: skip
-    y = alt.Y("mean:Q", title="test accuracy (%)", scale=alt.Scale(zero=False, padding=8))
-    tooltip = [alt.Tooltip("answer:N", title=" "), alt.Tooltip("depth:Q", title=depth)]
-    tooltip += interval_tooltip("test accuracy (%)")
-    chart = (
-        alt.layer(
-            base.mark_line().encode(y=y),
-            interval_rule(base, "test accuracy (%)"),
-            base.mark_point(opacity=1).encode(
-                y=y, tooltip=tooltip, shape=alt.Shape("answer:N", title=None, sort=answers)
-            ),
-            data=rounded(table),
-        )
-        .properties(width=320, height=230)
-        .facet(facet=alt.Facet("network:N", title=None), columns=2)
-        .properties(title=dataset_titles(runs))
+    by = ["network", "answer", "depth"]
+    table = in_percent(summarize(runs, [*by, "family"], "test_accuracy"))
+    x, last = depths(table), at_the_end(table, by[:2], "depth")
+    return lines(
+        table,
+        x,
+        Axis("mean", "test accuracy (%)"),
+        panels=Panels("network", columns=2),
+        colour=("answer", answers),
+        title=dataset_titles(runs),
+        text=f"Test accuracy by {x.title}. At the most: "
+        f"{words.rows(last, '{network}, {answer}: {mean:.2f} %')}.",
     )
-    accuracies = said(
-        at_the_end(table, ["network", "answer"], "depth"), "{network}, {answer}: {mean:.2f} %"
-    )
-    return Figure(chart, table, f"Test accuracy by {depth}. At the most: {accuracies}.")

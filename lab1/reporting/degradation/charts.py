@@ -9,26 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import altair as alt
 import pandas as pd
 
-from ..kit import literature, theme, words
-from ..kit.drawing import (
-    at_the_end,
-    dataset_titles,
-    in_percent,
-    interval_rule,
-    interval_tooltip,
-    leading,
-    picked,
-    rounded,
-    said,
-    ticks,
-)
+from ..curves import by_epoch
+from ..kit import literature, words
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import lines, linked
 from ..kit.figure import Figure
-from ..kit.panels import Axis, complete, panels
-from ..kit.statistics import Estimate, mean_of, summarize
+from ..kit.statistics import Estimate, in_percent, mean_of, summarize, summarize_each
 from ..kit.tables import DEPTH, MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
+from ..kit.words import dataset_titles
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -37,34 +27,21 @@ _COMPARABLE = ("cifar10", "cifar10-jpeg")
 
 def error_curves(history: pd.DataFrame) -> Figure:
     """Training error in evaluation mode, and validation error, against epochs."""
-    parts = {"train_evaluation_accuracy": "training", "validation_accuracy": "validation"}
-    long = history.melt(
-        id_vars=["family", "depth", "seed", "epoch"],
-        value_vars=list(parts),
-        var_name="split",
-        value_name="accuracy",
-    ).dropna(subset=["accuracy"])
-    long["split"] = long["split"].map(parts)
-    long["error"] = 1 - long["accuracy"]
-    table = in_percent(summarize(long, ["family", "depth", "split", "epoch"], "error"))
-    table = complete(table, ["family", "depth", "split"])
-    depths = [str(depth) for depth in sorted(table["depth"].unique())]
-    chart = panels(
-        table,
-        x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
-        y=Axis("mean", "error (%)", log=True),
-        facet=alt.Facet("split:N", title=f"from thin to thick: {', '.join(depths)} layers"),
-        title=dataset_titles(history),
-        thickness="depth",
-        size=320,
+    errors = history.assign(
+        training=1 - history["train_evaluation_accuracy"],
+        validation=1 - history["validation_accuracy"],
     )
-    last = at_the_end(table, ["family", "depth", "split"])
-    ends = said(last, "{family} {depth}, {split}: {mean:.2f} %")
-    return Figure(
-        chart,
-        table,
-        f"Training and validation error on {dataset_titles(history)} by epoch, a panel each; the "
-        "thicker a line, the deeper the network. At the end: " + ends + ".",
+    layers = ", ".join(str(depth) for depth in sorted(history["depth"].unique()))
+    return by_epoch(
+        errors,
+        ["training", "validation"],
+        Axis("mean", "error (%)", log=True),
+        panels=Panels("split", f"from thin to thick: {layers} layers", columns=2),
+        percent=True,
+        thickness="depth",
+        text="Training and validation error on {data} by epoch, a panel each; the thicker a line, "
+        "the deeper the network. At the end: {ends}.",
+        ending="{family} {depth}, {split}: {mean:.2f} %",
     )
 
 
@@ -74,63 +51,28 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     The training error is that of the last epoch, in evaluation mode; the test error that of the
     weights of the best epoch.
     """
-    parts = []
-    for column, split in (("train_evaluation_accuracy", "training"), ("test_accuracy", "test")):
-        errors = runs.assign(error=1 - runs[column]).dropna(subset=["error"])
-        parts.append(in_percent(summarize(errors, ["family", "depth"], "error")))
-        parts[-1].insert(2, "split", split)
-    table = pd.concat(parts, ignore_index=True).assign(source=_OURS)
+    errors = runs.assign(
+        training=1 - runs["train_evaluation_accuracy"], test=1 - runs["test_accuracy"]
+    )
+    table = summarize_each(errors, ["family", "depth"], ["training", "test"], "split")
+    table = in_percent(table).assign(source=_OURS)
     if runs["dataset"].isin(_COMPARABLE).all():
         papers = literature.resnet_errors().rename(columns={"error": "mean"})
         table = pd.concat([table, papers.assign(split="test", source=_PAPERS)], ignore_index=True)
-    families = list(table["family"].unique())
-    pick, shown = picked("family")
-    x = alt.X(
-        "depth:Q",
-        title=words.depth_axis(families),
-        scale=alt.Scale(type="log", nice=False, padding=16),
-        axis=alt.Axis(format="d", values=sorted(table["depth"].unique().tolist())),
-    )
-    y = alt.Y("mean:Q", title="error (%)", scale=alt.Scale(zero=True))
-    base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
-    sources = list(table["source"].unique())
-    points = base.mark_point().encode(
-        y=y,
-        shape=theme.source_shape(sources),
-        tooltip=[
-            alt.Tooltip("source:N", title="from"),
-            alt.Tooltip("family:N", title="model"),
-            alt.Tooltip("depth:Q", title="layers"),
-            *interval_tooltip("error (%)"),
-        ],
-        href="runs:N",
-    )
-    shown_rows = leading(rounded(table), runs, ["family", "depth"])
-    shown_rows.loc[shown_rows["source"] == _PAPERS, "runs"] = ""
-    chart = (
-        alt.layer(
-            base.mark_line().encode(y=y, strokeDash=_dash(sources)),
-            interval_rule(base, "error (%)"),
-            points,
-            data=shown_rows,
-        )
-        .properties(width=320, height=230)
-        .facet(facet=alt.Facet("split:N", title=None, sort=["training", "test"]), columns=2)
-        .properties(title=dataset_titles(runs))
-        .add_params(pick)
-    )
-    ends = said(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
-    return Figure(
-        chart,
-        table,
-        f"Error on {dataset_titles(runs)} by depth, training and test: {ends}. "
+    rows = linked(table, runs, ["family", "depth"])
+    rows.loc[rows["source"] == _PAPERS, "runs"] = ""
+    ends = words.rows(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
+    return lines(
+        rows,
+        depths(table),
+        Axis("mean", "error (%)", zero=True),
+        panels=Panels("split", columns=2),
+        dash="source",
+        shape="source",
+        title=dataset_titles(runs),
+        text=f"Error on {dataset_titles(runs)} by depth, training and test: {ends}. "
         "The paper's errors stand beside it where they can be compared.",
     )
-
-
-def _dash(sources: list[str]) -> alt.StrokeDash:
-    scale = alt.Scale(domain=sources, range=[[1, 0], [3, 4]][: len(sources)])
-    return alt.StrokeDash("source:N", scale=scale, legend=None)
 
 
 def errors(runs: pd.DataFrame) -> Table:
@@ -181,7 +123,7 @@ def errors(runs: pd.DataFrame) -> Table:
 
 def gradient_norms(layers: pd.DataFrame) -> Figure:
     """The gradient's norm at each layer, at the start and after training, a panel per depth."""
-    return _by_layer(layers, "gradient_norm", "gradient norm")
+    return _by_layer(layers, "gradient_norm", "gradient norm", "x")
 
 
 def responses(layers: pd.DataFrame) -> Figure:
@@ -190,34 +132,25 @@ def responses(layers: pd.DataFrame) -> Figure:
     The linear layer on top has no batch normalisation; its logits are on a scale of their own.
     """
     convolutions = layers[layers["module"] != "output"]
-    return _by_layer(convolutions, "response", "standard deviation", independent_y=True)
+    return _by_layer(convolutions, "response", "standard deviation", "xy")
 
 
-def _by_layer(
-    layers: pd.DataFrame, value: str, y_title: str, *, independent_y: bool = False
-) -> Figure:
+def _by_layer(layers: pd.DataFrame, value: str, title: str, apart: str) -> Figure:
     table = summarize(layers, ["family", "depth", "state", "layer"], value)
-    depth = words.depth_axis(list(table["family"].unique()))
-    chart = panels(
+    ends = [
+        f"{family} {depth} {state}: {rows['mean'].iloc[0]:.2g} to {rows['mean'].iloc[-1]:.2g}"
+        for (family, depth, state), rows in table.groupby(["family", "depth", "state"])
+    ]
+    return lines(
         table,
-        x=Axis("layer", "layer"),
-        y=Axis("mean", y_title, log=True, format=".3g"),
-        facet=alt.Facet("depth:O", title=depth),
-        title=dataset_titles(layers),
+        Axis("layer", "layer"),
+        Axis("mean", title, log=True, digits=".3g"),
+        panels=Panels("depth", columns=2, apart=apart),
         dash=("state", ["after training", "at the start"]),
-        independent_x=True,
-        independent_y=independent_y,
-        size=320,
-    )
-    ends = []
-    for (family, layer_count, state), own in table.groupby(["family", "depth", "state"]):
-        first, last = own["mean"].iloc[0], own["mean"].iloc[-1]
-        ends.append(f"{family} {layer_count} {state}: {first:.2g} to {last:.2g}")
-    return Figure(
-        chart,
-        table,
-        f"{y_title.capitalize()} on {dataset_titles(layers)} by layer, a panel per depth, from the "
-        "first layer to the last: " + "; ".join(ends) + ".",
+        dense=True,
+        title=dataset_titles(layers),
+        text=f"{title.capitalize()} on {dataset_titles(layers)} by layer, a panel per depth, from "
+        f"the first layer to the last: {'; '.join(ends)}.",
     )
 
 
@@ -235,27 +168,23 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
     Runs of different days, beside other work or not, do not compare in seconds.  With `times`,
     see `times`, a panel per benchmark has the milliseconds of a training image instead.
     """
+    costs = {title: runs[column] / unit for column, (title, unit) in _COSTS.items()}
     parts = []
     if times is not None and not times.empty:
+        costs.pop(_COSTS["epoch_seconds"][0])
         several = times["processor"].nunique() > 1
-        for name, own in times.groupby("processor", sort=False):
-            parts.append(summarize(own, ["family", "depth"], "milliseconds"))
-            named = f", {name}" if several else ""
-            parts[-1].insert(2, "cost", f"ms per training image{named}")
-    for column, (title, unit) in _COSTS.items():
-        if column == "epoch_seconds" and parts:
-            continue
-        scaled = runs.assign(value=runs[column] / unit)
-        parts.append(summarize(scaled, ["family", "depth"], "value"))
-        parts[-1].insert(2, "cost", title)
+        for name, rows in times.groupby("processor", sort=False):
+            title = "ms per training image" + (f", {name}" if several else "")
+            timed = rows.assign(**{title: rows["milliseconds"]})
+            parts.append(summarize_each(timed, ["family", "depth"], [title], "cost"))
+    parts.append(summarize_each(runs.assign(**costs), ["family", "depth"], [*costs], "cost"))
     table = pd.concat(parts, ignore_index=True)
-    chart = panels(
+    return lines(
         table,
-        x=Axis("depth", words.depth_axis(list(table["family"].unique())), zero=True),
-        y=Axis("mean", "", zero=True, format=".4~g"),
-        facet=alt.Facet("cost:N", title=None, sort=list(table["cost"].unique())),
+        Axis("depth", words.depth_axis(table["family"]), zero=True),
+        Axis("mean", "", zero=True, digits=".4~g"),
+        panels=Panels("cost", columns=2, apart="y"),
         title=dataset_titles(runs),
-        independent_y=True,
+        text=f"Cost on {dataset_titles(runs)} by depth: "
+        f"{words.rows(table, '{family} {depth}: {mean:.4g} {cost}')}.",
     )
-    listed = said(table, "{family} {depth}: {mean:.4g} {cost}")
-    return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {listed}.")

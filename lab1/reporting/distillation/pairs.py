@@ -41,15 +41,16 @@ class Setting:
         )
 
     @classmethod
-    def fresh(cls, parameters: Mapping[str, Any]) -> Setting | None:
+    def fresh(cls, parameters: Mapping[str, Any], runs: pd.DataFrame) -> Setting | None:
         """The one that validation chose, on seeds that had no part in the choice, or `None`."""
-        if not parameters.get("fresh_seeds"):
+        fresh = [spec for spec in runs["spec"] if spec.distillation and spec.role == "fresh"]
+        if not fresh:
             return None
         return replace(
             cls.of(parameters),
-            temperature=parameters["fresh_temperature"],
-            alpha=parameters["fresh_alpha"],
-            seeds=tuple(parameters["fresh_seeds"]),
+            temperature=fresh[0].distillation.temperature,
+            alpha=fresh[0].distillation.alpha,
+            seeds=tuple(sorted({spec.seed for spec in fresh})),
         )
 
 

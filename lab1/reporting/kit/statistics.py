@@ -190,3 +190,25 @@ def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
             }
         )
     return pd.DataFrame(rows, columns=[*by, "mean", "half_width", "low", "high", "n"])
+
+
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary of fractions as one of percentages."""
+    columns = ["mean", "half_width", "low", "high"]
+    return table.assign(**{name: 100 * table[name].astype(float) for name in columns})
+
+
+def summarize_each(
+    frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], name: str
+) -> pd.DataFrame:
+    """The `summarize` of several columns, told apart in a column `name` behind those of `by`."""
+    parts = []
+    for value in values:
+        parts.append(summarize(frame.dropna(subset=[value]), by, value))
+        parts[-1].insert(len(by), name, value)
+    return pd.concat(parts, ignore_index=True)
+
+
+def at_the_end(table: pd.DataFrame, by: Sequence[str], along: str = "epoch") -> pd.DataFrame:
+    """The last row along a column of each curve, the curves in the order of the table."""
+    return table.loc[table.groupby([*by], sort=False)[along].idxmax()]

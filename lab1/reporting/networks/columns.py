@@ -9,7 +9,7 @@ from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
 from ...core.layouts import Stage
 from ...core.spec import ModelSpec
-from ..kit.theme import COLOURS
+from ..kit.figure import COLOURS
 from . import drawing
 from .drawing import Drawing
 

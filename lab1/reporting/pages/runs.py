@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
-from ..kit import theme, words
+from ..kit import words
+from ..kit.figure import COLOURS
 from ..kit.tables import markup, number
 from . import configurations, side_by_side
 
@@ -140,6 +141,6 @@ def _curves(members: Sequence[Record]) -> str:
     return (
         f'<svg class="lab1-spark" role="img" aria-label="{said}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke-width="1.5" '
-        f'stroke="{theme.COLOURS[members[0].spec.model.family]}"><title>{said}</title>'
+        f'stroke="{COLOURS[members[0].spec.model.family]}"><title>{said}</title>'
         f"{lines}</svg>"
     )

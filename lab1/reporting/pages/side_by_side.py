@@ -10,14 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
 from ...core.record import Record
-from ..curves import COLOURS, PANELS, chart
-from ..kit import theme
+from ..curves import PANELS, curves
+from ..kit.figure import PALETTE, config
 from . import configurations
 
 #: As many configurations as can be told apart, each with a letter.
@@ -62,7 +61,7 @@ def script(
         ],
         "series": [{"panel": panel, "split": split} for panel, _, split in _SERIES],
         "chart": _chart(),
-        "letters": dict(zip(LETTERS, COLOURS, strict=True)),
+        "letters": dict(zip(LETTERS, PALETTE, strict=True)),
     }
     # JSON knows no NaN, and none must come of it.
     content = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -129,10 +128,8 @@ def _curve(record: Record, panel: str, name: str) -> list[float | None]:
 
 def _chart() -> dict[str, Any]:
     """The chart without its data, which the script puts into it."""
-    columns = {"training": str, "run": str, "panel": str, "split": str}
-    rows = {name: pd.Series(dtype=kind) for name, kind in columns.items()}
-    numbers = {name: pd.Series(dtype=float) for name in ("epoch", "value")}
-    drawn: alt.FacetChart = chart(pd.DataFrame({**rows, **numbers}), LETTERS, [*_PANELS], "run")
-    spec: dict[str, Any] = drawn.to_dict()
-    spec["config"] = theme.config()
-    return spec
+    texts, numbers = ("training", "run", "panel", "split", "name"), ("epoch", "value", "end")
+    columns = {name: pd.Series(dtype=str) for name in texts}
+    columns |= {name: pd.Series(dtype=float) for name in numbers}
+    drawn = curves(pd.DataFrame(columns), LETTERS, panels=[*_PANELS], run="run")
+    return {**drawn.chart.to_dict(), "config": config()}
