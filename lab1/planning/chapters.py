@@ -108,12 +108,10 @@ class Chapter:
 
     def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter by name, with its default, if it has one, where it is not set."""
-        declared = (*fields(TrainingConfig), *self._signature.values())
-        defaults = {each.name: each.default for each in declared}
-        return {
-            name: parameters.get(name, None if name in self.required else defaults[name])
-            for name in self.parameters
-        }
+        defaults = {each.name: each.default for each in fields(TrainingConfig)}
+        defaults |= {name: each.default for name, each in self._signature.items()}
+        defaults |= dict.fromkeys(self.required)
+        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
 
     def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Checked parameters with one value each, where several were asked for; the first first.
