@@ -111,7 +111,7 @@ class Chapter:
         defaults = {each.name: each.default for each in fields(TrainingConfig)}
         defaults |= {name: each.default for name, each in self._signature.items()}
         defaults |= dict.fromkeys(self.required)
-        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
+        return {name: parameters.get(name, defaults.get(name)) for name in self.parameters}
 
     def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Checked parameters with one value each, where several were asked for; the first first.
