@@ -107,11 +107,11 @@ class Chapter:
         return takes | {_FURTHER.name: _FURTHER}
 
     def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The value of each parameter by name, where these are set and the others are not."""
+        """Every parameter by name, with its default, if it has one, where it is not set."""
         defaults = {each.name: each.default for each in fields(TrainingConfig)}
         defaults |= {name: each.default for name, each in self._signature.items()}
-        defaults[_FURTHER.name] = None
-        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
+        defaults |= dict.fromkeys(self.required)
+        return {name: parameters.get(name, defaults.get(name)) for name in self.parameters}
 
     def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Checked parameters with one value each, where several were asked for; the first first.

@@ -46,10 +46,13 @@ def asked(namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str
     if isinstance(cells, list):
         values = _assigned(cells, namespace, allowed, where)
     else:
-        plain = {
-            name: v for name, v in namespace.items() if isinstance(v, _PLAIN) or name in allowed
-        }
-        values = _as_written({name: v for name, v in plain.items() if not name.startswith("__")})
+        values = _unset_by_none(
+            {
+                name: value
+                for name, value in namespace.items()
+                if name in allowed or (isinstance(value, _PLAIN) and not name.startswith("__"))
+            }
+        )
     told = _told(where)
     for name in (*values, *told):
         if name not in allowed:
@@ -82,7 +85,7 @@ def _assigned(
             listed, alone = _assignments(cell, namespace)
             if alone and "profile" in listed:
                 values = {} if listed.keys() >= allowed.keys() else values
-                values |= _as_written(listed)
+                values |= _unset_by_none(listed)
     for name in allowed:
         value = values.get(name)
         value = None if value is _OF_THE_PROFILE else value
@@ -103,7 +106,7 @@ def _assigned(
     return values
 
 
-def _as_written(values: Mapping[str, Any]) -> dict[str, Any]:
+def _unset_by_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _OF_THE_PROFILE if value is None else value for name, value in values.items()}
 
 

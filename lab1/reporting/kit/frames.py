@@ -60,8 +60,13 @@ def changes_of(records: Sequence[Record]) -> dict[str, str]:
 
     Where none of a family has it, that is the design of its first.
     """
+
+    def is_changed(spec: RunSpec) -> bool:
+        known = settings_of(spec.model)
+        return not all(known[name].default for name in DESIGN)
+
     usual: dict[str, RunSpec] = {}
-    for spec in sorted((record.spec for record in records), key=_is_changed):
+    for spec in sorted((record.spec for record in records), key=is_changed):
         usual.setdefault(spec.model.family, spec)
     return {
         record.key: ", ".join(
@@ -71,10 +76,6 @@ def changes_of(records: Sequence[Record]) -> dict[str, str]:
         )
         for record in records
     }
-
-
-def _is_changed(spec: RunSpec) -> bool:
-    return not all(each.default for name, each in settings_of(spec.model).items() if name in DESIGN)
 
 
 def runs(records: Sequence[Record]) -> pd.DataFrame:
