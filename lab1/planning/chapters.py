@@ -110,7 +110,7 @@ class Chapter:
         """The value of each parameter by name, where these are set and the others are not."""
         defaults = {each.name: each.default for each in fields(TrainingConfig)}
         defaults |= {name: each.default for name, each in self._signature.items()}
-        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
+        return {name: parameters.get(name, defaults.get(name)) for name in self.parameters}
 
     def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Checked parameters with one value each, where several were asked for; the first first.
