@@ -20,11 +20,11 @@ PARTS = {"model": ModelSpec, "training": TrainingConfig, "distillation": Distill
 def another(field, value):
     """A value of a declared field that is not this one."""
     if field.choices:
-        return next(each for each in field.choices if each != value)
+        return next(choice for choice in field.choices if choice != value)
     if field.many:
         return (1, 2)
     least = field.ge if field.ge is not None else field.gt
-    return field.kind(next(each for each in (least + 1, least + 2) if each != value))
+    return field.kind(next(number for number in (least + 1, least + 2) if number != value))
 
 
 def changed(spec, part, name):

@@ -14,7 +14,6 @@ from lab1.planning.chapters import CHAPTERS
 from lab1.planning.ensure import is_out_of_reach
 from lab1.reporting.distillation.pairs import Setting, sweep
 from lab1.reporting.kit import frames
-from lab1.reporting.kit.tables import Table
 from lab1.reporting.pages import configurations
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,22 +95,22 @@ DIGITS = profiles.page("2_2", "report", {}).further["digits"].changes["seeds"]
 @pytest.fixture(scope="module")
 def seeds():
     """The seeds of the published runs, by the group of their configuration."""
-    found = defaultdict(list)
+    by_group = defaultdict(list)
     for record in profiles.trained("report"):
-        found[frames.group_of(record)].append(record.spec.seed)
-    return found
+        by_group[frames.group_of(record)].append(record.spec.seed)
+    return by_group
 
 
 def tables_of(page):
     """The tables of runs of a page of the report, by the call in its chapter that makes them."""
     cells = nbformat.read(ROOT / "chapters" / f"{page.chapter}.ipynb", 4).cells
     _, setup, *others = (cell.source for cell in cells if cell.cell_type == "code")
-    given = {name: "none" if each is None else each for name, each in page.parameters.items()}
+    given = {name: "none" if value is None else value for name, value in page.parameters.items()}
     namespace = {"profile": "report", **given}
     exec(setup, namespace)
-    calls = [each for each in others if "#| label: tbl-" in each]
-    shown = ((call.splitlines()[-1], eval(call, namespace)) for call in calls)
-    return {call: each for call, each in shown if isinstance(each, Table) and "<tr" in each.markup}
+    calls = [source for source in others if "#| label: tbl-" in source]
+    made = {call.splitlines()[-1]: eval(call, namespace) for call in calls}
+    return {call: table for call, table in made.items() if "<tr" in getattr(table, "markup", "")}
 
 
 def cells_of(row):

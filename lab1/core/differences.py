@@ -1,13 +1,13 @@
 """The fields in which runs differ, in plain words (standard library only).
 
-Titles, labels of rows and what a page says of its runs are made here.  Every field that a spec
-declares is known; one that has no words in `_WORDS` is said by its name and its value.
+Titles and the labels of rows are made here.  Every field that a spec declares is known; one that
+has no words in `_WORDS` is said by its name and its value.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,9 @@ _NEVER_SILENT = frozenset(
     }
 )  # fmt: skip
 
-#: How a field is said, where that is not its name and its value.
-_WORDS = {
+#: How a field is said, or one of its values, where that is not its name and its value.  What is off
+#: is said as `no` and the field's words.
+_WORDS: Mapping[Any, str] = {
     "family": "{}",
     "dataset": "{}",
     "dropout_rate": "dropout {}",
@@ -46,7 +47,11 @@ _WORDS = {
     "blocks_per_stage": "{} blocks by stage",
     "normalization": "{} normalisation",
     "initialisation": "{} start",
+    ("residual_factor", "one"): "residual factor 1",
+    ("residual_factor", "sqrt-half"): "both terms times sqrt(1/2)",
+    ("skip_carries", "activated"): "skip of the activated input",
     "layers_per_skip": "{} layers inside a skip",
+    ("layers_per_skip", 1): "1 layer inside a skip",
     "epochs": "{} epochs",
     "optimizer": "optimiser {}",
     "schedule": "{} schedule",
@@ -54,23 +59,15 @@ _WORDS = {
     "validation_size": "{} validation images",
     "monitor": "best epoch by {}",
     "train_evaluation_size": "training error on {} images",
+    ("train_evaluation_size", 0): "training error not measured",
     "omitted_class": "without class {}",
-    "train_size": "{} training images",
+    ("omitted_class", None): "no class left out",
     "max_gradient_norm": "gradients up to {}",
+    ("max_gradient_norm", None): "gradients of any norm",
+    "train_size": "{} training images",
+    ("train_size", None): "all training images",
     "temperature": "T = {}",
     "alpha": "alpha = {}",
-}
-
-#: The same of single values; elsewhere what is off is said as `no` and the field's words.
-_WORDS_OF_VALUES = {
-    ("layers_per_skip", 1): "1 layer inside a skip",
-    ("residual_factor", "one"): "residual factor 1",
-    ("residual_factor", "sqrt-half"): "both terms times sqrt(1/2)",
-    ("skip_carries", "activated"): "skip of the activated input",
-    ("omitted_class", None): "no class left out",
-    ("train_size", None): "all training images",
-    ("max_gradient_norm", None): "gradients of any norm",
-    ("train_evaluation_size", 0): "training error not measured",
     ("role", "chose"): "seeds that chose this setting",
     ("role", "fresh"): "fresh seeds",
     ("role", None): "seeds of no choice",
@@ -93,44 +90,43 @@ class Setting:
 def settings(spec: RunSpec) -> dict[str, Setting]:
     """All fields of a run by name; those of its teacher begin with `teacher `."""
     taught = spec.distillation
-    found = settings_of(spec.model)
-    found["dataset"] = Setting(spec.dataset, describe("dataset", spec.dataset))
-    found |= settings_of(spec.training)
-    found["teacher"] = Setting(False, "no teacher", silent=True)
+    known = settings_of(spec.model)
+    known["dataset"] = Setting(spec.dataset, describe("dataset", spec.dataset))
+    known |= settings_of(spec.training)
+    known["teacher"] = Setting(False, "no teacher", silent=True)
     if taught is not None:
         of_teacher = settings(taught.teacher)
         seed = of_teacher.pop("seed")
-        of_seed = Setting(seed.value, f"teacher of {seed.words}")
-        found |= {"teacher": replace(of_seed, value=True), "teacher seed": of_seed}
-        for name, each in of_teacher.items():
-            found[f"teacher {name}"] = replace(each, words=f"teacher with {each.words}")
-        found |= settings_of(taught)
-    found["role"] = Setting(spec.role, describe("role", spec.role), True, spec.role is None)
-    found["seed"] = Setting(spec.seed, f"seed {spec.seed}")
-    return found
+        with_seed = Setting(seed.value, f"teacher of {seed.words}")
+        known |= {"teacher": replace(with_seed, value=True), "teacher seed": with_seed}
+        for name, setting in of_teacher.items():
+            known[f"teacher {name}"] = replace(setting, words=f"teacher with {setting.words}")
+        known |= settings_of(taught)
+    known["role"] = Setting(spec.role, describe("role", spec.role), True, spec.role is None)
+    known["seed"] = Setting(spec.seed, f"seed {spec.seed}")
+    return known
 
 
 def settings_of(part: Any) -> dict[str, Setting]:
     """The fields of a part of a spec, such as a `ModelSpec`, but a teacher."""
-    found = {}
-    for each in fields(part):
-        if each.name == "teacher":
-            continue
-        value = getattr(part, each.name)
-        default = value == each.default
-        words = describe(each.name, value, each.default)
-        if each.name == "depth":
+    known = {}
+    for field in fields(part):
+        name, value = field.name, getattr(part, field.name)
+        words = describe(name, value, field.default)
+        if name == "depth":
             words = f"{value} {FAMILIES[part.family].unit}{'s' * (value != 1)}"
-        silent = value is None or (default and each.name not in _NEVER_SILENT)
-        found[each.name] = Setting(value, words, default, silent)
-    return found
+        default = value == field.default
+        silent = value is None or (default and name not in _NEVER_SILENT)
+        known[name] = Setting(value, words, default, silent)
+    known.pop("teacher", None)
+    return known
 
 
 def describe(name: str, value: Any, default: Any = None) -> str:
     """A field and its value, or values, in words: `15 epochs`, `no patience`, `width 32, 64`."""
     words = _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
-    if (name, value) in _WORDS_OF_VALUES:
-        return _WORDS_OF_VALUES[name, value]
+    if (name, value) in _WORDS:
+        return _WORDS[name, value]
     if value is None or value == "none" or value == default == 0:
         return f"no {words.replace('{}', '').strip()}"
     return words.format(_value(name, value))
@@ -139,7 +135,7 @@ def describe(name: str, value: Any, default: Any = None) -> str:
 def _value(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         between = "-" if name in ("hidden_sizes", "blocks_per_stage") else ", "
-        return between.join(_value(name, each) for each in value)
+        return between.join(_value(name, entry) for entry in value)
     if name == "dataset":
         return DATASETS[value].title
     if value is None:
@@ -148,12 +144,12 @@ def _value(name: str, value: Any) -> str:
 
 
 def changes(spec: RunSpec, reference: RunSpec) -> dict[str, str]:
-    """In which fields that both have a run differs from a reference: its words by name."""
+    """The fields, of those that both have, in which a run differs from another: words by name."""
     others = settings(reference)
     return {
-        name: each.words
-        for name, each in settings(spec).items()
-        if name in others and each.value != others[name].value
+        name: setting.words
+        for name, setting in settings(spec).items()
+        if name in others and setting.value != others[name].value
     }
 
 
@@ -165,35 +161,31 @@ def labels(
     These fields are said too.  Left out are the fields that are `told` beside the label, the seed
     of the network that is trained, which the runs of a row do not share, and what is silent.
     """
-    known = [settings(spec) for spec in specs]
-    alike = defaultdict(list)
-    for each in known:
-        alike[_values(each, within)].append(each)
+    runs = [settings(spec) for spec in specs]
+    kinds = [tuple(run[name].value if name in run else None for name in within) for run in runs]
+    differing = {
+        kind: _differing([run for run, other in zip(runs, kinds, strict=True) if other == kind])
+        for kind in set(kinds)
+    }
     return [
-        _joined(each, {*within, *_differing(alike[_values(each, within)])} - {*told, "seed"})
-        for each in known
+        _joined(run, {*within, *differing[kind]} - {*told, "seed"})
+        for run, kind in zip(runs, kinds, strict=True)
     ]
 
 
 def title(spec: RunSpec) -> str:
     """A run in words: the fields of `TITLE`, its seed, and what is not at its default."""
     known = settings(spec)
-    changed = {
-        name for name, each in known.items() if not each.default and not name.startswith("teacher")
-    }
-    return _joined(known, {*TITLE, *changed})
+    changed = {name for name, setting in known.items() if not setting.default}
+    return _joined(known, {*TITLE, *(n for n in changed if not n.startswith("teacher"))})
 
 
-def _values(known: dict[str, Setting], names: Collection[str]) -> tuple[Any, ...]:
-    return tuple(known[name].value if name in known else None for name in names)
-
-
-def _differing(alike: Sequence[dict[str, Setting]]) -> list[str]:
+def _differing(runs: Sequence[dict[str, Setting]]) -> set[str]:
     """The names of the fields of which those that have them have more than one value."""
-    names = dict.fromkeys(name for each in alike for name in each)
-    return [name for name in names if len({each[name].value for each in alike if name in each}) > 1]
+    values = {(name, setting.value) for run in runs for name, setting in run.items()}
+    return {name for name, count in Counter(name for name, _ in values).items() if count > 1}
 
 
 def _joined(known: dict[str, Setting], names: Collection[str]) -> str:
-    said = (each.words for name, each in known.items() if name in names and not each.silent)
+    said = (s.words for name, s in known.items() if name in names and not s.silent)
     return ", ".join(dict.fromkeys(said))  # a teacher's seed tells that there is one, too

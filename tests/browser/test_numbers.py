@@ -50,11 +50,31 @@ def interval(values, form="{:.2f}"):
     """The mean, with Student's 95 % interval where there are three values or more."""
     if not values:
         return ""
-    shown = form.format(mean(values))
+    shown = form.format(mean(values)).replace("-", "\N{MINUS SIGN}")
     if len(values) < 3:
         return shown
     half = t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
     return f"{shown} ± {half:.2f}"
+
+
+def accuracies(runs):
+    """The accuracies in percent with their interval, and none where some runs ended at chance."""
+    stuck = sum(run.history["train_accuracy"][-1] < 0.145 for run in runs)  # of ten classes
+    values = [100 * run.test["accuracy"] for run in runs]
+    if 0 < stuck < len(runs):
+        return f"{mean(values):.2f} ({stuck} of {len(runs)} at chance)"
+    return interval(values)
+
+
+def time_on_one_device(runs):
+    """The mean time of the runs on the device of most, the first by name among equals."""
+    names = sorted(hardware(run) for run in runs)
+    device = max(names, key=names.count)
+    return f"{mean(run.seconds for run in runs if hardware(run) == device):.0f}"
+
+
+def hardware(run):
+    return str(run.origin["device"].get("name")), run.origin["device"].get("threads") or 0
 
 
 def gain(record, records):
@@ -68,7 +88,7 @@ WITHOUT = ("report/dynamics.html", "report/speed.html")
 
 #: What a column must say of the scored runs of a row.
 COLUMNS = {
-    "Test accuracy (%)": lambda runs, _: interval([100 * r.test["accuracy"] for r in runs]),
+    "Test accuracy (%)": lambda runs, _: accuracies(runs),
     "Test error (%)": lambda runs, _: interval([100 - 100 * r.test["accuracy"] for r in runs]),
     "Training error (%)": lambda runs, _: interval(
         [100 - 100 * r.history["train_evaluation_accuracy"][-1] for r in runs]
@@ -76,7 +96,7 @@ COLUMNS = {
     "n": lambda runs, _: str(len(runs)),
     "Parameters": lambda runs, _: f"{runs[0].parameters:,}",
     "Learning rate": lambda runs, _: f"{runs[0].spec.training.learning_rate:g}",
-    "Train time (s)": lambda runs, _: f"{mean(r.seconds for r in runs):.0f}",
+    "Train time (s)": lambda runs, _: time_on_one_device(runs),
     "Improvement (points)": lambda runs, records: interval(
         [gain(r, records) for r in runs if r.spec.distillation], "{:+.2f}"
     ),

@@ -224,8 +224,8 @@ def controls(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     a_control = ~named["control"].isin(["alone", "with teacher"])
     twins = named["key"].isin({*taught["key"], *taught["twin"]})
     of_seeds = named["seed"].isin(named[a_control]["seed"])
-    chosen: pd.DataFrame = named[(a_control | twins) & of_seeds]
-    return chosen
+    compared: pd.DataFrame = named[(a_control | twins) & of_seeds]
+    return compared
 
 
 def by_teacher(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:

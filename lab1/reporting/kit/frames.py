@@ -210,8 +210,8 @@ def hardware(record: Record) -> str:
 
 def on_one_device(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs on the device that most of them were trained on: times of others do not compare."""
-    chosen: pd.DataFrame = runs[runs["hardware"].isin(runs["hardware"].mode()[:1])]
-    return chosen
+    timed: pd.DataFrame = runs[runs["hardware"].isin(runs["hardware"].mode()[:1])]
+    return timed
 
 
 def _variant(record: Record) -> dict[str, Any]:

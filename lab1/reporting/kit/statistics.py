@@ -178,14 +178,13 @@ def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     rows = []
     for labels, part in frame.groupby(list(by), sort=True, dropna=False):
         result = mean_of(part, value)
-        interval = result.judged
         rows.append(
             {
                 **dict(zip(by, labels, strict=True)),
                 "mean": result.mean,
-                "half_width": result.half_width if interval else None,
-                "low": result.low if interval else None,
-                "high": result.high if interval else None,
+                "half_width": result.half_width if result.judged else None,
+                "low": result.low if result.judged else None,
+                "high": result.high if result.judged else None,
                 "n": result.n,
             }
         )
