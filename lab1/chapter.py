@@ -9,12 +9,14 @@ A chapter's first cells are its parameters and::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
-from .core.errors import MissingRunsError, ParameterError
+from .core.datasets import DATASETS
+from .core.errors import ClaimError, MissingRunsError, ParameterError
 from .core.record import Record
 from .core.spec import RunSpec
 from .core.store import Store
@@ -22,11 +24,18 @@ from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe
 from .planning.profiles import REPORT
+from .planning.progress import duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .reporting.differences import Comparison, Condition
+    from .reporting.findings import Claim, Findings, Prose
     from .reporting.kit.tables import Table
+    from .reporting.selections import Selection
+
+#: Where this is set, a claim of a published page that is not carried is shown, and marked so.
+DRAFT = "LAB1_DRAFT"
 
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
@@ -55,6 +64,7 @@ class OpenChapter:
 
     def __init__(self, page: profiles.Page) -> None:
         self.page = page
+        self._findings: Findings | None = None
 
     def _repr_markdown_(self) -> str:
         """Which runs these are, for a reader in Jupyter."""
@@ -62,6 +72,125 @@ class OpenChapter:
         on = f" on **{dataset}**" if dataset else ""
         written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
         return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
+
+    @cached_property
+    def published(self) -> bool:
+        """Whether these are the runs of a page as it is published: no parameter was changed."""
+        if self.page.profile != REPORT:
+            return False
+        here = (self.page.chapter, self.page.parameters)
+        return here in ((page.chapter, page.parameters) for page in profiles.pages(REPORT))
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The value of each parameter, defaults included."""
+        return chapters.chapter(self.page.chapter).complete(self.page.parameters)
+
+    def select(self, family: str, **values: Any) -> Selection:
+        """The runs of a family that have these values, as `Selection.at` takes them.
+
+        They are of its usual design, unless a `change` of it is named.
+        """
+        from .reporting.selections import Selection
+
+        return Selection(self.runs).at(**{"family": family, "change": "", **values})
+
+    def findings(self, **comparisons: Comparison) -> Findings:
+        """The page's comparisons by name, corrected together.
+
+        What a reader asked for, user-defined networks and several values of a parameter, is
+        compared as well.  Raises `ClaimError` as `Findings.of` does.
+        """
+        from .reporting import findings
+
+        added = findings.of_user_networks(self.runs)
+        added |= findings.of_several_values(self.all_runs, self.page.several)
+        self._findings = findings.Findings.of({**comparisons, **added})
+        return self._findings
+
+    def claim(self, text: str, *conditions: Condition) -> Claim:
+        """A sentence that the comparisons in its conditions carry (`lab1.reporting.findings`)."""
+        from .reporting import findings
+
+        return findings.claim(text, conditions, published=self.published, draft=self._draft)
+
+    def answer(
+        self, text: str, *conditions: Condition, number: Comparison | None = None
+    ) -> Claim:
+        """The box that opens the page: a claim, before which the `number` stands large."""
+        from .reporting import findings
+
+        if self._findings is None:
+            raise ClaimError("a box needs the page's comparisons: call chapter.findings(...) first")
+        return findings.claim(
+            text,
+            conditions,
+            published=self.published,
+            draft=self._draft,
+            number=number,
+            box=self._findings,
+        )
+
+    @property
+    def _draft(self) -> bool:
+        return bool(os.environ.get(DRAFT))
+
+    def describe(self, text: str, **values: Any) -> Prose:
+        """A sentence about the setting: its placeholders are parameters, or `values`.
+
+        There are `data`, the title of the data set, `train_images`, `test_images` and `classes`,
+        their numbers, and `runs` and `n_seeds`.
+        """
+        from .reporting import findings
+        from .reporting.kit.words import listed
+
+        facts = {
+            name: listed([str(part) for part in value]) if isinstance(value, tuple) else value
+            for name, value in self.settings.items()
+        }
+        if dataset := self.settings.get("dataset"):
+            declared = DATASETS[dataset]
+            facts |= {"data": declared.title, "classes": declared.num_classes}
+            facts |= {"train_images": declared.train_size, "test_images": declared.test_size}
+        facts |= {"runs": len(self.records), "n_seeds": len({r.spec.seed for r in self.records})}
+        return findings.describe(text, {**facts, **values})
+
+    def asked(self) -> Prose:
+        """In a line, how these runs differ from the published ones; nothing where they do not."""
+        from .reporting import findings, settings
+
+        if self.published:
+            return findings.Prose()
+        usual = OpenChapter(profiles.page(self.page.name, self.page.profile, {})).settings
+        changed = "; ".join(settings.changes(self.settings, usual))
+        return findings.Prose(
+            f"**These are not the published runs**, but those of the profile `{self.page.profile}`"
+            f"{f' with {changed}' if changed else ''}."
+        )
+
+    def setting_table(self) -> Table:
+        """Every setting of these runs, folded, beside the published one where they differ."""
+        from .reporting import settings
+
+        declared = chapters.chapter(self.page.chapter)
+        page = profiles.published(self.page.chapter)
+        usual = declared.complete(page.parameters) if page else {}
+        return settings.table(self.settings, usual, declared.parameters)
+
+    def published_run(self, **values: Any) -> dict[str, str]:
+        """Of the first published run with these values of its model: `run`, a link, and `time`.
+
+        Raises `MissingRunsError` where the published page has no such run.
+        """
+        page = profiles.published(self.page.chapter)
+        for spec in page.plan() if page else ():
+            if all(getattr(spec.model, name) == value for name, value in values.items()):
+                record = Store().find(spec)
+                taken = "an unknown time" if record is None else duration(record.seconds)
+                return {"run": f"[`{spec.key}`](../results/{spec.name}.json)", "time": taken}
+        raise MissingRunsError(
+            f"chapter {self.page.chapter}: no published run has {values}; see params/{REPORT}.yml"
+        )
 
     @cached_property
     def all_records(self) -> list[Record]:

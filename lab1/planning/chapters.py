@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import Any
 
@@ -86,6 +86,15 @@ class Chapter:
         further = _TRAINING_FIELDS if len(named) < len(signature) else {}
         own = {name: takes[name] for name in (*self.required, *named)}
         return {**own, **{name: each for name, each in further.items() if name not in own}}
+
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """These values of its parameters, and for all others their default, `None` without one."""
+        usual = {each.name: each.default for each in fields(TrainingConfig)}
+        stated = {
+            name: None if each.default is each.empty else each.default
+            for name, each in self._signature.items()
+        }
+        return {name: (usual | stated | dict(values)).get(name) for name in self.parameters}
 
 
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains

@@ -201,6 +201,14 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 
+def published(chapter: str) -> Page | None:
+    """The first published page of a chapter, `None` where there is none."""
+    try:
+        return page(chapter, REPORT, {})
+    except ParameterError:
+        return None
+
+
 def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with changes; hidden sizes replace depth and width, or the reverse."""
     one, other = ("hidden_sizes",), ("depth", "width")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
+
+from ..reporting.findings import MIME
 
 #: What every effect says of itself that is more than a hint.
 REMAINS = " (the interval excludes zero, also after correction)"
@@ -34,9 +38,19 @@ def fragment(pages: Sequence[tuple[str, Path]]) -> str:
     return "\n".join(paragraphs)
 
 
+def claims_of(notebook: NotebookNode) -> list[dict[str, Any]]:
+    """What each claim of an executed notebook says of itself: `text`, `box`, and what has `failed`."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [data[MIME] for output in outputs if MIME in (data := output.get("data", {}))]
+
+
 def _box(path: Path) -> str | None:
     """What the box of an executed page says; `None` where it has none."""
-    for cell in nbformat.read(path, 4).cells:
+    notebook = nbformat.read(path, 4)
+    for claim in claims_of(notebook):
+        if claim["box"]:
+            return str(claim["text"])
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             text = output.get("data", {}).get("text/markdown", "")
             if text.startswith(OPENING):

@@ -88,6 +88,56 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     return Figure(chart, table, _alt(f"Test accuracy{_on(runs)} by {depth}", table, "depth", " %"))
 
 
+def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
+    """Test accuracy and training loss against depth, side by side, with intervals."""
+    base, by = selection.base_rate(runs), ["family", "depth"]
+    accuracy, loss = "test accuracy (%)", "training loss, last epoch"
+    numbers = ["mean", "half_width", "low", "high"]
+    both = [
+        in_percent(summarize(base, by, "test_accuracy")).assign(panel=accuracy),
+        summarize(base, by, "train_loss").astype(dict.fromkeys(numbers, float)).assign(panel=loss),
+    ]
+    table = pd.concat(both, ignore_index=True)[[*by, "panel", *numbers, "n"]]
+    depth = words.depth_axis(list(table["family"].unique()))
+    pick, shown = picked("family")
+    families = list(table["family"].unique())
+    # One family needs no legend: the page's title names it.
+    legend = {} if len(families) > 1 else {"legend": None}
+    base_chart = alt.Chart().encode(
+        x=_log_x("depth", depth, table, format="d", values=True),
+        color=theme.family_colour(families, **legend),
+        opacity=shown,
+    )
+    y = alt.Y("mean:Q", title=None, scale=alt.Scale(zero=False, padding=8))
+    tooltip = [alt.Tooltip("family:N", title="model"), alt.Tooltip("depth:Q", title="depth")]
+    points = base_chart.mark_point(opacity=1, cursor="pointer").encode(
+        y=y,
+        shape=theme.family_shape(families, **legend),
+        tooltip=[*tooltip, *interval_tooltip("mean", ".4g")],
+        href="runs:N",
+    )
+    chart = (
+        alt.layer(
+            base_chart.mark_line().encode(y=y),
+            interval_rule(base_chart, ""),
+            points,
+            data=rounded(leading(table, base, by)),
+        )
+        .properties(width=300, height=200)
+        .facet(facet=alt.Facet("panel:N", title=None, sort=[accuracy, loss]), columns=2)
+        .resolve_scale(y="independent")
+        .properties(title=dataset_titles(runs))
+        .add_params(pick)
+    )
+    texts = [
+        _alt(str(title), part, "depth", unit, form)
+        for (title, part), (unit, form) in zip(
+            table.groupby("panel", sort=False), ((" %", ".2f"), ("", ".2g")), strict=True
+        )
+    ]
+    return Figure(chart, table, f"By {depth}. {' '.join(texts)}")
+
+
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     """Test accuracy against the number of parameters, with intervals."""
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
@@ -214,7 +264,7 @@ def _on(runs: pd.DataFrame) -> str:
     return f" on {dataset_titles(runs)}"
 
 
-def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
+def _alt(title: str, table: pd.DataFrame, by: str, unit: str, form: str = ".2f") -> str:
     """A text alternative that gives each family's first and last mean along `by`."""
     parts = []
     for family, own in table.groupby("family", sort=False):
@@ -224,8 +274,8 @@ def _alt(title: str, table: pd.DataFrame, by: str, unit: str) -> str:
             continue
         first, last = ordered.iloc[0], ordered.iloc[-1]
         parts.append(
-            f"{family} from {first['mean']:.2f}{unit} at {first[by]:g} to "
-            f"{last['mean']:.2f}{unit} at {last[by]:g}"
+            f"{family} from {first['mean']:{form}}{unit} at {first[by]:g} to "
+            f"{last['mean']:{form}}{unit} at {last[by]:g}"
         )
     seeds = table[table["n"] > 0]["n"]
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"

@@ -6,10 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from .statistics import FEWEST, LEVEL, Estimate, holm
-
-#: What stands before a negative number; after a hyphen a line may end.
-MINUS = "\u2212"
+from .statistics import FEWEST, LEVEL, MINUS, Estimate, holm
 
 
 def _in_points(half_width: float) -> str:

@@ -19,6 +19,9 @@ FEWEST = 3
 #: How often a difference that is not there may be taken for one.
 LEVEL = 0.05
 
+#: What stands before a negative number; after a hyphen a line may end.
+MINUS = "\u2212"
+
 
 @dataclass(frozen=True)
 class Estimate:

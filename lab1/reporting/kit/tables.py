@@ -10,8 +10,7 @@ import pandas as pd
 
 from ...core.escape import for_html
 from . import words
-from .sentences import MINUS
-from .statistics import Estimate, estimate, in_words
+from .statistics import MINUS, Estimate, estimate, in_words
 
 
 @dataclass(frozen=True)

@@ -100,14 +100,14 @@ def config() -> dict[str, Any]:
     }
 
 
-def family_colour(families: list[str]) -> alt.Color:
+def family_colour(families: list[str], **channel: Any) -> alt.Color:
     """Colour by family, in the order of `COLOURS`; the legend names those present."""
     domain = [family for family in COLOURS if family in families]
     scale = alt.Scale(domain=domain, range=[COLOURS[family] for family in domain])
-    return alt.Color("family:N", scale=scale)
+    return alt.Color("family:N", scale=scale, **channel)
 
 
-def family_shape(families: list[str]) -> alt.Shape:
+def family_shape(families: list[str], **channel: Any) -> alt.Shape:
     """Shape by family, to go with `family_colour`.
 
     Perceptrons, convolutional networks and those of He et al. share their colours, plain ones with
@@ -123,7 +123,7 @@ def family_shape(families: list[str]) -> alt.Shape:
             for family in domain
         }
     scale = alt.Scale(domain=domain, range=[shapes[family] for family in domain])
-    return alt.Shape("family:N", scale=scale)
+    return alt.Shape("family:N", scale=scale, **channel)
 
 
 def source_shape(sources: list[str]) -> alt.Shape:
