@@ -11,8 +11,10 @@ _VALUES = {
     "activation": "tanh",
     "dropout_rate": 0.5,
     "normalization": "layer",
-    "initialisation": "identity",
+    "initialisation": "orthogonal",
     "residual_factor": "one",
+    "skip_carries": "activated",
+    "layers_per_skip": 2,
     "blocks_per_stage": (1, 2),
 }
 
@@ -27,8 +29,10 @@ def smallest(family):
 
 def with_every_field(family):
     """The same with a value for every field that the family takes."""
-    further = {name: _VALUES[name] for name in FAMILIES[family].fields if name in _VALUES}
-    return {**smallest(family), **further}
+    fields = FAMILIES[family].fields
+    further = {name: _VALUES[name] for name in fields if name in _VALUES}
+    unequal = {"width": None, "hidden_sizes": (16, 8)} if "hidden_sizes" in fields else {}
+    return {**smallest(family), **further, **unequal}
 
 
 def data_set_for(family):

@@ -28,6 +28,10 @@ DEFAULTS = {
         "normalization": "none",
         "initialisation": "default",
         "residual_factor": "inverse-sqrt",
+        "skip_carries": "input",
+        "layers_per_skip": 1,
+        "hidden_sizes": None,
+        "depth": 0,  # which no network has
     },
     TrainingConfig: {
         "epochs": 20,
@@ -47,6 +51,7 @@ DEFAULTS = {
         "omitted_class": None,
         "max_gradient_norm": None,
         "label_smoothing": 0.0,
+        "train_size": None,
     },
     RunSpec: {"distillation": None},
     DistillationConfig: {"temperature": 4.0, "alpha": 0.9, "wrong_classes": "kept"},
@@ -126,6 +131,7 @@ CHANGES = [
     ("training", "omitted_class", 3),
     ("training", "max_gradient_norm", 1.0),
     ("training", "label_smoothing", 0.1),
+    ("training", "train_size", 300),
     (None, "dataset", "smoke-colour"),
     (None, "seed", 1),
     (None, "distillation", DistillationConfig(SPEC)),
@@ -209,10 +215,61 @@ def test_every_field_changes_the_key(part, field, value):
     assert changed != SPEC
 
 
-def test_the_factor_of_a_residual_model_changes_the_key():
+RESIDUAL_CHANGES = [
+    ("residual_factor", "one"),
+    ("residual_factor", "sqrt-half"),
+    ("skip_carries", "activated"),
+    ("layers_per_skip", 2),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), RESIDUAL_CHANGES)
+def test_every_field_of_a_residual_perceptron_changes_the_key(field, value):
     residual = replace(SPEC, model=ModelSpec("ResidualMLP", 2, 16))
-    changed = replace(residual, model=replace(residual.model, residual_factor="one"))
+    changed = replace(residual, model=replace(residual.model, **{field: value}))
     assert changed.key != residual.key
+
+
+def test_equal_hidden_sizes_are_depth_and_width():
+    """One network has one key, however it was asked for."""
+    listed = ModelSpec("MLP", hidden_sizes=(16, 16))
+    assert listed == ModelSpec("MLP", 2, 16) == ModelSpec("MLP", hidden_sizes="16,16")
+    assert replace(SPEC, model=listed).key == replace(SPEC, model=ModelSpec("MLP", 2, 16)).key
+
+
+def test_unequal_hidden_sizes_are_hashed_in_their_order():
+    sizes = (16, 8, 8), (8, 16, 8), (16, 8, 4)
+    models = [ModelSpec("ResidualMLP", hidden_sizes=each) for each in sizes]
+    assert [(each.depth, each.width, each.layer_sizes) for each in models] == [
+        (3, None, each) for each in sizes
+    ]
+    assert len({replace(SPEC, model=each).key for each in models}) == 3
+    spec = replace(SPEC, model=models[0])
+    assert RunSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "depth = 0 is not allowed"),
+        ({"hidden_sizes": "none"}, "depth = 0 is not allowed"),
+        ({"hidden_sizes": (16, 0)}, r"hidden_sizes = 0 is not allowed"),
+        ({"hidden_sizes": ()}, r"hidden_sizes = \[\] is not allowed"),
+        ({"depth": 3, "hidden_sizes": (16, 8)}, r"depth = 3 does not fit hidden_sizes = \[16, 8\]"),
+        ({"width": 16, "hidden_sizes": (16, 8)}, "width = 16 does not fit"),
+        ({"family": "SimpleCNN", "hidden_sizes": (16, 8), "channels": 4}, "takes no hidden_sizes"),
+    ],
+)
+def test_hidden_sizes_that_do_not_fit_are_refused(values, message):
+    with pytest.raises(ParameterError, match=message):
+        ModelSpec(**{"family": "MLP"} | values)
+
+
+@pytest.mark.parametrize("size", [1, 9, 3501])
+def test_a_training_has_an_image_of_each_class_and_no_more_than_there_are(size):
+    training = replace(SPEC.training, train_size=size, validation_size=500)
+    with pytest.raises(ParameterError, match=f"train_size = {size} is not allowed"):
+        replace(SPEC, dataset="smoke-grey", training=training)
 
 
 @pytest.mark.parametrize(("field", "value"), CNN_CHANGES)
@@ -248,7 +305,7 @@ def test_a_convolutional_model_is_hashed_and_survives_being_written_out(model, w
 
 def test_every_field_of_a_spec_is_tried_above():
     tried = {field for _, field, _ in CHANGES} | {field for field, _ in CNN_CHANGES}
-    tried |= {"residual_factor"}
+    tried |= {field for field, _ in RESIDUAL_CHANGES} | {"hidden_sizes"}
     assert tried == {
         each.name for kind in (ModelSpec, TrainingConfig, RunSpec) for each in fields(kind)
     } - {"model", "training"}
@@ -434,7 +491,7 @@ def test_a_family_takes_the_fields_it_uses_and_no_other(family):
     taken = ModelSpec(family, **VALID[family])
     assert {name: getattr(taken, name) for name in VALID[family]} == VALID[family]
     for name, value in {**VALID["MLP"], **VALID["ResidualMLP"], **VALID["ResidualCNN"]}.items():
-        if name not in VALID[family]:
+        if name not in VALID[family] and value is not None and name != "hidden_sizes":
             with pytest.raises(ParameterError) as caught:
                 ModelSpec(family, **{**VALID[family], name: value})
             assert str(caught.value) == (
@@ -448,7 +505,8 @@ def test_a_family_needs_its_width_or_its_channels(family):
     needed = {"width", "channels"} & set(FAMILIES[family].fields)
     assert len(needed) <= 1
     for name in needed:
-        fields_ = {field: value for field, value in VALID[family].items() if field != name}
+        left_out = (name, "hidden_sizes")
+        fields_ = {field: value for field, value in VALID[family].items() if field not in left_out}
         with pytest.raises(ParameterError, match=f"^{family} needs {name}$"):
             ModelSpec(family, **fields_)
 

@@ -417,3 +417,20 @@ def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch)
     assert summary.plan() == [] and summary.records() == records
     on = profiles.shown_on(name)
     assert [on[record.key] for record in records] == [("1_1", "1_2"), ("1_2",)]
+
+
+def test_hidden_sizes_take_the_place_of_depth_and_width(profile):
+    asked = profiles.page("1_1", profile(SETS), {"hidden_sizes": "24,12"})
+    assert {spec.model.layer_sizes for spec in asked.plan()} == {(24, 12)}
+    for beside in ("depth", "width"):
+        with pytest.raises(ParameterError, match=rf"\[24, 12\] is not allowed beside {beside}"):
+            profiles.page("1_1", profile(SETS), {"hidden_sizes": "24,12", beside: 2})
+
+
+def test_a_depth_replaces_the_hidden_sizes_of_a_profile(profile):
+    listed = profile(SETS.replace("width: 16", "width: 16\n      hidden_sizes: [24, 12]", 1))
+    assert {spec.model.layer_sizes for spec in profiles.page("1_1", listed, {}).plan()} == {
+        (24, 12)
+    }
+    asked = profiles.page("1_1", listed, {"depth": 3})
+    assert {spec.model.layer_sizes for spec in asked.plan()} == {(16, 16, 16)}

@@ -121,7 +121,7 @@ class ModelSpec(Checked):
     hidden_sizes: HiddenSizes | None = None
 
     def __post_init__(self) -> None:
-        if self.hidden_sizes is not None or not self.depth:
+        if self.hidden_sizes is not None:
             self._read_hidden_sizes()
         super().__post_init__()
         family = FAMILIES[self.family]
@@ -145,7 +145,7 @@ class ModelSpec(Checked):
         """Sets depth and width by the hidden sizes, which stay where the layers differ in size."""
         sizes = declarations(ModelSpec)["hidden_sizes"].check(self.hidden_sizes, "ModelSpec")
         if sizes is None:
-            raise ParameterError("ModelSpec: neither depth nor hidden_sizes is given; allowed: one")
+            return
         equal = len(set(sizes)) == 1
         read = {
             "depth": len(sizes),

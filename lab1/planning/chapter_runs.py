@@ -50,9 +50,9 @@ def perceptrons(
     *,
     families: Families,
     dataset: DatasetName,
+    depth: tuple[Depth, ...],
     seeds: Seeds,
-    depth: tuple[Depth, ...] | None = None,
-    width: tuple[Width, ...] | None = None,
+    width: tuple[Width, ...],
     hidden_sizes: HiddenSizes | None = None,
     activation: Activation = "relu",
     dropout_rate: DropoutRate = 0.0,
@@ -76,15 +76,13 @@ def perceptrons(
     The sweep covers those of `sweep_depth` that are among `depth`, so that asking for one
     depth trains that depth alone.  So do the single changes of the design (`SINGLE_CHANGES`)
     with `changes_depth`, of those families that are compared.  `hidden_sizes` stand in place of
-    `depth` and `width`, one of which the profile sets.  What says how a network is designed holds
+    `depth` and `width`.  What says how a network is designed holds
     for those of the families that have such a thing.
     """
     configs = [TrainingConfig(**training, optimizer=each) for each in optimizer]
     config = configs[0]
-    if hidden_sizes is not None and not depth and not width:
-        depth, width = (len(hidden_sizes),), (0,)
-    if not depth or not width or (hidden_sizes is not None and width != (0,)):
-        raise ParameterError("needs a value for depth and width, or in their place hidden_sizes")
+    if hidden_sizes is not None:
+        depth, width = (len(hidden_sizes),), (hidden_sizes[0],)
     asked: dict[str, Any] = {
         "activation": activation,
         "dropout_rate": dropout_rate,

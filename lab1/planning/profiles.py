@@ -210,15 +210,18 @@ def published(chapter: str) -> Page | None:
 
 
 def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with changes; hidden sizes replace depth and width, or the reverse."""
-    one, other = ("hidden_sizes",), ("depth", "width")
-    replaced = {
-        name: None
-        for asked, names in ((one, other), (other, one))
-        if any(changes.get(name) for name in asked)
-        for name in names
-        if name in parameters
-    }
+    """The parameters with changes.
+
+    Raises `ParameterError` for hidden sizes beside depth or width, one of which would count for
+    nothing; the latter replace hidden sizes that the profile has.
+    """
+    beside = [name for name in ("depth", "width") if name in changes]
+    if beside and changes.get("hidden_sizes"):
+        raise ParameterError(
+            f"hidden_sizes = {shown(list(changes['hidden_sizes']))} is not allowed beside "
+            f"{' and '.join(beside)}, in whose place it stands; allowed: one or the other"
+        )
+    replaced = {"hidden_sizes": None} if beside and "hidden_sizes" in parameters else {}
     return {**parameters, **replaced, **changes}
 
 

@@ -351,10 +351,90 @@ def test_a_dropout_rate_that_is_no_probability_is_refused(kind, rate):
         kind(dropout_rate=rate)
 
 
-def test_unequal_sizes_have_no_skip_connection():
-    with pytest.raises(ParameterError, match=r"ResidualMLP: hidden_sizes = \[128, 64\] are not"):
-        ResidualMLP(hidden_sizes=(128, 64))
-    assert MLP(hidden_sizes=(128, 64))(inputs(2, 784)).shape == (2, 10)
+def by_hand(model, x, inside, activated=False, factor=1.0):
+    """The logits of a residual network with the layers `inside` each skip, for one image `x`."""
+    act = nn.functional.relu
+    hidden = model.hidden[0](x)
+    for projection, layers in zip(model.projections, inside, strict=True):
+        carried = act(hidden) if activated else hidden
+        update = hidden
+        for index in layers:
+            update = model.hidden[index](act(update))
+        if isinstance(projection, nn.Linear):
+            carried = carried @ projection.weight.T
+        hidden = factor * (carried + update)
+    return model.output(act(hidden))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "keywords", "inside", "expected"),
+    [
+        ((6,) * 4, {"skip_carries": "activated"}, [[1], [2], [3]], {"activated": True}),
+        ((6,) * 4, {"residual_factor": "sqrt-half"}, [[1], [2], [3]], {"factor": 0.5**0.5}),
+        ((6,) * 5, {"layers_per_skip": 2}, [[1, 2], [3, 4]], {}),
+        ((6,) * 4, {"layers_per_skip": 2}, [[1, 2], [3]], {}),
+        ((8, 4, 4, 6), {}, [[1], [2], [3]], {}),
+        ((8, 4, 6, 3), {"layers_per_skip": 2, "skip_carries": "activated"}, [[1, 2], [3]],
+         {"activated": True}),
+    ],
+)  # fmt: skip
+def test_a_skip_carries_spans_and_scales_what_it_should(sizes, keywords, inside, expected):
+    model = randomised(made(ResidualMLP, 12, sizes, 3, **keywords))
+    x = inputs(5, 12)
+    torch.testing.assert_close(model(x), by_hand(model, x, inside, **expected))
+
+
+def test_a_skip_is_projected_where_the_sizes_differ_and_only_there():
+    model = made(ResidualMLP, 12, (8, 4, 4, 6), 3)
+    shapes = [tuple(each.weight.shape) if list(each.parameters()) else None
+              for each in model.projections]  # fmt: skip
+    assert shapes == [(4, 8), None, (6, 4)]
+    assert not any(name.endswith("bias") for name, _ in model.projections.named_parameters())
+
+
+@pytest.mark.parametrize(("layers", "skips"), [(1, 16), (2, 8)])
+def test_the_last_layer_inside_each_skip_starts_scaled_by_the_number_of_skips(layers, skips):
+    scaled, unscaled = (
+        made(ResidualMLP, 12, (6,) * 17, 3, residual_factor=factor, layers_per_skip=layers)
+        for factor in ("inverse-sqrt", "one")
+    )
+    for index in range(1, 17):
+        ratio = skips**-0.5 if index % layers == 0 else 1.0
+        expected = ratio * unscaled.hidden[index].weight
+        torch.testing.assert_close(scaled.hidden[index].weight, expected)
+
+
+def test_an_orthogonal_start_keeps_lengths_up_to_the_gain():
+    model = made(MLP, 12, (6,) * 3, 3, initialisation="orthogonal")
+    first, *further = [*model.hidden, model.output]
+    torch.testing.assert_close(first.weight @ first.weight.T, torch.eye(6))
+    for layer in further:
+        product = layer.weight @ layer.weight.T
+        torch.testing.assert_close(product, 2 * torch.eye(len(product)), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_network_that_looks_linear_is_linear_at_its_start(activation):
+    model = made(MLP, 12, (6, 8, 6), 3, activation, initialisation="looks-linear")
+    x, z = inputs(5, 12), inputs(5, 12, seed=1)
+    assert model(x).abs().max() > 0.1
+    torch.testing.assert_close(model(2 * x - z), 2 * model(x) - model(z), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"hidden_sizes": (6, 5), "initialisation": "identity"}, r"\[6, 5\] .*equal sizes"),
+        ({"hidden_sizes": (6, 5), "initialisation": "looks-linear"}, r"\[6, 5\]; .*even sizes"),
+        (
+            {"activation_fn": "tanh", "initialisation": "looks-linear"},
+            "'tanh'; allowed: relu, gelu",
+        ),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(keywords, message):
+    with pytest.raises(ParameterError, match=message):
+        MLP(12, **keywords)
 
 
 def test_every_family_and_activation_that_can_be_named_exists():
