@@ -114,9 +114,7 @@ class OpenChapter:
 
         return findings.claim(text, conditions, published=self.published, draft=self._draft)
 
-    def answer(
-        self, text: str, *conditions: Condition, number: Comparison | None = None
-    ) -> Claim:
+    def answer(self, text: str, *conditions: Condition, number: Comparison | None = None) -> Claim:
         """The box that opens the page: a claim, before which the `number` stands large."""
         from .reporting import findings
 
@@ -139,7 +137,7 @@ class OpenChapter:
         """A sentence about the setting: its placeholders are parameters, or `values`.
 
         There are `data`, the title of the data set, `train_images`, `test_images` and `classes`,
-        their numbers, and `runs` and `n_seeds`.
+        their numbers, and of the runs `runs` and `n_seeds`, their `depths` and `size`.
         """
         from .reporting import findings
         from .reporting.kit.words import listed
@@ -147,12 +145,19 @@ class OpenChapter:
         facts = {
             name: listed([str(part) for part in value]) if isinstance(value, tuple) else value
             for name, value in self.settings.items()
+            if value is not None
         }
         if dataset := self.settings.get("dataset"):
             declared = DATASETS[dataset]
             facts |= {"data": declared.title, "classes": declared.num_classes}
             facts |= {"train_images": declared.train_size, "test_images": declared.test_size}
-        facts |= {"runs": len(self.records), "n_seeds": len({r.spec.seed for r in self.records})}
+        specs = [record.spec for record in self.records]
+        facts |= {
+            "runs": len(specs),
+            "n_seeds": len({spec.seed for spec in specs}),
+            "depths": listed([str(depth) for depth in sorted({s.model.depth for s in specs})]),
+            "size": listed(list(dict.fromkeys(spec.model.size for spec in specs))),
+        }
         return findings.describe(text, {**facts, **values})
 
     def asked(self) -> Prose:

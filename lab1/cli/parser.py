@@ -166,7 +166,9 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     profile(site)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
     site.add_argument(
-        "--draft", action="store_true", help="mark claims that are not carried, and build all the same"
+        "--draft",
+        action="store_true",
+        help="mark claims that are not carried, and build all the same",
     )
 
     command(

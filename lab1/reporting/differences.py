@@ -17,6 +17,9 @@ from ..core.values import did_you_mean
 from .kit.metrics import METRICS, Metric
 from .kit.statistics import FEWEST, LEVEL, MINUS, NO_ESTIMATE, Estimate, estimate
 
+#: The settings that a label says first.
+_FIRST = ("family", "change", "depth")
+
 
 class Arm:
     """A side of a comparison: a selection of runs, or itself a difference of two.
@@ -39,6 +42,11 @@ class Arm:
     def label(self, known: Mapping[str, str]) -> str:
         """What it is called where the settings in `known` go without saying."""
         raise NotImplementedError
+
+    def unknown(self, known: Mapping[str, str]) -> list[str]:
+        """The words of its settings that are not `known`, family and depth first."""
+        order = sorted(self.named, key=lambda name: (name not in _FIRST, name != "family"))
+        return [words for n in order if (words := self.named[n]) and known.get(n) != words]
 
     def values(self, metric: str) -> pd.Series[float]:
         """A metric by seed, device and versions; NaN where a run diverged."""
@@ -79,9 +87,8 @@ class Difference(Arm):
 
     def label(self, known: Mapping[str, str]) -> str:
         within = {**known, **self.named}
-        further = [words for name, words in self.named.items() if known.get(name) != words]
         sides = f"{self.one.label(within)} {MINUS} {self.other.label(within)}"
-        return f"({', '.join([sides, *further])})"
+        return f"({', '.join([sides, *self.unknown(known)])})"
 
     def values(self, metric: str) -> pd.Series[float]:
         return self.one.values(metric) - self.other.values(metric)

@@ -1,7 +1,7 @@
-"""The comparisons of a page, corrected together, and the hand-written sentences that rest on them.
+"""The comparisons of a page, corrected together, and the sentences that rest on them.
 
-A chapter names its comparisons in one cell.  Its sentences name the comparisons that carry them: on a
-published page one that its records do not carry is an error, on any other they take its place.
+A chapter names its comparisons in one cell.  Its sentences name the comparisons that carry them: on
+a published page one that its records do not carry is an error, on any other they take its place.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import cleandoc
 from typing import Any
 
 import pandas as pd
@@ -81,7 +82,7 @@ class Findings:
         """
         for name, comparison in comparisons.items():
             if not isinstance(comparison, Comparison):
-                raise ClaimError(f"{name} is no comparison; write (one - other).in_(\"a metric\")")
+                raise ClaimError(f'{name} is no comparison; write (one - other).in_("a metric")')
         judged = {n: c.runs for n, c in comparisons.items() if c.judged and not c.reason}
         once = {runs: comparisons[name].value.p_value for name, runs in judged.items()}
         adjusted = dict(zip(once, holm([*once.values()]), strict=True))
@@ -110,36 +111,35 @@ class Findings:
         return [comparison for comparison in self if comparison.further]
 
     def table(self) -> tables.Table:
-        """All comparisons in the order of the page, each with its companions below it."""
-        shown = [
-            part
-            for whole in self
-            for part in (whole, *(whole.companion(name) for name in whole.companions))
-            if part.is_pair
-        ]
-        columns = ["", "Comparison", "Metric", "n", "Difference", "p", "Corrected p", "Shows"]
-        rows = [_row(comparison, self._common) for comparison in shown]
-        frame = pd.DataFrame(rows, columns=["Mark", *columns[1:]])
+        """All comparisons by their arms, in the order of the page, each with its companions."""
+        groups: dict[Any, list[Comparison]] = {}
+        for whole in self:
+            parts = [whole, *(whole.companion(name) for name in whole.companions)]
+            groups.setdefault(whole.difference.identity, []).extend(p for p in parts if p.is_pair)
+        columns = ["", "Metric", "n", "Difference", "p", "Corrected p", "Shows"]
+        rows, cells = [], []
+        for group in filter(None, groups.values()):
+            arms = group[0].arms(self._common)
+            heading = f'<th class="lab1-group" colspan="{len(columns)}" scope="rowgroup">'
+            cells.append([f"{heading}{for_html(arms)}</th>"])
+            for comparison in group:
+                mark, metric, *numbers, shows = row = _row(comparison)
+                rows.append([arms, *row])
+                first = f"<td>{comparison.mark if mark else ''}</td>"
+                values = map(tables.number, numbers)
+                cells.append([first, tables.text(metric), *values, tables.text(shows)])
+        frame = pd.DataFrame(rows, columns=["Comparison", "Mark", *columns[1:]])
         if not rows:
             return tables.Table(frame, "<p>There is nothing here to compare.</p>")
-        cells = [
-            [
-                f"<td>{comparison.mark if row[0] else ''}</td>",
-                tables.text(row[1]),
-                tables.text(row[2]),
-                *map(tables.number, row[3:7]),
-                tables.text(row[7]),
-            ]
-            for comparison, row in zip(shown, rows, strict=True)
-        ]
-        return tables.Table(
-            frame, f'<div class="lab1-findings">{self._legend}\n{tables.markup(columns, cells)}</div>'
-        )
+        table = tables.markup(columns, cells)
+        return tables.Table(frame, f'<div class="lab1-findings">{self._legend}\n{table}</div>')
 
     @property
     def _common(self) -> dict[str, str]:
         """The words that all arms of the page share."""
-        arms = [arm.named.items() for comparison in self for arm in comparison.difference.selections]
+        arms = [
+            arm.named.items() for comparison in self for arm in comparison.difference.selections
+        ]
         return dict(set.intersection(*map(set, arms))) if arms else {}
 
     @property
@@ -157,11 +157,10 @@ class Findings:
         return f'<p class="lab1-legend">{"; ".join(said)}.{above}</p>'
 
 
-def _row(comparison: Comparison, common: Mapping[str, str]) -> tuple[Any, ...]:
+def _row(comparison: Comparison) -> tuple[Any, ...]:
     finding = comparison.finding
     return (
         finding.value[0],
-        comparison.arms(common),
         METRICS[str(comparison.metric)].title,
         comparison.n,
         str(comparison),
@@ -194,10 +193,10 @@ def claim(
     nothing does where none of them compares anything.  With `box`, the page's findings, it is
     the box that opens the page, before which `number` stands large.
 
-    Raises `ClaimError` for a sentence without a condition, with a placeholder that none of
-    them names, or with a digit in its text; for a box that is too long; and where it is not carried.
+    Raises `ClaimError` for a sentence without a condition, with a placeholder that none of them
+    names, or with a digit in its text; for a box that is too long; and where it is not carried.
     """
-    template = " ".join(template.split()) if "\n\n" not in template.strip() else template.strip()
+    template = cleandoc(template)
     carried = {condition.comparison.name: condition.comparison for condition in conditions}
     _check_text(template, carried, conditions)
     failed = [f"{c.comparison.name} needs {c.needs}: {c.comparison.clause}"
@@ -231,7 +230,7 @@ def describe(template: str, values: Mapping[str, Any]) -> Prose:
             raise ClaimError(
                 f"{_quoted(template)}: nothing is called {name!r}{did_you_mean(name, values)}"
             )
-    return Prose(fill(template.strip(), values))
+    return Prose(fill(cleandoc(template), values))
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
@@ -251,7 +250,9 @@ def _check_text(
         raise ClaimError(f"{_quoted(template)}: no condition names {', '.join(unknown)}")
     text = _NO_PROSE.sub("", "".join(literal for literal, *_ in _parsed(template)))
     if digit := re.search(r"\S*\d\S*", text):
-        raise ClaimError(f"{_quoted(template)}: {digit[0]} is typed; fill it in, or say it in words")
+        raise ClaimError(
+            f"{_quoted(template)}: {digit[0]} is typed; fill it in, or say it in words"
+        )
     if sign := _TYPESET.search(text):
         raise ClaimError(f"{_quoted(template)}: {sign[0].strip()} belongs into a Markdown cell")
     weak = {c.comparison.name for c in conditions if c.kind == "not shown"}

@@ -35,9 +35,6 @@ _FORMS = {
     "augmentation": "augmentation {}",
 }
 
-#: What a label says first.
-_FIRST = ("family", "change", "depth")
-
 #: What the absence of a value is called.
 _WITHOUT = {"teacher_seed": "without a teacher", "omitted_class": "with all classes"}
 
@@ -68,7 +65,7 @@ class Selection(Arm):
         runs, named = self.runs, {**self.named}
         for column, value in values.items():
             if column not in runs and not runs.empty:
-                raise unknown(column, map(str, runs.columns), "a selection of runs")
+                raise unknown(column, [*runs.columns], "a selection of runs")
             named[column] = self._words(column, value)
             if not runs.empty:
                 runs = runs[_equal(runs[column], value)]
@@ -90,6 +87,7 @@ class Selection(Arm):
         """Those of the greatest depth."""
         return self.at(depth=self.depths[-1]) if self.depths else self
 
+    @property
     def shallower(self) -> Selection:
         """All but those of the greatest depth."""
         if not self.depths:
@@ -183,11 +181,15 @@ class Selection(Arm):
             if low["parameters"] < high["parameters"]:
                 share = math.log(size / low["parameters"])
                 share /= math.log(high["parameters"] / low["parameters"])
-            read_off = {n: (1 - share) * low[n] + share * high[n] for n in measured}
             lost = "diverged" in (low["stopped"], high["stopped"])
-            further = {"key": "+".join({low["key"]: 0, high["key"]: 0}), "parameters": size}
             rows.append(
-                {**low, **read_off, **further, "stopped": "diverged" if lost else "interpolated"}
+                low.to_dict()
+                | {name: (1 - share) * low[name] + share * high[name] for name in measured}
+                | {
+                    "key": "+".join(dict.fromkeys((low["key"], high["key"]))),
+                    "parameters": size,
+                    "stopped": "diverged" if lost else "interpolated",
+                }
             )
         least, most = (int(of(self.runs["parameters"])) for of in (min, max))
         beyond = f"{size:,} parameters are outside {least:,} to {most:,}, the sizes here"
@@ -204,10 +206,7 @@ class Selection(Arm):
         return frozenset(self.runs["key"]) if not self.runs.empty else frozenset()
 
     def label(self, known: Mapping[str, str]) -> str:
-        order = sorted(self.named, key=lambda name: (name not in _FIRST, name != "family"))
-        named = {name: self.named[name] for name in order}
-        called = [text for name, text in named.items() if text and known.get(name) != text]
-        return ", ".join(called) or self.named.get("family", "all runs")
+        return ", ".join(self.unknown(known)) or self.named.get("family", "all runs")
 
     def values(self, metric: str) -> pd.Series[float]:
         shared = ["seed", "device", "versions", *["hardware"] * METRICS[metric].of_machine]
@@ -258,4 +257,3 @@ def _title(setting: str) -> str:
 
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-

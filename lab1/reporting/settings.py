@@ -35,10 +35,10 @@ def table(
     columns = ["Setting", "Parameter", "Value", "Published"]
     if all(value == usual for *_, value, usual in rows):
         columns.pop()
-    rows = [row[: len(columns)] for row in rows]
-    cells = [[tables.text(value) for value in row] for row in rows]
+    kept = [row[: len(columns)] for row in rows]
+    cells = [[tables.text(value) for value in row] for row in kept]
     return tables.Table(
-        pd.DataFrame(rows, columns=columns),
+        pd.DataFrame(kept, columns=columns),
         "<details><summary>Every setting and its value</summary>\n"
         f"{tables.markup(columns, cells)}\n</details>",
     )

@@ -34,12 +34,12 @@ def fragment(pages: Sequence[tuple[str, Path]]) -> str:
         if found:
             page = f"report/{path.name}"
             text = _TO_A_CHAPTER.sub("](report/", found).replace(REMAINS, "")
-            paragraphs.append(f"**[{title}]({page}).** {text} [Its runs]({page}#sec-runs).\n")
+            paragraphs.append(f"**[{title}]({page}).** {text} [Its runs]({page}#tbl-runs).\n")
     return "\n".join(paragraphs)
 
 
 def claims_of(notebook: NotebookNode) -> list[dict[str, Any]]:
-    """What each claim of an executed notebook says of itself: `text`, `box`, and what has `failed`."""
+    """What each claim of an executed notebook says of itself, as `findings.MIME` has it."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     return [data[MIME] for output in outputs if MIME in (data := output.get("data", {}))]
 

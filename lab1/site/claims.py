@@ -19,7 +19,7 @@ from .answers import claims_of
 
 @contextmanager
 def marked(draft: bool = True) -> Iterator[None]:
-    """Within it, chapters show claims that are not carried, and mark them, where `draft` says so."""
+    """In a `draft`, chapters show claims that are not carried within it, and mark them."""
     before = os.environ.get(DRAFT)
     if draft:
         os.environ[DRAFT] = "1"

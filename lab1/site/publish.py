@@ -34,7 +34,7 @@ from ..core.record import Record
 from ..core.store import Store
 from ..planning import chapters, profiles
 from ..planning.profiles import REPORT, Page
-from . import executions, exports, fragments, menu, page_frame, reference
+from . import executions, exports, fragments, literature, menu, page_frame, reference
 from .executions import Executions
 from .preview import shows_text_alone
 from .run_it import Shown
@@ -178,6 +178,7 @@ def _parameterized(
         language="python",
     )
     notebook.metadata = _metadata()
+    literature.add_list(notebook)
     if page.variant:
         notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
     if page.dataset_title:

@@ -24,9 +24,9 @@ def test_each_box_is_quoted_with_its_page_and_its_runs(tmp_path):
     ]
     assert answers.fragment(pages) == (
         "**[1.1 Depth](report/1_1.ipynb).** Depth hurts. See [the next](report/1_2.ipynb#sec-a). "
-        "[Its runs](report/1_1.ipynb#sec-runs).\n"
+        "[Its runs](report/1_1.ipynb#tbl-runs).\n"
         "\n"
-        "**[1.2 Skips](report/1_2.ipynb).** They help. [Its runs](report/1_2.ipynb#sec-runs).\n"
+        "**[1.2 Skips](report/1_2.ipynb).** They help. [Its runs](report/1_2.ipynb#tbl-runs).\n"
     )
 
 

@@ -13,7 +13,7 @@ from ...core.record import Record
 from ..comparison.selection import of_family
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict
-from ..kit.statistics import Estimate, estimate, in_words, paired_difference
+from ..kit.statistics import MINUS, Estimate, estimate, in_words, paired_difference
 from ..kit.tables import (
     MODEL,
     Column,

@@ -139,7 +139,7 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
 
 def _comparisons(judged: int, before: int, after: int) -> str:
     """How many comparisons a page judges, exclude zero before correction, and remain after it."""
-    correction = "[correction](1_1.ipynb#sec-comparisons) for the number of comparisons"
+    correction = "[correction](1_1.ipynb#many-comparisons) for the number of comparisons"
     if judged == 0:
         return "This page judges no comparison."
     if judged == 1:  # there is nothing to correct for
