@@ -72,13 +72,14 @@ def _converted(source: Path, root: Path, pandoc: str) -> NotebookNode:
     chapter = nbformat.read(source, 4)
     literature.add_list(chapter)
     values = front_matter(chapter.cells[0].source)
-    cited = f"---\n{literature.cited(chapter)}\n---"
+    cited = literature.cited(chapter)
+    texts = [f"---\n{cited}\n---"] * bool(cited) + [*_text(chapter)]
     options = ["--to", "gfm-tex_math_gfm+tex_math_dollars", "--wrap", "preserve"]
     options += ["--lua-filter", str(_ASSETS / "quarto.lua"), "--citeproc", "--fail-if-warnings"]
     options += ["--bibliography", str(root / "chapters" / "references.bib")]
     result = subprocess.run(
         [pandoc, "--from", "markdown", *options],
-        input="\n\n".join([cited, *_text(chapter)]),
+        input="\n\n".join(texts),
         capture_output=True,
         encoding="utf-8",
         cwd=root / "chapters",
