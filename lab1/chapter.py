@@ -76,10 +76,8 @@ class OpenChapter:
     @cached_property
     def published(self) -> bool:
         """Whether these are the runs of a page as it is published: no parameter was changed."""
-        if self.page.profile != REPORT:
-            return False
-        here = (self.page.chapter, self.page.parameters)
-        return here in ((page.chapter, page.parameters) for page in profiles.pages(REPORT))
+        pages = profiles.published(self.page.chapter) if self.page.profile == REPORT else []
+        return self.page.parameters in [page.parameters for page in pages]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -178,8 +176,8 @@ class OpenChapter:
         from .reporting import settings
 
         declared = chapters.chapter(self.page.chapter)
-        page = profiles.published(self.page.chapter)
-        usual = declared.complete(page.parameters) if page else {}
+        pages = profiles.published(self.page.chapter)
+        usual = declared.complete(pages[0].parameters) if pages else {}
         return settings.table(self.settings, usual, declared.parameters)
 
     def published_run(self, **values: Any) -> dict[str, str]:
@@ -187,8 +185,8 @@ class OpenChapter:
 
         Raises `MissingRunsError` where the published page has no such run.
         """
-        page = profiles.published(self.page.chapter)
-        for spec in page.plan() if page else ():
+        specs = [s for page in profiles.published(self.page.chapter) for s in page.plan()]
+        for spec in specs:
             if all(getattr(spec.model, name) == value for name, value in values.items()):
                 record = Store().find(spec)
                 taken = "an unknown time" if record is None else duration(record.seconds)

@@ -201,12 +201,12 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 
-def published(chapter: str) -> Page | None:
-    """The first published page of a chapter, `None` where there is none."""
+def published(chapter: str) -> list[Page]:
+    """The published pages of a chapter; none where their profile cannot be read."""
     try:
-        return page(chapter, REPORT, {})
+        return [page for page in pages(REPORT) if page.chapter == chapter]
     except ParameterError:
-        return None
+        return []
 
 
 def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

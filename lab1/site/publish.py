@@ -254,12 +254,11 @@ def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
     It may name what is published beside it: the parameters, and a run of its chapter.
     """
     digest = hashlib.sha256()
-    beside = profiles.published(page.chapter)
-    if beside is not None and beside != page:
-        digest.update((paths.project_root() / "params" / f"{REPORT}.yml").read_bytes())
-        for spec in beside.plan():
-            if path := store.path_of(spec):
-                digest.update(f"{spec.key}\0".encode() + path.read_bytes())
+    for beside in profiles.published(page.chapter):
+        if beside != page:
+            digest.update(json.dumps(beside.parameters, sort_keys=True).encode())
+            found = ((spec.key, store.path_of(spec)) for spec in beside.plan())
+            digest.update(b"".join(key.encode() + p.read_bytes() for key, p in found if p))
     if chapters.chapter(page.chapter).reads_benchmarks:
         for name, benchmark in benchmarks.published().items():
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())
