@@ -10,13 +10,13 @@ A chapter's first cells are its parameters and::
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
 from .core.datasets import DATASETS
-from .core.errors import ClaimError, MissingRunsError, ParameterError
+from .core.errors import MissingRunsError, ParameterError
 from .core.record import Record
 from .core.spec import RunSpec
 from .core.store import Store
@@ -108,28 +108,17 @@ class OpenChapter:
 
     def claim(self, text: str, *conditions: Condition) -> Claim:
         """A sentence that the comparisons in its conditions carry (`lab1.reporting.findings`)."""
-        from .reporting import findings
-
-        return findings.claim(text, conditions, published=self.published, draft=self._draft)
+        return self._claim(text, conditions)
 
     def answer(self, text: str, *conditions: Condition, number: Comparison | None = None) -> Claim:
-        """The box that opens the page: a claim, before which the `number` stands large."""
+        """The box that opens the page: a claim, beside which the `number` stands large."""
+        return self._claim(text, conditions, box=True, number=number)
+
+    def _claim(self, text: str, conditions: Sequence[Condition], **keywords: Any) -> Claim:
         from .reporting import findings
 
-        if self._findings is None:
-            raise ClaimError("a box needs the page's comparisons: call chapter.findings(...) first")
-        return findings.claim(
-            text,
-            conditions,
-            published=self.published,
-            draft=self._draft,
-            number=number,
-            box=self._findings,
-        )
-
-    @property
-    def _draft(self) -> bool:
-        return bool(os.environ.get(DRAFT))
+        keywords |= {"published": self.published, "draft": bool(os.environ.get(DRAFT))}
+        return findings.claim(text, conditions, page=self._findings, **keywords)
 
     def describe(self, text: str, **values: Any) -> Prose:
         """A sentence about the setting: its placeholders are parameters, or `values`.

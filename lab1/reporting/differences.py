@@ -316,12 +316,17 @@ class Comparison:
         if self.is_pair:
             says = f", {self.reason or self.finding.value[1]}" if self.judged else ""
             return f"{self.arms({})}, {title}: {self} (n = {self.n}){says}"
-        there = [part for part in self.difference.selections if not part.runs.empty]
-        levels = {
-            f"{part.label({})}: {title} {getattr(part, self.metric)} (n = {len(part.runs)})": None
-            for part in there
-        }
-        return "; ".join([*levels, self._no_pair])
+        return "; ".join([*self.levels, self._no_pair])
+
+    @property
+    def levels(self) -> list[str]:
+        """What was measured of its arms, each in a clause."""
+        return [
+            f"{part.label({})}: {self._metric.title} {getattr(part, str(self.metric))} "
+            f"(n = {len(part.runs)})"
+            for part in dict.fromkeys(self.difference.selections)
+            if not part.runs.empty
+        ]
 
     @property
     def _metric(self) -> Metric:

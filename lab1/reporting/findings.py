@@ -112,19 +112,23 @@ class Findings:
 
     def table(self) -> tables.Table:
         """All comparisons by their arms, in the order of the page, each with its companions."""
-        groups: dict[Any, list[Comparison]] = {}
+        groups: dict[Any, dict[str | None, Comparison]] = {}
         for whole in self:
-            parts = [whole, *(whole.companion(name) for name in whole.companions)]
-            groups.setdefault(whole.difference.identity, []).extend(p for p in parts if p.is_pair)
+            arms = (whole.difference.one.identity, whole.difference.other.identity)
+            group = groups.setdefault(arms, {})
+            for part in (whole, *(whole.companion(name) for name in whole.companions)):
+                # The same runs may be compared under several names, and beside each other, too.
+                if part.is_pair and (part.judged or part.metric not in group):
+                    group.setdefault(part.metric, part)
         columns = ["", "Metric", "n", "Difference", "p", "Corrected p", "Shows"]
         rows, cells = [], []
         for group in filter(None, groups.values()):
-            arms = group[0].arms(self._common)
+            label = next(iter(group.values())).arms(self._common)
             heading = f'<th class="lab1-group" colspan="{len(columns)}" scope="rowgroup">'
-            cells.append([f"{heading}{for_html(arms)}</th>"])
-            for comparison in group:
+            cells.append([f"{heading}{for_html(label)}</th>"])
+            for comparison in group.values():
                 mark, metric, *numbers, shows = row = _row(comparison)
-                rows.append([arms, *row])
+                rows.append([label, *row])
                 first = f"<td>{comparison.mark if mark else ''}</td>"
                 values = map(tables.number, numbers)
                 cells.append([first, tables.text(metric), *values, tables.text(shows)])
@@ -146,8 +150,9 @@ class Findings:
     def _legend(self) -> str:
         judged = len({c.runs for c in self if c.judged and not c.reason})
         everywhere = ", ".join(filter(None, self._common.values()))
+        many = f"{judged} comparison{'s' * (judged != 1)}"
         said = [
-            f"{Finding.ABOVE.mark} found, also after correction for {judged} comparisons",
+            f"{Finding.ABOVE.mark} found, also after correction for {many}",
             f"{Finding.OPEN.mark} open: found alone, and not after correction",
             f"{Finding.NOT_SHOWN.mark} no difference shown",
             f"{Finding.UNJUDGED.mark} not judged",
@@ -183,15 +188,16 @@ def claim(
     *,
     published: bool,
     draft: bool = False,
+    page: Findings | None = None,
+    box: bool = False,
     number: Comparison | None = None,
-    box: Findings | None = None,
 ) -> Claim:
     """The sentence with its numbers, where every condition holds; else what is there instead.
 
     On a `published` page a condition that fails is an error, which a `draft` shows before the
-    sentence.  On another page the comparisons take the sentence's place, one clause each, and
-    nothing does where none of them compares anything.  With `box`, the page's findings, it is
-    the box that opens the page, before which `number` stands large.
+    sentence.  On another page the comparisons take the sentence's place, one clause each, or the
+    reason why nothing is compared, which the `box` alone gives where the `page` compares nothing.
+    The box opens the page, and in it `number` stands large.
 
     Raises `ClaimError` for a sentence without a condition, with a placeholder that none of them
     names, or with a digit in its text; for a box that is too long; and where it is not carried.
@@ -210,10 +216,15 @@ def claim(
         sentence = f"<mark>Not carried by the records: {why}.</mark> {sentence}"
     if failed and not published:
         pairs = [comparison for comparison in carried.values() if comparison.is_pair]
-        sentence = _listed(pairs or (carried.values() if box else ()))
-    whole = sentence if box is None else _boxed(sentence, failed, box, number, published)
-    result = Claim(whole)
-    result.sentence, result.failed, result.box = sentence, tuple(failed), box is not None
+        sentence = _listed(comparison.clause for comparison in pairs)
+        if box and not pairs:
+            levels = _listed(level for whole in carried.values() for level in whole.levels)
+            sentence = f"{levels}\n\n{_NOTHING}".strip()
+        elif not pairs and page is not None and any(c.is_pair for c in page):
+            sentence = f"*Not compared here: {conditions[0].comparison.reason}.*"
+    further = page.further if page is not None else []
+    result = Claim(_boxed(sentence, failed, further, number, published) if box else sentence)
+    result.sentence, result.failed, result.box = sentence, tuple(failed), box
     return result
 
 
@@ -287,7 +298,7 @@ def _named(template: str, carried: Mapping[str, Comparison]) -> Iterator[Compari
 def _boxed(
     sentence: str,
     failed: Sequence[str],
-    findings: Findings,
+    further: Sequence[Comparison],
     number: Comparison | None,
     published: bool,
 ) -> str:
@@ -306,14 +317,14 @@ def _boxed(
                 f"numbers, and this one {words} and {numbers}"
             )
     separator = "\n\n" if sentence.startswith("- ") else " "
-    parts = [f"{large}{lead}{separator}{sentence or _NOTHING}", _listed(findings.further)]
+    added = _listed(comparison.clause for comparison in further)
+    parts = [f"{large}{lead}{separator}{sentence}", added]
     inner = "\n\n".join(filter(None, parts))
     return f'<div class="lab1-answer">\n\n{inner}\n\n</div>'
 
 
-def _listed(comparisons: Iterable[Comparison]) -> str:
-    clauses = dict.fromkeys(comparison.clause for comparison in comparisons)
-    return "\n".join(f"- {clause}." for clause in clauses)
+def _listed(clauses: Iterable[str]) -> str:
+    return "\n".join(f"- {clause}." for clause in dict.fromkeys(clauses))
 
 
 def _quoted(template: str) -> str:

@@ -34,7 +34,9 @@ def fragment(pages: Sequence[tuple[str, Path]]) -> str:
         if found:
             page = f"report/{path.name}"
             text = _TO_A_CHAPTER.sub("](report/", found).replace(REMAINS, "")
-            paragraphs.append(f"**[{title}]({page}).** {text} [Its runs]({page}#tbl-runs).\n")
+            space = "\n\n" if text.startswith("- ") else " "
+            runs = f"[Its runs]({page}#tbl-runs)."
+            paragraphs.append(f"**[{title}]({page}).**{space}{text}{space}{runs}\n")
     return "\n".join(paragraphs)
 
 

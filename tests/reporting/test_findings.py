@@ -224,8 +224,12 @@ def test_readers_comparisons_take_the_place_of_a_sentence_that_fails(page):
     depth = page(EQUAL)["depth"]
     said = say("They **hurt** ({depth}).", depth.below(), published=False)
     assert said.startswith("- 32 layers − 2 layers, ") and "no difference shown" in said
-    alone = page({("MLP", 2): SEEDS})["depth"]
-    assert say("They **hurt** ({depth}).", alone.below(), published=False) == ""
+    alone = page({("MLP", 2): SEEDS})
+    text, condition = "They **hurt** ({depth}).", alone["depth"].below()
+    assert say(text, condition, published=False, page=alone) == ""  # the box says so, once
+    others = Findings({**alone.comparisons, **page(WORSE).comparisons})
+    reason = "*Not compared here: both are the same runs.*"
+    assert say(text, condition, published=False, page=others) == reason
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_readers_comparisons_take_the_place_of_a_sentence_that_fails(page):
 def test_a_box_opens_the_page_whatever_its_runs_are(page, cells, expected):
     findings = page(cells)
     depth = findings["depth"]
-    said = say("They hurt.", depth.below(), published=False, number=depth, box=findings)
+    said = say("They hurt.", depth.below(), published=False, number=depth, page=findings, box=True)
     assert said.startswith(f'<div class="lab1-answer">\n\n{expected}')
     assert said.box and bool(said.failed) == (cells is not WORSE)
 
@@ -249,7 +253,7 @@ def test_a_box_opens_the_page_whatever_its_runs_are(page, cells, expected):
 def test_a_box_is_short(page, text):
     findings = page(WORSE)
     with pytest.raises(ClaimError, match="a box has at most 45 words and 3 numbers"):
-        say(text, findings["depth"].below(), box=findings)
+        say(text, findings["depth"].below(), page=findings, box=True)
 
 
 def test_a_description_claims_nothing(page):
@@ -284,7 +288,7 @@ def test_the_table_has_all_comparisons_by_their_arms(page):
     ]  # fmt: skip
     assert [*table.frame["Shows"]] == ["lower", "", "", ""]
     assert set(table.frame["Comparison"]) == {"32 layers − 2 layers"}
-    assert "after correction for 1 comparisons" in table.markup
+    assert "after correction for 1 comparison;" in table.markup
     assert "Everywhere: plain MLP, rate 0.001." in table.markup
     assert table.markup.count("lab1-group") == 1
     assert "nothing here to compare" in page({("MLP", 2): SEEDS}).table().markup
@@ -298,7 +302,7 @@ def test_user_defined_networks_are_compared_on_every_page(runs, monkeypatch, tmp
     assert [*added] == ["MLP_depth", "MLP_twin"] and all(c.further for c in added.values())
     findings = Findings.of(added)
     assert findings["MLP_twin"].value.mean == pytest.approx(-0.02)
-    boxed = say("So.", findings["MLP_depth"].below(), published=False, box=findings)
+    boxed = say("So.", findings["MLP_depth"].below(), published=False, page=findings, box=True)
     assert "- plain MLP − residual MLP, 32 layers" in boxed
 
 
