@@ -42,7 +42,7 @@ def judged(name):
     (cell,) = calling(name, "findings")
     nodes = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
     (call,) = (node for node in nodes if getattr(node.func, "attr", "") == "findings")
-    return [each.arg for each in call.keywords if ".in_(" in ast.unparse(each.value)]
+    return [word.arg for word in call.keywords if ".in_(" in ast.unparse(word.value)]
 
 
 class Chapter:
@@ -204,8 +204,8 @@ def test_with_its_arms_swapped_the_claims_on_a_comparison_fail(name, compared):
     swapped = {**chapter.findings.comparisons, compared: replace(comparison, difference=turned)}
     conditions = chapter.conditions()
     kinds = [{c.kind for c in made if c.comparison.name == compared} for made in conditions]
-    for error, found in zip(chapter.refused(swapped), kinds, strict=True):
-        assert bool(error) == bool(found & {"above", "below", "open, above", "open, below"})
+    for error, needed in zip(chapter.refused(swapped), kinds, strict=True):
+        assert bool(error) == bool(needed & {"above", "below", "open, above", "open, below"})
         assert not error or f"{compared} needs" in error
     limits = {c.within for made in conditions for c in made if c.comparison.name == compared}
     for within in limits - {math.inf}:
@@ -214,5 +214,5 @@ def test_with_its_arms_swapped_the_claims_on_a_comparison_fail(name, compared):
         shifted = replace(difference, one=replace(difference.one, runs=runs))
         changed = replace(comparison, difference=shifted)
         refused = chapter.refused({**chapter.findings.comparisons, compared: changed})
-        for error, found in zip(refused, kinds, strict=True):
-            assert bool(error) == ("not shown" in found)
+        for error, needed in zip(refused, kinds, strict=True):
+            assert bool(error) == ("not shown" in needed)

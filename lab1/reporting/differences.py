@@ -263,8 +263,8 @@ class Comparison:
 
     def stated(self) -> Condition:
         """Its companions have a value, from which nothing is drawn; where nothing is judged."""
-        shown = [self.companion(name) for name in self.companions]
-        held = self.metric is None and all(each.value.n for each in shown)
+        beside = [self.companion(name) for name in self.companions]
+        held = self.metric is None and all(companion.value.n for companion in beside)
         return Condition(self, "stated beside", held)
 
     def _is_open(self, sign: int) -> bool:

@@ -146,7 +146,7 @@ class Selection(Arm):
         for _, part in self.runs.groupby("seed"):
             if part[setting].nunique() < count:
                 continue
-            same = {name: part[name].iloc[0] for name in part if part[name].nunique() == 1}
+            same = {n: part[n].iloc[0] for n in map(str, part.columns) if part[n].nunique() == 1}
             measured = {name: part[name].mean(skipna=False) for name in METRICS if name in part}
             stopped = "diverged" if (part["stopped"] == "diverged").any() else "averaged"
             rows.append({**same, **measured, "key": "+".join(part["key"]), "stopped": stopped})
@@ -182,15 +182,10 @@ class Selection(Arm):
                 share = math.log(size / low["parameters"])
                 share /= math.log(high["parameters"] / low["parameters"])
             lost = "diverged" in (low["stopped"], high["stopped"])
-            rows.append(
-                low.to_dict()
-                | {name: (1 - share) * low[name] + share * high[name] for name in measured}
-                | {
-                    "key": "+".join(dict.fromkeys((low["key"], high["key"]))),
-                    "parameters": size,
-                    "stopped": "diverged" if lost else "interpolated",
-                }
-            )
+            row = {str(name): value for name, value in low.items()}
+            row |= {name: (1 - share) * low[name] + share * high[name] for name in measured}
+            row |= {"key": "+".join(dict.fromkeys((low["key"], high["key"]))), "parameters": size}
+            rows.append(row | {"stopped": "diverged" if lost else "interpolated"})
         least, most = (int(of(self.runs["parameters"])) for of in (min, max))
         beyond = f"{size:,} parameters are outside {least:,} to {most:,}, the sizes here"
         return Selection(pd.DataFrame(rows, columns=self.runs.columns), named, beyond)

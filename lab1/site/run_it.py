@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from ..core.benchmarks import summary
 from ..core.escape import for_markdown
 from ..core.record import Record
-from ..core.spec import ModelSpec, TrainingConfig
 from ..planning import chapters
 from ..planning.profiles import Page
 from ..planning.progress import duration
-
-#: What holds where a profile says nothing.
-_DEFAULTS = {
-    each.name: each.default
-    for each in (*fields(TrainingConfig), *fields(ModelSpec))
-    if each.default is not MISSING
-}
 
 
 @dataclass(frozen=True)
@@ -48,9 +40,9 @@ def fragment(shown: Sequence[Shown], benchmarks: Mapping[str, Mapping[str, Any]]
 def _section(shown: Shown) -> str:
     page = shown.page
     chapter = chapters.chapter(page.chapter)
+    values = chapter.complete(page.parameters)
     rows = "\n".join(
-        f"| `{name}` | {each.meaning} | {each.allowed} | "
-        f"{_value(page.parameters.get(name, _DEFAULTS.get(name)))} |"
+        f"| `{name}` | {each.meaning} | {each.allowed} | {_value(values[name])} |"
         for name, each in chapter.parameters.items()
     )
     profile = "" if page.profile == "report" else f" --profile {page.profile}"

@@ -295,8 +295,8 @@ def test_the_table_has_all_comparisons_by_their_arms(page):
 
 
 def test_user_defined_networks_are_compared_on_every_page(runs, monkeypatch, tmp_path):
-    own = replace(FAMILIES["MLP"], title="mixer", file=tmp_path / "mixer.py", twin="ResidualMLP")
-    monkeypatch.setitem(FAMILIES, "MLP", own)
+    mixer = replace(FAMILIES["MLP"], title="mixer", file=tmp_path / "mixer.py", twin="ResidualMLP")
+    monkeypatch.setitem(FAMILIES, "MLP", mixer)
     frame = runs({**WORSE, ("ResidualMLP", 32): SEEDS})
     added = of_user_networks(frame)
     assert [*added] == ["MLP_depth", "MLP_twin"] and all(c.further for c in added.values())

@@ -41,8 +41,8 @@ def plain(selected):
     ],
 )
 def test_runs_are_selected_and_named_by_their_values(plain, values, count, label):
-    chosen = plain.at(**values)
-    assert (len(chosen.runs), str(chosen)) == (count, label)
+    selection = plain.at(**values)
+    assert (len(selection.runs), str(selection)) == (count, label)
 
 
 def test_a_name_that_is_no_column_is_refused(plain):
@@ -51,17 +51,17 @@ def test_a_name_that_is_no_column_is_refused(plain):
 
 
 def test_depths_are_named_by_their_order(plain):
-    own = plain.at(family="MLP").at_base_rate()
-    assert own.depths == [2, 4, 8]
-    assert [own.shallowest.depth, own.deepest.depth] == ["2 layers", "8 layers"]
-    assert own.shallower.deepest.depth == "4 layers"
-    assert own.shallowest.shallower.missing == "one depth was trained"
-    assert own.deepest.test_accuracy == "91.00\u00a0%"  # two seeds have no interval
+    perceptron = plain.at(family="MLP").at_base_rate()
+    assert perceptron.depths == [2, 4, 8]
+    assert [perceptron.shallowest.depth, perceptron.deepest.depth] == ["2 layers", "8 layers"]
+    assert perceptron.shallower.deepest.depth == "4 layers"
+    assert perceptron.shallowest.shallower.missing == "one depth was trained"
+    assert perceptron.deepest.test_accuracy == "91.00\u00a0%"  # two seeds have no interval
     with pytest.raises(AttributeError, match="'learning_rte' is no column"):
-        _ = own.learning_rte
+        _ = perceptron.learning_rte
 
 
-def chosen(selection):
+def rates_of(selection):
     """The learning rate of each seed."""
     return dict(zip(selection.runs["seed"], selection.runs["learning_rate"], strict=True))
 
@@ -70,9 +70,9 @@ def test_the_other_seeds_choose(selected):
     """Seed 0 alone would take the higher rate, and so do the others for it; not the reverse."""
     validation = {("MLP", 8, 0.001): [0.80, 0.91, 0.92], ("MLP", 8, 0.003): [0.99, 0.90, 0.91]}
     swept = selected({cell: [0.9] * 3 for cell in validation}, validation=validation)
-    assert chosen(swept.tuned()) == {0: 0.001, 1: 0.003, 2: 0.003}
+    assert rates_of(swept.tuned()) == {0: 0.001, 1: 0.003, 2: 0.003}
     assert str(swept.at(depth=8).tuned()) == "8 layers, best rate"
-    assert chosen(swept.at(seed=0).tuned()) == {0: 0.003}  # which chooses for itself
+    assert rates_of(swept.at(seed=0).tuned()) == {0: 0.003}  # which chooses for itself
     assert str(swept.best("learning_rate").best("depth")) == "8 layers, best rate"
 
 
@@ -81,14 +81,14 @@ def test_seeds_without_every_value_do_not_choose_and_diverged_runs_recognise_not
         {("MLP", 8, 0.001): [0.8] * 4, ("MLP", 8, 0.003): [0.9] * 3},
         validation={("MLP", 8, 0.001): [0.8] * 4, ("MLP", 8, 0.003): [0.9] * 3},
     )
-    rates = chosen(Selection(frames.runs(records)).tuned())
+    rates = rates_of(Selection(frames.runs(records)).tuned())
     assert rates == dict.fromkeys(range(3), 0.003)
     lost = [r.spec.training.learning_rate == 0.003 and r.spec.seed > 0 for r in records]
     records = [
         replace(record, test={}, stopped="diverged") if diverged else record
         for record, diverged in zip(records, lost, strict=True)
     ]
-    assert chosen(Selection(frames.runs(records)).tuned()) == {0: 0.001, 1: 0.001, 2: 0.001}
+    assert rates_of(Selection(frames.runs(records)).tuned()) == {0: 0.001, 1: 0.001, 2: 0.001}
 
 
 @pytest.mark.parametrize("validation_size", [0, 500])

@@ -186,6 +186,15 @@ def test_a_caption_names_the_data_set_of_its_page(store):
         assert "CIFAR-10 (JPEG copy)" in caption and "{" not in caption
 
 
+def test_a_page_lists_the_literature_that_its_links_cite(store):
+    page = profiles.Page("1_1", "1_1", "report", {"dataset": "mnist"})
+    source = publish._source(Path(__file__).parents[2], page)
+    front, *_, last = publish._parameterized(source, page, [], store).cells
+    (listed,) = [line for line in front.source.splitlines() if line.startswith("nocite")]
+    assert "@he2016deep, @balduzzi2017shattered," in listed and front.source.endswith("\n---")
+    assert last.source == "## References\n\n::: {#refs}\n:::"
+
+
 def retag(home, tags):
     """Gives the first cells of code of a chapter those tags."""
     path = home / "chapters" / "1_1.ipynb"

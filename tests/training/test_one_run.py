@@ -28,14 +28,14 @@ CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
 @cache
 def cells():
     """The cell of each chapter that has one, and what names the published run beside it."""
-    found = {}
+    by_name = {}
     for path in sorted(CHAPTERS.glob("*.ipynb")):
         code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
         for source in code:
             if "def one_run(" in source:
                 (named,) = re.findall(r"chapter\.published_run\(.*?\)", "\n".join(code))
-                found[path.stem] = source, named
-    return found
+                by_name[path.stem] = source, named
+    return by_name
 
 
 every_chapter = pytest.mark.parametrize("name", cells())
