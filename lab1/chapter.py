@@ -11,27 +11,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
 from .core.datasets import DATASETS
+from .core.differences import ASKED, settings_of
 from .core.errors import MissingRunsError, ParameterError
+from .core.families import FAMILIES
 from .core.record import Record
-from .core.spec import RunSpec
+from .core.spec import ModelSpec, RunSpec
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
-from .planning.ensure import ensure_probe
+from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
 from .planning.progress import duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .reporting.differences import Comparison, Condition
     from .reporting.findings import Claim, Findings, Prose
     from .reporting.kit.tables import Table
+    from .reporting.paired import Comparison, Condition
     from .reporting.selections import Selection
 
 #: Where this is set, a claim of a published page that is not carried is shown, and marked so.
@@ -87,11 +90,20 @@ class OpenChapter:
     def select(self, family: str, **values: Any) -> Selection:
         """The runs of a family that have these values, as `Selection.at` takes them.
 
-        They are of its usual design, unless a `change` of it is named.
+        They are of its usual design, unless a field of that is named or was asked for.
         """
+        return self._select(self.runs, family, values)
+
+    def _select(self, runs: pd.DataFrame, family: str, values: Mapping[str, Any]) -> Selection:
         from .reporting.selections import Selection
 
-        return Selection(self.runs).at(**{"family": family, "change": "", **values})
+        asked = {name: self.settings.get(name) for name in FAMILIES[family].fields}
+        design = {
+            each.name: asked.get(each.name) or each.default
+            for each in fields(ModelSpec)
+            if each.name not in ASKED
+        }
+        return Selection(runs).at(**{"family": family, **design, **values})
 
     def findings(self, **comparisons: Comparison) -> Findings:
         """The page's comparisons by name, corrected together.
@@ -101,8 +113,10 @@ class OpenChapter:
         """
         from .reporting import findings
 
-        added = findings.of_user_networks(self.runs)
-        added |= findings.of_several_values(self.all_runs, self.page.several)
+        families = list(dict.fromkeys(self.runs["family"]))
+        whole = {name: self._select(self.all_runs, name, {}) for name in families}
+        added = findings.of_user_networks({name: self.select(name) for name in families})
+        added |= findings.of_several_values(whole, self.page.several)
         self._findings = findings.Findings.of({**comparisons, **added})
         return self._findings
 
@@ -143,7 +157,7 @@ class OpenChapter:
             "runs": len(specs),
             "n_seeds": len({spec.seed for spec in specs}),
             "depths": listed([str(depth) for depth in sorted({s.model.depth for s in specs})]),
-            "size": listed(list(dict.fromkeys(spec.model.size for spec in specs))),
+            "size": listed(list(dict.fromkeys(_size(spec.model) for spec in specs))),
         }
         return findings.describe(text, {**facts, **values})
 
@@ -265,20 +279,30 @@ class OpenChapter:
         return ensure_probe(record, name)
 
     def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
-        """The runs on which the chapter has that probe measured, each with what it found."""
-        probes = chapters.chapter(self.page.chapter).probes
+        """The runs on which the chapter has that probe measured, each with what it found.
+
+        Without those that were published before there was such a probe, and without weights.
+        """
+        probes, store = chapters.chapter(self.page.chapter).probes, Store()
         chosen = [r for r in self.records if not r.diverged and name in probes(r.spec)]
-        return [(record, self.probe(record, name)) for record in chosen]
+        return [
+            (record, self.probe(record, name))
+            for record in chosen
+            if not is_out_of_reach(record, name, store)
+        ]
 
     def first(self, name: str) -> tuple[Record, Mapping[str, Any]]:
         """The first of `measured`.
 
         Raises `MissingRunsError` where there is none.
         """
-        measured = self.measured(name)
-        if not measured:
+        if measured := self.measured(name):
+            return measured[0]
+        if all(record.diverged for record in self.records):
             raise self._all_diverged()
-        return measured[0]
+        raise MissingRunsError(
+            f"chapter {self.page.chapter}: no run has the probe {name!r}, or weights to measure it"
+        )
 
     @cached_property
     def layers(self) -> pd.DataFrame:
@@ -311,3 +335,10 @@ class OpenChapter:
         published = {record.key for record in self.all_records if store.is_published(record)}
         # What a reader trained for a question of her own is on no page of the site.
         return runs_table(self.all_records, published, self.pages)
+
+
+def _size(model: ModelSpec) -> str:
+    """What a network has beside its depth: `width 128`, say."""
+    known = settings_of(model)
+    sizes = (known[name] for name in ("width", "channels", "hidden_sizes"))
+    return ", ".join(each.words for each in sizes if not each.silent)

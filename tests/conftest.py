@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import nan, prod
 from pathlib import Path
 
@@ -261,6 +261,30 @@ def _record(
         "recipe": spec.recipe,
     }
     return Record(spec=spec, **{**values, **overrides})
+
+
+@pytest.fixture
+def segmented():
+    """Gives a record two processes: ``segmented(record, **changes)``.
+
+    The changes are the second's; it went on in the epoch in which the first had stopped.
+    """
+
+    def make(record, **changes):
+        origin = record.origin
+        first = {
+            "commit": origin["commit"],
+            "sources": "a" * 64,
+            "versions": origin["versions"],
+            "device": {**origin["device"], "family": "a family", "instruction_set": "AVX2"},
+            "from": origin["started"],
+            "to": origin["ended"],
+            "epochs": [1, 1],
+        }
+        segments = [first, {**first, "epochs": [1, record.epochs], **changes}]
+        return replace(record, origin={**origin, "segments": segments})
+
+    return make
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ that charts and verdicts have something to say.  The same spec always gets the s
 import base64
 import hashlib
 import random
+import re
 import struct
 import sys
 import zlib
@@ -311,6 +312,31 @@ def recomputed_statistics(made):
     }
 
 
+def lesion(made):
+    whole = {name: made.test[name] for name in ("accuracy", "loss")}
+    share = 0.9 if made.spec.model.family in ("ResidualCNN", "ResNet") else 0.2
+    without = {"accuracy": share * whole["accuracy"], "loss": whole["loss"] / share}
+    names = [name for name, _ in network(made.spec).named_modules()]
+    blocks = [name for name in names if re.fullmatch(r"(stages|blocks)\.\d+", name)]
+    return {
+        "whole": whole,
+        "blocks": [{"name": name, "kept": "identity", **without} for name in blocks],
+    }
+
+
+def teacher_agreement(made):
+    taught = made.test["teacher_agreement"]
+    return {"alone": taught - 0.02, "taught": taught}
+
+
+def temperature_scaling(made):
+    before = {name: made.test[name] for name in ("loss", "calibration_error")}
+    return {
+        "temperature": 1.5,
+        **{name: {"before": value, "after": value / 2} for name, value in before.items()},
+    }
+
+
 def int8_weights(made):
     drawn = random.Random(made.key)
     shapes = [list(module.weight.shape) for module in weighted_layers(made.spec).values()]
@@ -337,6 +363,9 @@ PROBES = {
     "gradient-agreement": gradient_agreement,
     "recomputed-statistics": recomputed_statistics,
     "int8-weights": int8_weights,
+    "lesion": lesion,
+    "teacher-agreement": teacher_agreement,
+    "temperature-scaling": temperature_scaling,
 }
 
 

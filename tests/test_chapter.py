@@ -2,6 +2,7 @@ import pytest
 
 from lab1.chapter import OpenChapter, open_chapter
 from lab1.core.errors import MissingRunsError
+from lab1.core.store import Store
 from lab1.planning import profiles
 
 
@@ -57,6 +58,21 @@ def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record,
     monkeypatch.setattr(opened, "probe", measure)
     assert set(opened.layers["seed"]) == {0} and len(opened.layers) == 2
     assert asked == [(0, "layers")]
+
+
+@pytest.mark.usefixtures("laboratory")
+def test_what_was_published_before_a_probe_and_without_weights_is_left_out(make_record):
+    opened, store = OpenChapter(profiles.Page("1_3", "1_3", "report", {})), Store()
+    opened.records = [make_record("ResidualCNN", seed=seed) for seed in (0, 1)]
+    for record in opened.records:
+        store.write(record)
+        store.promote(record)
+    with pytest.raises(MissingRunsError, match="chapter 1_3: no run has the probe 'lesion'"):
+        opened.first("lesion")
+    scores = {"accuracy": 0.5, "loss": 1.0}
+    blocks = [{"name": "stages.0", "kept": "identity", **scores}]
+    store.write_probe(opened.records[1].spec, "lesion", {"whole": scores, "blocks": blocks})
+    assert [record.spec.seed for record, _ in opened.measured("lesion")] == [1]
 
 
 def test_where_every_run_diverged_there_are_no_layers(chapter):

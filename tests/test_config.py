@@ -53,7 +53,7 @@ DEFAULTS = {
         "label_smoothing": 0.0,
         "train_size": None,
     },
-    RunSpec: {"distillation": None},
+    RunSpec: {"distillation": None, "role": None},
     DistillationConfig: {"temperature": 4.0, "alpha": 0.9, "wrong_classes": "kept"},
 }
 
@@ -308,7 +308,18 @@ def test_every_field_of_a_spec_is_tried_above():
     tried |= {field for field, _ in RESIDUAL_CHANGES} | {"hidden_sizes"}
     assert tried == {
         each.name for kind in (ModelSpec, TrainingConfig, RunSpec) for each in fields(kind)
-    } - {"model", "training"}
+    } - {"model", "training", "role"}
+
+
+def test_a_role_is_a_plans_and_no_part_of_a_run(make_record, store):
+    fresh = replace(SPEC, role="fresh")
+    assert (fresh, fresh.key, fresh.to_dict()) == (SPEC, SPEC.key, SPEC.to_dict())
+    with pytest.raises(ParameterError, match="a plan gives a run and no file holds"):
+        RunSpec.from_dict({**SPEC.to_dict(), "role": "fresh"})
+    record = make_record()
+    store.write(record)
+    assert store.find(replace(record.spec, role="fresh")).spec.role == "fresh"
+    assert store.find(record.spec).spec.role is None
 
 
 def test_a_recipe_change_changes_the_keys_of_its_family_alone(monkeypatch):
@@ -367,10 +378,11 @@ def test_a_key_is_sixteen_hexadecimal_digits_and_ends_the_name():
 
 def test_the_title_tells_the_run_in_words():
     assert SPEC.title == (
-        "MLP depth 4, width 16, built-in grey patterns, 20 epochs, learning rate 0.001, seed 0"
+        "MLP, 4 layers, width 16, built-in grey patterns, 20 epochs, learning rate 0.001, "
+        "500 validation images, seed 0"
     )
     wide = replace(SPEC, model=ModelSpec("SimpleCNN", 3, channels=11))
-    assert wide.title.startswith("SimpleCNN depth 3, 11 channels, ")
+    assert wide.title.startswith("SimpleCNN, 3 stages, 11 channels, ")
 
 
 @pytest.mark.parametrize("make", GOLDEN_KEYS.values(), ids=GOLDEN_KEYS)

@@ -1,14 +1,21 @@
-"""What is published keeps to the rules of evidence: where bf16 may be used, and who chooses."""
+"""What is published keeps to the rules of evidence: bf16, who chooses, and what n counts."""
 
+import re
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from lab1.core.store import Store
 from lab1.planning import profiles
+from lab1.planning.chapters import CHAPTERS
+from lab1.planning.ensure import is_out_of_reach
 from lab1.reporting.distillation.pairs import Setting, sweep
 from lab1.reporting.kit import frames
+from lab1.reporting.kit.tables import Table
+from lab1.reporting.pages import configurations
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,32 +31,37 @@ def published():
     return Store(ROOT / "results", ROOT / "no-runs-of-ones-own")
 
 
-def in_bf16():
-    """The runs in bf16 that the report shows, by page, those that tell the same start once."""
-    found = {}
-    for page in profiles.pages("report"):
-        for spec in page.plan():
-            if spec.training.precision == "bf16" and page.name != COMPARES_PRECISIONS:
-                # A teacher, a label's smoothing or a rate do not change the first gradient's
-                # rounding; the probe is measured on the first seed.
-                found[page.name, spec.model] = replace(spec, distillation=None, seed=0)
-    return found
+def of_any_seed(spec):
+    """The arm that a run belongs to: all but its seed, its teacher's and the loss included."""
+    return replace(spec, seed=0)
 
 
 def test_bf16_is_used_only_where_the_first_gradient_survives_it(published):
-    """Of each network on each page; a new page in bf16 needs the probe of its networks first."""
-    checked = in_bf16()
-    records = [record for record in published.all()[0] if record.spec.seed == 0]
-    assert checked
-    for (page, model), spec in checked.items():
-        agreements = [
-            probe["bf16"]
-            for record in records
-            if (record.spec.model, record.spec.dataset) == (model, spec.dataset)
-            and (probe := published.find_probe(record.spec, "gradient-agreement")) is not None
-        ]
-        assert agreements, f"{page}: nobody measured how exact the gradient of {model} is"
-        assert min(agreements) >= LEAST_AGREEMENT, f"{page}: {model}: {agreements}"
+    """In every arm, for the loss that is trained; a new one needs the probe of a run first."""
+    agreements = defaultdict(list)
+    for record in published.all()[0]:
+        if probe := published.find_probe(record.spec, "gradient-agreement"):
+            agreements[of_any_seed(record.spec)].append(probe["bf16"])
+    arms = {
+        of_any_seed(spec): f"{page.name}: {spec.title}"
+        for page in profiles.pages("report")
+        for spec in page.plan()
+        if spec.training.precision == "bf16" and page.name != COMPARES_PRECISIONS
+    }
+    assert {bool(arm.distillation) for arm in arms} == {True, False}
+    for arm, title in arms.items():
+        assert agreements[arm], f"{title}: nobody measured how exact its gradient is"
+        assert min(agreements[arm]) >= LEAST_AGREEMENT, f"{title}: {agreements[arm]}"
+
+
+def test_what_can_be_measured_on_the_published_runs_is_published(published):
+    """So that the site, which is built without torch, finds what a page asks for."""
+    for page in profiles.pages("report"):
+        for spec in page.plan():
+            record = published.find(spec)
+            for probe in () if record.diverged else CHAPTERS[page.chapter].probes(spec):
+                found = published.find_probe(spec, probe)
+                assert found or is_out_of_reach(record, probe, published), (spec.title, probe)
 
 
 def test_the_chosen_temperature_and_weight_are_those_that_validation_chooses(published):
@@ -62,3 +74,64 @@ def test_the_chosen_temperature_and_weight_are_those_that_validation_chooses(pub
         chosen = swept.groupby(name)["validation_gain"].mean().idxmax()
         assert page.parameters[f"fresh_{name}"] == chosen
         assert not set(swept["seed"]) & set(page.parameters["fresh_seeds"])
+
+
+# What n counts, in the tables of all published pages
+
+#: The columns of results, and of where runs took place: they do not say what a row is.
+RESULTS = {
+    "Test accuracy (%)", "Training error (%)", "Test error (%)", "He et al.: test (%)", "n",
+    "Train time (s)", "Improvement (points)", "Minus plain", "Residual minus it", "Training loss",
+    "Test loss", "Change of it", "Minus alone (points)", "Minus alone", "Test errors",
+    "Hinton et al. (2015)", "Cosine in bf16", "Cosine with jitter", "Seeds (runs)", "Device",
+    "Versions", "Commit",
+}  # fmt: skip
+
+
+#: The seeds behind the rows of the table of digits, which lead to no runs.
+DIGITS = profiles.page("2_2", "report", {}).parameters["digits_seeds"]
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    """The seeds of the published runs, by the group of their configuration."""
+    found = defaultdict(list)
+    for record in profiles.trained("report"):
+        found[frames.group_of(record)].append(record.spec.seed)
+    return found
+
+
+def tables_of(page):
+    """The tables of runs of a page of the report, by the call in its chapter that makes them."""
+    cells = nbformat.read(ROOT / "chapters" / f"{page.chapter}.ipynb", 4).cells
+    _, setup, *others = (cell.source for cell in cells if cell.cell_type == "code")
+    given = {name: "none" if each is None else each for name, each in page.parameters.items()}
+    namespace = {"profile": "report", **given}
+    exec(setup, namespace)
+    calls = [each for each in others if "#| label: tbl-" in each]
+    shown = ((call.splitlines()[-1], eval(call, namespace)) for call in calls)
+    return {call: each for call, each in shown if isinstance(each, Table) and "<tr" in each.markup}
+
+
+def cells_of(row):
+    return re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)
+
+
+@pytest.mark.parametrize("page", profiles.pages("report"), ids=lambda page: page.name)
+def test_n_is_that_of_the_seeds_and_each_row_has_a_label_of_its_own(page, seeds):
+    for call, table in tables_of(page).items():
+        header, *rows = map(cells_of, re.findall(r"<tr[^>]*>.*?</tr>", table.markup))
+        labels = [
+            tuple(c for h, c in zip(header, row, strict=True) if h not in RESULTS) for row in rows
+        ]
+        assert len(set(labels)) == len(labels), f"{page.name}, {call}: rows that look alike"
+        for cell in [row[header.index("n")] for row in rows] if "n" in header else ():
+            of_row = seeds[led[1]] if (led := re.search(r"#runs-(\w+)", cell)) else DIGITS
+            n = int(re.sub("<[^>]*>", "", cell))
+            assert n <= len(set(of_row)) == len(of_row), f"{page.name}, {call}"
+
+
+def test_each_configuration_has_a_title_of_its_own(seeds):
+    groups = configurations.by_configuration(profiles.trained("report"))
+    titles = configurations.titles(groups)
+    assert len(set(titles.values())) == len(titles) == len(seeds)

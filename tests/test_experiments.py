@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from stores import without_record
 
+from lab1.core import weights_file
 from lab1.core.errors import MissingRunsError, ParameterError, RecordError
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
@@ -502,7 +503,7 @@ def test_a_probe_that_was_measured_is_read_without_torch(store, make_record, mon
     store.write_probe(record.spec, "answers", {"counts": [1]})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert ensuring.ensure_probe(record, "answers", store=store) == {"counts": [1]}
-    with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP depth 2.*'train'"):
+    with pytest.raises(MissingRunsError, match=r"probe 'hardest' of MLP, 2 layers.*'train'"):
         ensuring.ensure_probe(record, "hardest", store=store)
 
 
@@ -545,13 +546,72 @@ def test_the_probes_of_a_run_are_measured_right_after_it(
     assert "failed: the probe 'confusion': no weights" in capsys.readouterr().err
 
 
-def test_all_runs_without_teacher_and_of_the_first_seed_have_their_first_gradient_measured():
-    for name, chapter in CHAPTERS.items():
-        for page in profiles.pages("smoke"):
-            for spec in page.plan() if page.chapter == name else ():
-                measured = "gradient-agreement" in chapter.probes(spec)
-                usual = spec.distillation is None and spec.training.omitted_class is None
-                assert measured == (spec.seed == 0 and usual), spec.title
+def test_all_runs_of_the_first_of_five_seeds_have_their_first_gradient_measured():
+    for page in profiles.pages("report"):
+        for spec in page.plan():
+            measured = "gradient-agreement" in CHAPTERS[page.chapter].probes(spec)
+            assert measured == (spec.seed in range(0, 100, 5)), spec.title
+
+
+def test_only_networks_of_blocks_have_them_left_out():
+    planned = {
+        spec.model.family
+        for page in profiles.pages("report")
+        for spec in page.plan()
+        if "lesion" in CHAPTERS[page.chapter].probes(spec)
+    }
+    assert planned == {"ResidualCNN", "PlainCNN", "ResNet", "PlainNet"}
+
+
+def test_every_student_of_all_classes_is_compared_with_its_twin_without_a_teacher():
+    probes = CHAPTERS["2_2"].probes
+    (page,) = (page for page in profiles.pages("report") if page.name == "2_2")
+    compared = [spec for spec in page.plan() if "teacher-agreement" in probes(spec)]
+    assert compared == [s for s in page.plan() if s.teacher and s.training.omitted_class is None]
+    assert all("temperature-scaling" in probes(spec) for spec in compared)
+
+
+@pytest.fixture
+def published_twins(make_record, make_student, store):
+    """Records of a teacher, a student and its twin without the teacher, published."""
+    teacher = make_record(seed=1)
+    settings = make_student(teacher.spec).distillation
+    records = teacher, make_record(distillation=settings), make_record()
+    for record in records:
+        store.write(record)
+        store.promote(record)
+    return records
+
+
+@pytest.mark.parametrize(
+    ("probe", "asked"),
+    [
+        ("confusion", ["student"]),
+        ("gradient-agreement", ["teacher"]),
+        ("teacher-agreement", ["teacher", "student", "twin"]),
+    ],
+)
+def test_a_probe_is_out_of_reach_until_all_networks_that_it_asks_have_weights(
+    published_twins, store, probe, asked
+):
+    _, student, _ = published_twins
+    for name, record in zip(("teacher", "student", "twin"), published_twins, strict=True):
+        if name in asked:
+            assert ensuring.is_out_of_reach(student, probe, store)
+            weights_file.published(record.spec, store).write_bytes(b"its weights")
+    assert not ensuring.is_out_of_reach(student, probe, store)
+
+
+def test_a_probe_that_was_published_is_within_reach_without_weights(published_twins, store):
+    _, student, _ = published_twins
+    store.write_probe(student.spec, "teacher-agreement", {"alone": 0.7, "taught": 0.8})
+    assert not ensuring.is_out_of_reach(student, "teacher-agreement", store)
+
+
+def test_what_ones_own_run_lacks_is_told_and_not_passed_over(make_record, store):
+    record = make_record()
+    store.write(record)
+    assert not ensuring.is_out_of_reach(record, "confusion", store)
 
 
 def test_the_students_that_never_saw_a_class_leave_weights_for_a_page():

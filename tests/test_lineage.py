@@ -69,7 +69,7 @@ def test_a_trained_teacher_without_weights_is_told(family, store, make_record):
     for wanted in (student, grandchild):
         with pytest.raises(MissingRunsError) as caught:
             with_teachers([wanted], store)
-        assert "weights.safetensors: the weights of MLP depth 2" in str(caught.value)
+        assert "weights.safetensors: the weights of MLP, 2 layers" in str(caught.value)
         assert f"{student.title} learns from them; copy them" in str(caught.value)
         assert f"python -m lab1 run --again {student.teacher.key}" in str(caught.value)
 

@@ -138,6 +138,32 @@ def test_what_follows_from_how_it_was_trained_is_checked(refused, overrides, cha
     assert complaint in refused(change, **overrides)
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda s: s.clear(), "origin.segments has 0 entries"),
+        (lambda s: s[0].pop("sources"), "origin.segments[0] lacks sources"),
+        (lambda s: s[1].update(mood=1), "origin.segments[1] has 'mood'"),
+        (lambda s: s[1].update(sources="abc"), "segments[1].sources = 'abc'"),
+        (lambda s: s[1].update(device="x"), "segments[1].device = 'x'"),
+        (lambda s: s[1]["device"].update(family=["x"]), "segments[1].device.family = ['x']"),
+        (lambda s: s[0].update({"from": "2026-01-01T12:00:00"}), "segments[0].from = '2026"),
+        (lambda s: s[0].update(to="2020-01-01T00:00:00+00:00"), "segments[0].to = '2020"),
+        (lambda s: s[0].update(epochs=[1, 1, 1]), "segments[0].epochs has 3 entries"),
+        (lambda s: s[0].update(epochs=[2, 1]), "segments[0].epochs = [2, 1]"),
+        (lambda s: s[0].update(epochs=[2, 2]), "segments[0].epochs = [2, 2]"),
+        (lambda s: s[1].update(epochs=[3, 3]), "segments[1].epochs = [3, 3]"),
+        (lambda s: s[1].update(epochs=[2, 2]), "segments end with epoch 2, its history with 3"),
+        (lambda s: s[1].update(epochs=None), "segments end with epoch 1, its history with 3"),
+    ],
+)  # fmt: skip
+def test_processes_that_cannot_have_made_a_run_are_refused_by_name(
+    refused, make_record, segmented, change, complaint
+):
+    origin = segmented(make_record()).origin
+    assert complaint in refused(lambda body: change(body["origin"]["segments"]), origin=origin)
+
+
 def places(value, place=()):
     """The paths of all values in a body."""
     entries = value.items() if isinstance(value, dict) else enumerate(value)
@@ -157,16 +183,18 @@ def put(body, place, value):
     return changed
 
 
-def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_record):
+def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_record, segmented):
     """Never with another error, and what is read can be written again."""
     path = tmp_path / "record.json"
-    body = make_record("ResidualMLP", 8).to_dict()
+    body = segmented(make_record("ResidualMLP", 8)).to_dict()
     refusals = 0
     for place in places(body):
         for value in FOREIGN:
             write(path, put(body, place, value))
             try:
-                read_record(path).to_dict()
+                record = read_record(path)
+                record.to_dict()
+                assert record.started is None or record.started.startswith("20")
             except RecordError as error:
                 refusals += 1
                 assert len(str(error)) < 1000
@@ -217,9 +245,13 @@ def probed(make_spec, make_student):
     digits = {"omitted_class": 3, "train_evaluation_size": 500}
     return {
         "bias-correction": make_student(teacher, **digits),
+        "teacher-agreement": make_student(teacher),
+        "lesion": make_spec("ResidualCNN", 2),
         "recomputed-statistics": make_spec(**digits),
         **dict.fromkeys(("confusion", "hardest", "softened"), make_spec("SimpleCNN", 2)),
-        **dict.fromkeys(("layers", "gradient-agreement", "int8-weights"), make_spec()),
+        **dict.fromkeys(
+            ("layers", "gradient-agreement", "int8-weights", "temperature-scaling"), make_spec()
+        ),
     }
 
 
@@ -260,6 +292,10 @@ def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed
         ("gradient-agreement", lambda c: c.update(bf16=1.1), "content.bf16 = 1.1"),
         ("recomputed-statistics", lambda c: c.update(error=-0.1), "content.error = -0.1"),
         ("int8-weights", lambda c: c["layers"][0]["scales"].pop(), "15 scales"),
+        ("lesion", lambda c: c["blocks"].clear(), "content.blocks has 0 entries"),
+        ("lesion", lambda c: c["blocks"][1].update(kept="half"), "content.blocks[1].kept = 'half'"),
+        ("teacher-agreement", lambda c: c.update(alone=1.1), "content.alone = 1.1"),
+        ("temperature-scaling", lambda c: c.update(temperature=0), "content.temperature = 0"),
     ],
 )
 def test_what_a_probe_cannot_have_found_is_named(tmp_path, probed, probe, change, complaint):

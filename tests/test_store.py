@@ -490,6 +490,7 @@ def test_promote_moves_the_record_and_its_probes_but_not_the_weights(store, make
         ({"commit": "unknown"}, "trained from commit 'unknown'"),
         ({"commit": ""}, "trained from commit 'unknown'"),
         ({"commit": "0123456-dirty"}, "trained from commit '0123456-dirty'"),
+        ({"commit": "HEAD"}, "trained from commit 'HEAD'.*40 hexadecimal digits"),
         ({"data_fingerprint": "0" * 64}, "undeclared fingerprint"),
         ({"data_fingerprint": None}, "undeclared fingerprint"),
     ],
@@ -511,6 +512,35 @@ def test_promote_refuses_an_origin_without_commit_and_fingerprint(store, make_re
     with_everything(store, record)
     with pytest.raises(RecordError, match="trained from commit"):
         store.promote(record)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sources": "b" * 64}, "2 processes had different sources"),
+        ({"versions": {"torch": "2.0"}}, "2 processes had different versions"),
+        ({"commit": "unknown", "sources": None, "versions": None}, "did not tell them all"),
+    ],
+)
+def test_promote_takes_mixed_sources_only_when_told(store, make_record, segmented, change, reason):
+    mixed = segmented(make_record(), **change)
+    store.write(mixed)
+    with pytest.raises(RecordError, match=f"{reason}.*--mixed-sources"):
+        store.promote(mixed)
+    store.promote(mixed, mixed_sources=True)
+    assert store.is_published(mixed)
+
+
+def test_promote_goes_by_the_sources_and_not_by_the_commit_of_each_process(
+    store, make_record, segmented
+):
+    """A commit between two processes may have changed a text; uncommitted sources stay out."""
+    dirty, committed = (segmented(make_record(), commit=c) for c in ("f" * 40 + "-dirty", "f" * 40))
+    with pytest.raises(RecordError, match=r"f-dirty.*committed sources"):
+        store.promote(dirty, mixed_sources=True)
+    store.write(committed)
+    store.promote(committed)
+    assert store.is_published(committed)
 
 
 def test_promote_replaces_a_run_that_was_trained_again(store, make_record):

@@ -187,7 +187,7 @@ def test_absent_weights_are_told_with_the_remedy(store, make_record):
     record = make_record()
     words = weights_file.absence(record.spec, store, "they are wanted")
     assert "or train it here, with save_weights" in words
-    assert "weights.safetensors: the weights of MLP depth 2" in words
+    assert "weights.safetensors: the weights of MLP, 2 layers" in words
     store.write(record)
     words = weights_file.absence(record.spec, store, "they are wanted")
     assert f"or train it once more: python -m lab1 run --again {record.key}" in words

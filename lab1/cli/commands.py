@@ -19,7 +19,7 @@ from ..core.values import each_once, shown
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
-from ..planning.ensure import ensure, ensure_probe, find_todo, train_again
+from ..planning.ensure import ensure, ensure_probe, find_todo, is_out_of_reach, train_again
 from ..planning.progress import duration, is_first_process
 
 #: From so many seconds on, a plan says what would make it shorter.
@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     probes = chapter(page.chapter).probes
     problems = []
     for record in ensure(todo, runtime, store, probes):
-        # What was published without its weights has the probes that were published with it.
-        lost = store.is_published(record) and weights_file.find(record.spec, store) is None
-        for probe in () if record.diverged or lost else probes(record.spec):
+        for probe in () if record.diverged else probes(record.spec):
+            if is_out_of_reach(record, probe, store):
+                continue
             try:
                 ensure_probe(record, probe, runtime, store)
             except MissingRunsError as error:  # its weights are not here; the others may be
@@ -123,7 +123,7 @@ def promote(options: argparse.Namespace) -> int:
     chosen = [record for record in own if options.all or record.key in planned]
     with_weights = {store.of_key(key).key for key in options.weights}
     for record in sorted(chosen, key=lambda record: len(record.spec.teachers)):
-        _publish_teacher(record, store)
+        _publish_teacher(record, store, options.mixed_sources)
         if store.is_replaced(record.name):
             findings = verifying.students_of_other_weights(record, records)
             if findings:
@@ -133,7 +133,7 @@ def promote(options: argparse.Namespace) -> int:
                 )
             if weights_file.published(record.spec, store).exists():
                 with_weights.add(record.key)
-        print(store.promote(record).name)
+        print(store.promote(record, options.mixed_sources).name)
     for record in records:
         if record.key in with_weights:
             from ..training import trained_models
@@ -145,7 +145,7 @@ def promote(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _publish_teacher(record: Record, store: Store) -> None:
+def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
     """Puts the weights of a record's teacher into `results/`, so that others can distil too."""
     teacher = record.spec.teacher
     # Under an older recipe the teacher had another name, and nobody learns from it any more.
@@ -157,7 +157,7 @@ def _publish_teacher(record: Record, store: Store) -> None:
             f"{file}: the weights of the teacher of {record.spec.title} are not published, and "
             "torch is not installed to do so. Install the extra 'train': pip install -e '.[train]'"
         )
-    store.check_promotable(record)
+    store.check_promotable(record, mixed_sources)
     if not file.exists():
         from ..training import trained_models
 
@@ -184,7 +184,7 @@ def verify(options: argparse.Namespace) -> int:
     for record in chosen:
         findings += verifying.check(record)
     if options.retrain:
-        findings += verifying.retrain(chosen[0], _runtime(options), options.tolerance)
+        findings += verifying.retrain(chosen[0], _runtime(options), options.tolerance, records)
     for finding in findings:
         print(finding, file=sys.stderr)
     print(f"{len(chosen)} records verified, {len(findings)} findings")

@@ -106,6 +106,10 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="also publish the weights of that run; may be repeated",
     )  # fmt: skip
     promote.add_argument("--all", action="store_true", help="also runs that no page plans")
+    promote.add_argument(
+        "--mixed-sources", action="store_true",
+        help="also runs whose processes differ in their sources or versions",
+    )  # fmt: skip
 
     verify = command(
         "verify", commands.verify, "Recompute keys, fingerprints and parameter counts."
@@ -118,7 +122,8 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     verify.add_argument("--retrain", action="store_true", help="train the run again and compare")
     verify.add_argument(
         "--tolerance", type=float, default=0.01,
-        help="largest difference in test accuracy that passes, as a fraction (0.01)",
+        help="largest difference in test accuracy that passes, as a fraction (0.01), where fewer "
+        "than three seeds tell how far runs differ",
     )  # fmt: skip
     runtime(verify)
 

@@ -68,13 +68,9 @@ class DistillationConfig(Checked):
                     f"not allowed for a student on {dataset}; allowed: {allowed}"
                 )
 
-    def canonical(
-        self, recipes: Sequence[int], seeds: bool, *, old_selection: bool = False
-    ) -> dict[str, Any]:
+    def canonical(self, recipes: Sequence[int], *, old_selection: bool = False) -> dict[str, Any]:
         """The hashed form; `recipes` are those of the teacher and of its teachers."""
-        teacher = hash_key(
-            self.teacher.canonical(recipes, seeds=seeds, old_selection=old_selection)
-        )
+        teacher = hash_key(self.teacher.canonical(recipes, old_selection=old_selection))
         canonical: dict[str, Any] = {
             "teacher": teacher,
             "temperature": self.temperature,
@@ -86,7 +82,7 @@ class DistillationConfig(Checked):
 
     def to_dict(self, recipes: Sequence[int]) -> dict[str, Any]:
         """All fields spelled out, the teacher's too, with the key that it has under `recipes`."""
-        written = self.canonical(recipes, seeds=True)
+        written = self.canonical(recipes)
         return {
             **written,
             "wrong_classes": self.wrong_classes,
@@ -107,7 +103,7 @@ class DistillationConfig(Checked):
         key = values.pop("teacher_key")
         teacher = values.pop("teacher")
         config = cls(teacher=spec_of(teacher), **values)
-        found = config.canonical(written_recipes(teacher), seeds=True)["teacher"]
+        found = config.canonical(written_recipes(teacher))["teacher"]
         if found != key:
             raise ParameterError(f"its teacher's key {key} is not the key {found} of its spec")
         return config

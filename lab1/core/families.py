@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from . import own_families
+from . import layouts, own_families
 from .family import DepthRule, Family
 
 ANY_DEPTH = DepthRule("from 1 on", lambda depth: depth >= 1)
@@ -41,6 +41,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=ANY_DEPTH,
             module="mlp",
             project=_MLPS,
+            layout=layouts.plain_perceptron,
             style="plain",
             residual="ResidualMLP",
             differs_in=("the skip connections", "the size of what a layer adds at the start"),
@@ -56,6 +57,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=ANY_DEPTH,
             module="mlp",
             project=_MLPS,
+            layout=layouts.residual_perceptron,
             style="residual",
             single_threaded=True,
         ),
@@ -69,6 +71,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=STAGES,
             module="cnn",
             project=_CNNS,
+            layout=layouts.simple_cnn,
             style="plain",
             residual="ResidualCNN",
             differs_in=("the skip connections", "the number of layers", "the number of parameters"),
@@ -83,6 +86,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=STAGES,
             module="cnn",
             project=_CNNS,
+            layout=layouts.residual_cnn,
             style="residual",
         ),
         Family(
@@ -95,6 +99,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=STAGES,
             module="cnn",
             project=_CNNS,
+            layout=layouts.plain_cnn,
             style="control",
             residual="ResidualCNN",
             differs_in=("the skip connections",),
@@ -109,6 +114,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=SIX_N_PLUS_TWO,
             module="cnn",
             project=_CNNS,
+            layout=layouts.plain_net,
             style="plain",
             residual="ResNet",
             differs_in=("the skip connections",),
@@ -123,6 +129,7 @@ _OURS: Mapping[str, Family] = _by_name(
             depths=SIX_N_PLUS_TWO,
             module="cnn",
             project=_CNNS,
+            layout=layouts.resnet,
             style="residual",
         ),
     )

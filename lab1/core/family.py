@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .errors import ParameterError
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
+    from .layouts import Stage
+    from .spec import ModelSpec
+
+    Layout = Callable[[ModelSpec, Dataset], tuple[Stage, ...]]
+else:
+    Layout = Any
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class Family:
     behaviour changes and this number did not.  `title` is how prose names it, `unit` what one
     step of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those
     of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
-    is the module of its class in the training half, `project` its project on Weights & Biases.
+    is the module of its class in the training half, `layout` the function that says which layers a
+    network of it has, if one does, and `project` its project on Weights & Biases.
     `residual` names the residual family that it is compared with, and `differs_in` all that tells
     the two apart: where that is one thing, they are twins, and a difference between them has a
     cause.  `style` is its colour in the charts: `plain`, `residual`, `control` for a further one
@@ -57,6 +68,7 @@ class Family:
     module: str
     project: str
     style: str
+    layout: Layout | None = None
     residual: str | None = None
     differs_in: tuple[str, ...] = ()
     single_threaded: bool = False

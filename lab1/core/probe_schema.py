@@ -1,12 +1,13 @@
-"""What each probe's record may hold, given its run (standard library only)."""
+"""The networks that each probe asks, and what its record may hold (standard library only)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .datasets import DATASETS
-from .errors import RecordError
+from .errors import ParameterError, RecordError
 from .schema import (
     BASE64,
     Rule,
@@ -26,6 +27,25 @@ from .spec import RunSpec
 _FRACTION = number(0, 1)
 _COSINE = optional(number(-1 - 1e-6, 1 + 1e-6))  # a gradient may be no finite number
 _NORM = optional(number(0))
+_LOSS = optional(number(0))  # without a block it may be no finite number
+
+
+def networks(probe: str, spec: RunSpec) -> dict[str, RunSpec]:
+    """The runs whose trained networks a probe of `spec` asks, by what they are to it.
+
+    `model` is the run itself; a probe that does not name it is of the initial weights.  `teacher`
+    is its teacher, `alone` its twin without one.  Raises `ParameterError` where it has none.
+    """
+    teacher = {} if spec.teacher is None else {"teacher": spec.teacher}
+    if probe == "gradient-agreement":
+        return teacher
+    if probe != "teacher-agreement":
+        return {"model": spec}
+    if not teacher:
+        raise ParameterError(
+            f"probe {probe!r} is not allowed for {spec.title}; allowed: for a run with a teacher"
+        )
+    return {"model": spec, **teacher, "alone": replace(spec, distillation=None)}
 
 
 def check(probe: str, content: Any, spec: RunSpec) -> None:
@@ -118,6 +138,28 @@ def _recomputed_statistics(content: Any, _: RunSpec) -> None:
     )
 
 
+def _lesion(content: Any, _: RunSpec) -> None:
+    scores = {"accuracy": _FRACTION, "loss": _LOSS}
+    kept = one_of("identity", "padded", "projection")
+    block = mapping({"name": text(), "kept": kept, **scores})
+    mapping({"whole": mapping(scores), "blocks": listing(block, 1)})("content", content)
+
+
+def _teacher_agreement(content: Any, _: RunSpec) -> None:
+    mapping({"alone": _FRACTION, "taught": _FRACTION})("content", content)
+
+
+def _temperature_scaling(content: Any, _: RunSpec) -> None:
+    loss, error = ({"before": rule, "after": rule} for rule in (number(0), _FRACTION))
+    mapping(
+        {
+            "temperature": number(0.01, 100),
+            "loss": mapping(loss),
+            "calibration_error": mapping(error),
+        }
+    )("content", content)
+
+
 def _int8_weights(content: Any, spec: RunSpec) -> None:
     errors = whole(0, DATASETS[spec.dataset].test_size)
     layer = mapping(
@@ -152,4 +194,7 @@ _RULES: Mapping[str, Callable[[Any, RunSpec], None]] = {
     "gradient-agreement": _gradient_agreement,
     "recomputed-statistics": _recomputed_statistics,
     "int8-weights": _int8_weights,
+    "lesion": _lesion,
+    "teacher-agreement": _teacher_agreement,
+    "temperature-scaling": _temperature_scaling,
 }

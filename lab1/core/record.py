@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ class Record:
     for a run that `stopped` as `diverged`: one of its losses, on whatever images, was no finite
     number.  `flops` is the floating-point operations of one forward pass of one image.
     `origin` says where the run took place: commit, versions, device, threads, data source and
-    fingerprint, start and end, and the digest of the teacher's weights.  `weights_sha256` is that
+    fingerprint, start and end, the digest of the teacher's weights, and in newer records, as
+    `segments`, every process that trained a part of the run.  `weights_sha256` is that
     of its own best weights (`digest`); older records have none.
     `recipe` and `teacher_recipes` are those under which the run and its teachers were made.
     """
@@ -103,6 +105,21 @@ class Record:
     def epochs(self) -> int:
         """The epochs that were trained."""
         return len(self.history["train_loss"])
+
+    @property
+    def started(self) -> str | None:
+        """When its first process began, as its origin says; `None` where that is not known.
+
+        The origin of an older record tells of the last process alone.  That another came before is
+        seen where the training lasted longer than the times, to the second, leave room for.
+        """
+        began: str | None = self.origin.get("started")
+        if segments := self.origin.get("segments"):
+            began = segments[0]["from"]
+        elif began is not None:
+            room = datetime.fromisoformat(self.origin["ended"]) - datetime.fromisoformat(began)
+            began = began if self.seconds <= room.total_seconds() + 1 else None
+        return began
 
     @property
     def name(self) -> str:

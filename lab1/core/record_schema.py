@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -56,8 +57,10 @@ _TEXT = text()
 
 def _moment(place: str, value: Any) -> None:
     try:
-        datetime.fromisoformat(value)
+        zone = datetime.fromisoformat(value).tzinfo
     except (TypeError, ValueError):
+        zone = None
+    if zone is None:
         refuse(place, value, "a time such as 2026-01-31T12:00:00+00:00")
 
 
@@ -95,8 +98,7 @@ def _segment(place: str, value: Any) -> None:
 
 
 def _in_order(place: str, began: str, ended: str) -> None:
-    moments = [datetime.fromisoformat(moment) for moment in (began, ended)]
-    if len({moment.tzinfo is None for moment in moments}) == 1 and moments[1] < moments[0]:
+    if datetime.fromisoformat(ended) < datetime.fromisoformat(began):
         refuse(place, ended, f"from {began} on")
 
 
@@ -118,6 +120,11 @@ _ORIGIN = mapping(
 )
 
 
+def is_commit(text: str) -> bool:
+    """True for 40 hexadecimal digits: a published record names its commit in no other way."""
+    return re.fullmatch(r"[0-9a-f]{40}", text) is not None
+
+
 def check(record: Record) -> None:
     """Raises `RecordError` for a record that no training can have left, naming what is wrong."""
     mapping({}, others=whole(1))(
@@ -129,7 +136,26 @@ def check(record: Record) -> None:
     _in_order("origin.ended", record.origin["started"], record.origin["ended"])
     _check_end(record)
     _check_history(record)
+    _check_segments(record)
     _check_test(record)
+
+
+def _check_segments(record: Record) -> None:
+    """The processes' epochs: each begins where the one before stopped, and the last ends the run.
+
+    A process that stops within an epoch leaves the rest of it to the next.
+    """
+    if "segments" not in record.origin:
+        return
+    last = 0
+    for index, segment in enumerate(record.origin["segments"]):
+        if segment["epochs"]:
+            if segment["epochs"][0] - last not in (0, 1):
+                place = f"origin.segments[{index}].epochs"
+                refuse(place, segment["epochs"], f"from epoch {last + 1} on, or {last}")
+            last = segment["epochs"][1]
+    if last != record.epochs:
+        raise RecordError(f"its segments end with epoch {last}, its history with {record.epochs}")
 
 
 def _check_end(record: Record) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any
 
-from . import own_families, own_images
+from . import differences, own_families, own_images
 from .datasets import DATASETS
 from .distillation import DistillationConfig
 from .errors import ParameterError
@@ -88,6 +88,7 @@ LayersPerSkip = Annotated[
     int, Field("layers inside each skip connection of a perceptron", ge=1, le=2)
 ]
 Count = Annotated[int, Field(ge=0, le=10**6)]
+Role = Annotated[str, Field("part in the choice of its setting", choices=("chose", "fresh"))]
 Optimizer = Annotated[str, Field("the optimiser", choices=("adam", "adamw", "sgd"))]
 Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
 
@@ -168,26 +169,11 @@ class ModelSpec(Checked):
         return self.hidden_sizes or ((self.width,) * self.depth if self.width else ())
 
     @property
-    def size(self) -> str:
-        """What there is beside depth, in words: `width 128`, `16 channels`, or nothing."""
-        if self.hidden_sizes is not None:
-            return f"sizes {', '.join(map(str, self.hidden_sizes))}"
-        if self.width is not None:
-            return f"width {self.width}"
-        return f"{self.channels} channels" if self.channels is not None else ""
-
-    @property
     def changes(self) -> str:
         """In words, what differs from the family's usual design: `identity start`, or nothing."""
-        words = (
-            ("layer normalisation", self.normalization == "layer"),
-            (f"{self.initialisation} start", self.initialisation != "default"),
-            ("residual factor 1", self.residual_factor == "one"),
-            ("both terms times sqrt(1/2)", self.residual_factor == "sqrt-half"),
-            ("skip of the activated input", self.skip_carries == "activated"),
-            (f"{self.layers_per_skip} layers inside a skip", self.layers_per_skip > 1),
-        )
-        return ", ".join(word for word, differs in words if differs)
+        known = differences.settings_of(self).items()
+        changed = (each for name, each in known if name not in differences.ASKED)
+        return ", ".join(each.words for each in changed if not each.silent)
 
 
 def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
@@ -328,13 +314,18 @@ class TrainingConfig(Checked):
 
 @dataclass(frozen=True)
 class RunSpec(Checked):
-    """One run: what is trained, on what, how, with which seed, and whether it has a teacher."""
+    """One run: what is trained, on what, how, with which seed, and whether it has a teacher.
+
+    `role` says what a plan has the run for: its seed had a part in the choice of its setting, or is
+    fresh.  It changes nothing that is computed, and is neither hashed nor compared nor written.
+    """
 
     model: ModelSpec
     dataset: DatasetName
     training: TrainingConfig
     seed: Seed
     distillation: DistillationConfig | None = None
+    role: Role | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -388,14 +379,12 @@ class RunSpec(Checked):
         self,
         recipes: Sequence[int] | None = None,
         *,
-        seeds: bool = True,
         old_selection: bool = False,
     ) -> dict[str, Any]:
         """The hashed form: fields at their default left out, the recipe included.
 
-        `recipes` are `recipes` unless others are given: those of an older record.  Without
-        `seeds` the form is the same for runs that differ in their seed and their teachers' alone.
-        `old_selection` is that of `TrainingConfig.canonical`.
+        `recipes` are `recipes` unless others are given: those of an older record.  `old_selection`
+        is that of `TrainingConfig.canonical`.
         """
         own, *further = self.recipes if recipes is None else recipes
         canonical: dict[str, Any] = {
@@ -403,15 +392,14 @@ class RunSpec(Checked):
             "model": without_defaults(self.model),
             "dataset": self.dataset,
             "training": self.training.canonical(old_selection=old_selection),
+            "seed": self.seed,
         }
-        if seeds:
-            canonical["seed"] = self.seed
         declaration = FAMILIES[self.model.family].sha256
         if declaration is not None:
             canonical["own_family"] = declaration
         if self.distillation is not None:
             canonical["distillation"] = self.distillation.canonical(
-                further, seeds, old_selection=old_selection
+                further, old_selection=old_selection
             )
         return canonical
 
@@ -435,26 +423,7 @@ class RunSpec(Checked):
     @property
     def title(self) -> str:
         """The run in words, for progress bars and messages."""
-        model, training = self.model, self.training
-        design = "".join(f", {words}" for words in (model.size, model.changes) if words)
-        words = (
-            f"{model.family} depth {model.depth}{design}, {DATASETS[self.dataset].title}, "
-            f"{training.epochs} epochs, learning rate {training.learning_rate:g}, seed {self.seed}"
-        )
-        if training.train_size is not None:
-            words += f", {training.train_size:,} training images"
-        if training.label_smoothing:
-            words += f", label smoothing {training.label_smoothing:g}"
-        if training.max_gradient_norm is not None:
-            words += f", gradients up to {training.max_gradient_norm:g}"
-        if self.training.omitted_class is not None:
-            words += f", without class {self.training.omitted_class}"
-        if self.distillation is not None:
-            settings = self.distillation
-            words += f", distilled at T = {settings.temperature:g}, alpha = {settings.alpha:g}"
-            if settings.wrong_classes == "permuted":
-                words += ", wrong classes permuted"
-        return words
+        return differences.title(self)
 
     def to_dict(self, recipes: Sequence[int] | None = None) -> dict[str, Any]:
         """All fields spelled out, for a record; `recipes` as in `canonical`."""
@@ -481,6 +450,8 @@ class RunSpec(Checked):
         values = {name: value for name, value in values.items() if name != "recipe"}
         written = values.get("distillation")
         try:
+            if "role" in values:
+                raise KeyError("role, which a plan gives a run and no file holds")
             if (own := values.pop("own_family", None)) is not None:
                 own_families.check_known(values["model"]["family"], own, FAMILIES)
             return cls(

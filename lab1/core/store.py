@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from .errors import Lab1Error, ParameterError, RecordError
 from .families import FAMILIES
 from .files import is_there, write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
+from .record_schema import is_commit
 from .schema import in_file, read_object
 from .spec import RunSpec
+from .values import shown
 
 
 class Store:
@@ -54,7 +57,7 @@ class Store:
         record = self._read(path, spec.name)
         if record.key != spec.key:
             raise RecordError(f"{path}: holds run {record.key}, not {spec.key}")
-        return record
+        return replace(record, spec=spec)  # which has the role that a plan gave it
 
     def _read(self, path: Path, name: str) -> Record:
         """The record in one's own file or, where that was just promoted, in the published one."""
@@ -173,11 +176,12 @@ class Store:
         with locks.claimed(self.run_dir(spec) / "claim") as mine:
             yield mine
 
-    def check_promotable(self, record: Record) -> None:
+    def check_promotable(self, record: Record, mixed_sources: bool = False) -> None:
         """Raises `RecordError` for a record whose numbers could not be followed back.
 
         That is one trained from uncommitted sources, on data with another fingerprint than the
-        declared one, or with a network or images of a reader's own.
+        declared one, or with a network or images of a reader's own; without `mixed_sources` also
+        one whose processes differ in sources or versions, or are not all known.
         """
         source = self.runs / record.name
         for spec in (record.spec, *record.spec.teachers):
@@ -193,23 +197,34 @@ class Store:
                     f"{source}: its images lie in {images.folder}; only runs on data sets that "
                     "others have are published"
                 )
-        commit = str(record.origin.get("commit", ""))
-        if not commit or commit == "unknown" or commit.endswith("-dirty"):
-            raise RecordError(
-                f"{source}: trained from commit {commit or 'unknown'!r}; only a run from committed "
-                "sources is published, since others could not be followed back"
-            )
+        segments = record.origin.get("segments", ())
+        for process in (record.origin, *(segment for segment in segments if segment["sources"])):
+            commit = str(process.get("commit") or "unknown")
+            if not is_commit(commit):
+                raise RecordError(
+                    f"{source}: trained from commit {shown(commit)}; only a run from committed "
+                    "sources, named by 40 hexadecimal digits, is published, since others could "
+                    "not be followed back"
+                )
+        first = segments[0] if segments else {}
+        for name in () if mixed_sources else ("sources", "versions"):
+            if any(not segment[name] or segment[name] != first[name] for segment in segments):
+                raise RecordError(
+                    f"{source}: its {len(segments)} processes had different {name}, or did not "
+                    "tell them all (origin.segments); train it again, or promote it with "
+                    "--mixed-sources"
+                )
         if record.origin.get("data_fingerprint") != DATASETS[record.spec.dataset].fingerprint:
             raise RecordError(f"{source}: trained on data with an undeclared fingerprint")
 
-    def promote(self, record: Record) -> Path:
+    def promote(self, record: Record, mixed_sources: bool = False) -> Path:
         """Moves a record and its probes from `runs/` to `results/`; the weights stay.
 
         A run that was published before and trained here again takes the place of the published one,
         whose probes and weights go too, since they are of another training.  Raises
         `RecordError` for one that is not to be published (`check_promotable`).
         """
-        self.check_promotable(record)
+        self.check_promotable(record, mixed_sources)
         source = self.runs / record.name
         own = source / "record.json"
         target = self._published_place(record, own)

@@ -331,7 +331,8 @@ def distillation(
     The controls, with `control_seeds`, are students alone with smoothed labels and at other
     learning rates, students of a teacher whose wrong classes are permuted, and students of the
     teachers with `further_teacher_seeds`.  Twins with `fresh_seeds` are trained at the
-    temperature and alpha that validation chose on other seeds.
+    temperature and alpha that validation chose on other seeds; the role of each run at that setting
+    says whether its seed is one of them or had a part in the choice.
 
     Teacher and students share the settings of the training but for the epochs.  What begins with
     `digits_` goes to `digits_runs`, and is left out where there is no `digits_dataset`.
@@ -362,7 +363,11 @@ def distillation(
         wrong_classes: str = "kept",
     ) -> RunSpec:
         distillation = DistillationConfig(teacher, temperature, alpha, wrong_classes)
-        return replace(alone(seed, channels), distillation=distillation)
+        role = None
+        if (temperature, alpha) == (fresh_temperature, fresh_alpha):
+            fresh = seed in (fresh_seeds or ())
+            role = "fresh" if fresh else "chose" if seed in (sweep_seeds or ()) else None
+        return replace(alone(seed, channels), distillation=distillation, role=role)
 
     runs = [teacher]
     runs += [run for seed in seeds for run in (alone(seed), taught(seed))]

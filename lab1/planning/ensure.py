@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core import weights_file
+from ..core import probe_schema, weights_file
 from ..core.datasets import DATASETS
 from ..core.errors import Lab1Error, MissingRunsError, ParameterError
 from ..core.families import FAMILIES
@@ -110,6 +110,20 @@ def ensure_probe(
     return found
 
 
+def is_out_of_reach(record: Record, probe: str, store: Store) -> bool:
+    """Whether a probe of a run has no record and can have none here.
+
+    That is where it asks a run that was published without its weights, or another one whose weights
+    are not here: a student's twin that was never trained, or is being trained.
+    """
+    if store.find_probe(record.spec, probe) is not None:
+        return False
+    return any(
+        weights_file.find(spec, store) is None and (name != "model" or store.is_published(record))
+        for name, spec in probe_schema.networks(probe, record.spec).items()
+    )
+
+
 @dataclass(frozen=True)
 class _Measuring:
     """Measures the `probes` of a run; one that fails does not end the grid, but is told.
@@ -124,7 +138,8 @@ class _Measuring:
     def __call__(self, record: Record) -> None:
         for probe in () if record.diverged else self.probes[record.spec]:
             try:
-                ensure_probe(record, probe, self.options, self.store)
+                if not is_out_of_reach(record, probe, self.store):
+                    ensure_probe(record, probe, self.options, self.store)
             except Lab1Error as error:
                 print(f"failed: the probe {probe!r}: {error}", file=sys.stderr)
 

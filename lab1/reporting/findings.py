@@ -20,10 +20,10 @@ from ..core.errors import ClaimError
 from ..core.escape import for_html
 from ..core.families import FAMILIES
 from ..core.values import did_you_mean
-from .differences import Comparison, Condition, Finding
 from .kit import tables
 from .kit.metrics import METRICS
 from .kit.statistics import holm
+from .paired import Comparison, Condition, Finding
 from .selections import Selection
 
 #: Under this a claim's output says, for what quotes or checks it: its `text`, whether it is the
@@ -335,41 +335,39 @@ def _quoted(template: str) -> str:
 # What a page adds
 
 
-def of_user_networks(runs: pd.DataFrame) -> dict[str, Comparison]:
+def of_user_networks(networks: Mapping[str, Selection]) -> dict[str, Comparison]:
     """What every page compares of user-defined networks: depth, and each with its twin.
 
-    Takes the frame of `runs`.
+    `networks` are the runs of each family that the page has.
     """
     added = {}
-    for name in dict.fromkeys(runs["family"]):
-        family, whole = FAMILIES[name], Selection(runs)
+    for name, runs in networks.items():
+        family, network = FAMILIES[name], runs.at_base_rate()
         if not family.own:
             continue
-        network = whole.at(family=name, change="").at_base_rate()
         added[f"{name}_depth"] = (network.deepest - network.shallowest).in_("test_accuracy")
-        if family.twin:
-            twin = whole.at(family=family.twin, change="").at_base_rate()
-            beside = twin.at(depth=network.depths[-1])
+        if family.twin and family.twin in networks:
+            beside = networks[family.twin].at_base_rate().at(depth=network.depths[-1])
             added[f"{name}_twin"] = (network.deepest - beside).in_("test_accuracy")
     return {n: replace(c, further=True).beside("test_loss") for n, c in added.items()}
 
 
 def of_several_values(
-    runs: pd.DataFrame, several: Mapping[str, Sequence[Any]]
+    networks: Mapping[str, Selection], several: Mapping[str, Sequence[Any]]
 ) -> dict[str, Comparison]:
     """What a page compares where `several` values of a parameter were asked for.
 
-    Of each family the deepest network, with each further value minus the same with the first;
-    the other parameters have their first value.  Takes the frame of `runs`, of all values.
+    Of each family in `networks`, which are runs of all values, the deepest network with each
+    further value minus the same with the first; the other parameters have their first value.
     """
     added = {}
-    first = {name: values[0] for name, values in several.items() if name in runs}
-    for name in first:
-        for family in dict.fromkeys(runs["family"]):
-            network = Selection(runs).at(family=family, change="", **first).at_base_rate().deepest
-            for value in several[name][1:]:
-                values = {**first, name: value, "depth": network.depths[-1:]}
-                other = Selection(runs).at(family=family, change="", **values).at_base_rate()
+    first = {name: values[0] for name, values in several.items()}
+    for family, runs in networks.items():
+        network = runs.at(**first).at_base_rate().deepest
+        for name, (_, *further) in several.items():
+            for value in further:
+                other = runs.at(**{**first, name: value}).at_base_rate()
+                other = other.at(depth=network.depths[-1]) if network.depths else other
                 difference = (other - network).in_("test_accuracy").beside("test_loss")
                 added[f"{family}_{name}_{value}"] = replace(difference, further=True)
     return added

@@ -12,7 +12,7 @@ from ..core import paths
 from ..core.dataset import Dataset
 from ..core.datasets import DATASETS
 from ..core.escape import for_html
-from .kit.piece import Piece
+from .kit.figure import Piece
 from .kit.words import listed
 
 #: How `lab1.training.data.gallery` lays them out: images in a row, and pixels between two.

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from ..core import benchmarks
 from ..core.escape import for_markdown
-from .kit import theme
-from .kit.drawing import said
-from .kit.figure import Figure
+from .kit import charts, words
+from .kit.axes import Axis, Panels
+from .kit.figure import NEUTRAL, Figure
 from .kit.sentences import Verdict, paragraph, points
 from .kit.statistics import estimate
 from .kit.tables import Table, markup, number, text
@@ -117,38 +116,25 @@ def ratios(published: Benchmarks) -> Figure | Verdict:
     table = frame(published, ours=False)
     tasks = list(dict.fromkeys(table["case"]))  # in their order, the machines of each together
     table = table.sort_values("case", key=lambda names: names.map(tasks.index), kind="stable")
-    # Beside the panels there is room for so much of a name.
-    short = alt.Axis(labelExpr="replace(replace(datum.label, ' Trainer', ''), 'PyTorch ', '')")
-    base = alt.Chart().encode(y=alt.Y("contender:N", title=None, sort=None, axis=short))
-    title = "times as fast"
-    spread = base.mark_rule(color=theme.NEUTRAL).encode(
-        x=alt.X("minimum:Q", title=title), x2="maximum:Q"
-    )
-    marks = base.mark_point(color=theme.NEUTRAL, opacity=1).encode(
-        x=alt.X(
-            "ratio:Q",
-            title=title,
-            scale=alt.Scale(domainMin=0, domainMax=float(table["maximum"].max()) * 1.05),
-        ),
-        tooltip=[
-            alt.Tooltip("case:N", title="task"),
-            alt.Tooltip("contender:N", title="beside"),
-            alt.Tooltip("ratio:Q", title="median ratio", format=".2f"),
-            alt.Tooltip("minimum:Q", title="smallest", format=".2f"),
-            alt.Tooltip("maximum:Q", title="largest", format=".2f"),
-            alt.Tooltip("images_per_second:Q", title="its images/s", format=".0f"),
-        ],
-    )
-    one = alt.Chart().mark_rule(strokeDash=[4, 4], color=theme.NEUTRAL).encode(x=alt.datum(1))
     beside = "processor" if table["processor"].nunique() > 1 else "dataset"
-    table["panel"] = table[["case", beside]].agg(", ".join, axis=1)
-    chart = (
-        alt.layer(one, spread, marks, data=table)
-        .properties(width=480, height=80)
-        .facet(facet=alt.Facet("panel:N", title=None, sort=list(table["panel"])), columns=1)
+    rows = table.assign(
+        panel=table[["case", beside]].agg(", ".join, axis=1),
+        # Beside the panels there is room for so much of a name.
+        beside=table["contender"].str.replace("PyTorch | Trainer", "", regex=True),
     )
-    rows = said(table, "{panel}: {ratio:.2f} times as fast as {contender}")
-    return Figure(chart, table.drop(columns="panel"), f"Speed beside others. {rows}.")
+    extremes, most = ("minimum", "maximum"), float(table["maximum"].max())
+    return charts.points(
+        rows,
+        Axis("ratio", "times as fast", domain=(0, 1.05 * most), interval=extremes),
+        Axis("beside", order=[*rows["beside"].unique()]),
+        panels=Panels("panel", columns=1),
+        colour=NEUTRAL,
+        level=1,
+        also={"contender": "", "images_per_second": ".0f"},
+        text="Speed beside others. "
+        f"{words.rows(rows, '{panel}: {ratio:.2f} times as fast as {contender}')}.",
+        data=table,
+    )
 
 
 def table(published: Benchmarks) -> Table | Verdict:

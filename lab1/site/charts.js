@@ -15,7 +15,7 @@
     return bundle;
   };
 
-  // As kit/pictures.py fits a picture: panels fill the width, and so does a single chart.
+  // As kit/figure.py fits a picture: panels fill the width, and so does a single chart.
   const fit = (drawn, width) => {
     // Six families in one row of a legend would be wider than a telephone.
     const entries = Math.max(1, Math.floor(width / 100));
@@ -29,8 +29,9 @@
     }
     const rows = spec.datasets[spec.data.name];
     const panels = new Set(rows.map((row) => String(row[spec.facet.field]))).size;
-    const between = spec.resolve?.scale?.y === "independent" ? 75 : 20;
-    const room = width - 70;
+    const gap = spec.spacing?.column ?? 20; // with room for the names of lines
+    const between = gap + (spec.resolve?.scale?.y === "independent" ? 55 : 0);
+    const room = width - 70 - (gap - 20);
     const most = Math.floor((room + between) / (0.7 * panel + between));
     const columns = Math.max(1, Math.min(spec.columns ?? 1, panels, most));
     const share = Math.floor((room - between * (columns - 1)) / columns);

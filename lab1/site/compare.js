@@ -194,14 +194,16 @@
       table.replaceChildren(box, common);
     };
 
+    // The last point of a curve has the letter of its run.
     const rowsOf = (run) =>
-      run.curves.flatMap((values, index) =>
-        values.flatMap((value, epoch) =>
-          value === null
-            ? []
-            : { ...series[index], training: run.letter, run: run.key, epoch: epoch + 1, value },
-        ),
-      );
+      run.curves.flatMap((values, index) => {
+        const last = values.findLastIndex((value) => value !== null);
+        const common = { ...series[index], training: run.letter, run: run.key };
+        return values.flatMap((value, at) => {
+          if (value === null) return [];
+          return { ...common, epoch: at + 1, value, ...(at === last && { name: run.letter, end: value }) };
+        });
+      });
 
     const alternative = (runs) => {
       const ends = runs.flatMap((run) =>

@@ -14,7 +14,6 @@ from nbformat import NotebookNode
 from ..core.errors import PublishError
 from ..core.files import write_if_changed
 from ..reporting.kit import figure as figures
-from ..reporting.kit import pictures
 from ..reporting.networks import drawing
 
 _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
@@ -74,9 +73,9 @@ def write_pictures(
     wide, narrow = parts["svg"], parts["narrow"]
     made = {
         "wide": (offered, f"{name}.svg", wide),
-        "wide-dark": (drawn, f"{name}.dark.svg", pictures.in_dark(wide)),
+        "wide-dark": (drawn, f"{name}.dark.svg", figures.in_dark(wide)),
         "narrow": (drawn, f"{name}.narrow.svg", narrow),
-        "narrow-dark": (drawn, f"{name}.narrow-dark.svg", pictures.in_dark(narrow)),
+        "narrow-dark": (drawn, f"{name}.narrow-dark.svg", figures.in_dark(narrow)),
     }
     for folder, file, svg in made.values():
         write_if_changed(folder.path / file, svg.encode())

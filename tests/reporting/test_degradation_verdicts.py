@@ -1,8 +1,7 @@
 """What is said of degradation must follow from the records, and turn round with them."""
 
-import re
-
 import pytest
+from claimed import claims
 
 from lab1.reporting.degradation.verdicts import (
     degradation,
@@ -39,10 +38,6 @@ def fitted(experiment):
         return experiment({cell: [0.5] * len(v) for cell, v in fit.items()}, fit=fit, **MEASURED)
 
     return make
-
-
-def claims(verdict):
-    return re.findall(r"\*\*([^*]+)\*\*[^*]*\(the interval (?:ex|con)", verdict.text)
 
 
 def test_a_plain_net_that_fits_worse_with_depth_degrades(fitted):

@@ -1,5 +1,5 @@
 import pytest
-from distilled import SETTING, bias_probe, digits, lengthened, measured, several, study
+from distilled import SETTING, bias_probe, digits, lengthened, measured, several
 
 from lab1.reporting.distillation import charts as distillation
 from lab1.reporting.distillation import tables as tables
@@ -43,9 +43,12 @@ def test_twins_are_joined_by_a_line(runs):
     figure = distillation.paired(runs, SETTING)
     table = figure.data.set_index(["student", "seed"])["accuracy"]
     assert table["alone", 1] == pytest.approx(73) and table["with teacher", 1] == pytest.approx(74)
-    level, line, _ = figure.chart.to_dict(validate=True)["layer"]
-    assert line["encoding"]["detail"]["field"] == "seed"
-    assert level["mark"]["type"] == "rule"
+    spec = figure.chart.to_dict()
+    assert [part["field"] for part in spec["layer"][0]["encoding"]["detail"]] == ["role", "seed"]
+    (rows,) = spec["datasets"].values()
+    taught = {row["student"]: row["accuracy"] for row in rows if row["role"] == "teacher"}
+    assert taught == {"alone": 86, "with teacher": 86}
+    assert {row["name"] for row in rows} == {None, "SimpleCNN", "teacher"}
     assert "which has 86.00 %" in figure.alt and "seed 2: +3.00" in figure.alt
 
 
@@ -64,19 +67,6 @@ def test_the_accuracy_by_size(runs):
     found = means(distillation.by_size(runs, SETTING).data, "student", "parameters")
     assert found["alone", 48_400] == pytest.approx(73)
     assert found["with teacher", 102_400] == pytest.approx(85)
-
-
-@pytest.mark.parametrize("name", ["by_temperature", "by_alpha", "by_size"])
-def test_intervals_of_two_curves_stand_side_by_side(name, runs):
-    """Each beneath its own point; on top of one another they could not be told apart."""
-    layers = getattr(distillation, name)(runs, SETTING).chart.to_dict(validate=True)["layer"]
-    places = {kind: [] for kind in ("line", "rule", "point")}
-    for mark in (layer["mark"] for layer in layers):
-        if "xOffset" in mark:
-            places[mark["type"]].append(mark["xOffset"])
-    first, second = places["rule"]
-    assert first != second
-    assert places["line"] == places["point"] == [first, second]
 
 
 def test_the_losses_are_those_of_the_setting(records, runs):
@@ -114,34 +104,24 @@ def test_the_papers_values_do_not_stand_beside_other_digits(unseen):
     assert set(distillation.unseen(mixed).data["source"]) == {"this laboratory"}
 
 
-CHARTS = ("paired", "by_temperature", "by_alpha", "by_size")
+CHARTS = ("paired", "by_temperature", "by_alpha", "by_size", "losses", "unseen")
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_charts_are_valid_and_name_their_data(name, runs):
-    figure = getattr(distillation, name)(runs, SETTING)
-    spec = figure.chart.to_dict(validate=True)
-    assert spec["title"] == "CIFAR-10 (JPEG copy)"
-    assert "CIFAR-10 (JPEG copy)" in figure.alt and "object at 0x" not in str(spec)
+def test_charts_are_valid_and_name_their_data_and_without_a_pair_there_is_none(
+    name, records, unseen
+):
+    def draw(records, measured):
+        runs, history = frames.runs(records), frames.history(records)
+        given = {"losses": (history, runs, SETTING), "unseen": (measured,)}
+        return getattr(distillation, name)(*given.get(name, (runs, SETTING)))
+
+    figure = draw(records, unseen)
+    data = "MNIST" if name == "unseen" else "CIFAR-10 (JPEG copy)"
+    assert figure.chart.to_dict(validate=True)["title"] == data
+    assert data in figure.alt
     assert "<svg" in figure.parts()["svg"]
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_without_a_pair_there_is_no_chart(name, make_record):
-    runs = frames.runs(study(make_record, PAIRS)[:1])
-    assert isinstance(getattr(distillation, name)(runs, SETTING), Verdict)
-
-
-def test_the_other_charts_are_valid_too(records, runs, unseen):
-    for figure in (
-        distillation.losses(frames.history(records), runs, SETTING),
-        distillation.unseen(unseen),
-    ):
-        assert figure.chart.to_dict(validate=True)["title"] in ("CIFAR-10 (JPEG copy)", "MNIST")
-        assert "<svg" in figure.parts()["svg"]
-    nothing = frames.runs(records[:1])
-    assert isinstance(distillation.losses(frames.history(records), nothing, SETTING), Verdict)
-    assert isinstance(distillation.unseen([]), Verdict)
+    assert isinstance(draw(records[:1], []), Verdict)
 
 
 # The tables

@@ -79,8 +79,11 @@ def test_a_hint_carries_no_conclusion(records):
     assert "but not after correction: a hint, no finding" in says["improvement"].text
     assert "right more often with the teacher is a hint" in says["discussion"].text
     value = estimate([0.01, 0.011, 0.012])
-    effects = {"labels smoothed": Verdict(Judgement(value, "", "", "", adjusted=0.2))}
-    assert "Not ruled out as its explanation: smoothed labels." in statements.controls(effects).text
+    effects = {"label smoothing 0.1": Verdict(Judgement(value, "", "", "", adjusted=0.2))}
+    assert (
+        "Not ruled out as its explanation: label smoothing 0.1."
+        in statements.controls(effects).text
+    )
 
 
 def test_the_chosen_values_are_told_on_fresh_seeds(records):
@@ -100,12 +103,12 @@ def test_controls_that_gain_nothing_leave_the_teacher(records):
 
 def test_a_control_that_gains_as_much_is_not_ruled_out(records):
     says = says_of(records(0.02, {"smoothed": 0.02, "permuted": 0.0}))
-    assert "Not ruled out as its explanation: smoothed labels." in says["controls"].text
+    assert "Not ruled out as its explanation: label smoothing 0.1." in says["controls"].text
     every = says_of(records(0.02, {"smoothed": 0.02, "permuted": 0.05}))
     assert "the teacher brings **less**" in every["controls"].text
     none = says_of(records(0.0, {"smoothed": 0.0}))
     assert "is not explained" not in none["controls"].text
-    assert "Not ruled out as its explanation: smoothed labels." in none["controls"].text
+    assert "Not ruled out as its explanation: label smoothing 0.1." in none["controls"].text
     assert "no known cause" in says_of(records())["controls"].text
 
 
@@ -117,14 +120,14 @@ def test_controls_do_not_mix_with_the_twins(records):
     changes = table.set_index("Student")["Minus alone"].to_dict()
     assert math.isnan(changes.pop("alone"))  # with itself it is not compared
     assert changes == {
-        "labels smoothed": pytest.approx(10.0),
+        "label smoothing 0.1": pytest.approx(10.0),
         "learning rate 0.2": pytest.approx(10.0),
         "with teacher": pytest.approx(2.0),
         "wrong classes permuted": pytest.approx(0.0),
     }
     assert set(table["n"]) == {3}
     roles = tables.summary(frames.runs(controlled)).frame["Role"].tolist()
-    assert "student alone, labels smoothed by 0.1" in roles
+    assert "student alone, learning rate 0.001, label smoothing 0.1" in roles
     assert "student with teacher, wrong classes permuted" in roles
 
 

@@ -1,8 +1,7 @@
 """What is said of distillation must follow from the records, and turn round with them."""
 
-import re
-
 import pytest
+from claimed import claims
 from distilled import SETTING, bias_probe, digits, measured, several, study
 
 from lab1.reporting.distillation import verdicts as verdicts
@@ -29,10 +28,6 @@ def runs(make_record):
         return frames.runs(study(make_record, *arguments, **keywords))
 
     return make
-
-
-def claims(verdict):
-    return re.findall(r"\*\*([^*]+)\*\*[^*]*\(the interval (?:ex|con)", verdict.text)
 
 
 def test_a_gain_and_its_swap(runs):

@@ -11,7 +11,6 @@ import pandas
 import pytest
 
 from lab1.reporting.kit import figure as figures
-from lab1.reporting.kit import pictures, theme
 from lab1.reporting.kit.figure import LONGEST_TABLE, MIME, Figure
 
 #: What a text must not do to the page that holds it.
@@ -28,7 +27,7 @@ AWKWARD = [
 #: The elements of the numbers behind a chart.
 TABLE = {"details", "summary", "div", "table", "thead", "tbody", "tr", "th", "td"}
 
-#: The published pictures.
+#: The published figures.
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 
 #: Where a page finds the pictures of a figure.
@@ -87,7 +86,7 @@ def test_the_parts_of_a_figure(figure):
     parts = figure().parts()
     assert parts.keys() == {"spec", "svg", "narrow", "csv", "alt"}
     assert parts["csv"] == "x,y,label\n1,3,Two points.\n2,4,other\n"
-    assert parts["spec"]["config"] == theme.config()
+    assert parts["spec"]["config"] == figures.config()
     assert parts["spec"]["description"] == parts["alt"] == "Two points."
     assert parts["svg"].startswith("<svg")
     json.dumps(parts)  # plain JSON, since a notebook keeps it
@@ -155,16 +154,16 @@ def test_pictures_for_both_themes_and_widths_are_there_without_scripts(figure):
     ]
     # The page keeps their room before they have come.
     sizes = [(int(own["width"]), int(own["height"])) for own in shown if "width" in own]
-    wide, narrow = pictures.size(parts["svg"]), pictures.size(parts["narrow"])
+    wide, narrow = figures.size(parts["svg"]), figures.size(parts["narrow"])
     assert sizes == [narrow, wide, narrow, wide]
-    assert (wide[0], narrow[0]) == (pictures.WIDE, pictures.NARROW)
+    assert (wide[0], narrow[0]) == (figures.WIDE, figures.NARROW)
 
 
 def test_a_picture_for_dark_pages_differs_in_its_text_alone(figure):
     light = figure().parts()["svg"]
-    dark = pictures.in_dark(light)
-    assert theme.TEXT in light and theme.TEXT not in dark
-    assert dark.replace(theme.TEXT_IN_DARK, theme.TEXT) == light
+    dark = figures.in_dark(light)
+    assert figures.TEXT in light and figures.TEXT not in dark
+    assert dark.replace(figures.TEXT_IN_DARK, figures.TEXT) == light
     assert "currentColor" not in light  # a picture knows nothing of its page
 
 
@@ -183,18 +182,18 @@ def test_panels_fill_the_width(width, panels, wide, columns, own_axes):
     if own_axes:
         chart = chart.resolve_scale(y="independent")
     spec = chart.to_dict()
-    fitted = pictures.fitted(spec, wide)
+    fitted = figures.fitted(spec, wide)
     assert fitted["columns"] == columns
-    drawn = pictures.size(pictures.draw(spec, wide))[0]
+    drawn = figures.size(figures.draw(spec, wide))[0]
     assert 0.9 * wide <= drawn <= wide + 5
 
 
 def test_places_are_written_to_a_hundredth_of_a_pixel_and_stay_numbers():
-    drawn = pictures._short_numbers('<path d="M1.23456,-0.5L631.9999999,2.5001e0,10.125,7"/>')
+    drawn = figures._short_numbers('<path d="M1.23456,-0.5L631.9999999,2.5001e0,10.125,7"/>')
     assert drawn == '<path d="M1.23,-0.5L632,2.5e0,10.12,7"/>'
     # What is read is no place.
     label = '<text transform="translate(1.5,2)" aria-label="0.00012">0.0001</text>'
-    assert pictures._short_numbers(label) == label
+    assert figures._short_numbers(label) == label
 
 
 @pytest.mark.parametrize("path", sorted(FIGURES.glob("*.svg")), ids=lambda path: path.stem)

@@ -8,7 +8,6 @@ from scipy import stats
 from lab1.core.errors import ClaimError
 from lab1.core.families import FAMILIES
 from lab1.reporting import settings
-from lab1.reporting.differences import Finding
 from lab1.reporting.findings import (
     MIME,
     Findings,
@@ -18,6 +17,7 @@ from lab1.reporting.findings import (
     of_user_networks,
 )
 from lab1.reporting.kit import frames
+from lab1.reporting.paired import Finding
 from lab1.reporting.selections import Selection
 
 SEEDS = [0.90, 0.92, 0.93, 0.95, 0.96]
@@ -111,7 +111,7 @@ def diverged(record, depth=32):
         (lambda made: [*map(diverged, made(WORSE))], "in 1 of 5 pairs a run diverged"),
         (
             lambda made: made({("MLP", 2): SEEDS, ("MLP", 32): [0.1, 0.1, 0.1, 0.9, 0.95]}),
-            "3 of 5 runs of 32 layers never left chance",
+            "3 of 5 runs of 32 layers ended at chance",
         ),
         (
             lambda made: made({("MLP", 2): SEEDS}) + made({("MLP", 32): SEEDS}, origin={
@@ -119,7 +119,7 @@ def diverged(record, depth=32):
             "no two runs share seed, device and versions",
         ),
         (lambda made: made(WORSE) + made({("MLP", 32): SEEDS}, schedule="cosine"),
-         "plain MLP, 32 layers, rate 0.001 has several runs of one seed"),
+         "plain MLP, 32 layers, learning rate 0.001 has several runs of one seed"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_says_why(experiment, change, reason):
@@ -178,7 +178,7 @@ def test_an_error_names_sentence_comparison_and_value(page):
         say("More layers **help** ({depth}).", page(WORSE)["depth"].above())
     assert str(error.value) == (
         "“More layers **help** ({depth}).” is not carried by its records: depth needs above: "
-        "32 layers − 2 layers, plain MLP, rate 0.001, test accuracy: "
+        "32 layers − 2 layers, plain MLP, learning rate 0.001, test accuracy: "
         "−2.00\u00a0±\u00a00.10\u00a0points (n = 5), lower"
     )
 
@@ -195,7 +195,7 @@ def test_a_draft_shows_the_sentence_and_what_it_lacks(page):
         ("They hurt.", None, "needs a condition"),
         ("By {other}.", "below", "no condition names other"),
         ("By {depth.train_loss}.", "below", "'train_loss' is nothing of a comparison"),
-        ("By {depth.one.dpth}.", "below", "'dpth' is no column"),
+        ("By {depth.one.dpth}.", "below", "unknown parameter 'dpth'"),
         ("By {depth:.2f.", "below", "a brace is written twice"),
         ("With 32 layers.", "below", "32 is typed"),
         ("As @hesse say.", "below", "@h belongs into a Markdown cell"),
@@ -237,8 +237,8 @@ def test_readers_comparisons_take_the_place_of_a_sentence_that_fails(page):
     [
         (WORSE, '<p class="lab1-number">−2.00 <small>±\u00a00.10\u00a0points</small></p>\n\n'
                 "**What was found.** They hurt.\n\n</div>"),
-        (EQUAL, "**Of these runs.**\n\n- 32 layers − 2 layers, plain MLP, rate 0.001, test "),
-        ({("MLP", 2): SEEDS}, "**Of these runs.**\n\n- plain MLP, 2 layers, rate 0.001: test "),
+        (EQUAL, "**Of these runs.**\n\n- 32 layers − 2 layers, plain MLP, learning rate 0.001, "),
+        ({("MLP", 2): SEEDS}, "**Of these runs.**\n\n- plain MLP, 2 layers, learning rate 0.001: "),
     ],
 )  # fmt: skip
 def test_a_box_opens_the_page_whatever_its_runs_are(page, cells, expected):
@@ -289,30 +289,40 @@ def test_the_table_has_all_comparisons_by_their_arms(page):
     assert [*table.frame["Shows"]] == ["lower", "", "", ""]
     assert set(table.frame["Comparison"]) == {"32 layers − 2 layers"}
     assert "after correction for 1 comparison;" in table.markup
-    assert "Everywhere: plain MLP, rate 0.001." in table.markup
+    assert "Everywhere: plain MLP, learning rate 0.001." in table.markup
     assert table.markup.count("lab1-group") == 1
     assert "nothing here to compare" in page({("MLP", 2): SEEDS}).table().markup
+
+
+def networks_of(frame, *families):
+    return {name: Selection(frame).at(family=name, change="") for name in families}
 
 
 def test_user_defined_networks_are_compared_on_every_page(runs, monkeypatch, tmp_path):
     mixer = replace(FAMILIES["MLP"], title="mixer", file=tmp_path / "mixer.py", twin="ResidualMLP")
     monkeypatch.setitem(FAMILIES, "MLP", mixer)
-    frame = runs({**WORSE, ("ResidualMLP", 32): SEEDS})
-    added = of_user_networks(frame)
+    both = networks_of(runs({**WORSE, ("ResidualMLP", 32): SEEDS}), "MLP", "ResidualMLP")
+    added = of_user_networks(both)
     assert [*added] == ["MLP_depth", "MLP_twin"] and all(c.further for c in added.values())
+    assert [*of_user_networks({"MLP": both["MLP"]})] == ["MLP_depth"]
     findings = Findings.of(added)
     assert findings["MLP_twin"].value.mean == pytest.approx(-0.02)
-    boxed = say("So.", findings["MLP_depth"].below(), published=False, page=findings, box=True)
+    condition = findings["MLP_depth"].below()
+    boxed = say("So.", condition, published=False, page=findings, box=True)
     assert "- plain MLP − residual MLP, 32 layers" in boxed
 
 
 def test_several_values_of_a_parameter_are_compared_with_the_first(experiment):
-    frame = frames.runs(experiment(WORSE) + experiment(WORSE, width=32))
-    added = of_several_values(frame, {"width": (16, 32)})
-    (comparison,) = Findings.of(added)
-    assert comparison.arms({}) == "width 32 − width 16, plain MLP, 32 layers, rate 0.001"
+    records = [r for name in ("relu", "tanh") for r in experiment(WORSE, activation=name)]
+    networks = networks_of(frames.runs(records), "MLP", "ResidualMLP")
+    added = of_several_values(networks, {"activation": ("relu", "tanh")})
+    comparison, absent = Findings.of(added)
+    assert comparison.arms({}) == (
+        "activation tanh − activation relu, plain MLP, 32 layers, learning rate 0.001"
+    )
     assert comparison.n == 5 and comparison.further
-    assert of_several_values(frame, {}) == of_several_values(frame, {"unknown": (1, 2)}) == {}
+    assert absent.reason == "no run of residual MLP, activation tanh"
+    assert of_several_values(networks, {}) == {}
 
 
 def test_what_was_changed_is_said():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -118,6 +119,15 @@ def test_a_diverged_run_read_back_from_its_file_is_the_same(make_record, store):
     assert frames.history([read]).equals(frames.history([record]))
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "at_chance"), [(0.1, True), (0.14, True), (0.15, False), (0.9, False)]
+)
+def test_a_network_that_ends_no_better_than_a_guess_is_at_chance(make_record, accuracy, at_chance):
+    record = make_record()
+    record.history["train_accuracy"][-1] = accuracy
+    assert frames.runs([record])["at_chance"].tolist() == [at_chance]
+
+
 def test_a_run_without_validation_has_no_validation_accuracy(make_record):
     frame = frames.runs([make_record(validation_size=0, accuracy=0.9)])
     assert frame["validation_accuracy"].dtype == float
@@ -162,6 +172,20 @@ def test_seeds_of_one_configuration_are_one_group(make_record):
 )
 def test_any_other_change_makes_another_group(make_record, change):
     assert frames.group_of(make_record(**change)) != frames.group_of(make_record())
+
+
+def test_another_teacher_and_another_role_make_another_group(make_spec, make_student, make_record):
+    """A student's seed does not: neither the teacher's, which makes another teacher."""
+    students = [
+        make_student(make_spec(seed=teacher), seed=seed)
+        for teacher, seed in ((0, 0), (0, 1), (1, 0))
+    ]
+    students.append(replace(students[0], role="fresh"))
+    first, *others = (
+        frames.group_of(replace(make_record(), spec=spec, key="", teacher_recipes=()))
+        for spec in students
+    )
+    assert [group == first for group in others] == [True, False, False]
 
 
 def test_another_recipe_makes_another_group(make_record, monkeypatch):

@@ -1,6 +1,7 @@
 """The drawings of networks hold what their specs say, in the page's own colours, and in words."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -9,7 +10,7 @@ from lab1.core import architecture
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec
 from lab1.reporting import networks
-from lab1.reporting.kit.theme import COLOURS
+from lab1.reporting.kit.figure import COLOURS
 from lab1.reporting.networks.blocks import blocks
 from lab1.reporting.networks.columns import columns
 
@@ -42,7 +43,7 @@ def test_a_column_has_every_layer_and_every_skip_connection(model):
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.family)
 def test_a_block_has_its_layers_and_an_addition_where_there_is_one(model):
     drawing = blocks([model], dataset_of(model))
-    stages = architecture.stages(model, dataset_of(model))[:-1]
+    stages = [each for each in architecture.stages(model, dataset_of(model))[:-1] if not each.stem]
     block = max(stages, key=lambda stage: len(stage.blocks)).blocks[-1]
     assert counted(drawing, "layer") == len(block.layers)
     assert counted(drawing, "addition") == (block.skip is not None)
@@ -67,6 +68,33 @@ def test_a_drawing_is_whole_has_its_familys_colour_and_no_other(draw, model):
             assert float(rect.get("x")) >= 0
             assert float(rect.get("x")) + float(rect.get("width")) <= width
             assert float(rect.get("y")) + float(rect.get("height")) <= height
+
+
+def test_the_shallowest_residual_perceptron_is_drawn_with_its_skip_connection():
+    """Its first layer, which reads the image, has none and is no block."""
+    drawing = blocks([ModelSpec(family, 2, width=24) for family in ("MLP", "ResidualMLP")], "mnist")
+    assert [svg.count('class="lab1-addition"') for svg in drawing.svgs] == [0, 1]
+    assert drawing.alt.count("goes through ReLU, linear, 24") == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"skip_carries": "activated"}, "the activated input is added"),
+        ({"layers_per_skip": 2, "depth": 5}, "ReLU, linear, 24, ReLU, linear, 24; then the input"),
+        ({"depth": 0, "width": None, "hidden_sizes": (24, 16)}, "a projection of the input is"),
+    ],
+)
+def test_a_block_says_what_its_skip_connection_adds(changes, words):
+    model = ModelSpec(**{"family": "ResidualMLP", "depth": 3, "width": 24} | changes)
+    assert words in blocks([model], "mnist").alt
+
+
+def test_networks_without_a_layout_say_that_they_are_not_drawn(make_record, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "MLP", replace(FAMILIES["MLP"], layout=None))
+    records = [make_record(family, 2, 0) for family in ("MLP", "ResidualMLP")]
+    assert "no layout" in str(networks.whole(records[:1], 2))
+    assert len(networks.whole(records, 2).svgs) == 1
 
 
 def test_the_deepest_is_no_taller_than_a_screen():

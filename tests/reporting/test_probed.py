@@ -3,6 +3,7 @@ import base64
 import pytest
 
 from lab1.reporting.comparison import mistakes as probed
+from lab1.reporting.kit.figure import COLOURS
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ def test_the_confusion_has_classes_as_rows(record, counts):
 def test_the_hardest_class_stands_on_top(record, counts):
     figure = probed.class_accuracy(record, counts)
     assert figure.data.iloc[0][["class", "accuracy", "images"]].tolist() == ["cat", 60, 10]
-    assert figure.chart.to_dict(validate=True)["encoding"]["y"]["sort"][0] == "cat"
+    (bar,) = figure.chart.to_dict(validate=True)["layer"]
+    assert bar["encoding"]["y"]["sort"][0] == "cat"
+    assert bar["encoding"]["color"] == {"value": COLOURS["ResidualCNN"]}
 
 
 def test_the_hardest_images_say_what_they_are(record, images):

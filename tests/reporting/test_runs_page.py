@@ -40,7 +40,7 @@ def test_a_section_names_its_configuration_and_all_of_its_seeds(records):
     own = section(shown(records), records[2])
     leads, title = re.search(r'<h3 data-anchor-id="(.*)">(.*)</h3>', own).groups()
     assert title == (
-        "ResidualMLP 8 layers, width 16, built-in grey patterns, 3 epochs, learning rate 0.001"
+        "ResidualMLP, 8 layers, width 16, built-in grey patterns, 3 epochs, learning rate 0.001"
     )
     assert f'<section class="lab1-run" id="{leads}">' in own
     for record in records:
@@ -60,6 +60,18 @@ def test_a_section_says_where_its_runs_come_from(records):
         "0123456789<",
     ):
         assert words in own
+
+
+def test_a_section_says_when_its_runs_began_and_where_that_is_unknown(records):
+    # An older record names the times of its last process alone.
+    resumed = replace(records[1], seconds=3600.0)
+    own = section(shown([records[0], resumed, *records[2:]]), records[0])
+    assert "<dt>Trained</dt><dd>2026-01-01 / start unknown</dd>" in own
+
+
+def test_the_commit_of_every_process_is_named(records, segmented):
+    own = section(shown([segmented(records[0], commit="f" * 40), *records[1:]]), records[0])
+    assert "<dt>Commit</dt><dd>0123456789 / ffffffffff</dd>" in own
 
 
 def test_the_commands_train_these_runs_again(records):
@@ -117,5 +129,5 @@ def test_a_record_of_unknown_origin_is_shown(records):
 def test_a_student_names_its_teacher(make_record):
     records = study(make_record, [(0.6, 0.7)])
     own = section(shown(records), records[-1])
-    assert f"({records[0].key})" in own and "distilled at T = 4, alpha = 0.9</h3>" in own
+    assert f"({records[0].key})" in own and "teacher of seed 0, T = 4, alpha = 0.9</h3>" in own
     assert "<dt>Teacher</dt>" not in section(shown(records), records[0])

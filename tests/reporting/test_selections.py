@@ -34,9 +34,10 @@ def plain(selected):
         ({"family": "MLP"}, 6, "plain MLP"),
         ({"depth": 8, "family": "MLP"}, 2, "plain MLP, 8 layers"),
         ({"depth": (2, 4), "seed": 1}, 2, "2 and 4 layers, seed 1"),
-        ({"learning_rate": 0.001, "family": "ResidualMLP"}, 2, "residual MLP, rate 0.001"),
-        ({"teacher_seed": None}, 8, "without a teacher"),
-        ({"change": "", "batch_size": 128}, 8, "batch size 128"),
+        ({"learning_rate": 0.001, "family": "ResidualMLP"}, 2, "residual MLP, learning rate 0.001"),
+        ({"teacher_seed": None}, 8, "no teacher"),
+        ({"change": "", "batch_size": 128, "normalization": "none"}, 8, "batch size 128"),
+        ({"initialisation": "identity"}, 0, "initialisation identity"),
         ({"depth": 64}, 0, "64 layers"),
     ],
 )
@@ -57,7 +58,9 @@ def test_depths_are_named_by_their_order(plain):
     assert perceptron.shallower.deepest.depth == "4 layers"
     assert perceptron.shallowest.shallower.missing == "one depth was trained"
     assert perceptron.deepest.test_accuracy == "91.00\u00a0%"  # two seeds have no interval
-    with pytest.raises(AttributeError, match="'learning_rte' is no column"):
+    with pytest.raises(
+        AttributeError, match=r"unknown parameter 'learning_rte'.*did you mean learning_rate"
+    ):
         _ = perceptron.learning_rte
 
 
@@ -71,9 +74,9 @@ def test_the_other_seeds_choose(selected):
     validation = {("MLP", 8, 0.001): [0.80, 0.91, 0.92], ("MLP", 8, 0.003): [0.99, 0.90, 0.91]}
     swept = selected({cell: [0.9] * 3 for cell in validation}, validation=validation)
     assert rates_of(swept.tuned()) == {0: 0.001, 1: 0.003, 2: 0.003}
-    assert str(swept.at(depth=8).tuned()) == "8 layers, best rate"
+    assert str(swept.at(depth=8).tuned()) == "8 layers, best learning rate"
     assert rates_of(swept.at(seed=0).tuned()) == {0: 0.003}  # which chooses for itself
-    assert str(swept.best("learning_rate").best("depth")) == "8 layers, best rate"
+    assert str(swept.best("learning_rate").best("depth")) == "8 layers, best learning rate"
 
 
 def test_seeds_without_every_value_do_not_choose_and_diverged_runs_recognise_nothing(experiment):
@@ -119,7 +122,7 @@ def test_a_mean_over_teachers_counts_the_seeds_of_the_student(make_record):
     (row,) = taught.runs.to_dict("records")
     assert row["temperature"] == 4 and row["parameters"] == 400 * 121 and row["seed"] == 1
     assert row["teacher_seed"] != row["teacher_seed"]  # no mean of settings
-    assert str(taught.at(seed=1)) == "plain CNN, α = 0.9, mean over 3 teachers, seed 1"
+    assert str(taught.at(seed=1)) == "plain CNN, alpha = 0.9, mean over 3 teachers, seed 1"
 
 
 def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):

@@ -27,7 +27,7 @@ SURE, LIKELY, WEAK, NONE = (Estimate(0.01, width, 3) for width in (0.0006, 0.006
 
 
 def judgement(value, **keywords):
-    return Judgement(value, "it **helps**", "it **hurts**", "**no measurable difference**",
+    return Judgement(value, "it **helps**", "it **hurts**", "no measurable difference",
                      **keywords)  # fmt: skip
 
 
@@ -41,8 +41,13 @@ def judgement(value, **keywords):
         (Estimate(-0.01, 0.006, 3), "it **hurts** (the interval excludes zero)."),
         (
             NONE,
-            "**no measurable difference** (the interval contains zero; the smallest difference "
-            "that these runs could show is 4.00 points).",
+            "no measurable difference (the interval contains zero; differences of up to 5.00 "
+            "points are not excluded).",
+        ),
+        (
+            Estimate(-0.5, math.nan, 5, at_chance=3),
+            "with 3 of the 5 seeds a run ended no better than a guess, with the others none did, "
+            "so this has no interval and carries no claim.",
         ),
         (Estimate(0.01, math.nan, 2), "with fewer than 3 common seeds this carries no claim."),
     ],
@@ -52,8 +57,8 @@ def test_a_claim_has_its_interval_as_its_reason(value, sentence):
 
 
 def test_a_difference_of_something_else_has_its_own_unit():
-    said = str(judgement(NONE, smallest="{:.1g} of a loss".format))
-    assert "could show is 0.04 of a loss)" in said
+    said = str(judgement(NONE, size="{:.1g} of a loss".format))
+    assert "up to 0.05 of a loss are not" in said
 
 
 def test_after_correction_a_difference_is_a_finding_or_a_hint():
@@ -61,7 +66,7 @@ def test_after_correction_a_difference_is_a_finding_or_a_hint():
         "it **helps** (the interval excludes zero, also after correction)."
     )
     assert str(judgement(LIKELY, adjusted=0.05)) == (
-        "it **helps** (the interval excludes zero, but not after correction: a hint, no finding)."
+        "it helps (the interval excludes zero, but not after correction: a hint, no finding)."
     )
 
 

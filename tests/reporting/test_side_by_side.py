@@ -32,7 +32,7 @@ def test_the_runs_of_a_configuration_are_together(records):
         frames.group_of(record) for record in (records[0], records[2])
     ]
     assert [[run["seed"] for run in each["runs"]] for each in found] == [[0, 1], [0, 1, 2]]
-    assert found[0]["title"].startswith("MLP 2 layers") and "seed" not in found[0]["title"]
+    assert found[0]["title"].startswith("MLP, 2 layers") and "seed" not in found[0]["title"]
     files = [run["file"] for each in found for run in each["runs"]]
     assert files == [f"results/{records[0].name}.json", "", "", "", ""]
     assert found[0]["runs"][1]["results"]["Test accuracy (%)"] == "80.00"
@@ -73,7 +73,7 @@ def test_titles_that_would_be_the_same_say_what_differs(experiment):
     ]
     titles = [each["title"] for each in data_of(records)["configurations"]]
     assert [title.rpartition(", ")[2] for title in titles] == [
-        "weight decay 0.0",
+        "learning rate 0.001",
         "weight decay 0.01",
     ]
 

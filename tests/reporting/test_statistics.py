@@ -9,6 +9,7 @@ from lab1.reporting.kit.statistics import (
     estimate,
     holm,
     in_words,
+    mean_of,
     paired_difference,
     summarize,
 )
@@ -215,3 +216,49 @@ def test_a_summary_of_nothing_has_its_columns():
 )
 def test_a_half_width_has_the_decimals_of_its_mean(mean, half_width, said):
     assert in_words(Estimate(mean, half_width, 3), ".2g") == said
+
+
+# What n counts
+
+
+def test_a_mean_is_over_seeds_alone():
+    runs = table([1.0, 2.0, 3.0]).assign(group="a")
+    assert mean_of(runs, "value") == estimate([1, 2, 3])
+    for mixed in (runs.assign(seed=[0, 0, 1]), runs.assign(group=["a", "a", "b"])):
+        with pytest.raises(ValueError, match="the mean of value: these runs differ in more than"):
+            mean_of(mixed, "value")
+        with pytest.raises(ValueError, match="differ in more than their seed"):
+            summarize(mixed.assign(family="MLP"), ["family"], "value")
+
+
+def test_runs_in_two_heaps_have_no_interval():
+    """Three that learned and two that never left chance: no t interval describes them."""
+    runs = table([0.97, 0.11, 0.12, 0.96, 0.10], name="test_accuracy")
+    heaps = runs.assign(at_chance=runs["test_accuracy"] < 0.2)
+    value = mean_of(heaps, "test_accuracy")
+    assert (value.n, value.at_chance, value.judged, value.sign) == (5, 3, False, 0)
+    assert in_words(value) == "0.45 (3 of 5 at chance)"
+    whole = runs.assign(test_accuracy=0.9, at_chance=False)
+    against = paired_difference(heaps[:4], whole, "test_accuracy")
+    assert (against.n, against.at_chance, against.judged) == (4, 2, False)
+    # Where none of an arm's runs learned, that is a result.
+    stuck = whole.assign(at_chance=True, test_accuracy=[0.1, 0.11, 0.1, 0.1, 0.1])
+    assert paired_difference(stuck, whole, "test_accuracy").sign == 1
+
+
+def test_several_teachers_of_one_student_count_once():
+    """The seeds 0 and 1 have two teachers each: their students' mean is what is compared."""
+    alone = table([0.70, 0.70, 0.70], name="test_accuracy")
+    taught = table([0.72, 0.74, 0.71, 0.73, 0.76], [0, 0, 1, 1, 2], "test_accuracy")
+    with pytest.raises(ValueError, match="not paired by seed"):
+        paired_difference(alone, taught, "test_accuracy")
+    value = paired_difference(alone, taught, "test_accuracy", over_teachers=True)
+    assert value.mean == pytest.approx(estimate([0.03, 0.02, 0.06]).mean)
+    assert value.half_width == pytest.approx(estimate([0.03, 0.02, 0.06]).half_width)
+    assert value.n == 3
+
+
+def test_only_what_was_measured_is_averaged_over_teachers():
+    runs = table([4.0, 8.0], name="temperature")
+    with pytest.raises(ValueError, match="temperature is not measured"):
+        paired_difference(runs, runs, "temperature", over_teachers=True)

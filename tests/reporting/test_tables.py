@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 
 import pandas
 import pytest
@@ -7,8 +8,8 @@ import pytest
 from lab1.reporting.kit import frames, tables
 
 HEADER = (
-    "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Train time,"
-    "Test loss,Test loss half-width,Precision,Augmentation,Optimiser"
+    "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Epochs,Precision,"
+    "Train time,Device,Test loss,Test loss half-width,Augmentation,Optimiser"
 )
 
 
@@ -73,7 +74,7 @@ def test_the_csv_has_what_the_page_leaves_out(make_record):
     assert [row[name] for name in ("Precision", "Augmentation", "Optimiser")] == [
         "bf16", "none", "sgd",
     ]  # fmt: skip
-    assert "bf16" not in table.markup and "Test loss" not in table.markup
+    assert "sgd" not in table.markup and "Test loss" not in table.markup
 
 
 def test_parameters_are_those_of_the_records(experiment):
@@ -85,6 +86,16 @@ def test_parameters_are_those_of_the_records(experiment):
 def test_the_train_time_is_the_mean(trained):
     records = [trained(seed=seed, seconds=seconds) for seed, seconds in enumerate((10, 20, 60))]
     assert [*tables.performance(frames.runs(records)).frame["Train time"]] == [30.0]
+
+
+def test_a_time_is_of_one_kind_of_device_which_is_named(trained):
+    """Of that of most runs; times of several do not average."""
+    records = [trained(seed=seed, seconds=seconds) for seed, seconds in enumerate((10, 20, 60))]
+    device = {"kind": "cuda", "name": "a graphics processor"}
+    records[0] = replace(records[0], origin={**records[0].origin, "device": device})
+    (row,) = tables.performance(frames.runs(records)).frame.to_dict("records")
+    assert row["Train time"] == 40.0 and row["n"] == 3
+    assert row["Device"] == "a processor, 1 thread (not in the time: a graphics processor)"
 
 
 def test_the_csv_leaves_the_interval_of_two_seeds_empty(table):
@@ -111,8 +122,8 @@ def test_the_page_shows_the_interval_where_there_is_one(table):
 
 def test_what_is_the_same_in_every_row_is_said_once(table, runs):
     assert (
-        '<p class="lab1-common">The same in every row: Dataset: built-in grey patterns; '
-        "Train time (s): 3.</p>" in table.markup
+        '<p class="lab1-common">The same in every row: Dataset: built-in grey patterns; Epochs: 3; '
+        "Precision: float32; Train time (s): 3; Device: a processor, 1 thread.</p>" in table.markup
     )
     assert table.markup.count("built-in grey patterns") == 1
     assert set(table.frame["Dataset"]) == {"built-in grey patterns"}
@@ -120,11 +131,15 @@ def test_what_is_the_same_in_every_row_is_said_once(table, runs):
     assert "every row" not in one and "<td>built-in grey patterns</td>" in one
 
 
-def test_a_table_of_equal_rows_keeps_a_column(runs):
-    equal = [tables.Column("Model", "family", is_text=True), tables.Column("Seed", "seed")]
+def test_what_no_column_tells_a_setting_does(runs):
+    equal = [tables.MODEL, tables.Column("Seed", "seed")]
     frame = runs({("MLP", 2): [0.9], ("MLP", 4): [0.8]})
-    markup = tables.table_of(frame, ["family", "depth"], equal).markup
-    assert rows(markup) == [["MLP"], ["MLP"]] and "every row: Seed: 0.</p>" in markup
+    table = tables.table_of(frame, ["family", "depth"], equal)
+    assert rows(table.markup) == [["2 layers"], ["4 layers"]]
+    assert "every row: Model: MLP; Seed: 0.</p>" in table.markup
+    assert [*table.frame["Setting"]] == ["2 layers", "4 layers"]
+    told = tables.table_of(frame, ["family", "depth"], [*equal, tables.DEPTH])
+    assert "Setting" not in told.markup and "Setting" not in told.frame
 
 
 def test_diverged_runs_do_not_count(experiment, trained):

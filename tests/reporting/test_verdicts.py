@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from claimed import claims
 
 from lab1.core.families import residual_of
 from lab1.reporting.comparison import selection, verdicts
@@ -28,11 +29,6 @@ NOISE = [0.03, -0.02, -0.01]
 def around(shift, jitter=JITTER, seeds=SEEDS):
     """One accuracy per seed, ``shift`` from that of the seed."""
     return [seed + shift + each for seed, each in zip(seeds, jitter, strict=True)]
-
-
-def claims(verdict):
-    """The claims in a verdict: what it sets in bold with the interval as its reason."""
-    return re.findall(r"\*\*([^*]+)\*\*[^*]*\(the interval (?:ex|con)", verdict.text)
 
 
 # Depth
@@ -167,7 +163,7 @@ def fits(shallow, deep, family="MLP"):
 
 def test_a_higher_training_loss_is_degradation(runs):
     verdict = fit_effect(runs(**fits(LOW, HIGH)), "MLP")
-    assert claims(verdict) == []  # the claim goes on after the bold word
+    assert claims(verdict) == ["worse"]
     assert "**worse**" in verdict.text and "*degradation*" in verdict.text
     assert "0.11 ± 0.01 with 32 layers and 0.012 ± " in verdict.text
     assert "the interval excludes zero" in verdict.text
@@ -197,8 +193,8 @@ def test_the_verdict_on_the_fit_is_that_of_the_family(experiment, swap_families)
 def test_noise_shows_no_difference_in_the_fit(runs):
     verdict = fit_effect(runs(**fits([0.01, 0.02, 0.03], [0.03, 0.02, 0.01])), "MLP")
     assert claims(verdict) == ["no measurable difference"]
-    # The loss is no accuracy, so what these runs could have shown is not in points.
-    assert "that these runs could show is 0.050)" in verdict.text
+    # The loss is no accuracy, so what is not excluded is not in points.
+    assert "differences of up to 0.050 are not excluded)" in verdict.text
 
 
 def test_two_seeds_carry_no_claim_on_the_fit(runs):
@@ -229,7 +225,7 @@ def test_each_depth_has_its_difference_and_its_claim(runs):
     verdict = design_effect(runs(pairs_at(around(0, NOISE), around(0.02))), "MLP")
     at_2, at_32 = re.findall(r"^- .*$", verdict.text, re.MULTILINE)
     assert at_2.startswith("- **2 layers**: ") and at_32.startswith("- **32 layers**: ")
-    assert "**no measurable difference** (the interval contains zero; the smallest" in at_2
+    assert "no measurable difference (the interval contains zero; differences of up" in at_2
     assert "+2.00 ± 0.25 points (n = 3)" in at_32
     assert "the residual design is **ahead** (the interval excludes zero)" in at_32
 
@@ -275,8 +271,8 @@ def test_a_pair_of_different_sizes_says_how_much_larger_one_is(runs):
 def test_noise_shows_no_effect_of_the_design(runs):
     verdict = design_effect(runs(pairs_at(around(0, NOISE), around(0, NOISE[::-1]))), "MLP")
     assert claims(verdict) == ["no measurable difference"] * 2
-    # The half-width: what a difference had to be for these runs to show it.
-    assert verdict.text.count("the smallest difference that these runs could show is 6.57") == 2
+    # The end of the interval that is farther from zero.
+    assert verdict.text.count("differences of up to 6.57 points are not excluded") == 2
 
 
 def test_pairs_show_what_means_would_hide(runs):

@@ -20,7 +20,6 @@ from lab1.core.store import Store
 from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
 from lab1.reporting.kit import figure as figures
-from lab1.reporting.kit import theme
 from lab1.reporting.networks.drawing import Drawing, svg
 from lab1.site import claims, exports, fragments, publish
 
@@ -788,9 +787,9 @@ def test_a_changed_line_changes_the_digest_of_the_sources(package, name):
 
 def test_a_renamed_or_removed_source_changes_the_digest(package):
     digests = {publish.sources_digest()}
-    (package / "reporting" / "kit" / "theme.py").rename(package / "reporting" / "themes.py")
+    (package / "reporting" / "kit" / "words.py").rename(package / "reporting" / "wording.py")
     digests.add(publish.sources_digest())
-    (package / "reporting" / "themes.py").unlink()
+    (package / "reporting" / "wording.py").unlink()
     digests.add(publish.sources_digest())
     assert len(digests) == 3
 
@@ -874,7 +873,7 @@ def test_pages_that_read_the_others_come_last(laboratory, make_record, monkeypat
     assert trained == ["1_1", "summary"]
 
 
-WIDE = f'<svg width="700" height="300"><text fill="{theme.TEXT}"/></svg>'
+WIDE = f'<svg width="700" height="300"><text fill="{figures.TEXT}"/></svg>'
 NARROW = '<svg width="340" height="500"/>'
 
 
@@ -902,7 +901,7 @@ def test_a_figure_is_exported_in_three_forms(tmp_path):
         "figures/page-one.svg": WIDE,
         "figures/page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
         "figures/page-one.csv": "x\n1\n",
-        "drawn/page-one.dark.svg": WIDE.replace(theme.TEXT, theme.TEXT_IN_DARK),
+        "drawn/page-one.dark.svg": WIDE.replace(figures.TEXT, figures.TEXT_IN_DARK),
         "drawn/page-one.narrow.svg": NARROW,
         "drawn/page-one.narrow-dark.svg": NARROW,
     }

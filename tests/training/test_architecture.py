@@ -1,12 +1,13 @@
 """What is drawn of a network is what is trained: layers, additions and parameters are counted."""
 
 import operator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import fx, nn
 
-from lab1.core import architecture
+from lab1.core import architecture, layouts
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec
@@ -61,11 +62,7 @@ def test_the_layers_are_those_of_the_model(spec, dataset):
     model = models.build(spec, DATASETS[dataset], seed=0)
     stages = architecture.stages(spec, dataset)
     blocks = [block for stage in stages for block in stage.blocks]
-    drawn = [
-        (layer.inputs, layer.outputs)
-        for block in blocks
-        for layer in (*block.layers, *((block.projection,) if block.projection else ()))
-    ]
+    drawn = [(layer.inputs, layer.outputs) for block in blocks for layer in block.all_layers]
     built = [
         (layer.in_features, layer.out_features)
         if isinstance(layer, nn.Linear)
@@ -97,3 +94,19 @@ def test_a_stage_says_how_large_its_images_are(spec, dataset):
         if layer.kind == "3 × 3"
     ]
     assert drawn == list(sides.values())
+
+
+def test_a_gate_is_counted_with_the_layers_of_its_block():
+    layer, gate = layouts.linear(4, 4), layouts.linear(4, 4)
+    block = layouts.Block((layer,), layouts.Skip(gate=gate))
+    assert (block.all_layers, block.parameters) == ((layer, gate), 2 * (4 * 4 + 4))
+
+
+def test_a_family_without_a_layout_is_trained_and_counted(monkeypatch):
+    spec = ModelSpec("ResidualMLP", 3, width=8)
+    monkeypatch.setitem(FAMILIES, "ResidualMLP", replace(FAMILIES["ResidualMLP"], layout=None))
+    architecture.cost.cache_clear()
+    assert architecture.stages(spec, "mnist") == ()
+    assert architecture.cost(spec, "mnist") == (0, 4)
+    assert models.count_parameters(models.build(spec, DATASETS["mnist"], seed=0)) > 0
+    architecture.cost.cache_clear()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lab1.training.calibration import expected_calibration_error
+from lab1.training.calibration import expected_calibration_error, fit_temperature
 
 
 def logits(confidence, predicted=0, classes=3):
@@ -51,3 +51,28 @@ def test_what_is_no_number_has_no_calibration():
     assert math.isnan(
         expected_calibration_error(torch.tensor([[0.0, math.nan]]), torch.tensor([0]))
     )
+
+
+def test_the_fitted_temperature_by_hand():
+    # As sure of three right answers as of a wrong one: the probability is to be three quarters.
+    said = torch.tensor([[1.0, 0.0]]).repeat(4, 1)
+    labels = torch.tensor([0, 0, 0, 1])
+    assert fit_temperature(said, labels) == pytest.approx(1 / math.log(3))
+    assert fit_temperature(3 * said, labels) == pytest.approx(3 / math.log(3))
+
+
+def test_the_fitted_temperature_is_that_of_a_fine_grid():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(5, (300,), generator=generator)
+    said = 4 * torch.randn(300, 5, generator=generator) + 6 * torch.eye(5)[labels]
+    grid = torch.arange(0.5, 8, 0.001).tolist()
+    losses = [float(torch.nn.functional.cross_entropy(said / each, labels)) for each in grid]
+    best = grid[losses.index(min(losses))]
+    assert best > 1.5
+    assert fit_temperature(said, labels) == pytest.approx(best, abs=0.02)
+
+
+def test_a_loss_that_falls_without_end_stops_at_an_end():
+    said = torch.tensor([[1.0, 0.0]])
+    assert fit_temperature(said, torch.tensor([0])) == 0.01  # always right
+    assert fit_temperature(said, torch.tensor([1])) == 100  # never

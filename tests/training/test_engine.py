@@ -131,7 +131,8 @@ def test_a_run_says_where_it_came_from(tiny, store, monkeypatch):
     origin.commit.cache_clear()
     try:
         before = datetime.now(UTC) - timedelta(seconds=1)
-        came_from = train_run(tiny(), OPTIONS, store).origin
+        record = train_run(tiny(), OPTIONS, store)
+        came_from = record.origin
         after = datetime.now(UTC)
     finally:
         origin.commit.cache_clear()
@@ -146,6 +147,13 @@ def test_a_run_says_where_it_came_from(tiny, store, monkeypatch):
     started, ended = (datetime.fromisoformat(came_from[name]) for name in ("started", "ended"))
     assert before <= started <= ended <= after
     assert started.utcoffset() == timedelta(0)
+    (alone,) = came_from["segments"]
+    assert (alone["from"], alone["to"]) == (came_from["started"], came_from["ended"])
+    assert alone["epochs"] == [1, record.epochs]
+    assert alone["sources"] == origin.sources()
+    assert alone["device"].items() > came_from["device"].items()
+    assert alone["device"]["family"] and alone["device"]["instruction_set"]
+    assert all(alone[name] == came_from[name] for name in ("commit", "versions"))
     json.dumps(came_from)
 
 
@@ -494,9 +502,10 @@ def test_the_commit_says_whether_the_sources_differ(asked_anew, monkeypatch, tmp
     source = tmp_path / "lab1" / "training" / "origin.py"
     source.parent.mkdir(parents=True)
     source.write_text("")
-    monkeypatch.setattr(origin, "__file__", str(source))
+    monkeypatch.setattr(origin, "_SOURCES", tmp_path / "lab1")
     git("init", "--quiet")
-    git("add", "lab1")
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+    git("add", ".")
     git("commit", "--quiet", "--message", "first")
     head = git("rev-parse", "HEAD")
     assert re.fullmatch("[0-9a-f]{40}", head)
@@ -504,11 +513,43 @@ def test_the_commit_says_whether_the_sources_differ(asked_anew, monkeypatch, tmp
     # Prose may change between runs, sources may not.
     (tmp_path / "README.md").write_text("")
     assert commit() == head
-    (source.parent / "new.py").write_text("")
-    assert commit() == f"{head}-dirty"
-    (source.parent / "new.py").unlink()
+    # Whatever git was told to overlook.
+    git("config", "status.showUntrackedFiles", "no")
+    git("update-index", "--assume-unchanged", "lab1/training/origin.py")
+    for name in ("new.py", "ignored.py"):
+        (source.parent / name).write_text("")
+        assert commit() == f"{head}-dirty"
+        (source.parent / name).unlink()
+        assert commit() == head
     source.write_text("changed")
     assert commit() == f"{head}-dirty"
+    source.unlink()
+    assert commit() == f"{head}-dirty"
+
+
+def test_the_digest_of_the_sources_is_of_every_line_and_every_path(monkeypatch, tmp_path):
+    first = tmp_path / "core" / "one.py"
+    first.parent.mkdir()
+    monkeypatch.setattr(origin, "_SOURCES", tmp_path)
+
+    def digest():
+        return origin.sources.__wrapped__()
+
+    first.write_text("x = 1\n")
+    seen = [digest()]
+    (tmp_path / "notes.txt").write_text("no source")
+    assert digest() == seen[0]
+    first.write_text("x = 2\n")
+    seen.append(digest())
+    (tmp_path / "two.py").write_text("")
+    seen.append(digest())
+    first.rename(first.with_name("three.py"))
+    seen.append(digest())
+    assert len(set(seen)) == 4
+    first.with_name("three.py").rename(first)
+    (tmp_path / "two.py").unlink()
+    first.write_text("x = 1\n")
+    assert digest() == seen[0]
 
 
 def test_sources_without_git_come_from_an_unknown_commit(asked_anew, monkeypatch):
@@ -536,7 +577,7 @@ def test_git_is_believed_only_where_it_tracks_the_sources(asked_anew, monkeypatc
     (tmp_path / ".gitignore").write_text("archive/\n")
     git("add", ".")
     git("commit", "--quiet", "--message", "another project")
-    monkeypatch.setattr(origin, "__file__", str(package / "training" / "origin.py"))
+    monkeypatch.setattr(origin, "_SOURCES", package)
     origin.commit.cache_clear()
     assert origin.commit() == "unknown"
 
@@ -551,7 +592,8 @@ def test_the_repository_of_a_hook_is_not_taken_for_ones_own(asked_anew, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("commit", "told"), [("0123abcd", False), ("0123abcd-dirty", True), ("unknown", True)]
+    ("commit", "told"),
+    [("0123abcd" * 5, False), ("0123abcd" * 5 + "-dirty", True), ("unknown", True), ("HEAD", True)],
 )
 def test_what_cannot_be_published_is_told_before_it_is_trained(
     asked_anew, monkeypatch, capsys, tiny, commit, told
@@ -633,7 +675,7 @@ def test_compiled_kernels_train_as_others_do(tiny, store):
 )
 def test_memory_that_does_not_suffice_is_told(tiny, monkeypatch, allocate):
     monkeypatch.setattr(models, "build", allocate)
-    with pytest.raises(MissingRunsError, match=r"depth 2.*memory does not suffice: .*width"):
+    with pytest.raises(MissingRunsError, match=r"2 layers.*memory does not suffice: .*width"):
         train_run(tiny(), OPTIONS)
 
 

@@ -7,6 +7,7 @@ its lists; the numbers are made up.
 import fabricated_runs
 import pytest
 
+from lab1.core import probe_schema
 from lab1.core.datasets import DATASETS
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
@@ -80,7 +81,9 @@ def test_every_probe_that_a_chapter_shows_is_fabricated(planned):
 def test_a_probe_has_the_form_of_a_measured_one(name, planned):
     spec = next(spec for spec, names in planned.items() if name in names)
     loaded = engine.data.load_once(spec.dataset, None)
-    measured = probes.PROBES[name](fabricated_runs.network(spec).eval(), spec, loaded)
+    asked = {"model": spec, **probe_schema.networks(name, spec)}
+    networks = {role: fabricated_runs.network(each).eval() for role, each in asked.items()}
+    measured = probes.PROBES[name](spec=spec, loaded=loaded, **networks)
     fabricated = fabricated_runs.PROBES[name](fabricated_runs.record(spec))
     if name == "softened":  # an untrained network is right about fewer classes
         assert measured["images"]

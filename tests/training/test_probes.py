@@ -1,5 +1,7 @@
 import base64
+import copy
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,13 +9,17 @@ import torch
 from PIL import Image
 from torch import nn
 
+from lab1.core.distillation import DistillationConfig
 from lab1.core.errors import MissingRunsError, ParameterError
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
-from lab1.training import data, models, probes
+from lab1.training import data, models, probes, seeds
 from lab1.training import trained_models as teachers
+from lab1.training.calibration import expected_calibration_error, fit_temperature
 from lab1.training.data.augmentation import Normalize
+from lab1.training.distillation import distillation_loss, permute_wrong_classes
 from lab1.training.probes.bias_correction import best_offset, corrected
+from lab1.training.probes.scoring import normalizer_of
 from lab1.training.run import train_run
 from lab1.training.weights import load_weights
 
@@ -126,7 +132,9 @@ def test_responses_are_taken_after_batch_normalisation(make_spec, family, size, 
 
 
 def test_a_run_without_weights_is_told(make_spec, store):
-    with pytest.raises(MissingRunsError, match=r"weights\.safetensors: the weights of MLP depth 2"):
+    with pytest.raises(
+        MissingRunsError, match=r"weights\.safetensors: the weights of MLP, 2 layers"
+    ):
         probes.measure(make_spec(), "confusion", OPTIONS, store)
 
 
@@ -190,6 +198,75 @@ def test_softened_is_measured_on_a_trained_run(measured):
     peaks = [max(each) for each in first["probabilities"]]
     assert peaks == sorted(peaks, reverse=True)  # softer from one temperature to the next
     assert np.argmax(first["probabilities"][0]) == first["label"]
+
+
+def test_agreement_is_the_share_of_equal_answers(saying, make_student, make_spec, smoke_grey):
+    spec = make_student(make_spec())
+    right = nn.functional.one_hot(smoke_grey.test.labels, 10).float()
+    others = right.clone()
+    others[:300] = right[:300].roll(1, 1)  # another class
+
+    def agreement(student, twin):
+        networks = {"teacher": saying(right), "model": saying(student), "alone": saying(twin)}
+        return probes.teacher_agreement(spec=spec, loaded=smoke_grey, **networks)
+
+    assert agreement(others, right) == {"alone": 1.0, "taught": 0.7}
+    assert agreement(right, others) == {"alone": 0.7, "taught": 1.0}
+
+
+def test_the_agreement_of_a_student_is_that_of_its_record(make_spec, make_student, store):
+    small = {"epochs": 1, "validation_size": 3700, "batch_size": 16}
+    teacher = make_spec(**small, seed=1)
+    student = make_student(teacher, **small)
+    twin = make_spec(**small)
+    store.write(train_run(teacher, OPTIONS, store))
+    record = train_run(student, OPTIONS, store)
+    store.write(record)
+    with pytest.raises(MissingRunsError, match=f"the weights of {twin.title} are not here"):
+        probes.measure(student, "teacher-agreement", OPTIONS, store)
+    store.write(train_run(twin, OPTIONS, store))
+    probes.measure(student, "teacher-agreement", OPTIONS, store)
+    found = store.find_probe(student, "teacher-agreement")
+    assert found["taught"] == record.test["teacher_agreement"]
+    assert 0 < found["alone"] < 1
+
+
+def test_a_run_without_teacher_agrees_with_none(make_spec, store):
+    with pytest.raises(ParameterError, match=r"'teacher-agreement' is not allowed for MLP depth 2"):
+        probes.measure(make_spec(), "teacher-agreement", OPTIONS, store)
+
+
+def test_the_temperature_is_chosen_on_validation_and_told_on_the_test_set(
+    saying, make_spec, smoke_grey
+):
+    _, validation = data.split(smoke_grey.train, 500, 0)
+    logits = []
+    for labels in (validation.labels, smoke_grey.test.labels):
+        generator = torch.Generator().manual_seed(len(labels))
+        said = torch.randn(len(labels), 10, generator=generator)
+        logits.append(6 * said + 12 * nn.functional.one_hot(labels, 10))
+    found = probes.temperature_scaling(saying(*logits), make_spec(), smoke_grey)
+    assert found["temperature"] == fit_temperature(logits[0], validation.labels)
+    assert found["temperature"] != fit_temperature(logits[1], smoke_grey.test.labels)
+    for moment, divisor in (("before", 1), ("after", found["temperature"])):
+        scaled, labels = logits[1] / divisor, smoke_grey.test.labels
+        loss = nn.functional.cross_entropy(scaled, labels)
+        assert found["loss"][moment] == pytest.approx(float(loss))
+        error = expected_calibration_error(scaled, labels)
+        assert found["calibration_error"][moment] == pytest.approx(error)
+    assert found["loss"]["after"] < found["loss"]["before"]
+    assert found["calibration_error"]["after"] < found["calibration_error"]["before"]
+
+
+def test_before_scaling_a_network_is_calibrated_as_its_record_says(measured, trained):
+    found = measured("temperature-scaling")
+    for name in ("loss", "calibration_error"):
+        assert found[name]["before"] == pytest.approx(trained.test[name], rel=1e-5)
+
+
+def test_without_validation_no_temperature_can_be_chosen(saying, make_spec, smoke_grey):
+    with pytest.raises(ParameterError, match=r"'temperature-scaling' is not allowed for MLP dep"):
+        probes.temperature_scaling(saying(), make_spec(validation_size=0), smoke_grey)
 
 
 def errors_at(logits, labels, offset, omitted=3):
@@ -260,7 +337,7 @@ def test_the_bias_is_chosen_on_validation_and_told_on_the_test_set(saying, make_
     "change", [{}, {"omitted_class": 3, "validation_size": 0}, {"validation_size": 0}]
 )
 def test_a_bias_cannot_be_corrected_for_every_run(saying, make_spec, smoke_grey, change):
-    with pytest.raises(ParameterError, match=r"'bias-correction' is not allowed for MLP depth 2"):
+    with pytest.raises(ParameterError, match=r"'bias-correction' is not allowed for MLP, 2 layers"):
         probes.bias_correction(saying(), make_spec(**change), smoke_grey)
 
 
@@ -306,6 +383,65 @@ def test_the_agreement_is_the_cosine_of_the_gradients(make_spec, smoke_grey, mon
 
     monkeypatch.setattr(torch.autograd, "grad", turned)
     assert probes.gradient_agreement(model, spec, smoke_grey)["bf16"] == pytest.approx(-1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("training", "distilled"),
+    [
+        ({"label_smoothing": 0.2}, None),
+        ({"label_smoothing": 0.2}, {"temperature": 4.0, "alpha": 0.7}),
+        ({}, {"temperature": 2.0, "alpha": 0.5, "wrong_classes": "permuted"}),
+    ],
+)
+def test_the_gradient_is_that_of_the_loss_that_is_trained(
+    make_spec, smoke_grey, monkeypatch, training, distilled
+):
+    teacher_spec = make_spec(seed=1)
+    settings = distilled and DistillationConfig(teacher_spec, **distilled)
+    spec = make_spec(**training, distillation=settings)
+    model, teacher = (
+        models.build(each.model, smoke_grey.declared, each.seed).eval()
+        for each in (spec, teacher_spec)
+    )
+    gradient, losses = torch.autograd.grad, []
+
+    def noted(loss, parameters):
+        losses.append(float(loss.detach()))
+        return gradient(loss, parameters)
+
+    monkeypatch.setattr(torch.autograd, "grad", noted)
+    further = {"teacher": teacher} if distilled else {}
+    found = probes.gradient_agreement(model, spec, smoke_grey, **further)
+    train, _ = data.split(smoke_grey.train, 500, 0)
+    batch = train.evenly_spaced(128)
+    inputs = Normalize((0.5,), (0.25,), torch.device("cpu"))(batch.images)
+    logits, taught = model(inputs), teacher(inputs)
+    smoothing = spec.training.label_smoothing
+    expected = nn.functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+    if distilled:
+        if "wrong_classes" in distilled:
+            ranks = torch.rand((128, 9), generator=seeds.generator(0, "permutation"))
+            taught = permute_wrong_classes(taught, batch.labels, ranks)
+        temperature, alpha = distilled["temperature"], distilled["alpha"]
+        expected, *_ = distillation_loss(
+            logits, taught, batch.labels, temperature, alpha, smoothing
+        )
+    exact, rounded, jittered = losses
+    assert exact == pytest.approx(expected.item(), rel=1e-6)
+    assert rounded == pytest.approx(exact, rel=0.05) and rounded != exact
+    assert jittered == pytest.approx(exact, rel=1e-4)
+    assert 0.9 < found["bf16"] < found["jittered"]
+
+
+def test_a_students_first_gradient_needs_the_weights_of_its_teacher_alone(
+    trained, make_student, store
+):
+    student = make_student(trained.spec, precision="bf16")
+    probes.measure(student, "gradient-agreement", OPTIONS, store)
+    assert 0.9 < store.find_probe(student, "gradient-agreement")["bf16"] < 1
+    untrained = make_student(replace(trained.spec, seed=1))
+    with pytest.raises(MissingRunsError, match="the weights of MLP depth 2"):
+        probes.measure(untrained, "gradient-agreement", OPTIONS, store)
 
 
 def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec):
@@ -354,3 +490,80 @@ def test_only_perceptrons_are_rounded(make_spec):
     model = models.build(spec.model, loaded.declared, 0).eval()
     with pytest.raises(ParameterError, match="probe 'int8-weights' is not allowed for SimpleCNN"):
         probes.int8_weights(model, spec, loaded)
+
+
+# Without a block
+
+
+def centre_tap(layer):
+    """Makes a convolution pass its input on: every map at its place, new ones of zeros around."""
+    inputs, outputs = layer.in_channels, layer.out_channels
+    nn.init.zeros_(layer.weight)
+    for index in range(inputs):
+        layer.weight.data[index + (outputs - inputs) // 2, index, 1, 1] = 1
+
+
+def needless(block):
+    """Makes a block give what is kept without it: its branch gives zero, or all of its input."""
+    if hasattr(block, "relu1") or getattr(block, "shortcut", True) is False:  # a plain one
+        for convolution, normalisation in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
+            centre_tap(convolution)
+            normalisation.running_mean.zero_()
+            normalisation.running_var.fill_(1 - normalisation.eps)
+    else:
+        nn.init.zeros_(block.bn2.weight)
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "kept"),
+    [
+        ("ResidualCNN", {"depth": 2}, ["identity"] * 3 + ["projection"]),
+        ("PlainCNN", {"depth": 2}, ["identity"] * 3 + ["padded"]),
+        ("ResNet", {"depth": 8}, ["identity", "padded", "padded"]),
+        ("PlainNet", {"depth": 8}, ["identity", "padded", "padded"]),
+    ],
+)
+def test_a_block_that_adds_nothing_is_not_missed(make_spec, family, size, kept):
+    loaded = data.load_once("smoke-colour")
+    loaded = replace(loaded, test=loaded.test.evenly_spaced(50))
+    spec = make_spec(family=family, dataset="smoke-colour", **size)
+    model = models.build(spec.model, loaded.declared, 0)
+    place = "stages" if "CNN" in family else "blocks"
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1  # so that what passes has the statistics of these images
+    with torch.no_grad():
+        model(normalizer_of(model, loaded.declared)(loaded.test.images))
+    model.eval()
+    for index in range(len(kept)):
+        changed = copy.deepcopy(model)
+        needless(changed.get_submodule(f"{place}.{index}"))
+        found = probes.lesion(changed, spec, loaded)
+        assert [each["name"] for each in found["blocks"]] == [
+            f"{place}.{each}" for each in range(len(kept))
+        ]
+        assert [each["kept"] for each in found["blocks"]] == kept
+        missed = [each["loss"] - found["whole"]["loss"] for each in found["blocks"]]
+        assert missed[index] == pytest.approx(0, abs=1e-5)
+        assert found["blocks"][index]["accuracy"] == found["whole"]["accuracy"]
+        assert all(abs(each) > 1e-4 for each in missed[:index] + missed[index + 1 :])
+
+
+@pytest.mark.slow
+def test_the_whole_network_has_the_score_of_its_record(make_spec, store):
+    spec = make_spec(
+        family="ResidualCNN", dataset="smoke-colour", depth=1, channels=8, epochs=1,
+        validation_size=3700, batch_size=32,
+    )  # fmt: skip
+    record = train_run(spec, OPTIONS, store)
+    store.write(record)
+    probes.measure(spec, "lesion", OPTIONS, store)
+    whole = store.find_probe(spec, "lesion")["whole"]
+    assert whole["accuracy"] == record.test["accuracy"]
+    assert whole["loss"] == pytest.approx(record.test["loss"], rel=1e-5)
+
+
+def test_only_networks_of_blocks_have_lesions(make_spec, smoke_grey):
+    model = models.build(make_spec().model, smoke_grey.declared, 0)
+    with pytest.raises(ParameterError, match="probe 'lesion' is not allowed for MLP depth 2"):
+        probes.lesion(model, make_spec(), smoke_grey)

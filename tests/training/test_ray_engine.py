@@ -21,7 +21,7 @@ from lab1.core.errors import MissingRunsError, ParameterError
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
 from lab1.planning import ensure as ensuring
-from lab1.training import interruption
+from lab1.training import interruption, origin
 from lab1.training import run as running
 from lab1.training import trained_models as teachers
 from lab1.training.checkpoint import Checkpointer
@@ -246,11 +246,10 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
         assert outcome(record) == outcome(whole.find(spec))
     # One of the two first runs was begun again after the kill, and still its record holds, to the
     # digit, how long the epochs took that were trained before it.
-    (resumed,) = [
-        spec
-        for spec in saved
-        if datetime.fromisoformat(records[spec].origin["started"]) >= killed_at[0]
-    ]
+    (resumed,) = [spec for spec in saved if len(records[spec].origin["segments"]) == 2]
+    first, second = records[resumed].origin["segments"]
+    assert first["sources"] == second["sources"] == origin.sources()
+    assert datetime.fromisoformat(second["from"]) >= killed_at[0]
     before = saved[resumed]
     assert len(before) >= 10
     assert records[resumed].history["seconds"][: len(before)] == before

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from lab1.core.record import DISTILLATION_FIELDS
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
 from lab1.core.store import Store
-from lab1.training import checkpoint, interruption
+from lab1.training import checkpoint, interruption, origin
 from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.data.images import ImageSet
@@ -160,6 +161,46 @@ def test_a_distilled_run_that_stopped_anywhere_ends_the_same(taught, stop_after,
         missing = {f"epoch-000{stop // 8 + 1}.pt"} if stop % 8 else set()
         if augmentation == "shift":
             assert names == {f"epoch-000{epoch}.pt" for epoch in (1, 2, 3)} - missing
+
+
+def test_what_an_older_checkpoint_did_not_tell_is_an_unknown_process(
+    tmp_path, stop_after, monkeypatch
+):
+    run, store = spec(CONFIGS["adam"]), Store(tmp_path / "results", tmp_path / "runs")
+    whole = StreamlinedTrainer._state
+    monkeypatch.setattr(
+        StreamlinedTrainer,
+        "_state",
+        lambda self: {name: part for name, part in whole(self).items() if name != "segments"},
+    )
+    disarm = stop_after(9)
+    with pytest.raises(StopHereError):
+        running.train_run(run, OPTIONS, store)
+    disarm()
+    monkeypatch.undo()
+    record = running.train_run(run, OPTIONS, store)
+    first, second = record.origin["segments"]
+    unknown = dict.fromkeys(("sources", "versions", "device", "from", "to"))
+    assert first == {"commit": "unknown", **unknown, "epochs": [1, 2]}
+    assert second["epochs"] == [2, 3]
+    assert record.origin["started"] == second["from"]
+    assert record.started is None
+
+
+def test_a_run_starts_with_its_first_process(tmp_path, stop_after, monkeypatch):
+    run, store = spec(CONFIGS["adam"]), Store(tmp_path / "results", tmp_path / "runs")
+    days = iter(range(1, 29))
+    monkeypatch.setattr(origin, "now", lambda: datetime(2026, 1, next(days), tzinfo=UTC))
+    disarm = stop_after(2)
+    with pytest.raises(StopHereError):
+        running.train_run(run, OPTIONS, store)
+    disarm()
+    record = running.train_run(run, replace(OPTIONS, checkpoint_seconds=60), store)
+    times = [segment[end][8:10] for segment in record.origin["segments"] for end in ("from", "to")]
+    # The first ended with its second checkpoint: what came later was lost.
+    assert times == ["01", "03", "04", "05"]
+    assert record.started == record.origin["started"] == "2026-01-01T00:00:00+00:00"
+    assert record.origin["ended"] == "2026-01-05T00:00:00+00:00"
 
 
 def test_what_was_trained_is_not_trained_again(tmp_path, stop_after, monkeypatch):

@@ -6,7 +6,7 @@ from lab1.cli import main as cli
 from lab1.core.store import Store
 from lab1.planning import chapters, profiles
 
-#: A small form of the chapter that asks most: two teachers, and probes of four kinds.
+#: A small form of the chapter that asks most: two teachers, and probes of six kinds.
 SMALL = {
     "seeds": "0",
     "epochs": "1",
@@ -27,7 +27,7 @@ def test_a_chapter_is_trained_and_everything_that_it_shows_is_measured(capsys):
     store = Store()
     plan = profiles.page("2_2", "smoke", SMALL).plan()
     wanted = chapters.chapter("2_2").probes
-    assert len({name for spec in plan for name in wanted(spec)}) == 4
+    assert len({name for spec in plan for name in wanted(spec)}) == 6
     for spec in plan:
         record = store.find(spec)
         assert record.epochs == spec.training.epochs

@@ -130,7 +130,7 @@ def test_other_weights_than_a_student_learnt_from_are_not_published(run, store):
 
 def test_missing_weights_are_told(store, make_spec):
     with pytest.raises(
-        MissingRunsError, match=r"weights\.safetensors: the weights of MLP depth 2.*a test"
+        MissingRunsError, match=r"weights\.safetensors: the weights of MLP, 2 layers.*a test"
     ):
         load(make_spec(), store)
 
@@ -191,7 +191,7 @@ def test_weights_of_other_shapes_are_told(run, store):
     path = store.run_dir(spec) / "weights.safetensors"
     path.write_bytes((store.run_dir(wider) / "weights.safetensors").read_bytes())
     with pytest.raises(
-        WeightsError, match=rf"{path}: does not fit MLP depth 2.* of shape .*; allowed: "
+        WeightsError, match=rf"{path}: does not fit MLP, 2 layers.* of shape .*; allowed: "
     ):
         load(spec, store)
 

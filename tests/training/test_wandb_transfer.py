@@ -219,14 +219,14 @@ def test_a_published_record_is_present(pulled, store, make_record):
     assert [*store.runs.glob("*/record.json")] == []
 
 
-def test_a_pulled_record_is_promoted_like_any_other(pulled, store, make_record):
+def test_a_pulled_record_is_promoted_like_any_other(pulled, store, make_record, segmented):
     """Only from committed sources and the declared data; it keeps saying where it came from."""
-    good, dirty, other = (make_record(seed=seed) for seed in range(3))
+    good, dirty, other = (segmented(make_record(seed=seed)) for seed in range(3))
     dirty = replace(dirty, origin={**dirty.origin, "commit": "0123-dirty"})
     other = replace(other, origin={**other.origin, "data_fingerprint": "0" * 64})
     assert [what for what, _ in pulled(_Run(good), _Run(dirty), _Run(other))] == ["pulled"] * 3
     path = store.promote(store.find(good.spec))
-    assert read_record(path).origin["pulled_from"] == f"wandb: E/P/{good.key}"
+    assert read_record(path).origin == {**good.origin, "pulled_from": f"wandb: E/P/{good.key}"}
     for bad, why in ((dirty, "committed sources"), (other, "undeclared fingerprint")):
         with pytest.raises(RecordError, match=why):
             store.promote(store.find(bad.spec))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..kit.frames import as_designed
 from ..kit.sentences import Judgement, Verdict, signed
-from ..kit.statistics import NO_ESTIMATE, Estimate, estimate, paired_difference
+from ..kit.statistics import NO_ESTIMATE, Estimate, mean_of, paired_difference
 from ..kit.tables import (
     DEPTH,
     MODEL,
@@ -62,44 +62,51 @@ def table(runs: pd.DataFrame) -> Table | Verdict:
         Column("Minus plain", minus_plain, _difference, spread="95% half-width of that"),
         Column("Residual minus it", residual_minus, _difference, spread="95% half-width of this"),
         Column(
-            "Training loss", lambda part: estimate(part["train_loss"]), words_for(".2g"), digits=5,
+            "Training loss", lambda part: mean_of(part, "train_loss"), words_for(".2g"), digits=5,
             spread="95% half-width of the loss",
         ),
         column_n(with_a_score),
         count_of_runs(of=with_a_score),
     ]  # fmt: skip
-    return table_of(compared, ["step", "group"], columns)
+    return table_of(compared, ["step"], columns)
+
+
+#: What the start near the identity is, written differently.
+SAME_NETWORK = (
+    "Without weight decay a start near the identity and a skip connection that carries the "
+    "activated input are the same network written differently, so this does not tell the two apart."
+)
 
 
 def start(runs: pd.DataFrame) -> Verdict:
-    """What a start near the identity does alone, and what the residual design has beyond it."""
+    """What a start near the identity does, and how the residual design differs from it."""
     compared = _compared(runs)
     plain, identity, residual = (_of(compared, step) for step in (PLAIN, IDENTITY, RESIDUAL))
     if identity.empty:
         return Verdict()
     alone = paired_difference(plain, identity, "test_accuracy")
     first = (
-        "A plain MLP that starts near the identity, and has no skip connection, differs from the "
-        f"plain MLP by {signed(alone)}: ",
+        f"An MLP that starts near the identity differs from the plain MLP by {signed(alone)}: ",
         Judgement(
             alone,
             above="that start **helps**",
             below="that start **hurts**",
-            neither="**no measurable difference**",
+            neither="no measurable difference",
         ),
     )
     if residual.empty:
-        return Verdict(*first)
+        return Verdict(*first, f" {SAME_NETWORK}")
     rest = paired_difference(identity, residual, "test_accuracy")
     return Verdict(
         *first,
         f" The residual MLP differs from it by {signed(rest)}: ",
         Judgement(
             rest,
-            above="the residual design has **more to give** than its start",
-            below="the residual design is **behind** its start alone",
-            neither="**no measurable difference**",
+            above="it is **ahead**",
+            below="it is **behind**",
+            neither="no measurable difference",
         ),
+        f" {SAME_NETWORK}",
     )
 
 
@@ -118,7 +125,7 @@ def normalisation(runs: pd.DataFrame) -> Verdict:
             difference,
             above="normalising **helps**",
             below="normalising **hurts**",
-            neither="**no measurable difference**",
+            neither="no measurable difference",
         ),
         f" Of its {len(accuracies)} runs the least accurate reaches {100 * accuracies.min():.2f} % "
         f"and the most accurate {100 * accuracies.max():.2f} %.",
@@ -139,46 +146,9 @@ def factor(runs: pd.DataFrame) -> Verdict:
             difference,
             above="the factor **helps**",
             below="the factor **hurts**",
-            neither="**no measurable difference**",
+            neither="no measurable difference",
         ),
     )
-
-
-def conclusion(gain: Judgement, alone: Judgement, rest: Judgement) -> Verdict:
-    """What of the residual design's gain comes with its start, outcome by outcome.
-
-    `gain` is the judgement of the residual design against the plain one, `alone` and `rest` are the
-    two of `start`, all of them corrected.
-    """
-    if alone.finding < 0:
-        return Verdict(
-            "A start near the identity does harm without skip connections, so it is not what the "
-            "residual design gains by."
-        )
-    if rest.finding < 0:
-        return Verdict("The start alone does more than the whole residual design.")
-    if alone.survives and rest.survives:
-        return Verdict(
-            "A part of what the residual design gains comes with the start near the identity, and "
-            "a part does not."
-        )
-    if alone.survives and gain.finding > 0:
-        return Verdict(
-            f"Of the {100 * gain.value.mean:.2f} points that the residual design gains, "
-            f"{100 * alone.value.mean:.2f} come with the start near the identity. What the skip "
-            "connections bring beyond it is too small for these runs to show."
-        )
-    if alone.survives:
-        return Verdict(
-            "The start near the identity is worth something, and these runs do not show that "
-            "the skip connections are worth more."
-        )
-    if rest.survives:
-        return Verdict(
-            "These runs do not show that the start alone is worth anything, and the residual "
-            "design is ahead of it."
-        )
-    return Verdict("These runs do not tell what the start brings and what the skip connections do.")
 
 
 def _compared(runs: pd.DataFrame) -> pd.DataFrame:

@@ -5,15 +5,15 @@ Each function takes the frame of `history`.
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 
 from ..kit import words
-from ..kit.drawing import at_the_end, dataset_titles, in_percent, said, ticks
+from ..kit.axes import Axis, Panels, epochs
+from ..kit.charts import lines
 from ..kit.figure import Figure
-from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
-from ..kit.statistics import summarize
+from ..kit.statistics import at_the_end, complete, in_percent, summarize
+from ..kit.words import dataset_titles
 
 #: The accuracies, in percent, whose reaching is timed; those that no run reached are left out.
 LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)
@@ -21,22 +21,20 @@ LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)
 
 def validation_curves(history: pd.DataFrame) -> Figure:
     """Validation accuracy against epochs, one panel per depth."""
-    table = in_percent(
-        summarize(
-            history.dropna(subset=["validation_accuracy"]),
-            ["family", "depth", "epoch"],
-            "validation_accuracy",
-        )
-    )
-    table = complete(table, ["family", "depth"])
-    last = at_the_end(table, ["family", "depth"])
-    ends = said(last, "{family} {depth}: {mean:.2f} %")
-    x = Axis("epoch", "epoch", values=ticks(table["epoch"].max()))
-    return Figure(
-        _by_depth(table, x, "validation accuracy (%)", dataset_titles(history)),
+    validated = history.dropna(subset=["validation_accuracy"])
+    by = ["family", "depth"]
+    table = in_percent(summarize(validated, [*by, "epoch"], "validation_accuracy"))
+    table = complete(table, by)
+    ends = words.rows(at_the_end(table, by), "{family} {depth}: {mean:.2f} %")
+    return lines(
         table,
-        f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At the "
-        "end: " + ends + ".",
+        epochs(table),
+        Axis("mean", "validation accuracy (%)"),
+        panels=Panels("depth"),
+        dense=True,
+        title=dataset_titles(history),
+        text=f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At "
+        f"the end: {ends}.",
     )
 
 
@@ -53,13 +51,16 @@ def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
     if table.empty:
         return Verdict(f"No level was reached by all seeds of a network ({LEVELS[0]} % or more).")
     top = at_the_end(table, ["family", "depth"], "level")
-    ends = said(top, "{family} {depth}: {mean:.3g} to {level} %")
-    x = Axis("level", "validation accuracy (%)", padding=8)
-    return Figure(
-        _by_depth(table, x, "epochs", dataset_titles(history)),
+    return lines(
         table,
-        f"Epochs until the validation accuracy on {dataset_titles(history)} first reaches a level, "
-        "a panel per depth. For the highest level: " + ends + ".",
+        Axis("level", "validation accuracy (%)"),
+        Axis("mean", "epochs"),
+        panels=Panels("depth"),
+        dense=True,
+        title=dataset_titles(history),
+        text=f"Epochs until the validation accuracy on {dataset_titles(history)} first reaches a "
+        "level, a panel per depth. For the highest level: "
+        f"{words.rows(top, '{family} {depth}: {mean:.3g} to {level} %')}.",
     )
 
 
@@ -71,15 +72,3 @@ def first_reached(history: pd.DataFrame) -> pd.DataFrame:
         reached = ordered[ordered["validation_accuracy"] >= level / 100]
         parts.append(reached.drop_duplicates("key", keep="first").assign(level=level))
     return pd.concat(parts)
-
-
-def _by_depth(table: pd.DataFrame, x: Axis, y_title: str, title: str) -> alt.FacetChart:
-    """A panel per depth."""
-    depth = words.depth_axis(list(table["family"].unique()))
-    return panels(
-        table,
-        x=x,
-        y=Axis("mean", y_title),
-        facet=alt.Facet("depth:O", title=depth),
-        title=title,
-    )

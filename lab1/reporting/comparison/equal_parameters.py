@@ -78,5 +78,5 @@ def judged(difference: Estimate) -> Judgement:
         difference,
         above="the residual design is **ahead** at equal size",
         below="the residual design is **behind** at equal size",
-        neither="**no measurable difference** at equal size",
+        neither="no measurable difference at equal size",
     )

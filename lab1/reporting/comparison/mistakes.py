@@ -15,7 +15,10 @@ import pandas as pd
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
-from ..kit.figure import Figure
+from ..kit import words
+from ..kit.axes import Axis
+from ..kit.charts import bars
+from ..kit.figure import COLOURS, Figure
 from ..kit.tables import Table
 
 
@@ -44,14 +47,12 @@ def confusion(record: Record, probe: Mapping[str, Any]) -> Figure:
         ],
     )
     # On a square root the many small counts stay visible beside the diagonal.
-    scale = alt.Scale(type="sqrt", range=["#3d8fd111", "#3d8fd1"])
+    colour = COLOURS[record.spec.model.family]
+    scale = alt.Scale(type="sqrt", range=[f"{colour}11", f"{colour}99"])
     cells = base.mark_rect().encode(color=alt.Color("share:Q", scale=scale, legend=None))
     counts = base.mark_text(fontSize=10).encode(text="images:Q")
     chart = alt.layer(cells, counts).properties(width=400, height=400, title=_title(record))
-    worst = "; ".join(
-        f"{row['true']} taken for {row['predicted']}: {row['images']}"
-        for row in wrong.head(3).to_dict("records")
-    )
+    worst = words.rows(wrong.head(3), "{true} taken for {predicted}: {images}")
     return Figure(chart, table, f"Confusion matrix of {record.spec.title}. Most often {worst}.")
 
 
@@ -63,22 +64,16 @@ def class_accuracy(record: Record, probe: Mapping[str, Any]) -> Figure:
         for i, row in enumerate(probe["counts"])
     ]
     table = pd.DataFrame(rows).sort_values("accuracy", kind="stable")
-    chart = (
-        alt.Chart(table)
-        .mark_bar(color="#3d8fd1")
-        .encode(
-            x=alt.X("accuracy:Q", title="test accuracy (%)", scale=alt.Scale(domain=[0, 100])),
-            y=alt.Y("class:N", sort=list(table["class"]), title=None),
-            tooltip=[
-                alt.Tooltip("class:N"),
-                alt.Tooltip("accuracy:Q", title="right (%)", format=".1f"),
-                alt.Tooltip("images:Q", title="of images"),
-            ],
-        )
-        .properties(width=480, height=240, title=_title(record))
+    return bars(
+        table,
+        Axis("accuracy", "test accuracy (%)", domain=(0, 100), digits=".1f"),
+        Axis("class", order=[*table["class"]]),
+        colour=COLOURS[record.spec.model.family],
+        also={"images": ""},
+        title=_title(record),
+        text=f"Test accuracy by class of {record.spec.title}: "
+        f"{words.rows(table, '{class} {accuracy:.1f} %')}.",
     )
-    said = "; ".join(f"{row['class']} {row['accuracy']:.1f} %" for row in table.to_dict("records"))
-    return Figure(chart, table, f"Test accuracy by class of {record.spec.title}: {said}.")
 
 
 def hardest(record: Record, probe: Mapping[str, Any]) -> Table:

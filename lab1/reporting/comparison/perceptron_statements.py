@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...core.escape import for_markdown
 from ..kit import words
-from ..kit.frames import as_designed
+from ..kit.frames import as_designed, on_one_device
 from ..kit.sentences import Verdict, corrected, paragraph
 from ..kit.statistics import estimate
 from . import changes, own_families
@@ -49,14 +49,12 @@ def skip_connections(runs: pd.DataFrame) -> dict[str, Verdict]:
     }
     says = corrected(judged)
     deepest = says.pop("deepest")
-    parts = [*deepest.judgements, *says["start"].judgements]
-    whence = changes.conclusion(*parts) if len(parts) == 3 else Verdict()
     return {
         **says,
-        "answer": paragraph(_what(designed, "Perceptrons"), deepest, says["start"], whence),
+        "answer": paragraph(_what(designed, "Perceptrons"), deepest, says["start"]),
         "conditions": conditions(designed),
         "cost": cost_of_skips(designed),
-        "discussion": why_the_design_is_ahead(says["fit"], says["rate"], whence),
+        "discussion": why_the_design_is_ahead(says["fit"], says["rate"], says["start"]),
     }
 
 
@@ -87,7 +85,7 @@ def conditions(runs: pd.DataFrame) -> Verdict:
 
 def cost_of_skips(runs: pd.DataFrame) -> Verdict:
     """What skip connections cost in time, at the greatest common depth."""
-    base = base_rate(runs)
+    base = on_one_device(base_rate(runs))
     plain, residual = (of_family(base, family) for family in ("MLP", "ResidualMLP"))
     common = set(plain["depth"]) & set(residual["depth"])
     if not common:
@@ -97,11 +95,11 @@ def cost_of_skips(runs: pd.DataFrame) -> Verdict:
     return Verdict(
         f"With {words.depth(depth, 'MLP')}, an epoch of the residual MLP took "
         f"{_times(residual, plain, 'epoch_seconds')} times as long as one of the plain MLP, on "
-        f"{_hardware(base)}."
+        f"{for_markdown(base['hardware'].iloc[0])}."
     )
 
 
-def why_the_design_is_ahead(fit: Verdict, rate: Verdict, whence: Verdict) -> Verdict:
+def why_the_design_is_ahead(fit: Verdict, rate: Verdict, start: Verdict) -> Verdict:
     """The discussion of 1.2, question by question and outcome by outcome."""
     capacity = {
         1: "The residual network fits its training images worse than the plain one, with as many "
@@ -119,7 +117,7 @@ def why_the_design_is_ahead(fit: Verdict, rate: Verdict, whence: Verdict) -> Ver
     answers = {
         "Is it capacity?": capacity[fit.finding] if fit.judgements else "",
         "Is it tuning?": tuning[rate.finding] if rate.judgements else rate.text,
-        "Is it the start?": whence.text or changes.NOT_CHANGED.text,
+        "Is it the start?": changes.SAME_NETWORK if start.text else changes.NOT_CHANGED.text,
     }
     return paragraph(
         *(Verdict(f"*{question}* {answer}") for question, answer in answers.items() if answer),
@@ -142,7 +140,3 @@ def _what(runs: pd.DataFrame, networks: str) -> Verdict:
 
 def _times(first: pd.DataFrame, second: pd.DataFrame, column: str) -> str:
     return f"{estimate(first[column]).mean / estimate(second[column]).mean:.1f}"
-
-
-def _hardware(runs: pd.DataFrame) -> str:
-    return for_markdown(" / ".join(sorted(set(runs["hardware"]))))

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from ..kit import frames, words
-from ..kit.drawing import (
-    at_the_end,
-    dataset_titles,
-    in_percent,
-    interval_rule,
-    interval_tooltip,
-    rounded,
-    said,
-)
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import lines
 from ..kit.figure import Figure, in_notebook
 from ..kit.sentences import Verdict, signed
-from ..kit.statistics import paired_difference, summarize
-from ..kit.tables import MODEL, PARAMETERS, TEST_ACCURACY, Column, Table, count_of_runs, table_of
+from ..kit.statistics import at_the_end, in_percent, paired_difference, summarize
+from ..kit.tables import (
+    DEPTH,
+    MODEL,
+    PARAMETERS,
+    TEST_ACCURACY,
+    Column,
+    Table,
+    count_of_runs,
+    table_of,
+)
+from ..kit.words import dataset_titles
 from .selection import base_rate
 
 #: What each is called in a table, a legend and a sentence.
@@ -51,11 +54,14 @@ def beside(runs: pd.DataFrame, several: Mapping[str, Sequence[Any]]) -> Table | 
             return ""
         return signed(paired_difference(reference, part, "test_accuracy"))
 
-    depth = words.depth_axis(list(runs["family"].unique()))
+    depth = words.depth_axis(runs["family"])
     columns = [
         MODEL,
-        Column(depth.capitalize(), "depth", name="Depth"),
-        *(Column(_NAMES[name].capitalize(), partial(_shown, name=name)) for name in names),
+        replace(DEPTH, heading=depth.capitalize(), name="Depth"),
+        *(
+            Column(_NAMES[name].capitalize(), partial(_shown, name=name), tells=(name,))
+            for name in names
+        ),
         TEST_ACCURACY,
         Column("Gain on the first", gained, is_text=True),
         PARAMETERS,
@@ -70,7 +76,7 @@ def beside(runs: pd.DataFrame, several: Mapping[str, Sequence[Any]]) -> Table | 
         "that, as the number of parameters does. The gain on the first is in points, paired by "
         "seed, its interval not corrected for the number of rows.</p>\n"
     )
-    chart = in_notebook(_chart(runs, names, depth).parts())
+    chart = in_notebook(_chart(runs, names).parts())
     return Table(table.frame, f"{sentence}{chart}{table.markup}")
 
 
@@ -79,37 +85,22 @@ def _shown(part: pd.DataFrame, name: str) -> Any:
     return int(value) if isinstance(value, float) else value
 
 
-def _chart(runs: pd.DataFrame, names: Sequence[str], depth: str) -> Figure:
+def _chart(runs: pd.DataFrame, names: Sequence[str]) -> Figure:
     """Test accuracy against depth, a line for each value and a panel for each family."""
     called = [
         ", ".join(f"{_NAMES[name]} {_shown(runs.loc[[index]], name)}" for name in names)
         for index in runs.index
     ]
-    labelled, lines = runs.assign(line=called), list(dict.fromkeys(called))
-    table = in_percent(summarize(labelled, ["family", "line", "depth"], "test_accuracy"))
-    values = sorted(int(value) for value in table["depth"].unique())
-    base = alt.Chart().encode(
-        x=alt.X("depth:Q", title=depth, scale=alt.Scale(type="log", nice=False, padding=12),
-                axis=alt.Axis(values=values, format="d")),
-        color=alt.Color("line:N", title=None, sort=lines),
-    )  # fmt: skip
-    y = alt.Y("mean:Q", title="test accuracy (%)", scale=alt.Scale(zero=False, padding=8))
-    tooltip = [alt.Tooltip("line:N", title=" "), alt.Tooltip("depth:Q", title=depth)]
-    tooltip += interval_tooltip("test accuracy (%)")
-    chart = (
-        alt.layer(
-            base.mark_line().encode(y=y),
-            interval_rule(base, "test accuracy (%)"),
-            base.mark_point(opacity=1).encode(
-                y=y, tooltip=tooltip, shape=alt.Shape("line:N", title=None, sort=lines)
-            ),
-            data=rounded(table),
-        )
-        .properties(width=320, height=230)
-        .facet(facet=alt.Facet("family:N", title=None), columns=2)
-        .properties(title=dataset_titles(runs))
+    by = ["family", "line", "depth"]
+    table = in_percent(summarize(runs.assign(line=called), by, "test_accuracy"))
+    x, last = depths(table), at_the_end(table, by[:2], "depth")
+    return lines(
+        table,
+        x,
+        Axis("mean", "test accuracy (%)"),
+        panels=Panels("family", columns=2),
+        dash="line",
+        title=dataset_titles(runs),
+        text=f"Test accuracy by {x.title}. At the most: "
+        f"{words.rows(last, '{family}, {line}: {mean:.2f} %')}.",
     )
-    accuracies = said(
-        at_the_end(table, ["family", "line"], "depth"), "{family}, {line}: {mean:.2f} %"
-    )
-    return Figure(chart, table, f"Test accuracy by {depth}. At the most: {accuracies}.")

@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import altair as alt
 import pandas as pd
 
 from ...core.escape import for_markdown
 from ...core.families import residual_of, sole_difference
-from ..kit import theme, words
-from ..kit.drawing import dataset_titles, picked, rounded, said
+from ..kit import words
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import lines
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
-from ..kit.words import NAMES
+from ..kit.words import NAMES, dataset_titles
 from .selection import of_family
 
 NOTHING = Verdict("No benchmark here says what a training image costs.")
@@ -39,47 +39,19 @@ def time_by_depth(times: pd.DataFrame) -> Figure | Verdict:
         .rename(columns={"min": "smallest", "max": "largest", "count": "rounds"})
         .reset_index()
     )
-    table["panel"] = table["processor"] + ", " + table["precision"]
-    families = list(table["family"].unique())
-    title = "ms per training image"
-    pick, shown = picked("family")
-    base = alt.Chart().encode(
-        x=alt.X(
-            "depth:Q",
-            title=words.depth_axis(families),
-            scale=alt.Scale(type="log", nice=False, padding=20),
-            axis=alt.Axis(format="d", values=sorted(table["depth"].unique().tolist())),
-        ),
-        color=theme.family_colour(families),
-        opacity=shown,
+    where = table.assign(panel=table["processor"] + ", " + table["precision"])
+    listed = words.rows(where, "{family} {depth}: {median:.3g} ms ({panel})")
+    extremes = ("smallest", "largest")
+    return lines(
+        where,
+        depths(table),
+        Axis("median", "ms per training image", zero=True, digits=".3f", interval=extremes),
+        panels=Panels("panel", columns=1),
+        also={"rounds": ""},
+        title=dataset_titles(times),
+        text=f"Time of a training image on {dataset_titles(times)} by depth: {listed}.",
+        data=table,
     )
-    y = alt.Y("median:Q", title=title, scale=alt.Scale(zero=True))
-    chart = (
-        alt.layer(
-            base.mark_line().encode(y=y),
-            base.mark_rule().encode(y=alt.Y("smallest:Q", title=title), y2="largest:Q"),
-            base.mark_point(opacity=1).encode(
-                y=y,
-                shape=theme.family_shape(families),
-                tooltip=[
-                    alt.Tooltip("family:N", title="model"),
-                    alt.Tooltip("depth:Q", title="depth"),
-                    alt.Tooltip("median:Q", title=title, format=".3f"),
-                    alt.Tooltip("smallest:Q", title="smallest", format=".3f"),
-                    alt.Tooltip("largest:Q", title="largest", format=".3f"),
-                    alt.Tooltip("rounds:Q", title="rounds"),
-                ],
-            ),
-            data=rounded(table),
-        )
-        .properties(width=480, height=230)
-        .facet(facet=alt.Facet("panel:N", title=None), columns=1)
-        .properties(title=dataset_titles(times))
-        .add_params(pick)
-    )
-    listed = said(table, "{family} {depth}: {median:.3g} ms ({panel})")
-    described = f"Time of a training image on {dataset_titles(times)} by depth: {listed}."
-    return Figure(chart, table.drop(columns="panel"), described)
 
 
 def cost_of_depth(times: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Verdict:

@@ -59,8 +59,8 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
             against_best,
             above=f"more {words.unit(family)} **help**",
             below=f"more {words.unit(family)} **hurt**",
-            neither=f"between {words.depths((best, deepest), family)} depth makes **no "
-            "measurable difference**",
+            neither=f"between {words.depths((best, deepest), family)} depth makes no "
+            "measurable difference",
         ),
     ]
     if best != depths[0]:
@@ -98,8 +98,8 @@ def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
             above="the deep network fits its own training images **worse**, which overfitting "
             "would not do; this is *degradation*",
             below="the deep network fits its own training images **better**",
-            neither="how well the two fit their training images shows **no measurable difference**",
-            smallest="{:.3f}".format,
+            neither="how well the two fit their training images shows no measurable difference",
+            size="{:.3f}".format,
         ),
     )
 
@@ -147,7 +147,7 @@ def by_depth(runs: pd.DataFrame, pair: tuple[str, str], *, above: str, below: st
         parts += [
             f"{chr(10) if parts else ''}- **{words.depth(int(depth), plain)}**"
             f"{_size_of(first, second)}: {signed(difference)}: ",
-            Judgement(difference, above, below, "**no measurable difference**"),
+            Judgement(difference, above, below, "no measurable difference"),
         ]
     if not parts:
         return Verdict(
@@ -182,7 +182,7 @@ def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
             difference,
             f"{cause} **help**" if cause else "the residual design is **ahead**",
             f"{cause} **hurt**" if cause else "the residual design is **behind**",
-            "**no measurable difference**",
+            "no measurable difference",
         ),
     )
 
@@ -207,8 +207,8 @@ def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
             paired_difference(first, second, "train_loss"),
             above="the residual network fits its training images **worse**",
             below="the residual network fits its training images **better**",
-            neither="how well the two fit their training images shows **no measurable difference**",
-            smallest="{:.2g}".format,
+            neither="how well the two fit their training images shows no measurable difference",
+            size="{:.2g}".format,
         ),
     )
 
@@ -280,7 +280,7 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
                 difference,
                 above="tuning the rate **does not close the gap**",
                 below="tuned, the plain network is **the better one**",
-                neither="tuned, the two show **no measurable difference**",
+                neither="tuned, the two show no measurable difference",
             ),
         ]
     elif plain in families:
@@ -297,7 +297,7 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
                 difference,
                 above="at this rate depth **helps**",
                 below="even at its best rate depth **hurts**",
-                neither="at this rate depth makes **no measurable difference**",
+                neither="at this rate depth makes no measurable difference",
             ),
         ]
     return Verdict(*parts)

@@ -7,27 +7,17 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-import altair as alt
 import pandas as pd
 
-from ..kit import literature, theme, words
-from ..kit.drawing import (
-    at_the_end,
-    dataset_titles,
-    in_percent,
-    interval_rule,
-    interval_tooltip,
-    leading,
-    picked,
-    rounded,
-    said,
-    ticks,
-)
+from ..kit import literature, words
+from ..kit.axes import Axis, Panels, depths, epochs
+from ..kit.charts import leading, lines
 from ..kit.figure import Figure
-from ..kit.panels import Axis, complete, panels
-from ..kit.statistics import Estimate, estimate, summarize
-from ..kit.tables import MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
+from ..kit.statistics import Estimate, at_the_end, complete, in_percent, mean_of, summarize
+from ..kit.tables import DEPTH, MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
+from ..kit.words import dataset_titles
 
 _OURS, _PAPERS = "this laboratory", "He et al. (2016)"
 #: The paper's figures are for CIFAR-10; beside other data they would mislead.
@@ -47,23 +37,19 @@ def error_curves(history: pd.DataFrame) -> Figure:
     long["error"] = 1 - long["accuracy"]
     table = in_percent(summarize(long, ["family", "depth", "split", "epoch"], "error"))
     table = complete(table, ["family", "depth", "split"])
-    depths = [str(depth) for depth in sorted(table["depth"].unique())]
-    chart = panels(
-        table,
-        x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
-        y=Axis("mean", "error (%)", log=True),
-        facet=alt.Facet("split:N", title=f"from thin to thick: {', '.join(depths)} layers"),
-        title=dataset_titles(history),
-        thickness="depth",
-        size=320,
-    )
+    layers = ", ".join(str(depth) for depth in sorted(table["depth"].unique()))
     last = at_the_end(table, ["family", "depth", "split"])
-    ends = said(last, "{family} {depth}, {split}: {mean:.2f} %")
-    return Figure(
-        chart,
+    return lines(
         table,
-        f"Training and validation error on {dataset_titles(history)} by epoch, a panel each; the "
-        "thicker a line, the deeper the network. At the end: " + ends + ".",
+        epochs(table),
+        Axis("mean", "error (%)", log=True),
+        panels=Panels("split", f"from thin to thick: {layers} layers", columns=2),
+        thickness="depth",
+        dense=True,
+        title=dataset_titles(history),
+        text=f"Training and validation error on {dataset_titles(history)} by epoch, a panel each; "
+        "the thicker a line, the deeper the network. At the end: "
+        f"{words.rows(last, '{family} {depth}, {split}: {mean:.2f} %')}.",
     )
 
 
@@ -82,54 +68,21 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     if runs["dataset"].isin(_COMPARABLE).all():
         papers = literature.resnet_errors().rename(columns={"error": "mean"})
         table = pd.concat([table, papers.assign(split="test", source=_PAPERS)], ignore_index=True)
-    families = list(table["family"].unique())
-    pick, shown = picked("family")
-    x = alt.X(
-        "depth:Q",
-        title=words.depth_axis(families),
-        scale=alt.Scale(type="log", nice=False, padding=16),
-        axis=alt.Axis(format="d", values=sorted(table["depth"].unique().tolist())),
-    )
-    y = alt.Y("mean:Q", title="error (%)", scale=alt.Scale(zero=True))
-    base = alt.Chart().encode(x=x, color=theme.family_colour(families), opacity=shown)
-    sources = list(table["source"].unique())
-    points = base.mark_point().encode(
-        y=y,
-        shape=theme.source_shape(sources),
-        tooltip=[
-            alt.Tooltip("source:N", title="from"),
-            alt.Tooltip("family:N", title="model"),
-            alt.Tooltip("depth:Q", title="layers"),
-            *interval_tooltip("error (%)"),
-        ],
-        href="runs:N",
-    )
-    shown_rows = leading(rounded(table), runs, ["family", "depth"])
-    shown_rows.loc[shown_rows["source"] == _PAPERS, "runs"] = ""
-    chart = (
-        alt.layer(
-            base.mark_line().encode(y=y, strokeDash=_dash(sources)),
-            interval_rule(base, "error (%)"),
-            points,
-            data=shown_rows,
-        )
-        .properties(width=320, height=230)
-        .facet(facet=alt.Facet("split:N", title=None, sort=["training", "test"]), columns=2)
-        .properties(title=dataset_titles(runs))
-        .add_params(pick)
-    )
-    ends = said(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
-    return Figure(
-        chart,
-        table,
-        f"Error on {dataset_titles(runs)} by depth, training and test: {ends}. "
+    rows = leading(table, runs, ["family", "depth"])
+    rows.loc[rows["source"] == _PAPERS, "runs"] = ""
+    ends = words.rows(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
+    return lines(
+        rows,
+        depths(table),
+        Axis("mean", "error (%)", zero=True),
+        panels=Panels("split", columns=2),
+        dash="source",
+        shape="source",
+        title=dataset_titles(runs),
+        text=f"Error on {dataset_titles(runs)} by depth, training and test: {ends}. "
         "The paper's errors stand beside it where they can be compared.",
+        data=table,
     )
-
-
-def _dash(sources: list[str]) -> alt.StrokeDash:
-    scale = alt.Scale(domain=sources, range=[[1, 0], [3, 4]][: len(sources)])
-    return alt.StrokeDash("source:N", scale=scale, legend=None)
 
 
 def errors(runs: pd.DataFrame) -> Table:
@@ -137,7 +90,7 @@ def errors(runs: pd.DataFrame) -> Table:
     comparable = runs["dataset"].isin(_COMPARABLE).all()
 
     def error_of(accuracy: str) -> Callable[[pd.DataFrame], Estimate]:
-        return lambda part: estimate(100 * (1 - part[accuracy]))
+        return lambda part: mean_of(part.assign(error=100 * (1 - part[accuracy])), "error")
 
     def papers(part: pd.DataFrame) -> float | None:
         is_resnet = part["family"].iloc[0] == "ResNet"
@@ -147,7 +100,7 @@ def errors(runs: pd.DataFrame) -> Table:
     shown = words_for(empty="unknown")
     columns = [
         MODEL,
-        Column("Layers", "depth"),
+        replace(DEPTH, heading="Layers"),
         Column("", dataset_titles, name="Dataset"),
         Column("", lambda part: part["epochs"].max(), name="Epochs"),
         Column(
@@ -180,7 +133,7 @@ def errors(runs: pd.DataFrame) -> Table:
 
 def gradient_norms(layers: pd.DataFrame) -> Figure:
     """The gradient's norm at each layer, at the start and after training, a panel per depth."""
-    return _by_layer(layers, "gradient_norm", "gradient norm")
+    return _by_layer(layers, "gradient_norm", "gradient norm", "x")
 
 
 def responses(layers: pd.DataFrame) -> Figure:
@@ -189,34 +142,25 @@ def responses(layers: pd.DataFrame) -> Figure:
     The linear layer on top has no batch normalisation; its logits are on a scale of their own.
     """
     convolutions = layers[layers["module"] != "output"]
-    return _by_layer(convolutions, "response", "standard deviation", independent_y=True)
+    return _by_layer(convolutions, "response", "standard deviation", "xy")
 
 
-def _by_layer(
-    layers: pd.DataFrame, value: str, y_title: str, *, independent_y: bool = False
-) -> Figure:
+def _by_layer(layers: pd.DataFrame, value: str, title: str, apart: str) -> Figure:
     table = summarize(layers, ["family", "depth", "state", "layer"], value)
-    depth = words.depth_axis(list(table["family"].unique()))
-    chart = panels(
+    ends = [
+        f"{family} {depth} {state}: {rows['mean'].iloc[0]:.2g} to {rows['mean'].iloc[-1]:.2g}"
+        for (family, depth, state), rows in table.groupby(["family", "depth", "state"])
+    ]
+    return lines(
         table,
-        x=Axis("layer", "layer"),
-        y=Axis("mean", y_title, log=True, format=".3g"),
-        facet=alt.Facet("depth:O", title=depth),
-        title=dataset_titles(layers),
+        Axis("layer", "layer"),
+        Axis("mean", title, log=True, digits=".3g"),
+        panels=Panels("depth", columns=2, apart=apart),
         dash=("state", ["after training", "at the start"]),
-        independent_x=True,
-        independent_y=independent_y,
-        size=320,
-    )
-    ends = []
-    for (family, layer_count, state), own in table.groupby(["family", "depth", "state"]):
-        first, last = own["mean"].iloc[0], own["mean"].iloc[-1]
-        ends.append(f"{family} {layer_count} {state}: {first:.2g} to {last:.2g}")
-    return Figure(
-        chart,
-        table,
-        f"{y_title.capitalize()} on {dataset_titles(layers)} by layer, a panel per depth, from the "
-        "first layer to the last: " + "; ".join(ends) + ".",
+        dense=True,
+        title=dataset_titles(layers),
+        text=f"{title.capitalize()} on {dataset_titles(layers)} by layer, a panel per depth, from "
+        f"the first layer to the last: {'; '.join(ends)}.",
     )
 
 
@@ -248,13 +192,12 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
         parts.append(summarize(scaled, ["family", "depth"], "value"))
         parts[-1].insert(2, "cost", title)
     table = pd.concat(parts, ignore_index=True)
-    chart = panels(
+    return lines(
         table,
-        x=Axis("depth", words.depth_axis(list(table["family"].unique())), zero=True),
-        y=Axis("mean", "", zero=True, format=".4~g"),
-        facet=alt.Facet("cost:N", title=None, sort=list(table["cost"].unique())),
+        Axis("depth", words.depth_axis(table["family"]), zero=True),
+        Axis("mean", "", zero=True, digits=".4~g"),
+        panels=Panels("cost", columns=2, apart="y"),
         title=dataset_titles(runs),
-        independent_y=True,
+        text=f"Cost on {dataset_titles(runs)} by depth: "
+        f"{words.rows(table, '{family} {depth}: {mean:.4g} {cost}')}.",
     )
-    listed = said(table, "{family} {depth}: {mean:.4g} {cost}")
-    return Figure(chart, table, f"Cost on {dataset_titles(runs)} by depth: {listed}.")

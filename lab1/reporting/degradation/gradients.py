@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,9 +14,12 @@ from ...core.record import Record
 from ..comparison.selection import of_family
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict
-from ..kit.statistics import MINUS, Estimate, estimate, in_words, paired_difference
+from ..kit.statistics import MINUS, Estimate, estimate, in_words, mean_of, paired_difference
 from ..kit.tables import (
+    DEPTH,
+    DEVICE,
     MODEL,
+    PRECISION,
     Column,
     Table,
     column_n,
@@ -75,8 +79,8 @@ def growth_effect(layers: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
             excess,
             above="it **grows** on its way back",
             below="it **shrinks** on its way back",
-            neither="it shows **no measurable growth**",
-            smallest=_in_factors,
+            neither="it shows no measurable growth",
+            size=_in_factors,
         ),
         f" In the {NAMES[residual]} of the same depth the factor is {_factor(factors[1])}. The "
         f"second factor minus the first is {_signed(difference)}: ",
@@ -84,8 +88,8 @@ def growth_effect(layers: pd.DataFrame, plain: str = "PlainNet") -> Verdict:
             difference,
             above="with skip connections the gradient grows **more**",
             below="with skip connections the gradient grows **less**",
-            neither="skip connections make **no measurable difference** to it",
-            smallest=_in_factors,
+            neither="skip connections make no measurable difference to it",
+            size=_in_factors,
         ),
     )
 
@@ -168,11 +172,13 @@ def precisions(runs: pd.DataFrame, agreement: Measured) -> Table:
 
     columns = [
         MODEL,
-        Column("Layers", "depth"),
-        Column("Precision", "precision", is_text=True),
+        replace(DEPTH, heading="Layers"),
+        PRECISION,
         Column(
             "Training error (%)",
-            lambda part: estimate(100 * (1 - part["train_evaluation_accuracy"])),
+            lambda part: mean_of(
+                part.assign(error=100 * (1 - part["train_evaluation_accuracy"])), "error"
+            ),
             words_for(empty="unknown"),
             "Training error",
             digits=3,
@@ -181,6 +187,6 @@ def precisions(runs: pd.DataFrame, agreement: Measured) -> Table:
         count_of_runs(),
         cosine("bf16"),
         cosine("jittered"),
-        Column("Device", "device", is_text=True),
+        DEVICE,
     ]
     return table_of(runs, ["family", "depth", "precision"], columns)

@@ -228,7 +228,7 @@ def precision_effect(runs: pd.DataFrame) -> Verdict:
             change,
             above="there it **degrades**",
             below="there it **does not degrade**",
-            neither="there it shows **no measurable difference**",
+            neither="there it shows no measurable difference",
         ),
     )
 
@@ -289,6 +289,6 @@ def statistics_effect(main: pd.DataFrame, measured: Measured) -> Verdict:
             change,
             above="the running statistics are **not** what makes the error high",
             below="part of the error comes from the running statistics",
-            neither="the running statistics explain **no measurable part** of it",
+            neither="the running statistics explain no measurable part of it",
         ),
     )

@@ -39,7 +39,7 @@ def degradation(runs: pd.DataFrame, family: str) -> Verdict:
             value,
             above="more layers fit the training images **worse**, which is degradation",
             below="more layers fit the training images **better**, so this family does not degrade",
-            neither="the two show **no measurable difference**",
+            neither="the two show no measurable difference",
         ),
     )
 
@@ -72,7 +72,7 @@ def skip_effect_on_degradation(runs: pd.DataFrame, plain: str = "PlainNet") -> V
             value,
             above="the skip connections make degradation **worse**",
             below="the skip connections **counteract** degradation",
-            neither="the skip connections make **no measurable difference** to degradation",
+            neither="the skip connections make no measurable difference to degradation",
         ),
     )
 

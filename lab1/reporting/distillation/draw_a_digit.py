@@ -19,7 +19,7 @@ from ...core import paths
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
-from ..kit.piece import Piece
+from ..kit.figure import Piece
 from ..kit.sentences import Verdict
 from ..kit.tables import Table, markup, number, text
 from .verdicts import Measured

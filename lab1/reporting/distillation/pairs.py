@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from ...core.differences import changes
 from ...core.record import Record
+from ...core.spec import RunSpec
 
 #: Twins are compared only where these are the same.
 _SHARED = ["device", "versions"]
@@ -185,37 +187,33 @@ _UNSEEN = [
 ]  # fmt: skip
 
 
+#: In one of these a control differs from the student alone or from the one with the teacher.
+_CONTROLLED = {"label_smoothing", "learning_rate", "wrong_classes"}
+
+
 def controls(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The student's runs that tell what the teacher brings from what else may: one row per run.
 
-    `control` names each: `alone`, `with teacher`, `labels smoothed`, `wrong classes permuted`, and
-    `learning rate` with its value.  Only seeds that have a control take part.
+    `control` names each: `alone`, `with teacher`, or what alone differs from one of these, such as
+    `learning rate 0.2`.  Only seeds that have a control take part.
     """
-    students = photographs(runs)
-    own = students[
-        (students["channels"] == setting.channels) & ~students["key"].isin(teachers(runs)["key"])
-    ]
-    taught = of_setting(pairs(students), setting)
-    twins = own[own["key"].isin(taught["twin"])]
-    permuted = own[
-        (own["wrong_classes"] == "permuted")
-        & (own["temperature"] == setting.temperature)
-        & (own["alpha"] == setting.alpha)
-    ]
-    like = own[own["teacher"].isna() & own["epochs_allowed"].isin(twins["epochs_allowed"])]
-    smoothed = like[like["label_smoothing"] > 0]
-    rates = like[~like["learning_rate"].isin(twins["learning_rate"])]
-    found = pd.concat(
-        [
-            twins.assign(control="alone"),
-            own[own["key"].isin(taught["key"])].assign(control="with teacher"),
-            smoothed.assign(control="labels smoothed"),
-            permuted.assign(control="wrong classes permuted"),
-            rates.assign(control=rates["learning_rate"].map("learning rate {:g}".format)),
-        ]
-    )
-    seeds = found[~found["control"].isin(["alone", "with teacher"])]["seed"]
-    chosen: pd.DataFrame = found[found["seed"].isin(seeds)]
+    taught = of_setting(pairs(photographs(runs)), setting)
+    if taught.empty:
+        return runs.iloc[:0].assign(control="")
+    usual = taught["spec"].iloc[0]
+    alone = replace(usual, distillation=None)
+
+    def control(spec: RunSpec) -> str:
+        reference, words = (usual, "with teacher") if spec.distillation else (alone, "alone")
+        changed = {name: w for name, w in changes(spec, reference).items() if name != "seed"}
+        return ", ".join(changed.values()) or words if changed.keys() <= _CONTROLLED else ""
+
+    named = runs.assign(control=[control(spec) for spec in runs["spec"]])
+    named = named[named["control"] != ""]
+    a_control = ~named["control"].isin(["alone", "with teacher"])
+    twins = named["key"].isin({*taught["key"], *taught["twin"]})
+    of_seeds = named["seed"].isin(named[a_control]["seed"])
+    chosen: pd.DataFrame = named[(a_control | twins) & of_seeds]
     return chosen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
@@ -10,8 +11,10 @@ import pandas as pd
 
 from ...core.datasets import DATASETS
 from ...core.record import Record
-from ..kit import theme
-from ..kit.figure import Figure
+from ..kit import words
+from ..kit.axes import Axis
+from ..kit.charts import bars
+from ..kit.figure import COLOURS, Figure
 
 #: Between which temperatures the reader may turn.
 _LOWEST, _HIGHEST = 1, 20
@@ -45,47 +48,38 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
         value=images[0],
         bind=alt.binding_select(options=images, name="image of "),
     )
-    base = (
-        alt.Chart(table)
-        .transform_filter("datum.image == picture")
-        .transform_calculate(weight="pow(datum.probability, 1 / T)")
+    drawn = bars(
+        table.rename(columns={"probability": "at T = 1"}),
+        Axis(
+            "share", "probability that the teacher gives", domain=(0, 1), format="%", digits=".2%"
+        ),
+        Axis("answer", order=names),
+        colour=COLOURS[record.spec.model.family],
+        number=".1%",
+        also={"at T = 1": ".2%"},
+        title=declared.title,
+        text=_text(table, images[0], temperature),
+        data=table,
+    )
+    chart = (
+        drawn.chart.transform_filter("datum.image == picture")
+        .transform_calculate(weight="pow(datum['at T = 1'], 1 / T)")
         .transform_joinaggregate(total="sum(weight)")
         .transform_calculate(share="datum.weight / datum.total")
-        .encode(
-            x=alt.X(
-                "share:Q",
-                title="probability that the teacher gives",
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(format="%", tickCount=5),
-            ),
-            y=alt.Y("answer:N", title=None, sort=list(names)),
-            tooltip=[
-                alt.Tooltip("answer:N"),
-                alt.Tooltip("share:Q", title="at this temperature", format=".2%"),
-                alt.Tooltip("probability:Q", title="at T = 1", format=".2%"),
-            ],
-        )
-    )
-    bars = base.mark_bar(color=theme.COLOURS[record.spec.model.family])
-    numbers = base.mark_text(align="left", dx=4).encode(text=alt.Text("share:Q", format=".1%"))
-    chart = (
-        alt.layer(bars, numbers)
         .add_params(t, picture)
-        .properties(width=430, height=230, title=declared.title)
     )
-    return Figure(chart, table, _alternative(table, images[0], temperature))
+    return replace(drawn, chart=chart)
 
 
-def _alternative(table: pd.DataFrame, image: str, temperature: float) -> str:
+def _text(table: pd.DataFrame, image: str, temperature: float) -> str:
     """The likeliest answers to one image, at T = 1 and at that temperature."""
-    own = table[table["image"] == image].copy()
-    own["softened"] = own["probability"] ** (1 / temperature)
-    own["softened"] /= own["softened"].sum()
-    said = ", ".join(
-        f"{row['answer']} {row['probability']:.1%} and {row['softened']:.1%}"
-        for row in own.nlargest(3, "probability").to_dict("records")
+    weights = table[table["image"] == image].assign(
+        softened=lambda rows: rows["probability"] ** (1 / temperature)
     )
+    weights["softened"] /= weights["softened"].sum()
+    likeliest = weights.nlargest(3, "probability")
     return (
         f"The teacher's answers to a test image ({image}) at T = 1 and at T = "
-        f"{temperature:g}, the likeliest first: {said}."
+        f"{temperature:g}, the likeliest first: "
+        f"{words.rows(likeliest, '{answer} {probability:.1%} and {softened:.1%}', ', ')}."
     )

@@ -80,19 +80,14 @@ def fresh_effect(runs: pd.DataFrame, fresh: Setting | None) -> Verdict:
     )
 
 
-#: A control, and what it would explain the gain by; any other control is a learning rate.
-_CONTROLS = {
-    "labels smoothed": ("a student alone with smoothed labels", "smoothed labels"),
-    "wrong classes permuted": (
-        "a student whose teacher names the wrong classes at random",
-        "answers that only say how sure the teacher is",
-    ),
-}
-
-
 def _described(control: str) -> tuple[str, str]:
-    rate = f"a {control.replace('rate', 'rate of')}"
-    return _CONTROLS.get(control, (f"a student alone at {rate}", rate))
+    """A student with a control, and what the control would explain the gain by."""
+    if control.startswith("wrong classes"):
+        return (
+            "a student whose teacher names the wrong classes at random",
+            "answers that only say how sure the teacher is",
+        )
+    return f"a student alone with {control}", control
 
 
 def control_effects(runs: pd.DataFrame, setting: Setting) -> dict[str, Verdict]:
@@ -109,7 +104,7 @@ def control_effects(runs: pd.DataFrame, setting: Setting) -> dict[str, Verdict]:
                 difference,
                 above="the teacher brings **more**",
                 below="the teacher brings **less**",
-                neither="the teacher brings **no measurable difference**",
+                neither="the teacher brings no measurable difference",
             ),
         )
     return effects
@@ -156,8 +151,11 @@ def teachers(runs: pd.DataFrame, setting: Setting) -> Verdict:
         f"{points(estimate(part['gain']), signed=True)} (n = {len(part)})"
         for _, part in own.groupby("teacher_seed")
     )
+    alone = runs[runs["key"].isin(own["twin"])]
+    mean = paired_difference(alone, own, "test_accuracy", over_teachers=True)
     return Verdict(
-        f"With {count} teachers, which differ in their seed, the same students gain {listed}."
+        f"With {count} teachers, which differ in their seed, the same students gain {listed}; "
+        f"averaged over the teachers, student by student, {signed(mean)}."
     )
 
 
@@ -175,7 +173,7 @@ def worth_in_short(runs: pd.DataFrame, setting: Setting) -> Verdict:
             difference,
             above="the teacher **is worth its cost**",
             below="the arithmetic is **better spent** on more epochs",
-            neither="between the two uses there is **no measurable difference**",
+            neither="between the two uses there is no measurable difference",
         ),
     )
 

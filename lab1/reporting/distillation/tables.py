@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,19 +14,23 @@ from ...core.record import Record
 from ..comparison.mistakes import class_names
 from ..kit import literature
 from ..kit.sentences import Verdict
-from ..kit.statistics import NO_ESTIMATE, Estimate, estimate, paired_difference
+from ..kit.statistics import NO_ESTIMATE, Estimate, estimate, mean_of, paired_difference
 from ..kit.tables import (
     DATASET,
     DEVICE,
+    EPOCHS,
     LEARNING_RATE,
     MODEL,
     PARAMETERS,
+    PRECISION,
     TEST_ACCURACY,
+    TEST_LOSS,
     Column,
     Table,
     column_n,
     count_of_runs,
     csv_only,
+    labels,
     markup,
     number,
     page_only,
@@ -39,49 +44,47 @@ from .pairs import Setting
 from .verdicts import count
 
 
-def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
+def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     """The knowledge distillation summary: accuracies in percent, improvements in points.
 
     It has a row per configuration that teaches, is taught, or is the twin of one that is; the
     improvement is the mean of the differences between twins.  `n` leads to the runs behind the row,
-    on the same page or on the `runs_page`.  `devices` adds what each was trained on.
+    on the same page or on the `runs_page`.
     """
     pairs = twins.pairs(runs)
     teaching = set(twins.teachers(runs)["group"])
-    seeds = twins.photographs(runs)["teacher_seed"].dropna().unique()
+    kind = ("dataset", "family", "teacher")
+    size = ("depth", "width", "channels", "temperature", "alpha")
+    settings = labels(runs, kind, {*kind, *size})
 
     def role(part: pd.DataFrame) -> str:
-        run = part.iloc[0]
-        taught = not math.isnan(run["temperature"])
-        words = "student with teacher" if taught else "student alone"
-        words = "teacher" if run["group"] in teaching else words
-        words += f" of seed {run['teacher_seed']:.0f}" if taught and len(seeds) > 1 else ""
-        omitted, smoothing = run["omitted_class"], run["label_smoothing"]
-        words += "" if math.isnan(omitted) else f", without class {omitted:.0f}"
-        words += f", labels smoothed by {smoothing:g}" if smoothing else ""
-        words += ", wrong classes permuted" if run["wrong_classes"] == "permuted" else ""
-        return words
+        group, setting = part["group"].iloc[0], settings[part["group"].iloc[0]]
+        if setting.startswith("teacher of"):
+            return f"student with {setting}"
+        taught = part["teacher"].notna().any()
+        words = (
+            "teacher" if group in teaching else f"student {'with teacher' if taught else 'alone'}"
+        )
+        return ", ".join(filter(None, (words, setting)))
 
     def gain(part: pd.DataFrame) -> Estimate:
-        return estimate(100 * pairs[pairs["group"] == part["group"].iloc[0]]["gain"])
+        of_row = pairs[pairs["group"] == part["group"].iloc[0]]
+        return mean_of(of_row.assign(points=100 * of_row["gain"]), "points")
 
     def loss_change(part: pd.DataFrame) -> Estimate:
-        return estimate(pairs[pairs["group"] == part["group"].iloc[0]]["loss_gain"])
+        return mean_of(pairs[pairs["group"] == part["group"].iloc[0]], "loss_gain")
 
     def known(value: float) -> str:
         return "" if math.isnan(value) else f"{value:g}"
 
-    epochs = Column("Epochs", "epochs")
-    rates = [LEARNING_RATE] if runs["learning_rate"].nunique() > 1 else []
     columns = [  # on the page the result comes before what few rows differ in
         csv_only(MODEL),
-        Column("Role", role, is_text=True),
+        Column("Role", role, is_text=True, tells=None),
         csv_only(DATASET),
         PARAMETERS,
         Column("T", "temperature", known, "Temperature"),
         Column("α", "alpha", known, "Alpha"),
-        csv_only(epochs),
-        *map(csv_only, rates),
+        *map(csv_only, (EPOCHS, PRECISION, LEARNING_RATE)),
         TEST_ACCURACY,
         column_n(with_a_score),
         Column(
@@ -92,14 +95,7 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
             "Improvement half-width",
             digits=3,
         ),
-        Column(
-            "Test loss",
-            lambda part: estimate(part["test_loss"]),
-            words_for(".3f"),
-            "Test loss",
-            "Test loss half-width",
-            digits=4,
-        ),
+        TEST_LOSS,
         Column(
             "Change of it",
             loss_change,
@@ -109,12 +105,12 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -
             digits=4,
         ),
         count_of_runs(runs_page, with_a_score),
-        *map(page_only, [MODEL, DATASET, epochs, *rates]),
+        *map(page_only, (MODEL, DATASET, EPOCHS, PRECISION, LEARNING_RATE)),
         Column("", lambda part: gain(part).n, name="Pairs"),
-        *([DEVICE] if devices else []),
+        DEVICE,
     ]
     # Without a teacher first, then as the teacher's part grows.
-    by = ["dataset", "parameters", "temperature", "alpha", "epochs", "group"]
+    by = ["dataset", "parameters", "temperature", "alpha", "teacher_seed", "epochs_allowed"]
     return table_of(runs, by, columns)
 
 
@@ -133,12 +129,13 @@ def controls(runs: pd.DataFrame, setting: Setting) -> Table | Verdict:
             if part["control"].iloc[0] == "alone":  # what the others are compared with
                 return NO_ESTIMATE
             result = paired_difference(alone, part, value)
-            return Estimate(factor * result.mean, factor * result.half_width, result.n)
+            mean, half_width = factor * result.mean, factor * result.half_width
+            return replace(result, mean=mean, half_width=half_width)
 
         return difference
 
     columns = [
-        Column("Student", "control", is_text=True),
+        Column("Student", "control", is_text=True, tells=None),
         TEST_ACCURACY,
         Column(
             "Minus alone (points)",
@@ -148,14 +145,7 @@ def controls(runs: pd.DataFrame, setting: Setting) -> Table | Verdict:
             "Minus alone half-width",
             digits=3,
         ),
-        Column(
-            "Test loss",
-            lambda part: estimate(part["test_loss"]),
-            words_for(".3f"),
-            "Test loss",
-            "Test loss half-width",
-            digits=4,
-        ),
+        TEST_LOSS,
         Column(
             "Minus alone",
             change("test_loss", 1),
@@ -167,7 +157,7 @@ def controls(runs: pd.DataFrame, setting: Setting) -> Table | Verdict:
         column_n(with_a_score),
         count_of_runs("", with_a_score),
     ]
-    return table_of(own, ["control", "group"], columns)
+    return table_of(own, ["control"], columns)
 
 
 def digits(

@@ -37,7 +37,7 @@ def improvement(runs: pd.DataFrame, setting: Setting) -> Verdict:
             gain,
             above="distillation **helps**",
             below="distillation **hurts**",
-            neither="distillation makes **no measurable difference**",
+            neither="distillation makes no measurable difference",
         ),
     )
 
@@ -84,7 +84,7 @@ def worth(runs: pd.DataFrame, setting: Setting) -> Verdict:
             difference,
             above="the teacher **is worth its cost**",
             below="the same arithmetic is **better spent** on more epochs",
-            neither="between the two uses there is **no measurable difference**",
+            neither="between the two uses there is no measurable difference",
         ),
     )
 
@@ -103,8 +103,8 @@ def likelihood(runs: pd.DataFrame, setting: Setting) -> Verdict:
             change,
             above="by its test loss the taught student is **worse**",
             below="by its test loss, too, the taught student is **better**",
-            neither="the test loss shows **no measurable difference**",
-            smallest="{:.3f}".format,
+            neither="the test loss shows no measurable difference",
+            size="{:.3f}".format,
         ),
     )
 
@@ -128,7 +128,7 @@ def calibration(runs: pd.DataFrame, setting: Setting) -> Verdict:
             change,
             above="its confidence is **further** from its accuracy",
             below="its confidence is **closer** to its accuracy",
-            neither="its calibration shows **no measurable difference**",
+            neither="its calibration shows no measurable difference",
         ),
         f" The taught student gives the teacher's answer to "
         f"{points(estimate(own['teacher_agreement']))} of the test images.",
@@ -152,7 +152,7 @@ def digits(runs: pd.DataFrame) -> Verdict:
             spared,
             above="distillation **helps**",
             below="distillation **hurts**",
-            neither="distillation makes **no measurable difference**",
+            neither="distillation makes no measurable difference",
         ),
     )
 
@@ -174,7 +174,7 @@ def unseen(measured: Measured) -> Verdict:
             learned,
             above="the teacher's answers about *other* classes **teach the student this one**",
             below="with the teacher it knows **less** of the class",
-            neither="what the teacher adds is **not measurable**",
+            neither="what the teacher adds is not measurable",
         ),
         f" With the logit of that class raised by {estimate(taught['offset']).mean:z.1f}, a number "
         f"chosen on validation images, it recognises {points(estimate(taught['corrected_right']))} "
@@ -183,7 +183,7 @@ def unseen(measured: Measured) -> Verdict:
             corrected,
             above="the student knew the class and **only underestimated it**",
             below="the correction does **more harm than good**",
-            neither="over all classes it makes **no measurable difference**",
+            neither="over all classes it makes no measurable difference",
         ),
     )
 
@@ -212,7 +212,7 @@ def capacity(runs: pd.DataFrame, setting: Setting) -> Verdict:
             difference,
             above="the larger student gains **more**",
             below="the smaller student gains **more**",
-            neither="between the sizes there is **no measurable difference** in what they gain",
+            neither="between the sizes there is no measurable difference in what they gain",
         ),
     )
 
@@ -246,8 +246,8 @@ def small_student(runs: pd.DataFrame) -> Verdict:
             difference,
             above="a small student learns better at a **low** temperature",
             below="a small student learns better at a **high** temperature",
-            neither="between the two there is **no measurable difference**",
-            smallest="{:.0f} errors".format,
+            neither="between the two there is no measurable difference",
+            size="{:.0f} errors".format,
         ),
         " The paper found temperatures of "
         f"{' to '.join(f'{each:g}' for each in literature.SMALL_TEMPERATURES)} best for a student "

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 
 from ..comparison.selection import base_rate
 from ..kit import words
-from ..kit.drawing import at_the_end, dataset_titles, said, ticks
+from ..kit.axes import Axis, Panels, epochs
+from ..kit.charts import lines
 from ..kit.figure import Figure
-from ..kit.panels import Axis, complete, panels
 from ..kit.sentences import Verdict
-from ..kit.statistics import summarize
+from ..kit.statistics import at_the_end, complete, summarize
+from ..kit.words import dataset_titles
 from ..pages.summary import NO_RUNS
 
 
@@ -19,21 +19,16 @@ def gradient_norms(history: pd.DataFrame) -> Figure | Verdict:
     """The mean norm of an epoch's gradients, a panel per depth; without runs, a sentence."""
     if history.empty:
         return NO_RUNS
-    known = base_rate(history).dropna(subset=["gradient_norm"])
-    table = summarize(known, ["family", "depth", "epoch"], "gradient_norm")
-    table = complete(table, ["family", "depth"])
-    last = at_the_end(table, ["family", "depth"])
-    ends = said(last, "{family} {depth}: {mean:.3g}")
-    chart = panels(
+    known, by = base_rate(history).dropna(subset=["gradient_norm"]), ["family", "depth"]
+    table = complete(summarize(known, [*by, "epoch"], "gradient_norm"), by)
+    ends = words.rows(at_the_end(table, by), "{family} {depth}: {mean:.3g}")
+    return lines(
         table,
-        x=Axis("epoch", "epoch", values=ticks(table["epoch"].max())),
-        y=Axis("mean", "gradient norm", log=True, format=".3g"),
-        facet=alt.Facet("depth:O", title=words.depth_axis(list(table["family"].unique()))),
+        epochs(table),
+        Axis("mean", "gradient norm", log=True, digits=".3g"),
+        panels=Panels("depth"),
+        dense=True,
         title=dataset_titles(history),
-    )
-    return Figure(
-        chart,
-        table,
-        f"Mean norm of the gradients of an epoch on {dataset_titles(history)}, a panel per depth. "
-        "In the last epoch: " + ends + ".",
+        text=f"Mean norm of the gradients of an epoch on {dataset_titles(history)}, a panel per "
+        f"depth. In the last epoch: {ends}.",
     )

@@ -61,8 +61,8 @@ def last_gradients(history: pd.DataFrame, runs: pd.DataFrame, plain: str) -> Ver
             difference,
             above="the gradients of the residual network end **larger**",
             below="the gradients of the residual network end **smaller**",
-            neither="between the two there is **no measurable difference**",
-            smallest="{:.2g}".format,
+            neither="between the two there is no measurable difference",
+            size="{:.2g}".format,
         ),
     )
 
@@ -82,10 +82,10 @@ def stopping(runs: pd.DataFrame) -> Verdict:
     saved = int((early["epochs_allowed"] - early["epochs"]).sum())
     if early.empty:
         return Verdict(
-            f"Of {len(own)} runs with a patience, early stopping ended **none**: each improved on "
+            f"Of {len(own)} runs with a patience, early stopping ended none: each improved on "
             "validation often enough to be trained to its end."
         )
     return Verdict(
-        f"Of {len(own)} runs with a patience, early stopping ended **{len(early)}**, and saved "
-        f"{saved:,} of {allowed:,} epochs, **{100 * saved / allowed:.1f} %**."
+        f"Of {len(own)} runs with a patience, early stopping ended {len(early)}, and saved "
+        f"{saved:,} of {allowed:,} epochs, {100 * saved / allowed:.1f} %."
     )

@@ -1,4 +1,4 @@
-"""A chart as the site and a notebook show it.
+"""Charts as a page and a notebook show them: colours, pictures, and the HTML around these.
 
 A notebook shows a picture that its address holds, which even an untrusted one may, and keeps the
 parts of the figure under `MIME`.  From these publishing writes the pictures as files, and the HTML
@@ -8,16 +8,21 @@ in which `lab1/site/charts.js` replaces them by a live chart when a reader turns
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import pandas as pd
+import vl_convert
 
 from ...core.escape import for_html
-from . import pictures, tables, theme
+from ...core.families import FAMILIES
+from . import tables
 
 #: The notebook output that holds a figure's parts: `spec`, `svg`, `narrow`, `csv` and `alt`.
 MIME = "application/vnd.lab1.figure+json"
@@ -25,12 +30,110 @@ MIME = "application/vnd.lab1.figure+json"
 #: A longer table of data weighs down a page and is read by nobody; it is left to the CSV file.
 LONGEST_TABLE = 40
 
+#: Colours that stand out on white and on black, the first three of Okabe and Ito's for the
+#: colour-blind; each with a shape, for print and for colour-blind readers.
+LOOKS = (
+    ("#d55e00", "circle"),
+    ("#3d8fd1", "square"),
+    ("#009e73", "triangle-up"),
+    ("#cc79a7", "diamond"),
+    ("#b58900", "triangle-down"),
+    ("#7a68c4", "cross"),
+)
+
+PALETTE = tuple(colour for colour, _ in LOOKS)
+
+#: The first looks are those of the styles of families, the others of user-defined families, in the
+#: order in which they are declared.
+_STYLES = {"plain": LOOKS[0], "residual": LOOKS[1], "control": LOOKS[2]}
+_DEFINED = [name for name, family in FAMILIES.items() if family.own]
+
+
+def _look(name: str) -> tuple[str, str]:
+    if name in _DEFINED:
+        return LOOKS[len(_STYLES) :][_DEFINED.index(name) % (len(LOOKS) - len(_STYLES))]
+    return _STYLES[FAMILIES[name].style]
+
+
+#: Of each family, everywhere.
+COLOURS, SHAPES = ({name: _look(name)[part] for name in FAMILIES} for part in (0, 1))
+
+#: Of lines that are no family's, axes and grids.
+NEUTRAL = "#8a8a8a"
+
+#: Of text in pictures, on light pages and on dark ones.  Text and lines of a live chart take the
+#: page's colour (`lab1/site/charts.css`).
+TEXT, TEXT_IN_DARK = "#6b6b6b", "#c9ced6"
+
+_TEXT = {"labelColor": TEXT, "titleColor": TEXT, "labelFontSize": 12, "titleFontSize": 12}
+
+
+def config() -> dict[str, Any]:
+    """The Vega-Lite configuration of every chart."""
+    return {
+        "background": "transparent",
+        "font": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+        "view": {"stroke": None},
+        "text": {"color": TEXT},
+        "axis": {
+            **_TEXT,
+            "domainColor": NEUTRAL,
+            "tickColor": NEUTRAL,
+            "gridColor": NEUTRAL,
+            "gridOpacity": 0.25,
+            "titleFontWeight": "normal",
+        },
+        "legend": {**_TEXT, "orient": "top", "symbolOpacity": 1, "title": None},
+        "title": {"color": TEXT, "fontSize": 12, "fontWeight": "normal", "anchor": "end"},
+        # The longest title of a panel that fits on a telephone.
+        "header": {**_TEXT, "labelLimit": 290},
+        "line": {"strokeWidth": 2},
+        "point": {"size": 60, "filled": True},
+        "rule": {"strokeWidth": 1.5},
+    }
+
+
+#: Of lines that differ in no colour, the first one solid; and of points of no family.
+_DASHES = ([1, 0], [5, 4], [2, 3], [9, 3, 2, 3], [12, 4], [1, 2])
+_OTHER_SHAPES = ("circle", "diamond", "square", "triangle-up", "cross", "triangle-down")
+
+
+def colour(column: str, names: Sequence[str]) -> alt.Color:
+    """Colour by family, or by a column with other `names`."""
+    return alt.Color(f"{column}:N", scale=_scale(names, COLOURS if column == "family" else PALETTE))
+
+
+def dash(column: str, names: Sequence[str]) -> alt.StrokeDash:
+    """Solid lines for the first of `names`, dashed ones for the others."""
+    return alt.StrokeDash(f"{column}:N", scale=_scale(names, _DASHES))
+
+
+def shape(column: str, names: Sequence[str]) -> alt.Shape:
+    """Shape by family, to go with its colour, or by a column with other `names`.
+
+    Perceptrons, convolutional networks and those of He et al. share their colours, plain ones with
+    plain ones; where they stand in one chart, it is the shape that tells these kinds apart.
+    """
+    shapes: Sequence[str] | Mapping[str, str] = SHAPES if column == "family" else _OTHER_SHAPES
+    if column == "family" and len({FAMILIES[name].axis for name in names}) > 1:
+        kinds = dict.fromkeys(family.axis for family in FAMILIES.values())
+        of_kind = {kind: look[1] for kind, look in zip(kinds, LOOKS, strict=False)}
+        designed = [name for name in names if name not in _DEFINED]
+        shapes = SHAPES | {name: of_kind[FAMILIES[name].axis] for name in designed}
+    return alt.Shape(f"{column}:N", scale=_scale(names, shapes))
+
+
+def _scale(names: Sequence[str], looks: Sequence[Any] | Mapping[str, Any]) -> alt.Scale:
+    if not isinstance(looks, Mapping):
+        looks = {name: looks[index % len(looks)] for index, name in enumerate(names)}
+    return alt.Scale(domain=[*names], range=[looks[name] for name in names])
+
 
 @dataclass(frozen=True)
 class Figure:
     """A chart, the `data` behind it, and a text alternative that says what it shows."""
 
-    chart: alt.TopLevelMixin
+    chart: alt.Chart | alt.LayerChart | alt.FacetChart
     data: pd.DataFrame
     alt: str
 
@@ -38,12 +141,12 @@ class Figure:
         """`spec` (a Vega-Lite object), the pictures `svg` and `narrow`, `csv` and `alt`."""
         with alt.data_transformers.enable("default", max_rows=None):  # a run may have any length
             spec = self.chart.to_dict()
-        spec["config"] = theme.config()
+        spec["config"] = config()
         spec["description"] = self.alt
         return {
             "spec": spec,
-            "svg": pictures.draw(spec, pictures.WIDE),
-            "narrow": pictures.draw(spec, pictures.NARROW),
+            "svg": draw(spec, WIDE),
+            "narrow": draw(spec, NARROW),
             "csv": self.data.to_csv(index=False, lineterminator="\n"),
             "alt": self.alt,
         }
@@ -53,9 +156,26 @@ class Figure:
         return {"text/html": in_notebook(parts), MIME: parts, "text/plain": self.alt}
 
 
+@dataclass(frozen=True)
+class Piece:
+    """HTML for a page, neither chart nor table, and `words` for where none can be shown."""
+
+    markup: str
+    words: str
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+# The HTML
+
+
 def in_notebook(parts: Mapping[str, Any]) -> str:
     """The HTML of a figure where nothing lies beside the page: a picture, and the numbers."""
-    address = pictures.as_address(parts["svg"])
+    address = as_address(parts["svg"])
     return f'<img src="{address}" alt="{for_html(parts["alt"])}">\n{_data(parts["csv"], "")}'
 
 
@@ -88,7 +208,7 @@ def render(
 
 def _picture(parts: Mapping[str, Any], addresses: Mapping[str, str], theme: str) -> str:
     """The picture for pages of a theme, `-dark` or none; the page shows one, and loads no other."""
-    (width, height), (narrow, low) = (pictures.size(parts[name]) for name in ("svg", "narrow"))
+    (width, height), (narrow, low) = (size(parts[name]) for name in ("svg", "narrow"))
     return (
         f'<picture class="lab1{theme or "-light"}">'
         f'<source media="(max-width: 480px)" srcset="{for_html(addresses["narrow" + theme])}" '
@@ -117,3 +237,95 @@ def _cell(value: str) -> str:
     except ValueError:
         return tables.text(value)
     return tables.number(f"{read:.6g}" if "." in value else value)
+
+
+# The pictures: what is seen where no script runs, and before one is asked for.  One is drawn for a
+# width, since text that is scaled down with its chart cannot be read on a telephone.
+
+#: The widths in pixels that a picture is drawn for: a page's text, and a telephone's.
+WIDE, NARROW = 700, 340
+
+#: Pixels of width: at the left of a row of panels for its axis; between two panels; the axis there,
+#: where each has its scale; an entry of a legend.
+_MARGIN, _BETWEEN, _AXIS, _ENTRY = 70, 20, 55, 100
+
+#: How much narrower than drawn a panel may become before fewer stand beside each other.
+_SHRUNK = 0.7
+
+
+def draw(spec: dict[str, Any], width: int) -> str:
+    """The SVG of a Vega-Lite specification, fitted to that width in pixels."""
+
+    def unlinked(part: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in part.items() if not (k == "href" and isinstance(v, dict))}
+
+    # A picture also lies elsewhere, where no link leads; and vl-convert takes a relative address
+    # for one of a host of its own.
+    spec = json.loads(json.dumps(spec), object_hook=unlinked)
+    drawn = vl_convert.vegalite_to_svg(json.dumps(fitted(spec, width)))
+    return _unique_clips(_short_numbers(drawn))
+
+
+def fitted(spec: dict[str, Any], width: int) -> dict[str, Any]:
+    """The specification with panels that fill the width, or as one chart that does."""
+    if width <= NARROW:
+        config = spec.get("config", {})
+        below = {"top": {"direction": "vertical", "anchor": "start"}}  # one legend below another
+        legend = {"columns": max(1, width // _ENTRY), "layout": below}
+        spec = spec | {"config": config | {"legend": config.get("legend", {}) | legend}}
+    inner = spec.get("spec")
+    if inner is None:
+        return spec | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    # At the right of each panel there is room for the names of its lines.
+    between = spec.get("spacing", {}).get("column", _BETWEEN)
+    room = width - _MARGIN - (between - _BETWEEN)
+    if spec.get("resolve", {}).get("scale", {}).get("y") == "independent":
+        between += _AXIS
+    rows = spec["datasets"][spec["data"]["name"]]
+    panels = len({str(row[spec["facet"]["field"]]) for row in rows})
+    fit = int((room + between) // (_SHRUNK * inner["width"] + between))
+    columns = max(1, min(spec.get("columns", 1), panels, fit))
+    panel = (room - between * (columns - 1)) // columns
+    return spec | {"columns": columns, "spec": inner | {"width": panel}}
+
+
+def in_dark(svg: str) -> str:
+    """The picture with text and lines for a dark page."""
+    return svg.replace(TEXT, TEXT_IN_DARK)
+
+
+def size(svg: str) -> tuple[int, int]:
+    """Its width and height in pixels."""
+    width, height = re.findall(r'\b(?:width|height)="(\d+)', svg.partition(">")[0])
+    return int(width), int(height)
+
+
+def as_address(svg: str) -> str:
+    """The picture as an address that holds it, on white, since its page may be of any colour."""
+    on_white = svg.replace("<svg ", '<svg style="background:#fff" ', 1)
+    return f"data:image/svg+xml;base64,{b64encode(on_white.encode()).decode()}"
+
+
+#: The attributes that say where something is; others, and the text, are read.
+_PLACES = re.compile(r'(?<= )(?:d|transform|[xy][12]?|width|height)="[^"]*"')
+
+
+def _short_numbers(svg: str) -> str:
+    """The drawing with places to a hundredth of a pixel."""
+
+    def short(number: re.Match[str]) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    return _PLACES.sub(lambda place: re.sub(r"-?\d+\.\d{3,}", short, place[0]), svg)
+
+
+def _unique_clips(svg: str) -> str:
+    """The drawing with ids of its content for what it clips with.
+
+    Vega numbers them through a whole process: the same chart would differ from build to build, and
+    two drawings of a page might have the same.
+    """
+    content = hashlib.sha256(re.sub(r"\bclip\d+\b", "", svg).encode()).hexdigest()[:8]
+    ids = dict.fromkeys(re.findall(r'id="(clip\d+)"', svg))
+    unique = {name: f"clip-{content}-{index}" for index, name in enumerate(ids)}
+    return re.sub(r"\bclip\d+\b", lambda match: unique.get(match[0], match[0]), svg)

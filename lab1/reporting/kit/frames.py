@@ -12,8 +12,9 @@ import pandas as pd
 from ...core.datasets import DATASETS
 from ...core.keys import hash_key
 from ...core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
+from .statistics import MEASURED
 
-#: What identifies a run in both frames.  `group` is shared by the seeds of one configuration.
+#: What identifies a run in both frames.  `group` is that of its row in tables and charts.
 IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
 
 
@@ -24,8 +25,15 @@ _SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS, *DISTILL
 
 
 def group_of(record: Record) -> str:
-    """A hash of everything but the seeds: runs are averaged only within one group."""
-    return hash_key(record.spec.canonical(record.recipes, seeds=False))
+    """A hash of everything but the seed of the network that is trained, of its teacher too.
+
+    Runs are averaged within one group alone, whose n is the number of its seeds.  Seeds that had a
+    part in the choice of their setting are another group than fresh ones.
+    """
+    canonical = record.spec.canonical(record.recipes)
+    del canonical["seed"]
+    role = {} if record.spec.role is None else {"role": record.spec.role}
+    return hash_key({**canonical, **role})
 
 
 def of_one_question(records: Sequence[Record]) -> list[Record]:
@@ -49,6 +57,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     `device` is the kind of device, `hardware` its name, `versions` the version of torch.
     Accuracies are fractions; `train_seconds` are wall-clock, `epoch_seconds` their median over
     the epochs, validation included; `peak_memory_bytes` is the most that any epoch used;
+    `at_chance` tells whether the network was no better than a guess when its training ended;
     `validation_accuracy` is that of the best epoch, `train_loss` and
     `train_evaluation_accuracy` those of the last.
     `epochs` were trained of the `epochs_allowed`; `patience` is NaN where there was none.
@@ -62,6 +71,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
         {
             **_identity(record),
             "name": record.name,
+            "spec": record.spec,
             **_variant(record),
             "device": record.origin.get("device", {}).get("kind", "unknown"),
             "hardware": hardware(record),
@@ -84,6 +94,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "train_seconds": record.seconds,
             "epoch_seconds": median(_known(record, "seconds")),
             "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
+            "at_chance": _at_chance(record),
             "train_loss": record.history["train_loss"][-1],
             "train_evaluation_accuracy": _fit(record),
             "validation_accuracy": _at_best(record, "validation_accuracy"),
@@ -97,12 +108,8 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
         for record in records
     ]
     frame = pd.DataFrame(rows)
-    numbers = [
-        "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
-        "test_accuracy", "test_loss", "errors", "calibration_error", "teacher_agreement",
-        "channels", "temperature", "alpha", "omitted_class",
-        "patience", "best_epoch",
-    ]  # fmt: skip
+    further = ("channels", "temperature", "alpha", "omitted_class", "patience", "best_epoch")
+    numbers = [*MEASURED, *further]
     if rows:
         frame[numbers] = frame[numbers].astype(float)
     return frame
@@ -172,6 +179,12 @@ def hardware(record: Record) -> str:
     return f"{device.get('name', 'unknown')}{suffix}"
 
 
+def on_one_device(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs on the device that most of them were trained on: times of others do not compare."""
+    chosen: pd.DataFrame = runs[runs["hardware"].isin(runs["hardware"].mode()[:1])]
+    return chosen
+
+
 def _variant(record: Record) -> dict[str, Any]:
     spec = record.spec
     settings = spec.distillation
@@ -201,6 +214,19 @@ def _identity(record: Record) -> dict[str, Any]:
         spec.seed,
     )
     return dict(zip(IDENTITY, values, strict=True))
+
+
+#: A network is at chance whose training accuracy is above that of a guess by less than this share
+#: of what a guess gets wrong.
+_CHANCE = 0.05
+
+
+def _at_chance(record: Record) -> bool:
+    accuracy = record.history["train_accuracy"][-1]
+    guess = 1 / DATASETS[record.spec.dataset].num_classes
+    if record.diverged or accuracy is None:
+        return False
+    return (accuracy - guess) / (1 - guess) < _CHANCE
 
 
 def _fit(record: Record) -> float | None:

@@ -48,7 +48,8 @@ class Metric:
         scaled = Estimate(self.scale * value.mean, half_width, value.n)
         spread = self.form if self.form.endswith("f") else ""
         text = in_words(scaled, form, spread).replace(" ", _SPACE).replace("-", MINUS)
-        return f"{text}{_SPACE}{unit}".rstrip()
+        text = f"{text}{_SPACE}{unit}".rstrip()
+        return f"{text} ({value.at_chance} of {value.n} at chance)" if value.at_chance else text
 
 
 def _accuracy(title: str) -> Metric:

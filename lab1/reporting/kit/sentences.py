@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from .statistics import FEWEST, LEVEL, MINUS, Estimate, holm
 
 
-def _in_points(half_width: float) -> str:
-    return f"{100 * half_width:.2f} points"
+def _in_points(difference: float) -> str:
+    return f"{100 * difference:.2f} points"
 
 
 @dataclass(frozen=True)
@@ -18,16 +17,16 @@ class Judgement:
     """The claim that the interval of `value` allows, as the end of a sentence.
 
     `above` is the claim for a difference above zero, `below` for one below, `neither` where the
-    interval contains zero; the half-width, which `smallest` puts in words, then says what these
-    runs could have shown.  `adjusted` is the p-value corrected over a page (`corrected`), `None`
-    where a difference is judged alone.
+    interval contains zero; its far end, which `size` puts in words, then says which differences are
+    not excluded.  `adjusted` is the p-value corrected over a page (`corrected`), `None` where a
+    difference is judged alone.  Only of what survives a claim keeps its bold type.
     """
 
     value: Estimate
     above: str
     below: str
     neither: str
-    smallest: Callable[[float], str] = _in_points
+    size: Callable[[float], str] = _in_points
     adjusted: float | None = None
 
     @property
@@ -36,25 +35,36 @@ class Judgement:
         return self.value.sign != 0 and (self.adjusted is None or self.adjusted < LEVEL)
 
     @property
+    def claim(self) -> str:
+        """What the interval allows, its effect in bold."""
+        return (self.neither, self.above, self.below)[self.value.sign]
+
+    @property
     def finding(self) -> int:
         """1 or -1 for a finding above or below zero, else 0; a hint is no finding."""
         return self.value.sign if self.survives else 0
 
     def __str__(self) -> str:
+        if self.value.at_chance:
+            return (
+                f"with {self.value.at_chance} of the {self.value.n} seeds a run ended no better "
+                "than a guess, with the others none did, so this has no interval and carries no "
+                "claim."
+            )
         if self.value.n < FEWEST:
             return f"with fewer than {FEWEST} common seeds this carries no claim."
         if self.value.sign == 0:
             return (
-                f"{self.neither} (the interval contains zero; the smallest difference that these "
-                f"runs could show is {self.smallest(self.value.half_width)})."
+                f"{self.claim} (the interval contains zero; differences of up to "
+                f"{self.size(self.value.farthest)} are not excluded)."
             )
-        claim = self.above if self.value.sign > 0 else self.below
         if self.adjusted is None:
-            return f"{claim} (the interval excludes zero)."
+            return f"{self.claim} (the interval excludes zero)."
         if self.survives:
-            return f"{claim} (the interval excludes zero, also after correction)."
+            return f"{self.claim} (the interval excludes zero, also after correction)."
+        plain = self.claim.replace("**", "")
         return (
-            f"{claim} (the interval excludes zero, but not after correction: a hint, no finding)."
+            f"{plain} (the interval excludes zero, but not after correction: a hint, no finding)."
         )
 
 
@@ -117,7 +127,7 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     `comparisons`: how many the page judges, and how many remain.
     """
     judged = [each for verdict in verdicts.values() for each in verdict.judgements]
-    values = list(dict.fromkeys(each.value for each in judged if each.value.n >= FEWEST))
+    values = list(dict.fromkeys(each.value for each in judged if each.value.judged))
     adjusted = dict(zip(values, holm([value.p_value for value in values]), strict=True))
 
     def correct(part: str | Judgement) -> str | Judgement:
@@ -163,7 +173,7 @@ def points(value: Estimate, signed: bool = False) -> str:
     number = f"{100 * value.mean:{'+' if signed else ''}.2f}"
     number = number.replace("-", MINUS)
     unit = "points" if signed else "%"
-    if math.isnan(value.half_width):
+    if not value.judged:
         return f"{number} {unit}"
     return f"{number} ± {100 * value.half_width:.2f} {unit}"
 

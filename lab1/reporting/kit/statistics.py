@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from scipy import special
@@ -25,11 +25,21 @@ MINUS = "\u2212"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` seeds; `half_width` of its 95 % interval is NaN below FEWEST seeds."""
+    """A mean over `n` seeds; `half_width` of its 95 % interval is NaN where there is none.
+
+    That is below `FEWEST` seeds, and where the runs fall in two heaps: `at_chance` of the seeds
+    then have a run that ended no better than a guess, as the others have not.
+    """
 
     mean: float
     half_width: float
     n: int
+    at_chance: int = 0
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has an interval, and so can be judged."""
+        return not math.isnan(self.half_width)
 
     @property
     def low(self) -> float:
@@ -42,16 +52,21 @@ class Estimate:
         return self.mean + self.half_width
 
     @property
+    def farthest(self) -> float:
+        """How far from zero the interval reaches: larger differences are excluded."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
     def sign(self) -> int:
         """1 or -1 where the interval excludes zero, else 0; also 0 where there is no interval."""
-        if math.isnan(self.half_width):
+        if not self.judged:
             return 0
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
     @property
     def p_value(self) -> float:
         """The two-sided p-value against zero (Student's t); NaN where there is no interval."""
-        if math.isnan(self.half_width):
+        if not self.judged:
             return math.nan
         if self.half_width == 0:
             return 1.0 if self.mean == 0 else 0.0
@@ -90,7 +105,9 @@ def in_words(value: Estimate, form: str = ".2f", spread: str = "") -> str:
     significant digits, the half-width has as many decimals as the mean.
     """
     mean = f"{value.mean:{form}}"
-    if math.isnan(value.half_width):
+    if value.at_chance:
+        return f"{mean} ({value.at_chance} of {value.n} at chance)"
+    if not value.judged:
         return mean
     if form.endswith("g") and not spread and "e" not in mean:
         spread = f".{len(mean.partition('.')[2])}f"
@@ -107,28 +124,64 @@ def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
     return Estimate(float(kept.mean()) if n else math.nan, half_width, n)
 
 
-def paired_difference(first: pd.DataFrame, second: pd.DataFrame, value: str) -> Estimate:
+def mean_of(runs: pd.DataFrame, value: str) -> Estimate:
+    """The mean of a column over runs that differ in their seed alone, with its 95 % interval.
+
+    Raises `ValueError` where they differ in more, or a seed stands more than once: n would not be
+    the number of independent seeds.
+    """
+    if ("group" in runs and runs["group"].nunique() > 1) or (
+        "seed" in runs and runs["seed"].duplicated().any()
+    ):
+        raise ValueError(f"the mean of {value}: these runs differ in more than their seed")
+    known = runs.dropna(subset=[value])
+    return without_heaps(estimate(known[value]), known)
+
+
+def without_heaps(result: Estimate, *arms: pd.DataFrame) -> Estimate:
+    """The estimate, without its interval where the runs of an arm fall in two heaps."""
+    heaps = [arm for arm in arms if "at_chance" in arm and arm["at_chance"].nunique() > 1]
+    seeds = {seed for arm in heaps for seed in arm[arm["at_chance"]]["seed"]}
+    return replace(result, half_width=math.nan, at_chance=len(seeds)) if seeds else result
+
+
+#: What is measured on a run; anything else is set, and a mean of it says nothing.
+MEASURED = (
+    "train_loss", "train_evaluation_accuracy", "validation_accuracy", "train_accuracy",
+    "test_accuracy", "test_loss", "errors", "calibration_error", "teacher_agreement",
+)  # fmt: skip
+
+
+def paired_difference(
+    first: pd.DataFrame, second: pd.DataFrame, value: str, *, over_teachers: bool = False
+) -> Estimate:
     """The mean over the common seeds of `value` in `second` minus that in `first`.
 
-    Runs are twins only where they share the device's kind and the versions too.  Raises
-    `ValueError` where a seed stands in one of them more than once, since then it is not
-    clear which runs are twins.
+    Runs are twins only where they share the device's kind and the versions too.  With
+    `over_teachers` students of one seed that have several teachers count once: what was measured
+    on them is averaged first.  Raises `ValueError` where a seed stands in one of them more than
+    once, since then it is not clear which runs are twins, and where what was not measured is to be
+    averaged.
     """
+    if over_teachers and value not in MEASURED:
+        raise ValueError(f"{value} is not measured, so it is not averaged over teachers")
     columns = []
     for frame in (first, second):
-        if frame["seed"].duplicated().any():
+        if frame["seed"].duplicated().any() and not over_teachers:
             raise ValueError("a seed stands more than once: these runs are not paired by seed")
         shared = [name for name in ("seed", "device", "versions") if name in frame]
-        columns.append(frame.set_index(shared)[value].astype(float))
-    return estimate((columns[1] - columns[0]).dropna())
+        columns.append(frame.astype({value: float}).groupby(shared)[value].mean())
+    differences = (columns[1] - columns[0]).dropna().groupby("seed").mean()
+    common = (frame[frame["seed"].isin(differences.index)] for frame in (first, second))
+    return without_heaps(estimate(differences), *common)
 
 
 def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """`mean`, `half_width`, `low`, `high` and `n` of `value` per group of `by`."""
+    """`mean`, `half_width`, `low`, `high` and `n` of `value` per group of `by`, see `mean_of`."""
     rows = []
     for labels, part in frame.groupby(list(by), sort=True, dropna=False):
-        result = estimate(part[value])
-        interval = not math.isnan(result.half_width)
+        result = mean_of(part, value)
+        interval = result.judged
         rows.append(
             {
                 **dict(zip(by, labels, strict=True)),
@@ -140,3 +193,20 @@ def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
             }
         )
     return pd.DataFrame(rows, columns=[*by, "mean", "half_width", "low", "high", "n"])
+
+
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary of fractions as one of percentages."""
+    columns = ["mean", "half_width", "low", "high"]
+    return table.assign(**{name: 100 * table[name].astype(float) for name in columns})
+
+
+def complete(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The rows of each curve as far as all its seeds were trained: a mean is over the same runs."""
+    kept: pd.DataFrame = table[table["n"] == table.groupby([*by])["n"].transform("max")]
+    return kept
+
+
+def at_the_end(table: pd.DataFrame, by: Sequence[str], along: str = "epoch") -> pd.DataFrame:
+    """The last row along a column of each curve, the curves in the order of the table."""
+    return table.loc[table.groupby([*by], sort=False)[along].idxmax()]

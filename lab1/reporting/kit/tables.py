@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
 
+from ...core import differences
 from ...core.escape import for_html
+from ...core.spec import ModelSpec
 from . import words
-from .statistics import MINUS, Estimate, estimate, in_words
+from .frames import on_one_device
+from .statistics import MINUS, Estimate, in_words, mean_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Column:
     `heading` is what the page calls it, `""` keeps it out of the page.  `value` is computed from a
     group's runs, or names a column of theirs that they share.  `show` formats it for the page.
     `name` is what the CSV calls it, by default the heading; `""` keeps it out of the CSV, where an
-    `Estimate` is two columns, `name` and `spread`.  Numbers there are rounded to `digits`.
+    `Estimate` is two columns, `name` and `spread`.  Numbers there are rounded to `digits`.  `tells`
+    are the fields of a spec that one reads off it, `None` for all that tell rows apart.
     """
 
     heading: str
@@ -51,6 +55,7 @@ class Column:
     spread: str = "95% half-width"
     digits: int | None = None
     is_text: bool = False
+    tells: tuple[str, ...] | None = ()
 
     def value_of(self, part: pd.DataFrame) -> Any:
         """Its value in the row of these runs."""
@@ -90,13 +95,22 @@ def page_only(column: Column) -> Column:
 
 
 def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -> Table:
-    """A table with one row for each group of runs, in the order of `by`.
+    """A table with one row for each group of runs (`frames.group_of`), in the order of `by`.
 
-    What is missing in one of these comes before what is not.  What is the same in every row of
-    several is said once, above the table; the frame has all of it.
+    What is missing in one of these comes before what is not.  Where the columns do not tell all
+    rows apart a column `Setting` does, before the first that tells nothing.  What is the same in
+    every row of several is said once, above the table; the frame has all of it.
     """
     gaps = {name: 0 for name in by if runs[name].isna().any()}
-    groups = runs.fillna(gaps).groupby([*by], sort=True).groups.values()
+    groups = runs.fillna(gaps).groupby([*by, "group"], sort=True).groups.values()
+    told = [column.tells for column in columns]
+    if None not in told:
+        named = {name for tells in told for name in tells or ()}
+        settings = labels(runs, named, named)
+        if any(settings.values()):
+            setting = Column("Setting", lambda part: settings[part["group"].iloc[0]], is_text=True)
+            columns = [*columns]
+            columns.insert(told.index(()) if () in told else len(told), setting)
     values = [
         [(column, column.value_of(part)) for column in columns]
         for part in (runs.loc[index] for index in groups)
@@ -111,7 +125,6 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
         if column.heading
     ]
     same = [each for each in shown if len(values) > 1 and len(set(each[1])) == 1]
-    same = same if len(same) < len(shown) else same[1:]  # something has to tell the rows
     common = "; ".join(f"{for_html(column.heading)}: {contents[0]}" for column, contents in same)
     above = f'<p class="lab1-common">The same in every row: {common}.</p>\n' if same else ""
     left = [each for each in shown if each not in same]
@@ -120,6 +133,13 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
         [column.heading for column, _ in left], [[*row] for row in zip(*cells, strict=True)]
     )
     return Table(pd.DataFrame(rows), above + body)
+
+
+def labels(runs: pd.DataFrame, within: Collection[str], told: Collection[str]) -> dict[str, str]:
+    """Of each group of runs, what tells it from the others: see `lab1.core.differences.labels`."""
+    first = runs.drop_duplicates("group")
+    said = differences.labels([*first["spec"]], within, told)
+    return dict(zip(first["group"], said, strict=True))
 
 
 def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[[Estimate], str]:
@@ -150,66 +170,74 @@ MODEL = Column(
     "Model",
     lambda part: ", ".join(filter(None, part[["family", "change"]].iloc[0])),
     is_text=True,
+    tells=("family", *({each.name for each in fields(ModelSpec)} - {*differences.ASKED})),
 )
-DATASET = Column("Dataset", "dataset_title", is_text=True)
-DEPTH = Column("Depth", "depth")
-LEARNING_RATE = Column("Learning rate", "learning_rate", "{:g}")
+DATASET = Column("Dataset", "dataset_title", is_text=True, tells=("dataset",))
+DEPTH = Column("Depth", "depth", tells=("depth",))
+LEARNING_RATE = Column("Learning rate", "learning_rate", "{:g}", tells=("learning_rate",))
+EPOCHS = Column("Epochs", "epochs_allowed", tells=("epochs",))
+PRECISION = Column("Precision", "precision", is_text=True, tells=("precision",))
 PARAMETERS = Column("Parameters", "parameters", "{:,}", "Params")
 TEST_ACCURACY = Column(
     "Test accuracy (%)",
-    lambda part: estimate(100 * part["test_accuracy"]),
+    lambda part: mean_of(part.assign(percent=100 * part["test_accuracy"]), "percent"),
     words_for(empty="diverged"),
     "Test accuracy",
     digits=3,
 )
-#: In the CSV alone, in nats.
+#: In nats.
 TEST_LOSS = Column(
-    "",
-    lambda part: estimate(part["test_loss"]),
-    name="Test loss",
+    "Test loss",
+    lambda part: mean_of(part, "test_loss"),
+    words_for(".3f"),
     spread="Test loss half-width",
     digits=4,
 )
 DEVICE = Column("Device", lambda part: " / ".join(sorted(set(part["hardware"]))), is_text=True)
 
 
-def performance(runs: pd.DataFrame, *, runs_page: str = "", devices: bool = False) -> Table:
+def _timed_on(part: pd.DataFrame) -> str:
+    """The device of the runs whose time a row shows, and those of its other runs."""
+    timed = on_one_device(part)["hardware"].iloc[0]
+    others = sorted({*part["hardware"]} - {timed})
+    return f"{timed} (not in the time: {' / '.join(others)})" if others else timed
+
+
+def performance(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     """The performance summary: accuracies in percent, times in seconds; `n` leads to the runs.
 
-    They stand on the same page or on the `runs_page`.  `devices` adds what each was trained on.
-    The CSV also has the test loss, precision, augmentation and optimiser.  Diverged runs have no
-    test accuracy and do not count in `n`.
+    They stand on the same page or on the `runs_page`.  A time is the mean over the runs on one kind
+    of device, that of most of them.  The CSV also has the test loss, augmentation and optimiser.
+    Diverged runs have no test accuracy and do not count in `n`.
     """
     depth = words.depth_axis(list(runs["family"].unique())).capitalize()
     columns = [
         MODEL,
         csv_only(DATASET),
         replace(DEPTH, heading=depth, name="Depth"),
-        csv_only(LEARNING_RATE) if devices else LEARNING_RATE,
+        LEARNING_RATE,
         csv_only(PARAMETERS),
         TEST_ACCURACY,
         column_n(with_a_score),
         count_of_runs(runs_page, with_a_score),
         page_only(DATASET),  # after the result
-        *([page_only(LEARNING_RATE)] if devices else []),
+        EPOCHS,
+        PRECISION,
         page_only(PARAMETERS),
         Column(
             "Train time (s)",
-            lambda part: part["train_seconds"].mean(),
+            lambda part: on_one_device(part)["train_seconds"].mean(),
             "{:.0f}",
             "Train time",
             digits=1,
         ),
-        *([DEVICE] if devices else []),
-        TEST_LOSS,
-        *(Column("", name.lower(), name=name) for name in ("Precision", "Augmentation")),
+        Column("Device", _timed_on, is_text=True),
+        csv_only(TEST_LOSS),
+        Column("", "augmentation", name="Augmentation"),
         Column("", "optimizer", name="Optimiser"),
     ]
-    return table_of(
-        runs,
-        ["family", "dataset", "depth", "learning_rate", "change", "parameters", "group"],
-        columns,
-    )
+    settings = ["learning_rate", "change", "parameters", "epochs_allowed", "precision"]
+    return table_of(runs, ["family", "dataset", "depth", *settings], columns)
 
 
 def runs_link(group: str, shown: Any, runs_page: str = "") -> str:

@@ -1,9 +1,12 @@
-"""How prose, axes and headings name a family and what its depth counts."""
+"""The names of families, depths and data in prose, axes and headings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import pandas as pd
+
+from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
 
 #: How prose names a family.
@@ -30,7 +33,19 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1])] * (len(parts) > 1) + [*parts[-1:]])
 
 
-def depth_axis(families: Sequence[str]) -> str:
+def depth_axis(families: Iterable[str]) -> str:
     """What depth is called where all of `families` are shown: `hidden layers`, say."""
     found = {FAMILIES[family].axis for family in families}
     return found.pop() if len(found) == 1 else "depth"
+
+
+def dataset_titles(frame: pd.DataFrame) -> str:
+    """What a chart is about: a result on a re-encoded copy must say so wherever it is shown."""
+    return ", ".join(sorted({DATASETS[name].title for name in frame["dataset"]}))
+
+
+def rows(table: pd.DataFrame, form: str, between: str = "; ") -> str:
+    """The rows of a table in words, for a text alternative: `form` has a field for each column."""
+    names = [str(name) for name in table.columns]
+    values = table.itertuples(index=False, name=None)
+    return between.join(form.format(**dict(zip(names, row, strict=True))) for row in values)

@@ -17,7 +17,7 @@ __all__ = ["Drawing", "one_block", "teacher_and_student", "whole"]
 
 
 #: In place of a drawing.
-NOT_DRAWN = Verdict("A network of one's own is not drawn.")
+NOT_DRAWN = Verdict("These networks have no layout, so they are not drawn.")
 
 
 def one_block(records: Sequence[Record], depth: int) -> Drawing | Verdict:
@@ -49,5 +49,4 @@ def _one_per_family(records: Sequence[Record], depth: int) -> list[ModelSpec]:
     models = [record.spec.model for record in records]
     usual = Counter(each for each in models if each.depth == depth and not each.changes)
     found = {model.family: model for model, _ in reversed(usual.most_common())}
-    # How a network of a reader's own is built is not known here.
-    return [found[name] for name in FAMILIES if name in found and not FAMILIES[name].own]
+    return [found[name] for name in FAMILIES if name in found and FAMILIES[name].layout]

@@ -6,23 +6,16 @@ from collections.abc import Sequence
 from itertools import chain
 
 from ...core import architecture
-from ...core.architecture import Block
 from ...core.families import FAMILIES
+from ...core.layouts import Block
 from ...core.spec import ModelSpec
-from ..kit.theme import COLOURS
+from ..kit.figure import COLOURS
 from . import drawing
 from .drawing import Drawing
 
 _HEIGHT, _GAP, _ROW, _MIDDLE = 30, 26, 112, 72
 
 _ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "tanh": "tanh", "leaky_relu": "leaky ReLU"}
-
-_SKIPS = {
-    "identity": "the input itself",
-    "activated": "the activated input",
-    "padded": "every second pixel, and zeros",
-    "projection": "a 1 × 1 convolution of the input",
-}
 
 
 def blocks(models: Sequence[ModelSpec], dataset: str) -> Drawing:
@@ -57,13 +50,6 @@ def _steps(model: ModelSpec, block: Block) -> tuple[list[str], list[str]]:
     return before[:-1], before[-1:]
 
 
-def _skip(block: Block) -> str:
-    """What is added to what the layers give, in words."""
-    if block.projection is not None and block.projection.kind == "linear":
-        return "a linear projection of the input"
-    return _SKIPS[block.skip or ""]
-
-
 def _row(model: ModelSpec, block: Block) -> str:
     colour = COLOURS[model.family]
     before, after = _steps(model, block)
@@ -77,9 +63,10 @@ def _row(model: ModelSpec, block: Block) -> str:
         parts.append(drawing.addition(x + 8, _MIDDLE, colour))
         above = _MIDDLE - 38
         path = [(fork, _MIDDLE), (fork, above), (x + 8, above), (x + 8, _MIDDLE - 8)]
+        words = block.skip.adds + (", by a gate" if block.skip.gate else "")
         parts += [
             drawing.line(path, colour),
-            drawing.text((fork + x + 8) / 2, above - 5, _skip(block)),
+            drawing.text((fork + x + 8) / 2, above - 5, words),
         ]
         parts.append(drawing.line([(x + 16, _MIDDLE), (x + 16 + _GAP, _MIDDLE)]))
         x += 16 + _GAP
@@ -108,7 +95,9 @@ def _sentence(model: ModelSpec, block: Block) -> str:
     title = FAMILIES[model.family].title
     said = f"In a block of the {title} the input goes through {', '.join(before)}"
     if block.skip is not None:
-        said += f"; then {_skip(block)} is added"
+        said += f"; then {block.skip.adds} is added"
+        if block.skip.gate is not None:
+            said += ", weighed by a gate"
     elif not after:
         said += ", and that is its output"
     return said + (f"; then {', '.join(after)}." if after else ".")

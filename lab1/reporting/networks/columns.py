@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core import architecture
-from ...core.architecture import Stage
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
+from ...core.layouts import Stage
 from ...core.spec import ModelSpec
-from ..kit.theme import COLOURS
+from ..kit.figure import COLOURS
 from . import drawing
 from .drawing import Drawing
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.escape import for_html
-from ..kit import pictures
+from ..kit import figure
 
 #: The notebook output that holds what a page shows in the place of a notebook's pictures.
 MIME = "application/vnd.lab1.drawing+html"
@@ -23,7 +23,7 @@ class Drawing:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         # Pictures that their addresses hold, which even an untrusted notebook shows.
         shown = "\n".join(
-            f'<img src="{pictures.as_address(each)}" alt="{for_html(self.alt if not i else "")}">'
+            f'<img src="{figure.as_address(each)}" alt="{for_html(self.alt if not i else "")}">'
             for i, each in enumerate(self.svgs)
         )
         return {"text/html": shown, MIME: self.markup, "text/plain": self.alt}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from ...core import differences
 from ...core.datasets import DATASETS
 from ...core.record import Record
-from ..kit import words
 from ..kit.frames import group_of, hardware
 
 
@@ -19,11 +19,10 @@ def by_configuration(records: Sequence[Record]) -> dict[str, list[Record]]:
     return groups
 
 
-def title(record: Record) -> str:
-    """A configuration in words: its run's title without what its seeds do not share."""
-    seed = f", seed {record.spec.seed}"
-    depth = words.depth(record.spec.model.depth, record.spec.model.family)
-    return record.spec.title.replace(seed, "").replace(f"depth {record.spec.model.depth}", depth)
+def titles(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    """The title of each configuration in words: what any title says, and what tells it apart."""
+    specs = [members[0].spec for members in groups.values()]
+    return dict(zip(groups, differences.labels(specs, within=differences.TITLE), strict=True))
 
 
 def settings(record: Record, part: str) -> dict[str, str]:
@@ -51,7 +50,8 @@ def circumstances(members: Sequence[Record]) -> dict[str, str]:
         ),
         "Device": _joined(map(hardware, members)),
         "Versions": _joined(map(versions, members)),
-        "Commit": _joined(map(commit, members)),
+        "Commit": commit(*members),
+        "Trained": _joined(map(start, members)),
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -62,9 +62,15 @@ def versions(record: Record) -> str:
     return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
 
 
-def commit(record: Record) -> str:
-    """The sources that it was trained from, abbreviated."""
-    return str(record.origin.get("commit", "unknown"))[:10]
+def commit(*records: Record) -> str:
+    """The sources that runs were trained from, by all of their processes, abbreviated."""
+    origins = (origin for r in records for origin in r.origin.get("segments") or [r.origin])
+    return _joined(str(origin.get("commit", "unknown"))[:10] for origin in origins)
+
+
+def start(record: Record) -> str:
+    """The day on which its training began, in UTC, or that this is unknown."""
+    return record.started[: len("2026-01-31")] if record.started else "start unknown"
 
 
 def _joined(values: Iterable[str]) -> str:

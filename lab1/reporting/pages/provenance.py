@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from ...core.datasets import DATASETS
+from ...core.differences import labels
 from ...core.escape import for_html
 from ...core.record import Record
 from ..kit import words
 from ..kit.frames import hardware
 from ..kit.tables import RUNS_PAGE, Table, markup, number, runs_link, text
 from . import side_by_side
-from .configurations import by_configuration, commit, versions
+from .configurations import by_configuration, commit, start, versions
 
 
 def runs_table(
@@ -28,14 +29,14 @@ def runs_table(
     `detailed` holds the keys of the runs that the site shows on pages of their own: their rows and
     seeds lead there.  `published` holds the keys of the records in `results/`, which the site
     carries; others are one's own and are named without a link.  A row's anchor is `runs-<group>`,
-    where the performance summary leads.  Where configurations differ in width, design, epochs,
-    teacher or a class left out, a column `Setting` names it.
+    where the performance summary leads.  Where the other columns do not tell configurations apart,
+    a column `Setting` does.
     """
     groups = by_configuration(records)
     frame = pd.DataFrame(
         [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
     )
-    settings = _settings([members[0] for members in groups.values()])
+    settings = labels([members[0].spec for members in groups.values()], _COLUMNS, _COLUMNS)
     places = {
         name: [_joined(members, describe) for members in groups.values()]
         for name, describe in _PLACES.items()
@@ -77,23 +78,6 @@ def _folded(runs: int, configurations: int, shared: Sequence[str], table: str) -
     )
 
 
-def _settings(configurations: Sequence[Record]) -> list[str]:
-    """Of each configuration, in words, what it does not share with all the others."""
-    described = [_setting(each) for each in configurations]
-    shared = set.intersection(*map(set, described)) if described else set()
-    return [", ".join(part for part in parts if part not in shared) for parts in described]
-
-
-def _setting(record: Record) -> list[str]:
-    model, training, taught = record.spec.model, record.spec.training, record.spec.distillation
-    parts = [part for part in (model.size, model.changes) if part]
-    parts.append(f"{training.epochs} epochs")
-    parts += [f"T = {taught.temperature:g}", f"α = {taught.alpha:g}"] if taught else []
-    if training.omitted_class is not None:
-        parts.append(f"without class {training.omitted_class}")
-    return parts
-
-
 def _row(record: Record) -> dict[str, Any]:
     return {
         "key": record.key,
@@ -105,6 +89,7 @@ def _row(record: Record) -> dict[str, Any]:
         "device": hardware(record),
         "versions": versions(record),
         "commit": record.origin.get("commit", ""),
+        "start": start(record),
         "data_fingerprint": record.origin.get("data_fingerprint", ""),
     }
 
@@ -118,6 +103,9 @@ def _seed(record: Record, published: set[str], detailed: Collection[str]) -> str
         return f'<span title="{record.key}">{seed}</span>'
     return f'<a href="../results/{for_html(record.name)}.json" title="{record.key}">{seed}</a>'
 
+
+#: What the first columns tell.
+_COLUMNS = ("family", "depth", "learning_rate", "dataset")
 
 #: Where the runs of a configuration took place; what all share is said once.
 _PLACES: Mapping[str, Callable[[Record], str]] = {

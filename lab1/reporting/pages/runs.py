@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
-from ..kit import theme, words
+from ..kit import words
+from ..kit.figure import COLOURS
 from ..kit.tables import markup, number
 from . import configurations, side_by_side
 
@@ -31,7 +32,9 @@ def fragment(
     `shown_on` names the pages that show a run, by its key; their chapters train it again.
     """
     kinds: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for group, members in configurations.by_configuration(records).items():
+    configured = configurations.by_configuration(records)
+    titles = configurations.titles(configured)
+    for group, members in configured.items():
         kind = (members[0].spec.model.family, members[0].spec.dataset)
         kinds.setdefault(kind, {})[group] = members
     parts = []
@@ -40,13 +43,14 @@ def fragment(
         parts.append(f"## {name[0].upper()}{name[1:]} on {DATASETS[dataset].title}\n")
         for group, members in groups.items():
             pages = list(dict.fromkeys(n for r in members for n in shown_on.get(r.key, ())))
-            section = _section(group, members, profile, published, pages)
+            section = _section(group, titles[group], members, profile, published, pages)
             parts.append(f"```{{=html}}\n{section}\n```\n")
     return "\n".join(parts)
 
 
 def _section(
     group: str,
+    title: str,
     members: Sequence[Record],
     profile: str,
     published: set[str],
@@ -73,7 +77,7 @@ def _section(
     together = side_by_side.address([record.key for record in members])
     beside = f'<p><a href="{together}">Its curves, beside those of others</a></p>'
     # The heading's own link, which Quarto's script makes, leads to the section.
-    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(configurations.title(first))}</h3>'
+    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(title)}</h3>'
     return (
         f'<section class="lab1-run" id="runs-{group}">\n{heading}\n'
         f"{_curves(members)}\n{_seeds(members, published)}\n{beside}\n"
@@ -137,6 +141,6 @@ def _curves(members: Sequence[Record]) -> str:
     return (
         f'<svg class="lab1-spark" role="img" aria-label="{said}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke-width="1.5" '
-        f'stroke="{theme.COLOURS[members[0].spec.model.family]}"><title>{said}</title>'
+        f'stroke="{COLOURS[members[0].spec.model.family]}"><title>{said}</title>'
         f"{lines}</svg>"
     )

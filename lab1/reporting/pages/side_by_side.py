@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
 from ...core.record import Record
-from ..curves import COLOURS, PANELS, chart
-from ..kit import theme
+from ..curves import PANELS, curves
+from ..kit.figure import PALETTE, config
 from . import configurations
 
 #: As many configurations as can be told apart, each with a letter.
@@ -55,7 +53,7 @@ def script(
     `shown_on` the names of the pages that show a run, by its key.
     """
     groups = configurations.by_configuration(records)
-    titles = _titles(groups)
+    titles = configurations.titles(groups)
     data = {
         "configurations": [
             _configuration(group, titles[group], members, published, shown_on)
@@ -63,7 +61,7 @@ def script(
         ],
         "series": [{"panel": panel, "split": split} for panel, _, split in _SERIES],
         "chart": _chart(),
-        "letters": dict(zip(LETTERS, COLOURS, strict=True)),
+        "letters": dict(zip(LETTERS, PALETTE, strict=True)),
     }
     # JSON knows no NaN, and none must come of it.
     content = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -73,19 +71,6 @@ def script(
 def address(keys: Sequence[str], root: str = "") -> str:
     """Where the runs of these keys are side by side; `root` leads to the site's front."""
     return f"{root}compare.html#runs={','.join(keys)}"
-
-
-def _titles(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """The title of each group; one that others share says in which settings it differs."""
-    titles = {group: configurations.title(members[0]) for group, members in groups.items()}
-    shared = [title for title, count in Counter(titles.values()).items() if count > 1]
-    for title in shared:
-        alike = {group: _settings(groups[group][0]) for group in titles if titles[group] == title}
-        for group, settings in alike.items():
-            others = [other for other in alike.values() if other is not settings]
-            own = [f"{k} {v}" for k, v in settings.items() if any(o.get(k) != v for o in others)]
-            titles[group] = ", ".join([title, *own])
-    return titles
 
 
 def _settings(record: Record) -> dict[str, str]:
@@ -143,10 +128,8 @@ def _curve(record: Record, panel: str, name: str) -> list[float | None]:
 
 def _chart() -> dict[str, Any]:
     """The chart without its data, which the script puts into it."""
-    columns = {"training": str, "run": str, "panel": str, "split": str}
-    rows = {name: pd.Series(dtype=kind) for name, kind in columns.items()}
-    numbers = {name: pd.Series(dtype=float) for name in ("epoch", "value")}
-    drawn: alt.FacetChart = chart(pd.DataFrame({**rows, **numbers}), LETTERS, [*_PANELS], "run")
-    spec: dict[str, Any] = drawn.to_dict()
-    spec["config"] = theme.config()
-    return spec
+    texts, numbers = ("training", "run", "panel", "split", "name"), ("epoch", "value", "end")
+    columns = {name: pd.Series(dtype=str) for name in texts}
+    columns |= {name: pd.Series(dtype=float) for name in numbers}
+    drawn = curves(pd.DataFrame(columns), LETTERS, panels=[*_PANELS], run="run")
+    return {**drawn.chart.to_dict(), "config": config()}

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import altair as alt
 import pandas as pd
 
 from ...core.escape import for_html
 from ..distillation import tables as distillation_tables
-from ..kit import tables, theme
-from ..kit.drawing import (
-    dataset_titles,
-    in_percent,
-    interval_rule,
-    interval_tooltip,
-    leading,
-    picked,
-    rounded,
-    said,
-)
+from ..kit import tables, words
+from ..kit.axes import Axis, Panels
+from ..kit.charts import leading, points
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
-from ..kit.statistics import FEWEST, summarize
+from ..kit.statistics import FEWEST, in_percent, summarize
 from ..kit.tables import RUNS_PAGE, Table
+from ..kit.words import dataset_titles
 
 NO_RUNS = Verdict("No run of this kind has a record yet.")
 
@@ -47,7 +39,7 @@ def performance(runs: pd.DataFrame) -> Table | Verdict:
     """Every configuration with its accuracy, seeds, data and device."""
     if runs.empty:
         return NO_RUNS
-    table = tables.performance(runs, runs_page=RUNS_PAGE, devices=True)
+    table = tables.performance(runs, runs_page=RUNS_PAGE)
     return sortable(table, "performance-summary.csv")
 
 
@@ -55,7 +47,7 @@ def distillation(runs: pd.DataFrame) -> Table | Verdict:
     """Every teacher, every student with one and every twin of such a student."""
     if runs.empty:
         return NO_RUNS
-    table = distillation_tables.summary(runs, runs_page=RUNS_PAGE, devices=True)
+    table = distillation_tables.summary(runs, runs_page=RUNS_PAGE)
     return sortable(table, "distillation-summary.csv")
 
 
@@ -85,48 +77,18 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
     table = table[table["n"] > 0] if len(table) else table
     if table.empty:
         return NO_RUNS
-    families = list(table["family"].unique())
-    pick, opacity = picked("family")
-    base = alt.Chart().encode(
-        x=alt.X(
-            "parameters:Q",
-            title="parameters",
-            scale=alt.Scale(type="log", nice=False, padding=20),
-            axis=alt.Axis(format="~s", tickCount=4),
-        ),
-        color=theme.family_colour(families),
-        opacity=opacity,
-    )
-    y = alt.Y("mean:Q", title="test accuracy (%)", scale=alt.Scale(zero=False, padding=8))
-    points = base.mark_point(cursor="pointer").encode(
-        y=y,
-        shape=theme.family_shape(families),
-        href="runs:N",
-        tooltip=[
-            alt.Tooltip("family:N", title="model"),
-            alt.Tooltip("depth:Q", title="depth"),
-            alt.Tooltip("learning_rate:Q", title="learning rate", format="~g"),
-            alt.Tooltip("parameters:Q", title="parameters", format=","),
-            *interval_tooltip("test accuracy (%)"),
-        ],
-    )
-    interval = interval_rule(base, "test accuracy (%)")
-    # The address is the page's, and of no use in the file that a reader takes away.
-    shown = leading(rounded(table), runs, ["group"], RUNS_PAGE)
-    chart = (
-        alt.layer(interval, points, data=shown)
-        .properties(width=320, height=230)
-        .facet(facet=alt.Facet("dataset_title:N", title=None), columns=2)
-        .resolve_scale(x="independent", y="independent")
-        .add_params(pick)
-    )
     best = table.sort_values("mean", kind="stable").drop_duplicates("dataset_title", keep="last")
-    listed = said(best, "{dataset_title}: {family} {depth}, {mean:.2f} %")
-    return Figure(
-        chart,
-        table,
-        f"Test accuracy on {dataset_titles(runs)} by number of parameters, a point per "
-        f"configuration and a panel per data set. The most accurate: {listed}.",
+    return points(
+        leading(table, runs, ["group"], RUNS_PAGE),
+        Axis("parameters", "parameters", log=True, format="~s", digits=","),
+        Axis("mean", "test accuracy (%)"),
+        panels=Panels("dataset_title", columns=2, apart="xy"),
+        also={"depth": "", "learning_rate": "~g"},
+        text=f"Test accuracy on {dataset_titles(runs)} by number of parameters, a point per "
+        "configuration and a panel per data set. The most accurate: "
+        f"{words.rows(best, '{dataset_title}: {family} {depth}, {mean:.2f} %')}.",
+        # The address is the page's, and of no use in the file that a reader takes away.
+        data=table,
     )
 
 
@@ -139,12 +101,12 @@ def coverage_verdict(runs: pd.DataFrame) -> Verdict:
     diverged = int((runs["stopped"] == "diverged").sum())
     text = f"These are {len(runs)} runs of {len(seeds)} configurations. "
     if few == 0:
-        text += f"**Every configuration** has {FEWEST} seeds or more, and so an interval."
+        text += f"Every configuration has {FEWEST} seeds or more, and so an interval."
     elif few == len(seeds):
-        text += f"**No configuration** has {FEWEST} seeds yet, so nothing is claimed of any."
+        text += f"No configuration has {FEWEST} seeds yet, so nothing is claimed of any."
     else:
         text += (
-            f"**{few} of them** have fewer than {FEWEST} finished seeds; they are shown without "
+            f"{few} of them have fewer than {FEWEST} finished seeds; they are shown without "
             "an interval and carry no claim."
         )
     if diverged:

@@ -9,9 +9,9 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.architecture import default_blocks
 from ...core.errors import ParameterError
 from ...core.families import SIX_N_PLUS_TWO
+from ...core.layouts import default_blocks
 
 
 class SimpleCNN(nn.Module):
@@ -189,7 +189,6 @@ class PaddedBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, shortcut: bool) -> None:
         super().__init__()
         self.stride = 1 if inputs == outputs else 2
-        self.padding = (outputs - inputs) // 2
         self.shortcut = shortcut
         self.conv1 = nn.Conv2d(inputs, outputs, 3, self.stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
@@ -202,11 +201,15 @@ class PaddedBlock(nn.Module):
         outputs: Tensor = self.bn2(self.conv2(hidden))
         if self.shortcut:
             if self.stride == 2:
-                inputs = functional.pad(
-                    inputs[:, :, ::2, ::2], (0, 0, 0, 0, self.padding, self.padding)
-                )
+                inputs = padded_shortcut(inputs, outputs.shape[1])
             outputs = outputs + inputs
         return functional.relu(outputs, inplace=True)
+
+
+def padded_shortcut(inputs: Tensor, maps: int) -> Tensor:
+    """Every second pixel of `inputs`, with feature maps of zeros around theirs: `maps` in all."""
+    padding = (maps - inputs.shape[1]) // 2
+    return functional.pad(inputs[:, :, ::2, ::2], (0, 0, 0, 0, padding, padding))
 
 
 def _widths(channels: int, depth: int) -> list[int]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...core.errors import ParameterError
 from ...core.spec import RunSpec
 from .. import data
+from ..calibration import expected_calibration_error, fit_temperature
 from ..data.images import LoadedData
 from . import bias_correction as bias
 from .scoring import logits_of
@@ -128,6 +129,54 @@ def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict
         found["errors"][moment] = int(wrong.sum())
         found["errors_of_class"][moment] = int((wrong & of_class).sum())
     return found
+
+
+def teacher_agreement(
+    model: nn.Module, spec: RunSpec, loaded: LoadedData, teacher: nn.Module, alone: nn.Module
+) -> dict[str, Any]:
+    """The shares of the test images to which a student answers as its teacher does.
+
+    `taught` is that of the run, `alone` that of its twin, which differs from it in having no
+    teacher: two networks agree already where both are right.  It is the top-1 agreement of Stanton
+    et al. (2021), in float32; `teacher_agreement` in the record of a run in bf16 is rounded.
+    """
+    theirs, taught, without = (
+        logits_of(network, loaded.declared, loaded.test.images).argmax(1)
+        for network in (teacher, model, alone)
+    )
+    return {name: float((answers == theirs).double().mean())
+            for name, answers in (("alone", without), ("taught", taught))}  # fmt: skip
+
+
+def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+    """How well calibrated a network is once its logits are divided by one number.
+
+    That number, `temperature`, is the one of smallest loss on the run's validation split
+    (`fit_temperature`), by whose scores the best epoch was chosen, too.  `loss`, the mean
+    cross-entropy, and `calibration_error` (`expected_calibration_error`) are of the test set,
+    `before` and `after`.  The answers, and so the accuracy, stay the same.  Raises `ParameterError`
+    for a run without a validation split.
+    """
+    config = spec.training
+    _, validation = data.split(
+        loaded.train, config.validation_size, spec.seed, config.omitted_class
+    )
+    if validation is None:
+        raise ParameterError(
+            f"probe 'temperature-scaling' is not allowed for {spec.title}; allowed: for a run with "
+            "a validation split"
+        )
+    chosen_on, told_on = (
+        logits_of(model, loaded.declared, images)
+        for images in (validation.images, loaded.test.images)
+    )
+    temperature = fit_temperature(chosen_on, validation.labels)
+    labels = loaded.test.labels
+    scores: dict[str, dict[str, float]] = {"loss": {}, "calibration_error": {}}
+    for moment, logits in (("before", told_on), ("after", told_on / temperature)):
+        scores["loss"][moment] = float(nn.functional.cross_entropy(logits, labels))
+        scores["calibration_error"][moment] = expected_calibration_error(logits, labels)
+    return {"temperature": temperature, **scores}
 
 
 def _png(image: Tensor) -> str:

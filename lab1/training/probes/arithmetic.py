@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from ...core.errors import ParameterError
 from ...core.spec import RunSpec
-from .. import device as devices
 from .. import seeds
-from ..data.augmentation import AUGMENTATIONS, Normalize
+from ..data.augmentation import AUGMENTATIONS
 from ..data.images import LoadedData
+from ..distillation import distillation_loss, permute_wrong_classes
 from ..models.mlp import MLP
 from .scoring import (
     count_errors,
     device_of,
+    laid_out,
     normalizer_of,
     training_split,
     use_batch_statistics,
@@ -29,32 +30,34 @@ _SAMPLE = 1000
 _RECOMPUTING_BATCHES = 10
 
 
-def gradient_agreement(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
+def gradient_agreement(
+    model: nn.Module, spec: RunSpec, loaded: LoadedData, teacher: nn.Module | None = None
+) -> dict[str, Any]:
     """How far rounding changes the gradient of the first step, before any training.
 
-    `bf16` is the cosine between the gradient of the mean cross-entropy in bfloat16, as a training
-    in that precision takes it, and the one in float32, over all weights together; `jittered` that
-    between the float32 gradients of the images and of the same images, normalised, with normal
-    noise of standard deviation 1e-6.  Both are of one batch of `images` training images, evenly
-    spaced and not augmented, with the statistics of the batch and without dropout.  A cosine near 1
-    says that the gradient survives the rounding, near 0 that it is noise; `None` that a gradient
-    was no finite number.
+    `bf16` is the cosine between the gradient of the loss that is trained (with a `teacher`, that of
+    `distillation_loss`) in bfloat16, as a training in that precision takes it, and the one in
+    float32, over all weights together; `jittered` that between the float32 gradients of the images
+    and of the same images, normalised, with normal noise of standard deviation 1e-6.  Both are of
+    one batch of `images` training images, evenly spaced and not augmented, with the statistics of
+    the batch and without dropout; the teacher sees the same images in the same precision.  A cosine
+    near 1 says that the gradient survives the rounding, near 0 that it is noise; `None` that a
+    gradient was no finite number.
     """
     sample = training_split(spec, loaded).evenly_spaced(spec.training.batch_size)
     use_batch_statistics(model)
     device = device_of(model)
-    laid = devices.memory_format(model, device, spec.training.precision)
-    model = model.to(memory_format=laid)
-    inputs = Normalize(loaded.declared.mean, loaded.declared.std, device, laid)(
-        sample.images.to(device)
-    )
+    normalize = laid_out(model, loaded.declared, spec.training.precision)
+    inputs, labels = normalize(sample.images.to(device)), sample.labels.to(device)
     noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(device)
     parameters = [each for each in model.parameters() if each.requires_grad]
 
     def gradient(images: Tensor, precision: str) -> Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
             logits = model(images)
-        loss = nn.functional.cross_entropy(logits.float(), sample.labels.to(device))
+            with torch.no_grad():
+                taught = None if teacher is None else teacher(images).float()
+        loss = _trained_loss(spec, logits.float(), labels, taught)
         return torch.cat([each.flatten() for each in torch.autograd.grad(loss, parameters)])
 
     exact = gradient(inputs, "float32")
@@ -63,6 +66,19 @@ def gradient_agreement(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> d
         "bf16": _cosine(exact, gradient(inputs, "bf16")),
         "jittered": _cosine(exact, gradient(inputs + 1e-6 * noise, "float32")),
     }
+
+
+def _trained_loss(spec: RunSpec, logits: Tensor, labels: Tensor, taught: Tensor | None) -> Tensor:
+    """The loss of a batch at the run's first step; `taught` is what its teacher says to it."""
+    smoothing, settings = spec.training.label_smoothing, spec.distillation
+    if settings is None or taught is None:
+        return nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    if settings.wrong_classes == "permuted":
+        shape, drawn = (len(taught), taught.shape[1] - 1), seeds.generator(spec.seed, "permutation")
+        ranks = torch.rand(shape, generator=drawn).to(taught.device)
+        taught = permute_wrong_classes(taught, labels, ranks)
+    temperature, alpha = settings.temperature, settings.alpha
+    return distillation_loss(logits, taught, labels, temperature, alpha, smoothing)[0]
 
 
 def _cosine(first: Tensor, second: Tensor) -> float:

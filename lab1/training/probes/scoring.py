@@ -8,18 +8,34 @@ from torch import Tensor, nn
 from ...core.dataset import Dataset
 from ...core.spec import RunSpec
 from .. import data
+from .. import device as devices
 from ..data.augmentation import Normalize
 from ..data.images import ImageSet, LoadedData
 
-_BATCH = 500
+#: How many images a model is asked about at a time.
+BATCH = 500
 
 
 @torch.no_grad()
 def logits_of(model: nn.Module, declared: Dataset, images: Tensor) -> Tensor:
-    """The logits of uint8 images, on the CPU, of shape (count, classes)."""
-    normalize = normalizer_of(model, declared)
+    """The logits of uint8 images, on the CPU, of shape (count, classes).
+
+    They are computed in float32, also where the run was trained in bf16, whose record is rounded.
+    """
+    normalize = laid_out(model, declared, "float32")
     device = device_of(model)
-    return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(_BATCH)])
+    return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(BATCH)])
+
+
+def laid_out(model: nn.Module, declared: Dataset, precision: str) -> Normalize:
+    """Puts the model's weights into the memory format of a training in that precision.
+
+    Returns the normalisation of the data set that gives inputs in this format.
+    """
+    device = device_of(model)
+    laid = devices.memory_format(model, device, precision)
+    model.to(memory_format=laid)
+    return Normalize(declared.mean, declared.std, device, laid)
 
 
 def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:

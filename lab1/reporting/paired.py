@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from ..core.datasets import DATASETS
 from ..core.errors import ClaimError
 from ..core.values import did_you_mean
 from .kit.metrics import METRICS, Metric
@@ -194,14 +193,13 @@ class Comparison:
 
     @cached_property
     def _apart(self) -> str:
-        """Why a mean over these pairs says little: some diverged, or never left chance."""
+        """Why a mean over these pairs says little: some diverged, or ended at chance."""
         if lost := int(self._pairs.isna().sum()):
             return f"in {lost} of {len(self._pairs)} pairs a run diverged"
         for part in self.difference.selections:
-            at_chance = _at_chance(part.runs)
-            if 0 < at_chance < len(part.runs):
-                label = part.label(self.difference.named)
-                return f"{at_chance} of {len(part.runs)} runs of {label} never left chance"
+            if "at_chance" in part.runs and part.runs["at_chance"].nunique() > 1:
+                count, label = part.runs["at_chance"].sum(), part.label(self.difference.named)
+                return f"{count} of {len(part.runs)} runs of {label} ended at chance"
         return ""
 
     @property
@@ -254,7 +252,7 @@ class Comparison:
     def not_shown(self, within: float = math.inf) -> Condition:
         """No difference is shown, and none beyond `within`, in the unit shown, is left possible."""
         held = self.finding in (Finding.NOT_SHOWN, Finding.OPEN)
-        held = held and self._metric.scale * self._far <= within
+        held = held and self._metric.scale * self.value.farthest <= within
         return Condition(self, "not shown", held, within)
 
     def unjudged(self) -> Condition:
@@ -278,7 +276,7 @@ class Comparison:
 
     @property
     def far(self) -> str:
-        return self._metric.size(self._far)
+        return self._metric.size(self.value.farthest)
 
     @property
     def ratio(self) -> str:
@@ -334,10 +332,6 @@ class Comparison:
             raise ClaimError(f"{self.name}: only its companions have a value, {self.companions}")
         return METRICS[self.metric]
 
-    @property
-    def _far(self) -> float:
-        return max(abs(self.value.low), abs(self.value.high))
-
     def __str__(self) -> str:
         return self._metric.difference(self.value)
 
@@ -366,11 +360,3 @@ def _known(metric: str) -> str:
             f"no metric {metric!r}; there are {', '.join(METRICS)}{did_you_mean(metric, METRICS)}"
         )
     return metric
-
-
-def _at_chance(runs: pd.DataFrame) -> int:
-    """How many runs recognise no more than twice what guessing does."""
-    if "dataset" not in runs:
-        return 0
-    guessing = [1 / DATASETS[name].num_classes for name in runs["dataset"]]
-    return int((runs["test_accuracy"] < [2 * share for share in guessing]).sum())

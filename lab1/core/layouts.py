@@ -1,0 +1,219 @@
+"""Layouts: the layers of a network as its spec has them, to be drawn and counted.
+
+A drawing that was made of anything else could disagree with the network that was trained.  A test
+holds each layout equal to the class: layers, sizes, additions and parameters.  A family's row in
+`families` names its layout; this module knows no family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from .dataset import Dataset
+
+if TYPE_CHECKING:
+    from .spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with weights: `kind` is `linear`, `3 × 3` or `1 × 1`.
+
+    `outputs` are its units or feature maps; `parameters` include those of its normalisation.
+    """
+
+    kind: str
+    inputs: int
+    outputs: int
+    parameters: int
+    stride: int = 1
+
+    @property
+    def weights(self) -> int:
+        """Those that multiply something, without biases and normalisation."""
+        size = 1 if self.kind == "linear" else int(self.kind[0])
+        return size**2 * self.inputs * self.outputs
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A skip connection: `adds` says in words what it adds to what the layers of its block give.
+
+    `layer` is one that this passes through, if any.  `gate` is a layer whose outputs, between 0 and
+    1, weigh the block's layers against the skip, as in a highway network.
+    """
+
+    adds: str = "the input"
+    layer: Layer | None = None
+    gate: Layer | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers one after the other, and the skip connection around them, if any."""
+
+    layers: tuple[Layer, ...]
+    skip: Skip | None = None
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """Its layers and those of its skip connection."""
+        skip = (self.skip.layer, self.skip.gate) if self.skip else ()
+        return (*self.layers, *(layer for layer in skip if layer is not None))
+
+    @property
+    def parameters(self) -> int:
+        """Those of all its layers."""
+        return sum(layer.parameters for layer in self.all_layers)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks on equally large images: `side` pixels each way, or `None` for units in a row.
+
+    A `stem` is the single layer that reads the image, before the blocks begin.
+    """
+
+    title: str
+    side: int | None
+    blocks: tuple[Block, ...]
+    stem: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """Those of all its blocks."""
+        return sum(block.parameters for block in self.blocks)
+
+
+def default_blocks(depth: int) -> tuple[int, ...]:
+    """Three blocks in every stage but the last, which has one: there the blocks are the largest."""
+    return (3,) * (depth - 1) + (1,)
+
+
+def linear(inputs: int, outputs: int, *, normalised: bool = False) -> Layer:
+    """A linear layer with a bias, and where it is normalised a scale and a shift per unit."""
+    return Layer("linear", inputs, outputs, (inputs + 1 + 2 * normalised) * outputs)
+
+
+def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> Layer:
+    """A convolution without bias, and batch normalisation with a scale and a shift per map."""
+    count = size * size * inputs * outputs + 2 * outputs
+    return Layer(f"{size} × {size}", inputs, outputs, count, stride)
+
+
+def plain_perceptron(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """Linear layers one after the other."""
+    return _perceptron(model, data, [Block((layer,)) for layer in _hidden_layers(model, data)])
+
+
+def residual_perceptron(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """Linear layers with a skip connection around each, or around each two, but the first."""
+    first, *further = _hidden_layers(model, data)
+    blocks = [Block((first,))]
+    for index in range(0, len(further), model.layers_per_skip):
+        inside = tuple(further[index : index + model.layers_per_skip])
+        inputs, outputs = inside[0].inputs, inside[-1].outputs
+        carried = "the activated input" if model.skip_carries == "activated" else "the input"
+        if inputs == outputs:
+            skip = Skip(carried)
+        else:
+            projection = Layer("linear", inputs, outputs, inputs * outputs)
+            skip = Skip(f"a projection of {carried}", projection)
+        blocks.append(Block(inside, skip))
+    return _perceptron(model, data, blocks)
+
+
+def _hidden_layers(model: ModelSpec, data: Dataset) -> list[Layer]:
+    channels, height, width = data.image_shape
+    sizes = pairwise([channels * height * width, *model.layer_sizes])
+    return [linear(*ends, normalised=model.normalization == "layer") for ends in sizes]
+
+
+def _perceptron(model: ModelSpec, data: Dataset, blocks: Sequence[Block]) -> tuple[Stage, ...]:
+    found = [Stage("first hidden layer", None, (blocks[0],), stem=True)]
+    if blocks[1:]:
+        found.append(Stage("further hidden layers", None, tuple(blocks[1:])))
+    return (*found, output(model.layer_sizes[-1], data))
+
+
+def output(inputs: int, data: Dataset) -> Stage:
+    """The layer that gives the logits."""
+    return Stage("output", None, (Block((linear(inputs, data.num_classes),)),))
+
+
+def simple_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """One convolution a stage, each twice as wide as the one before, on half the side."""
+    inputs, side, _ = data.image_shape
+    found = []
+    for index in range(model.depth):
+        outputs = (model.channels or 0) * 2**index
+        block = Block((convolution(inputs, outputs),))
+        found.append(Stage(f"stage {index + 1}", side >> index, (block,)))
+        inputs = outputs
+    return (*found, output(inputs, data))
+
+
+def residual_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """Stages of blocks of two convolutions, each stage twice as wide as the one before."""
+    return _staged(model, data, "a 1 × 1 convolution of the input", projected=True)
+
+
+def plain_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """The same without skip connections."""
+    return _staged(model, data)
+
+
+def _staged(
+    model: ModelSpec, data: Dataset, adds: str = "", *, projected: bool = False
+) -> tuple[Stage, ...]:
+    widths = [(model.channels or 0) * 2**index for index in range(model.depth)]
+    counts = model.blocks_per_stage or default_blocks(model.depth)
+    return _of_blocks(data, widths, counts, adds, projected=projected)
+
+
+def resnet(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """Three stages of blocks of two convolutions (He et al. 2016, section 4.2)."""
+    return _by_depth(model, data, "every second pixel of the input, and zeros")
+
+
+def plain_net(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
+    """The same without skip connections."""
+    return _by_depth(model, data)
+
+
+def _by_depth(model: ModelSpec, data: Dataset, adds: str = "") -> tuple[Stage, ...]:
+    return _of_blocks(data, (16, 32, 64), ((model.depth - 2) // 6,) * 3, adds)
+
+
+def _of_blocks(
+    data: Dataset,
+    widths: Sequence[int],
+    counts: Sequence[int],
+    adds: str,
+    *,
+    projected: bool = False,
+) -> tuple[Stage, ...]:
+    """A convolution, then stages of `counts` blocks of two, each stage but the first of half size.
+
+    `adds` is what the skip of a block that changes the size adds, empty where no block has a skip;
+    in other blocks the input itself is added.
+    """
+    inputs, side, _ = data.image_shape
+    first = Block((convolution(inputs, widths[0]),))
+    found = [Stage("first convolution", side, (first,), stem=True)]
+    inputs = widths[0]
+    for index, (outputs, count) in enumerate(zip(widths, counts, strict=True)):
+        blocks = []
+        for _ in range(count):
+            stride = 1 if inputs == outputs else 2
+            layers = (convolution(inputs, outputs, 3, stride), convolution(outputs, outputs))
+            skip = Skip() if adds else None
+            if adds and stride == 2:
+                skip = Skip(adds, convolution(inputs, outputs, 1, stride) if projected else None)
+            blocks.append(Block(layers, skip))
+            inputs = outputs
+        found.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
+    return (*found, output(inputs, data))

@@ -1,0 +1,406 @@
+"""The forms of the charts: lines over x, points and bars; and what the words about them share.
+
+The function of a chart has its data and its words, and a form draws them: in the colours and shapes
+of the families, with the interval of each mean, a tooltip, legends that pick, a link from a point
+to its runs where the table has a column `runs` (see `leading`), and names at the ends of lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from . import figure, words
+from .axes import Axis, Panels
+from .figure import COLOURS, Figure
+
+#: Heights in pixels: of a chart, of a panel, of a panel with dense curves, and of a row of names.
+_HEIGHT, _PANEL, _CURVES, _ROW = 300, 230, 170, 26
+
+#: The width in pixels of a panel, by how many stand beside each other; and of a single chart.
+_WIDTHS = {1: 480, 2: 280, 3: 210}
+_WIDTH = 560
+
+#: In pixels: the width and height of a letter of a name, and how far apart two intervals stand.
+_LETTER, _LINE_OF_TEXT, _BESIDE = 6, 17, 5
+
+#: What a tooltip calls a column, where that is not its name.
+_TITLES = {"family": "model", "source": "from", "dataset_title": "data"}
+
+
+def lines(
+    table: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    *,
+    text: str,
+    title: str = "",
+    panels: Panels | None = None,
+    colour: str | tuple[str, Sequence[str]] = "family",
+    dash: str | tuple[str, Sequence[str]] = "",
+    shape: str = "",
+    thickness: str = "",
+    detail: str = "",
+    dense: bool = False,
+    level: float | None = None,
+    also: Mapping[str, str] | None = None,
+    data: pd.DataFrame | None = None,
+) -> Figure:
+    """Lines along `x`, one for each value of the columns `colour`, `dash`, `thickness`, `detail`.
+
+    The points have the shapes of a column `shape`, by default those of the colour; intervals stand
+    side by side, and each line has its name at its end.  Curves of many points are `dense`: they
+    have dots, bands for intervals, and a common zoom.  `colour` and `dash` may come with the names
+    of their legends, the solid line's first.  A rule marks a `level`.  `title` stands above the
+    chart, and `text` says what it shows.  A tooltip has the columns of `also` too, each with its
+    format, d3's.  `data` is what a reader takes away, by default the `table`.
+    """
+    form = _Form(table, x, y, panels, colour, dash, shape, dense)
+    parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
+    if dense:
+        form.cut_at_zero()
+    else:
+        form.name_lines(parts)
+        form.part_intervals(parts)
+    base = form.base(detail=[f"{name}:N" for name in parts[1:]]) if parts[1:] else form.base()
+    styled = base
+    if dash:
+        styled = base.encode(strokeDash=figure.dash(form.dash, form.dashes))
+    line = styled.mark_line(clip=dense)
+    if thickness:
+        # The size of a line is its thickness: to a width of strokes the theme's is preferred.  A
+        # legend would show it as the size of dots.
+        size = alt.Size(f"{thickness}:O", scale=alt.Scale(range=[1.2, 3.8]), legend=None)
+        line = line.encode(size=size)
+    form.add_level(level)
+    if dense:  # a band lies below its line, and a rule on it
+        form.add_interval(base)
+    form.add(line, form.colour, form.dash)
+    if not dense:
+        form.add_interval(styled)
+    form.add_points(base, [form.dash, detail, x.column], also)
+    form.add_names()
+    return form.figure(title, text, data)
+
+
+def points(
+    table: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    *,
+    text: str,
+    title: str = "",
+    panels: Panels | None = None,
+    colour: str = "family",
+    shape: str = "",
+    level: float | None = None,
+    also: Mapping[str, str] | None = None,
+    data: pd.DataFrame | None = None,
+) -> Figure:
+    """Points with their intervals: means over `x`, or with names on `y` means along `x`.
+
+    `colour` is a column or one colour for all; the rest is as in `lines`.
+    """
+    form = _Form(table, x, y, panels, colour, "", shape)
+    form.add_level(level)
+    form.add_interval(form.base())
+    form.add_points(form.base(), [y.column if y.order else x.column], also)
+    return form.figure(title, text, data)
+
+
+def bars(
+    table: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    *,
+    colour: str,
+    text: str,
+    title: str = "",
+    number: str = "",
+    also: Mapping[str, str] | None = None,
+    data: pd.DataFrame | None = None,
+) -> Figure:
+    """Bars of one colour along `x`, one for each name of `y`.
+
+    With `number`, a format of d3's, the value stands behind each; the rest is as in `lines`.
+    """
+    form = _Form(table, x, y, None, colour)
+    base = form.base(tooltip=form.tooltip([y.column], also))
+    form.add(base.mark_bar())
+    if number:
+        value, tint = alt.Text(f"{x.column}:Q", format=number), alt.value(figure.TEXT)
+        form.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
+    return form.figure(title, text, data)
+
+
+class _Form:
+    """A chart in the making: its table, the selections of its legends, and its layers."""
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        x: Axis,
+        y: Axis,
+        panels: Panels | None,
+        colour: str | tuple[str, Sequence[str]],
+        dash: str | tuple[str, Sequence[str]] = "",
+        shape: str = "",
+        dense: bool = False,
+    ) -> None:
+        self.given = self.table = table
+        self.x, self.y, self.panels, self.dense = x, y, panels, dense
+        self.value = x if y.order else y
+        self.place = x.column
+        self.panel = table[panels.column] if panels else pd.Series("", table.index)
+        self.height = _CURVES if dense else _PANEL if panels else _HEIGHT
+        if y.order:
+            self.height = _ROW * len(y.order)
+        self.tint = colour if isinstance(colour, str) and colour.startswith("#") else ""
+        self.colour, self.colours = _legend(table, "" if self.tint else colour)
+        self.dash, self.dashes = _legend(table, dash)
+        self.shape, self.shapes = _legend(table, shape or self.colour)
+        legends = dict.fromkeys(filter(None, [self.colour, self.dash, self.shape]))
+        self.picks = {
+            name: alt.selection_point(name=f"pick_{name}", fields=[name], bind="legend")
+            for name in legends
+        }
+        self.unexplained = {**self.picks}
+        self.layers: list[alt.Chart] = []
+
+    def base(self, **encodings: Any) -> alt.Chart:
+        """The encodings that all marks of the data share."""
+        tint = figure.colour(self.colour, self.colours) if self.colour else alt.value(self.tint)
+        chart: alt.Chart = alt.Chart().encode(
+            x=self.along_x(), y=self.along_y(), color=tint, opacity=self.opacity(), **encodings
+        )
+        return chart
+
+    def along_x(self, column: str = "") -> Any:
+        """The encoding of a column on the axis `x`, by default of its place there."""
+        return self.x.channel(alt.X, 3 if self.dense else 20, column or self.place)
+
+    def along_y(self, column: str = "") -> Any:
+        """The encoding of a column on the axis `y`, by default of its own."""
+        return self.y.channel(alt.Y, 3 if self.dense else 8, column)
+
+    def opacity(self, full: float = 1, faint: float = 0.12) -> Any:
+        """That of what a reader picked in all legends, which leaves the rest faint."""
+        picks = [*self.picks.values()]
+        if not picks:
+            return alt.value(full)
+        return alt.when(*picks).then(alt.value(full)).otherwise(alt.value(faint))
+
+    def tooltip(self, columns: Sequence[str], also: Mapping[str, str] | None) -> list[alt.Tooltip]:
+        """A row for the legends, the panel, these columns, the value, and `also` some others."""
+        titles = {**_TITLES, self.x.column: self.x.title}
+        panel = self.panels.column if self.panels else ""
+        names = dict.fromkeys(filter(None, [self.shape, self.colour, panel, *columns]))
+
+        def row(name: str, format: str) -> alt.Tooltip:
+            kind = "Q" if pd.api.types.is_numeric_dtype(self.table[name]) else "N"
+            title = titles.get(name) or name.replace("_", " ")
+            return alt.Tooltip(f"{name}:{kind}", title=title, format=format or alt.Undefined)
+
+        return [
+            *(row(name, self.x.digits if name == self.x.column else "") for name in names),
+            *self.value.tooltip(self.table),
+            *(row(name, format) for name, format in (also or {}).items()),
+        ]
+
+    def add(self, layer: alt.Chart, *explained: str) -> None:
+        """Adds a layer whose marks the legends of these columns explain.
+
+        A legend answers to a selection of the first marks that it explains, and to no other.
+        """
+        for name in explained:
+            if name in self.unexplained:
+                layer = layer.add_params(self.unexplained.pop(name))
+        self.layers.append(layer)
+
+    def add_level(self, level: float | None) -> None:
+        """Adds a rule at that value, which has no part in the legends."""
+        if level is not None:
+            rule = alt.Chart().transform_aggregate(rows="count()").mark_rule(color=figure.NEUTRAL)
+            x, y = alt.XDatum(level), alt.YDatum(level)
+            self.add(rule.encode(x=x) if self.y.order else rule.encode(y=y))
+
+    def add_interval(self, base: alt.Chart) -> None:
+        """Adds the interval of each value, as a band or a rule, where the table has one."""
+        low, high = self.value.interval
+        if low not in self.table:
+            return
+        if self.dense:
+            base = base.encode(opacity=self.opacity(0.2, 0.03)).mark_area(clip=True)
+        else:
+            base = base.mark_rule(clip=self.value.domain is not None)
+        if self.y.order:
+            base = base.encode(x=self.along_x(low), x2=f"{high}:Q")
+        else:
+            base = base.encode(y=self.along_y(low), y2=f"{high}:Q")
+        self.add(base, self.colour)
+
+    def add_points(
+        self, base: alt.Chart, columns: Sequence[str], also: Mapping[str, str] | None
+    ) -> None:
+        """Adds the points: dots of curves, with their zoom, or shapes that lead to their runs."""
+        base = base.encode(tooltip=self.tooltip(columns, also))
+        if self.dense:
+            # Of their own, for points that belong to the line would take its thickness from it.
+            base = base.mark_circle(size=16, clip=True)
+            if self.panels and not self.panels.apart:
+                base = base.add_params(_zoom())
+        else:
+            leads = "runs" in self.table
+            base = base.mark_point(cursor="pointer" if leads else alt.Undefined)
+            if self.shape:
+                base = base.encode(shape=figure.shape(self.shape, self.shapes))
+            if leads:
+                base = base.encode(href="runs:N")
+        self.add(base, self.colour, self.shape)
+
+    def add_names(self) -> None:
+        """Adds the names at the ends of the lines, where the table has them."""
+        if "name" in self.table:
+            names = alt.Chart().transform_filter("isValid(datum.end)")
+            ends = alt.Y("end:Q", title=self.y.title)
+            names = names.encode(x=self.along_x(), y=ends, text="name:N", opacity=self.opacity())
+            self.add(names.mark_text(align="left", dx=10))
+
+    def figure(self, title: str, text: str, data: pd.DataFrame | None) -> Figure:
+        """The finished figure."""
+        chart = alt.layer(*self.layers, data=_rounded(self.table)).properties(height=self.height)
+        if self.panels:
+            panels, values = self.panels, self.panel.unique().tolist()
+            if pd.api.types.is_numeric_dtype(self.panel):
+                values = sorted(values)
+            heading = panels.title
+            if heading is None and panels.column == "depth":
+                heading = words.depth_axis(self.colours)
+            order = [*panels.order] or values
+            facet = alt.Facet(f"{panels.column}:N", title=heading, sort=order)
+            scales: dict[str, Any] = dict.fromkeys(panels.apart, "independent")
+            chart = (
+                chart.properties(width=_WIDTHS[panels.columns])
+                .facet(facet=facet, columns=panels.columns)
+                .resolve_scale(**scales)
+            )
+            if "name" in self.table:
+                longest = max(map(len, self.table["name"].dropna()), default=1)
+                chart = chart.properties(spacing={"row": 20, "column": 30 + _LETTER * longest})
+        if "name" in self.table:  # a reader's letters may be wider than those of a picture
+            chart = chart.properties(padding={"left": 5, "top": 5, "bottom": 5, "right": 20})
+        data = self.given if data is None else data
+        return Figure(chart.properties(title=title) if title else chart, data, text)
+
+    def name_lines(self, parts: Sequence[str]) -> None:
+        """Gives the last point of each line its name, where there are several in a panel.
+
+        The name stands in a column `name`, and in `end` the value at which it stands, clear of the
+        others.  It is that of the colour; or that of the dash, where the dash alone tells lines
+        apart or the line is not solid.  Lines of one name have it once, in their middle.
+        """
+        table, value, panel, name = self.table, self.y.column, self.panel, self.table[self.colour]
+        if self.dash:
+            several = name.groupby(panel).nunique().max() > 1
+            name = name.where(several & (table[self.dash] == self.dashes[0]), table[self.dash])
+        if name.groupby(panel).nunique().max() < 2:
+            return
+        ordered = table if self.x.order else table.sort_values(self.x.column, kind="stable")
+        lines = [panel, *(table[part] for part in parts)]
+        last = ordered.dropna(subset=[value]).groupby(lines, sort=False).tail(1)
+        drawn = table[[c for c in (value, *self.y.interval) if c in table]].astype(float)
+        apart = self.panels is not None and "y" in self.panels.apart
+        end = pd.Series(math.nan, table.index)
+        for of_panel, rows in last.groupby(panel, sort=False):
+            reached = drawn[panel == of_panel] if apart else drawn
+            low = 0.0 if self.y.zero else reached.min().min()
+            means = rows[value].astype(float).groupby(name).mean().sort_values(kind="stable")
+            clear = _clear(means, _LINE_OF_TEXT * (reached.max().max() - low) / self.height)
+            first = rows.groupby(name).head(1).index
+            end[first] = name[first].map(clear)
+        self.table = table.assign(name=name.where(end.notna(), None), end=end)
+
+    def part_intervals(self, parts: Sequence[str]) -> None:
+        """Puts the lines of a panel side by side, for intervals on top of one another look alike.
+
+        A column `place` has where a point stands on `x`.
+        """
+        line = self.table.groupby([*parts], sort=False).ngroup().groupby(self.panel).rank("dense")
+        if self.x.order or line.max() < 2:
+            return
+        width = _WIDTHS[self.panels.columns] if self.panels else _WIDTH
+        middle = (line.groupby(self.panel).transform("max") + 1) / 2
+        shift = _BESIDE * (line - middle) / width
+        values = self.table[self.x.column].astype(float)
+        low, high = values.min(), values.max()
+        place = values * (high / low) ** shift if self.x.log else values + (high - low) * shift
+        self.place, self.table = "place", self.table.assign(place=place)
+
+    def cut_at_zero(self) -> None:
+        """Cuts intervals off that a logarithmic axis, which has no zero, cannot show.
+
+        They end just below the lowest mean of their panel: one that reaches zero would else take
+        most of the axis, and leave the curves little of it.
+        """
+        low, value = self.y.interval[0], self.y.column
+        if self.y.log and low in self.table:
+            means = self.table[value]
+            lowest = means.where(means > 0).groupby(self.panel).transform("min") / 2
+            # Where nothing has an interval the column is not even one of numbers.
+            cut = self.table[low].astype(float).clip(lower=lowest)
+            self.table = self.table.assign(**{low: cut})
+
+
+def _clear(values: pd.Series[float], apart: float) -> pd.Series[float]:
+    """The ascending `values`, moved so that they are at least `apart`, around the same mean."""
+    moved: list[float] = []
+    for value in values:
+        moved.append(max(value, moved[-1] + apart) if moved else value)
+    clear = pd.Series(moved, values.index)
+    return clear - clear.mean() + values.mean()
+
+
+def _legend(table: pd.DataFrame, given: str | tuple[str, Sequence[str]]) -> tuple[str, list[str]]:
+    """A column and the names in its legend: as given, in the order of families, or the table's."""
+    if isinstance(given, tuple):
+        return given[0], [*given[1]]
+    present = table[given].unique().tolist() if given else []
+    return given, [name for name in (COLOURS if given == "family" else present) if name in present]
+
+
+def _zoom() -> alt.Parameter:
+    """All panels zoom together; with a key held, since the wheel alone scrolls the page."""
+    held = "event.ctrlKey || event.metaKey"
+    return alt.selection_interval(
+        bind="scales",
+        zoom=f"wheel![{held}]",
+        translate=f"[pointerdown[{held}], window:pointerup] > window:pointermove!",
+        clear="dblclick",
+    )
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Six significant digits: more than a pixel shows, and half the bytes on the page."""
+    result = table.copy()
+    for column in result.select_dtypes("float"):
+        result[column] = [float(f"{value:.6g}") for value in result[column]]
+    return result
+
+
+def leading(
+    table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str], runs_page: str = ""
+) -> pd.DataFrame:
+    """The table with a column `runs`: where a point that is one configuration leads.
+
+    `by` are the columns that tie a row to its runs, which stand on the same page or on the
+    `runs_page`; a row of none leads nowhere.
+    """
+    groups = {labels: own.iloc[0] for labels, own in runs.groupby([*by])["group"]}
+    rows = table[[*by]].itertuples(index=False, name=None)
+    led = [groups.get(labels, "") for labels in rows]
+    # Vega follows null as if it were an address, and an empty one not.
+    return table.assign(runs=[f"{runs_page}#runs-{group}" if group else "" for group in led])

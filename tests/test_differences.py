@@ -1,0 +1,120 @@
+"""Runs that differ in any field are told apart in words."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from lab1.core import differences
+from lab1.core.distillation import DistillationConfig
+from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.values import declarations
+
+PLAIN = RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0)
+TAUGHT = replace(PLAIN, distillation=DistillationConfig(PLAIN))
+
+#: The parts of a spec that declare fields.
+PARTS = {"model": ModelSpec, "training": TrainingConfig, "distillation": DistillationConfig}
+
+
+def another(field, value):
+    """A value of a declared field that is not this one."""
+    if field.choices:
+        return next(each for each in field.choices if each != value)
+    if field.many:
+        return (1, 2)
+    least = field.ge if field.ge is not None else field.gt
+    return field.kind(next(each for each in (least + 1, least + 2) if each != value))
+
+
+def changed(spec, part, name):
+    """The spec with another value of a field, whether or not its family takes the field."""
+    holder = copy.copy(getattr(spec, part) if part else spec)
+    declared = declarations(type(holder))[name]
+    object.__setattr__(holder, name, another(declared, getattr(holder, name)))
+    if not part:
+        return holder
+    spec = copy.copy(spec)
+    object.__setattr__(spec, part, holder)
+    return spec
+
+
+FIELDS = [("", name) for name in declarations(RunSpec) if name != "seed"]
+FIELDS += [(part, name) for part, owner in PARTS.items() for name in declarations(owner)]
+
+
+def test_each_field_that_changes_alone_is_said_in_words_of_its_own():
+    said = {}
+    for part, name in FIELDS:
+        other = changed(TAUGHT, part, name)
+        (words,) = differences.changes(other, TAUGHT).values()
+        before, after = differences.labels([TAUGHT, other])
+        assert before != after, name
+        assert words and words in after, name
+        said[words] = name
+    assert len(said) == len(FIELDS)
+
+
+def test_each_field_of_a_teacher_is_said_as_the_teachers():
+    teachers = [changed(PLAIN, part, name) for part, name in FIELDS if part != "distillation"]
+    teachers += [replace(PLAIN, seed=1), TAUGHT]
+    for teacher in teachers:
+        spec = copy.copy(TAUGHT)
+        object.__setattr__(spec, "distillation", replace(TAUGHT.distillation, teacher=teacher))
+        before, after = differences.labels([TAUGHT, spec])
+        assert before != after and "teacher " in f"{before} {after}"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"activation": "tanh"}, "activation tanh"),
+        ({"label_smoothing": 0.1}, "label smoothing 0.1"),
+        ({"epochs": 15}, "15 epochs"),
+        ({"normalization": "layer"}, "layer normalisation"),
+        ({"omitted_class": 0}, "without class 0"),
+        ({"validation_size": 0}, "0 validation images"),
+        ({"depth": 1}, "1 layer"),
+    ],
+)
+def test_a_change_is_said_as_one_would_say_it(make_spec, change, words):
+    assert [*differences.changes(make_spec(**change), make_spec()).values()] == [words]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"patience": 3}, "no patience"),
+        ({"dropout_rate": 0.5}, "no dropout"),
+        ({"augmentation": "crop"}, "no augmentation"),
+        ({"max_gradient_norm": 1}, "gradients of any norm"),
+    ],
+)
+def test_what_is_off_is_said_where_the_reference_has_it(make_spec, change, words):
+    assert [*differences.changes(make_spec(), make_spec(**change)).values()] == [words]
+
+
+def test_a_teacher_and_its_settings_are_said():
+    further = replace(TAUGHT.distillation, teacher=replace(PLAIN, seed=1), wrong_classes="permuted")
+    specs = [PLAIN, TAUGHT, replace(PLAIN, distillation=further), replace(PLAIN, seed=5)]
+    assert differences.labels(specs) == [
+        "", "teacher of seed 0", "teacher of seed 1, wrong classes permuted", "",
+    ]  # fmt: skip
+
+
+def test_a_label_says_what_the_columns_beside_it_do_not():
+    """Of those alike in the columns alone, and nothing that they share with these."""
+    deep = replace(PLAIN, model=replace(PLAIN.model, depth=8))
+    longer = replace(deep, training=replace(deep.training, epochs=40))
+    assert differences.labels([PLAIN, deep, longer], ("depth",), ("depth",)) == [
+        "", "20 epochs", "40 epochs",
+    ]  # fmt: skip
+    assert differences.labels([PLAIN, deep, longer], ("depth",)) == [
+        "4 layers", "8 layers, 20 epochs", "8 layers, 40 epochs",
+    ]  # fmt: skip
+
+
+def test_the_seeds_that_chose_a_setting_are_told_from_fresh_ones():
+    specs = [replace(TAUGHT, role=role) for role in ("chose", "fresh")]
+    assert differences.labels(specs) == ["seeds that chose this setting", "fresh seeds"]
+    assert "fresh" not in specs[1].title
