@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
 from .core.datasets import DATASETS
-from .core.differences import ASKED, settings_of
+from .core.differences import describe, settings_of
 from .core.errors import MissingRunsError, ParameterError
-from .core.families import FAMILIES
+from .core.escape import for_markdown
 from .core.record import Record
-from .core.spec import ModelSpec, RunSpec
+from .core.spec import ModelSpec
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
@@ -42,23 +42,29 @@ DRAFT = "LAB1_DRAFT"
 
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
-    """The chapter with the parameters that stand in `namespace` (the notebook's globals).
+    """The chapter with the parameters of a notebook, whose globals are the `namespace`.
 
-    `None` leaves a parameter as the profile has it.  Papermill lets an unknown parameter pass
-    with a warning; here every plain value in the namespace must be a parameter of the chapter, and
-    a value means what it means on the command line (see `lab1.planning.notebook`).
-    Raises `ParameterError` naming the parameter, what is allowed, and the
-    chapter, before anything is trained or written.
+    They are what its parameters cell assigns and what papermill sets, whatever else the notebook
+    holds (see `lab1.planning.notebook`); outside Jupyter the plain values of `namespace` are, as in
+    `open_chapter("1_1", {"profile": "smoke"})`.  A value means what it means on the command line,
+    and `None` leaves a parameter as the profile has it.  Raises `ParameterError` naming the
+    parameter, what is allowed, and the chapter, before anything is trained or written.
     """
     allowed = {"profile": Field(name="profile"), **chapters.chapter(name).parameters}
     given = notebook.asked(namespace, allowed, f"chapter {name}")
     if "profile" not in given:
-        raise ParameterError(f"chapter {name}: its parameters cell names no profile")
+        raise ParameterError(
+            f"chapter {name}: no profile is given; there are {', '.join(profiles.names())}. A "
+            "notebook names it in its parameters cell, which runs first and does nothing but assign"
+        )
     profile = given.pop("profile")
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
     captions.show(page.dataset_title)
+    if changes := page.changes:
+        said = for_markdown("; ".join(changes))
+        captions.say(f"Unlike the published runs, for which the text was written: {said}.")
     return OpenChapter(page)
 
 
@@ -73,8 +79,7 @@ class OpenChapter:
         """Which runs these are, for a reader in Jupyter."""
         profile, dataset = self.page.profile, self.page.dataset_title
         on = f" on **{dataset}**" if dataset else ""
-        written = "" if profile == REPORT else f" The text was written for those of `{REPORT}`."
-        return f"{len(self.all_records)} runs of the profile `{profile}`{on}.{written}"
+        return f"{len(self.all_records)} runs of the profile `{profile}`{on}."
 
     @cached_property
     def published(self) -> bool:
@@ -84,39 +89,31 @@ class OpenChapter:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The value of each parameter, defaults included."""
-        return chapters.chapter(self.page.chapter).complete(self.page.parameters)
+        """The value of each parameter of that question, defaults included."""
+        return chapters.chapter(self.page.chapter).values(self.parameters)
 
     def select(self, family: str, **values: Any) -> Selection:
         """The runs of a family that have these values, as `Selection.at` takes them.
 
         They are of its usual design, unless a field of that is named or was asked for.
         """
-        return self._select(self.runs, family, values)
-
-    def _select(self, runs: pd.DataFrame, family: str, values: Mapping[str, Any]) -> Selection:
         from .reporting.selections import Selection
 
-        asked = {name: self.settings.get(name) for name in FAMILIES[family].fields}
-        design = {
-            each.name: asked.get(each.name) or each.default
-            for each in fields(ModelSpec)
-            if each.name not in ASKED
-        }
-        return Selection(runs).at(**{"family": family, **design, **values})
+        return Selection(self.runs).of_family(family, **values)
 
     def findings(self, **comparisons: Comparison) -> Findings:
         """The page's comparisons by name, corrected together.
 
-        What a reader asked for, user-defined networks and several values of a parameter, is
-        compared as well.  Raises `ClaimError` as `Findings.of` does.
+        What a reader asked for, further networks and several values of a parameter, is compared as
+        well.  Raises `ClaimError` as `Findings.of` does.
         """
         from .reporting import findings
+        from .reporting.kit import frames
+        from .reporting.selections import Selection
 
-        families = list(dict.fromkeys(self.runs["family"]))
-        whole = {name: self._select(self.all_runs, name, {}) for name in families}
-        added = findings.of_user_networks({name: self.select(name) for name in families})
-        added |= findings.of_several_values(whole, self.page.several)
+        answers = {name: Selection(frames.runs(own)) for name, own in self.answers.items()}
+        added = findings.of_further_networks(Selection(self.runs))
+        added |= findings.of_several_answers(answers)
         self._findings = findings.Findings.of({**comparisons, **added})
         return self._findings
 
@@ -161,26 +158,13 @@ class OpenChapter:
         }
         return findings.describe(text, {**facts, **values})
 
-    def asked(self) -> Prose:
-        """In a line, how these runs differ from the published ones; nothing where they do not."""
-        from .reporting import findings, settings
-
-        if self.published:
-            return findings.Prose()
-        usual = OpenChapter(profiles.page(self.page.name, self.page.profile, {})).settings
-        changed = "; ".join(settings.changes(self.settings, usual))
-        return findings.Prose(
-            f"**These are not the published runs**, but those of the profile `{self.page.profile}`"
-            f"{f' with {changed}' if changed else ''}."
-        )
-
     def setting_table(self) -> Table:
         """Every setting of these runs, folded, beside the published one where they differ."""
         from .reporting import settings
 
         declared = chapters.chapter(self.page.chapter)
         pages = profiles.published(self.page.chapter)
-        usual = declared.complete(pages[0].parameters) if pages else {}
+        usual = declared.values(pages[0].parameters) if pages else {}
         return settings.table(self.settings, usual, declared.parameters)
 
     def published_run(self, **values: Any) -> dict[str, str]:
@@ -198,6 +182,11 @@ class OpenChapter:
             f"chapter {self.page.chapter}: no published run has {values}; see params/{REPORT}.yml"
         )
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Those of the question that the page is about, the first where several were asked."""
+        return self.page.questions[0]
+
     @cached_property
     def all_records(self) -> list[Record]:
         """The records of the chapter's runs; missing ones are trained.
@@ -208,21 +197,26 @@ class OpenChapter:
 
     @cached_property
     def records(self) -> list[Record]:
-        """Those that the page is about: of the first width, where several were asked for.
+        """The records that the page is about: those of the first question."""
+        return next(iter(self.answers.values()))
 
-        The same of feature maps and optimisers.
-        """
-        others = {name: values[1:] for name, values in self.page.several.items()}
-
-        def is_another(spec: RunSpec) -> bool:
-            values = {
-                "width": spec.model.width,
-                "channels": spec.model.channels,
-                "optimizer": spec.training.optimizer,
-            }
-            return any(values[name] in others[name] for name in others)
-
-        return [record for record in self.all_records if not is_another(record.spec)]
+    @cached_property
+    def answers(self) -> dict[str, list[Record]]:
+        """The records of each question, under what sets it apart: `learning rate 0.001`, say."""
+        questions = self.page.questions
+        if len(questions) == 1:
+            return {"": self.all_records}
+        records = {record.spec: record for record in self.all_records}
+        answers = {}
+        for asked in questions:
+            several = (describe(name, value) for name, value in asked.items()
+                       if value != self.page.parameters[name])  # fmt: skip
+            answers[", ".join(several)] = [
+                replace(records[spec], spec=spec)
+                for spec in self.page.plan(asked)
+                if spec in records
+            ]
+        return answers
 
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""

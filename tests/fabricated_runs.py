@@ -142,7 +142,7 @@ def accuracy(spec):
     model, config = spec.model, spec.training
     units = model.width or model.channels or 16
     error = 0.16 / (units / 16) ** 0.3 / (config.epochs / 2) ** 0.2
-    residual = model.family in {family.residual for family in FAMILIES.values()}
+    residual = FAMILIES[model.family].style == "residual"
     error *= 1 + (-0.02 if residual else 0.05) * model.depth
     error *= 1 + 30 * abs(config.learning_rate - 0.002) if config.learning_rate < 0.05 else 1
     omitted = config.omitted_class is not None
@@ -280,9 +280,7 @@ def bias_correction(made):
 
 def layers(made):
     names = list(weighted_layers(made.spec))
-    fading = (
-        1.0 if made.spec.model.family in {family.residual for family in FAMILIES.values()} else 0.9
-    )
+    fading = 1.0 if FAMILIES[made.spec.model.family].style == "residual" else 0.9
 
     def state(scale):
         behind = range(len(names) - 1, -1, -1)

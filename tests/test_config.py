@@ -341,7 +341,7 @@ def test_runtime_options_are_no_part_of_a_run():
 def test_the_recipe_names_a_positive_integer_for_every_family():
     assert set(RECIPE) == set(declared_fields.PARAMETERS["family"].choices) == set(FAMILIES)
     assert all(type(recipe) is int and recipe >= 1 for recipe in RECIPE.values())
-    assert {family.residual for family in FAMILIES.values()} <= {*RECIPE, None}
+    assert {name for family in FAMILIES.values() for name in family.compared_with} <= {*RECIPE}
 
 
 def test_only_a_plain_family_has_a_residual_one():

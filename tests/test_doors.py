@@ -50,25 +50,27 @@ TEXTS = {
         "2020-99-99", "4L", "4j", "4!", "0x", "--4", "+-4", "½", "4%", "$4", "[1:30]", "(4]",
     ],
     "seeds": ["0", "0,1,2", "00,01", "2147483647", "2147483648", "1,1", "1, 01", "-1", "[-0]"],
-    "epochs": ["3", "3.0", "[3]", "3,", "none", "", "1e2", "0x3", "true"],
+    "epochs": ["3", "3.0", "[3]", "3,", "none", "", "1e2", "0x3", "true", "3,4", "[3, 4.0]"],
     "learning_rate": [
         "0.001", "1e-3", "1E-3", "1.0e-3", ".001", "1.", "+.5", "-0.1", "-0.0", "0", "1_0.5", "0_1",
         "1_1.5", "1e", "e1", ".", "1e-400", "1e400", "inf", "-inf", ".inf", "-.INF", "nan", ".nan",
         "1,5", "1:30.5", "0x1", "0o1", "010", "01.5", "00.1", "1e+1", "1e1", "１.５", "0.1f", "1/3",
         "[0.1]", "True", "none", "0.1 ", "100", "100.0000001", "1d-3", "1.5.2",
+        "0.001,0.003", "[1e-3, .003]", "0.1, 1e-1", "0.1,fast",
     ],
     "dropout_rate": ["0", "-0.0", "-0", "0.5", "1", "0.9999999999999999", "1e-320"],
     "patience": [
         "5", "none", "None", "NONE", "null", "Null", "nUlL", "~", "", "off", "OFF", "no", "false",
-        "0", "[5]", "[none]", "nil", "never", "()",
+        "0", "[5]", "[none]", "nil", "never", "()", "5,none", "[null, 5]", "none, ~", "5,0",
     ],
     "sweep_depth": ["none", "~", "", "null", "[]", "[none]", "8", "8,16", "off", "False"],
     "sweep_learning_rates": ["none", "0.1,1e-2", "[1e-2, .1]", "[0.1, 1e-1]", "1e-2"],
     "dataset": ["mnist", "MNIST", "smoke-grey", "'mnist'", "5", "true", "none", "", "[mnist]"],
     "families": ["MLP", "MLP,ResidualMLP", "[MLP, ResidualMLP]", '["MLP"]', "ResNet50", "MLP,MLP"],
     "augmentation": ["none", "None", "null", "~", "", "no", "shift", "crop-flip", "off"],
-    "activation": ["relu", "RELU", " relu", "relu ", "yes"],
-    "optimizer": ["adam", "adam,", "[sgd]", "on", "1"],
+    "activation": ["relu", "RELU", " relu", "relu ", "yes", "relu,gelu", "[gelu, relu]", "relu,"],
+    "optimizer": ["adam", "adam,", "[sgd]", "on", "1", "sgd, adam", "adam,adam", "[]", "adam,x"],
+    "width": ["16", "16,32", "[16, 0x20]", "16,16", "16,", "[16, [32]]", "(16,32)"],
 }  # fmt: skip
 
 #: What is no plain value in YAML; there it stands in quotes.
@@ -257,7 +259,7 @@ def test_what_is_typed_wins_over_a_file(papermill_door, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "asked.yml").write_text("depth: 2\nwidth: 8\n")
     page = papermill_door("-f", "asked.yml", "-p", "depth", "010")
-    assert (page.parameters["depth"], page.parameters["width"]) == ((10,), (8,))
+    assert (page.parameters["depth"], page.parameters["width"]) == ((10,), 8)
 
 
 def test_a_file_of_parameters_is_read_as_strictly_as_a_profile(
@@ -285,30 +287,96 @@ def test_a_reading_that_the_notebook_shows_otherwise_is_told(papermill_door, cap
         (None, CELL, OPENING),  # the tag is missing: papermill's cell comes first
         ("title = ''", None, CELL, OPENING),  # another cell has it, above
         (CELL, None, CELL, OPENING),  # the cell stands twice
-        (CELL, None, "1 +", "depth = (2,)", OPENING),
+        *(
+            (CELL, None, form, OPENING)
+            for form in (
+                "depth = 4", "depth: int = 4", "depth, width = 4, 32", "depth += 2",
+                "if True: depth = 4", "exec('depth = 4')", "depth = 2.0", "depth = True",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_what_papermill_sets_is_not_set_again(cells, papermill_door):
+    """The notebook's own values would win: two layers asked for, four trained."""
+    both = r"papermill's cell sets (\w+) = ('mine'|2), and a cell below it sets \1 = (?!'mine'|2,)"
+    with pytest.raises(ParameterError, match=f"^chapter 1_1: {both}.* needs the tag 'parameters'$"):
+        papermill_door("-p", "depth", "2", cells=cells)
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """Opens the chapter as a kernel without papermill would that has executed these cells."""
+    monkeypatch.setattr(notebook, "papermill_command", lambda: None)
+
+    def execute(*cells, **held):
+        executed, namespace = ["", *cells], dict(held)
+        for place, cell in enumerate(executed):
+            namespace["_ih"] = namespace["In"] = executed[: place + 1]
+            with contextlib.suppress(SyntaxError):
+                exec(cell, namespace)
+        return namespace["chapter"].page
+
+    return execute
+
+
+#: What a set-up cell does, and what a reader does beside it.
+SET_UP = f"from lab1.chapter import open_chapter\n{OPENING}\nsays, runs = {{}}, 3"
+MINE = CELL.replace("'report'", "'mine'")
+EDITED = MINE.replace("depth = None", "depth = 4")
+INJECTED = "# Parameters\nprofile = 'mine'\ndepth = 4"
+
+
+@pytest.mark.parametrize(
+    ("cells", "depth"),
+    [
+        ((MINE, SET_UP, SET_UP), (2, 8)),
+        ((MINE, SET_UP, EDITED, SET_UP), (4,)),
+        ((EDITED, SET_UP, MINE, SET_UP), (2, 8)),  # the cell says it no more
+        (("width, total = 3, 4", MINE, "from math import pi as activation", SET_UP), (2, 8)),
+        ((MINE, INJECTED, SET_UP, EDITED.replace("4", "2"), SET_UP), (2,)),  # papermill's result
+        ((MINE, INJECTED, SET_UP, "depth = 16", INJECTED, SET_UP), (4,)),
+        ((MINE, "profile = 'mine'; depth = [2**k for k in (1, 2)]", SET_UP), (2, 4)),
+        (("profile = 'nobody'\nstages = 3", MINE, SET_UP), (2, 8)),  # another chapter's
+        ((MINE, "profile: str = 'mine'\ndepth = 4\ndepth = 16", SET_UP), (16,)),
     ],
 )
-def test_what_papermill_sets_is_not_set_again(cells, papermill_door):
-    """The notebook's own values would win: four layers asked for, eight trained."""
-    with pytest.raises(ParameterError, match=r"chapter 1_1: (depth|profile) is set again .* tag"):
-        papermill_door("-p", "depth", "4", cells=cells)
+def test_a_notebook_is_asked_what_its_parameters_cells_say(cells, depth, kernel):
+    assert kernel(*cells).parameters["depth"] == depth
 
 
-def test_a_notebook_that_was_opened_may_be_changed_and_opened_again(papermill_door, monkeypatch):
-    """In Jupyter, which is no papermill: the result of one is opened and its cells edited."""
-    injected = "# Parameters\nprofile = 'mine'\ndepth = 4"
-    cells = [CELL, injected, OPENING, CELL, "profile = 'mine'; depth = 2", OPENING]
-    monkeypatch.setattr(notebook, "papermill_command", lambda: None)
-    page = open_chapter("1_1", {"profile": "mine", "depth": 2, "patience": None, "_ih": cells}).page
-    assert page.parameters["depth"] == (2,)
-    assert page.parameters["patience"] == 3
+def test_a_variable_of_a_reader_is_no_parameter(kernel, capsys):
+    """Nor what a start-up file sets; where it has the name of one, she is told."""
+    page = kernel(MINE, "for depth in (7,): pass", SET_UP, total=3, In=4, seeds=None, epochs=open)
+    assert page == kernel(MINE, SET_UP)
+    assert capsys.readouterr().out == (
+        "depth = 7 is set outside the parameters cell and does not count; there it is None\n"
+    )
 
 
-def test_none_is_a_value_where_papermill_sets_it(monkeypatch):
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (SET_UP,),
+        ("profile = 'mine'\nprint(profile)", SET_UP),  # a cell of more than parameters
+        (f"profile = 'mine'\n{SET_UP}",),
+        ("profile = (", SET_UP),
+        ("name = profile = 'mine'", SET_UP),
+    ],
+)
+def test_a_notebook_without_a_parameters_cell_is_refused(cells, kernel):
+    with pytest.raises(ParameterError, match="chapter 1_1: no profile is given; there are mine"):
+        kernel(*cells)
+
+
+@pytest.mark.parametrize("slip", ["dept = 4", "Depth = None", "dept: int = 4"])
+def test_a_slip_in_the_parameters_cell_is_refused(slip, kernel):
+    with pytest.raises(ParameterError, match=r"unknown parameter '(dept|Depth)'; allowed: .*width"):
+        kernel(f"{MINE}{slip}", SET_UP)
+
+
+def test_none_is_a_value_where_papermill_sets_it(kernel):
     """Called as a function, without a command line."""
-    monkeypatch.setattr(notebook, "papermill_command", lambda: None)
-    cells = [CELL, "# Parameters\nprofile = 'mine'\npatience = None", OPENING]
-    page = open_chapter("1_1", {"profile": "mine", "patience": None, "_ih": cells}).page
+    page = kernel(MINE, "# Parameters\nprofile = 'mine'\npatience = None", SET_UP)
     assert page.parameters["patience"] is None
 
 
@@ -322,6 +390,18 @@ def test_without_papermill_above_it_a_notebook_is_taken_as_it_is(found, monkeypa
 # Papermill itself
 
 
+def write_notebook(path, *further):
+    """A chapter that prints what it was asked, with `further` cells behind its parameters."""
+    shows = (
+        "page = chapter.page.parameters\n"
+        "print(f\"depth {page['depth']}, patience {page['patience']}\")"
+    )
+    cells = [nbformat.v4.new_code_cell(code) for code in (CELL, *further, SET_UP, shows)]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shown"),
@@ -333,22 +413,21 @@ def test_without_papermill_above_it_a_notebook_is_taken_as_it_is(found, monkeypa
     ],
 )
 def test_a_kernel_knows_what_its_papermill_was_told(options, shown, tmp_path, laboratory):
-    cells = [
-        nbformat.v4.new_code_cell(CELL, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(f"from lab1.chapter import open_chapter\n\n{OPENING}"),
-        nbformat.v4.new_code_cell(
-            "page = chapter.page.parameters\n"
-            "print(f\"depth {page['depth']}, patience {page['patience']}\")"
-        ),
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
-        tmp_path / "in.ipynb",
-    )
+    write_notebook(tmp_path / "in.ipynb")
     done = subprocess.run(
         [sys.executable, "-m", "papermill", "in.ipynb", "-", "-p", "profile", "mine", *options],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert shown in done.stdout + done.stderr
     assert (done.returncode == 0) == ("Error" not in shown)
+
+
+@pytest.mark.slow
+def test_a_value_below_that_of_papermill_is_refused_in_a_kernel(tmp_path, laboratory):
+    """Called as a function; the value is set in a way that only IPython knows."""
+    write_notebook(tmp_path / "in.ipynb", "%time depth = 4")
+    both = "papermill's cell sets depth = 2, and a cell below it sets depth = 4"
+    with pytest.raises(papermill.PapermillExecutionError, match=both):
+        papermill.execute_notebook(
+            str(tmp_path / "in.ipynb"), None, {"profile": "mine", "depth": 2}, progress_bar=False
+        )

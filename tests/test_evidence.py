@@ -65,15 +65,16 @@ def test_what_can_be_measured_on_the_published_runs_is_published(published):
 
 
 def test_the_chosen_temperature_and_weight_are_those_that_validation_chooses(published):
-    """They are told on seeds of their own (`fresh_seeds`), so the profile states the choice."""
+    """They are told on fresh seeds, so the profile states the choice."""
     page = profiles.page("2_2", "report", {})
     records = [record for spec in page.plan() if (record := published.find(spec)) is not None]
-    setting = Setting.of(page.parameters)
+    runs = frames.runs(records)
+    setting, fresh = Setting.of(page.parameters), Setting.fresh(page.parameters, runs)
     for name in ("temperature", "alpha"):
-        swept = sweep(frames.runs(records), setting, name)
+        swept = sweep(runs, setting, name)
         chosen = swept.groupby(name)["validation_gain"].mean().idxmax()
-        assert page.parameters[f"fresh_{name}"] == chosen
-        assert not set(swept["seed"]) & set(page.parameters["fresh_seeds"])
+        assert getattr(fresh, name) == chosen
+        assert not set(swept["seed"]) & set(fresh.seeds)
 
 
 # What n counts, in the tables of all published pages
@@ -89,7 +90,7 @@ RESULTS = {
 
 
 #: The seeds behind the rows of the table of digits, which lead to no runs.
-DIGITS = profiles.page("2_2", "report", {}).parameters["digits_seeds"]
+DIGITS = profiles.page("2_2", "report", {}).further["digits"].changes["seeds"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from lab1.planning.progress import duration, estimate
 
 BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
 GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
-SWEEP = {"sweep_depth": [8], "sweep_learning_rates": [0.001, 0.003]}
 
 
 def short(specs):
@@ -81,83 +80,38 @@ def test_a_plan_passes_every_parameter_on():
     )
 
 
-def test_the_sweep_leaves_out_the_base_rate():
-    assert short(plan("1_1", **GRID, **SWEEP)) == [
-        (0, 2, 0.001, "MLP"),
-        (0, 8, 0.001, "MLP"),
-        (0, 8, 0.003, "MLP"),
-        (1, 2, 0.001, "MLP"),
-        (1, 8, 0.001, "MLP"),
-        (1, 8, 0.003, "MLP"),
-    ]
-
-
-def test_single_changes_of_the_design_are_trained_at_their_depths():
-    changes = {"changes_depth": [8, 32]}  # 32 is not asked for
-    before = plan("1_2", **GRID)
-    runs = [spec for spec in plan("1_2", **GRID, **changes) if spec not in before]
-    assert [(spec.seed, spec.model.depth, spec.model.changes) for spec in runs] == [
-        (seed, 8, words)
-        for seed in (0, 1)
-        for words in ("identity start", "layer normalisation", "residual factor 1")
-    ]
-    for spec in runs:
-        model = ModelSpec(spec.model.family, 8, 16)
-        assert replace(spec, model=model) in before
-
-
-def test_several_values_make_a_grid():
-    specs = plan("1_2", **GRID | {"width": "16,32", "seeds": 0, "depth": 2}, optimizer="adam,sgd")
-    found = [(s.training.optimizer, s.model.width, s.model.family) for s in specs]
-    families = ("MLP", "ResidualMLP")
-    assert found == [
-        (optimizer, width, family)
-        for optimizer in ("adam", "sgd")
+def test_several_values_make_a_plan_each_the_first_first():
+    values = GRID | {"seeds": 0, "depth": 2, "width": 16, "patience": None}
+    several = {"width": "16,32", "patience": "[none, 3]"}
+    assert plan("1_2", **values | several) == [
+        spec
         for width in (16, 32)
-        for family in families
+        for patience in (None, 3)
+        for spec in plan("1_2", **values | {"width": width, "patience": patience})
     ]
-    specs = plan("1_3", dataset="smoke-colour", depth=2, seeds=0, channels=[4, 8],
-                 families="PlainCNN,ResidualCNN", validation_size=500)  # fmt: skip
-    assert [(s.model.family, s.model.channels) for s in specs] == [
-        ("PlainCNN", 4), ("ResidualCNN", 4), ("PlainCNN", 8), ("ResidualCNN", 8),
-    ]  # fmt: skip
+    # A list of one is that one; what does not differ is planned once.
+    assert plan("1_2", **values | {"width": "[16]"}) == plan("1_2", **values)
+    residual = {"families": "MLP", "residual_factor": ["one", "sqrt-half"]}
+    assert plan("1_2", **values | residual) == plan("1_2", **values | {"families": "MLP"})
+
+
+@pytest.mark.parametrize("name", [name for name, each in CHAPTERS.items() if each.parameters])
+def test_every_parameter_of_one_value_takes_several(name):
+    for field in CHAPTERS[name].parameters.values():
+        numbers = [field.ge, field.ge + 1] if field.kind is int else [0.5, 0.25]
+        values = [*field.choices, None][:2] if field.choices else numbers
+        assert field.many or field.check(values) == tuple(values), field.name
+
+
+def test_more_questions_than_anybody_means_are_refused():
+    values = {name: [*range(1, 400)] for name in ("width", "epochs")}
+    with pytest.raises(ParameterError, match=r"chapter 1_1: .* of width, epochs make 159201 quest"):
+        plan("1_1", **GRID | values)
 
 
 def test_a_family_of_another_chapter_is_refused():
     with pytest.raises(ParameterError, match="chapter 1_2: SimpleCNN takes no width"):
         plan("1_2", **GRID, families="SimpleCNN")
-
-
-def test_no_run_is_planned_twice():
-    rates = [0.001, 0.002, 0.003]
-    specs = plan("1_2", **GRID, sweep_depth=[2, 8], sweep_learning_rates=rates, learning_rate=0.002)
-    assert len(specs) == len({each.key for each in specs}) == 2 * 2 * 2 * 3
-
-
-def test_asking_for_one_depth_drops_the_sweep_of_the_others():
-    values = {**GRID, **SWEEP, "depth": "4", "seeds": [0]}
-    assert short(plan("1_1", **values)) == [(0, 4, 0.001, "MLP")]
-    assert short(plan("1_1", **{**values, "depth": "8"})) == [
-        (0, 8, 0.001, "MLP"),
-        (0, 8, 0.003, "MLP"),
-    ]
-
-
-def test_depths_of_the_first_seed_alone_come_last():
-    values = {"dataset": "smoke-colour", "validation_size": 500, "train_evaluation_size": 500}
-    values |= {"depth": [8, 14, 20], "seeds": [3, 4], "first_seed_depth": [14, 56]}
-    twins = ("PlainNet", "ResNet")
-    runs = [(3, 8), (3, 20), (4, 8), (4, 20), (3, 14)]
-    expected = [(*run, 0.001, family) for run in runs for family in twins]
-    assert short(plan("depth", **values)) == expected
-    assert short(plan("depth", **{**values, "depth": "14"})) == expected[-2:]
-    assert len(plan("depth", **{**values, "first_seed_depth": "none"})) == 12
-
-
-@pytest.mark.parametrize("sweep", [{"sweep_depth": [8]}, {"sweep_learning_rates": [0.1]}, {}])
-def test_half_a_sweep_is_none(sweep):
-    assert len(plan("1_1", **GRID, **sweep)) == 4
-    assert len(plan("1_1", **GRID, **dict.fromkeys(sweep))) == 4
 
 
 def test_texts_plan_what_the_values_do():

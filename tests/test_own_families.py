@@ -49,12 +49,12 @@ def test_a_declaration_becomes_a_family(tmp_path):
     family = declared(tmp_path)
     assert (family.name, family.title, family.fields) == ("Mine", "my network", ("depth", "width"))
     assert (family.unit, family.axis) == ("layer", "hidden layers")  # as its twin has them
-    assert family.own and family.twin == "MLP" and family.differs_in == ("layer normalisation",)
+    assert family.own and family.compared_with == {"MLP": ("layer normalisation",)}
     family.depths.check(8, "Mine")
     with pytest.raises(ParameterError, match=r"depth = 9 is not allowed; allowed: from 1 to 8, as"):
         family.depths.check(9, "Mine")
     alone = declared(tmp_path, twin=None, differs_in=None, unit="block")
-    assert (alone.twin, alone.unit, alone.axis) == (None, "block", "blocks")
+    assert (alone.compared_with, alone.unit, alone.axis) == ({}, "block", "blocks")
     assert alone.sha256 != family.sha256
 
 
@@ -133,7 +133,7 @@ def lab1(folder, *arguments, file="mine.py", **environment):
 
 
 RUN = [sys.executable, "-m", "lab1", "run", "1_2", "--profile", "smoke", "--workers", "1"]
-SMALL = ["-p", "depth=2", "-p", "seeds=0", "-p", "epochs=1", "-p", "sweep_depth=none"]
+SMALL = ["-p", "depth=2", "-p", "seeds=0", "-p", "epochs=1", "-p", "further=none"]
 
 
 PROMOTE = "from lab1.core.store import Store; s = Store(); s.check_promotable(s.of_key({key!r}))"

@@ -120,9 +120,9 @@ def test_other_values_out_of_range_are_refused(name, value):
         ("patience", None, None),
         ("patience", "5", 5),
         ("augmentation", "none", "none"),
-        ("sweep_depth", "none", None),
-        ("sweep_depth", "16, 32", (16, 32)),
-        ("sweep_learning_rates", "0.1,1e-2", (0.1, 0.01)),
+        ("students", "none", None),
+        ("depth", "16, 32", (16, 32)),
+        ("temperature", "0.1,1e-2", (0.1, 0.01)),
         ("schedule", "one-cycle", "one-cycle"),
         ("data_dir", None, None),
         ("data_dir", "/data", "/data"),
@@ -266,7 +266,7 @@ def test_a_number_is_read_by_the_core_schema_of_yaml(text, found):
 
 @pytest.mark.parametrize(
     "text",
-    ["0_1", "1_0.5", "1e", "e1", ".", ".inf", "inf", "nan", ".nan", "1,5", "1:30.5", "１.５"],
+    ["0_1", "1_0.5", "1e", "e1", ".", ".inf", "inf", "nan", ".nan", "1,x", "1:30.5", "１.５"],
 )
 def test_a_text_that_is_no_number_is_refused(text):
     with pytest.raises(ParameterError, match=r"learning_rate = .* is not allowed"):
@@ -282,7 +282,7 @@ def test_a_negative_zero_is_zero(zero):
 @pytest.mark.parametrize("word", ["none", "None", "NONE", "null", "off", "~", "", " none "])
 def test_none_may_be_written_in_several_ways(word):
     assert declared_fields.check("patience", word) is None
-    assert declared_fields.check("sweep_depth", word) is None
+    assert declared_fields.check("students", word) is None
 
 
 def test_a_folder_may_be_called_as_yaml_writes_nothing():

@@ -1,18 +1,20 @@
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from lab1.core import paths
 from lab1.core.datasets import DATASETS
 from lab1.core.errors import Lab1Error, MissingRunsError, ParameterError
 from lab1.core.store import Store
-from lab1.planning import chapters, profiles
+from lab1.planning import chapters, params_schema, profiles
 from lab1.planning import ensure as ensuring
 
 GRID = {"dataset": "smoke-grey", "depth": [2], "seeds": [0], "width": 16, "validation_size": 500}
-SHIPPED = sorted(
-    path.stem for path in (Path(__file__).resolve().parents[1] / "params").glob("*.yml")
-)
+PARAMS = Path(__file__).resolve().parents[1] / "params"
+SHIPPED = sorted(path.stem for path in PARAMS.glob("*.yml"))
 
 
 @pytest.fixture
@@ -34,8 +36,8 @@ chapters:
     seeds: [0, 1]
     width: 16
     validation_size: 500
-    sweep_depth: [8]
-    sweep_learning_rates: [0.01]
+    further:
+      - {name: rates, depth: 8, learning_rate: [0.001, 0.01]}
 """
 
 
@@ -165,7 +167,7 @@ def test_an_unknown_chapter_is_told_the_known_ones(profile):
         ("width: 16", "widht: 16", r"chapter 1_1: unknown parameter 'widht'.*width"),
         ("width: 16\n", "\n", r"chapter 1_1: needs a value for width"),
         ("width: 16", "width: yes", r"chapter 1_1: width = 'yes' is not allowed"),
-        ("width: 16", "width:", r"chapter 1_1: width = \[\] is not allowed"),
+        ("width: 16", "width:", r"chapter 1_1: width = '' is not allowed"),
         ("width: 16", "width: 16\n    device: cpu", r"chapter 1_1: unknown parameter 'device'"),
         (
             "size: 500",
@@ -220,7 +222,7 @@ def test_what_is_merged_may_be_set_again(profile):
       - {<<: *second, width: 4, page: c}
 """
     pages = profiles.pages(profile(f'chapters:\n  "1_1":{chain}'))
-    assert [page.parameters["width"] for page in pages] == [(16,), (8,), (4,)]
+    assert [page.parameters["width"] for page in pages] == [16, 8, 4]
 
 
 @pytest.mark.parametrize("key", ["chapter", "Chapters", "parameters", "1"])
@@ -351,7 +353,7 @@ def test_a_page_takes_overrides(profile):
 
 
 def test_a_page_is_the_chapters_first(profile):
-    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == (16,)
+    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == 16
 
 
 @pytest.mark.parametrize(
@@ -405,7 +407,7 @@ def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
 def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch):
     monkeypatch.setattr(ensuring, "_train", None)
     both = CHAPTER + CHAPTER.split("chapters:")[1].replace("1_1", "1_2") + "  summary: {}\n"
-    name = profile(both.replace("sweep_depth: [8]", "sweep_depth: none"))
+    name = profile(both)
     with pytest.raises(MissingRunsError, match=r"no run of the profile 'mine' .*run CHAPTER"):
         profiles.trained(name)
     records = [make_record("MLP", 2, 0, epochs=20), make_record("ResidualMLP", 8, 1, epochs=20)]
@@ -434,3 +436,53 @@ def test_a_depth_replaces_the_hidden_sizes_of_a_profile(profile):
     }
     asked = profiles.page("1_1", listed, {"depth": 3})
     assert {spec.model.layer_sizes for spec in asked.plan()} == {(16, 16, 16)}
+
+
+# What differs from the published runs
+
+
+def test_a_page_says_in_what_it_differs_from_the_published_one():
+    asked = {
+        "depth": "2,4",
+        "activation": "tanh",
+        "learning_rate": ["0.001", 0.01],
+        "patience": None,
+    }
+    same = {"schedule": "cosine", "weight_decay": 0, "width": "128", "further": "none"}
+    assert profiles.page("1_1", "report", asked | same).changes == [
+        "depth 2, 4", "activation tanh", "learning rate 0.001, 0.01", "no patience",
+    ]  # fmt: skip
+    smoke = profiles.page("2_2", "smoke", {}).changes
+    assert {"built-in colour patterns", "student channels 8"} <= {*smoke}
+
+
+def test_a_published_page_differs_in_nothing_from_it():
+    pages = [page for page in profiles.pages("report") if page.plan()]
+    assert len(pages) > 5 and not any(page.changes for page in pages)
+
+
+def test_without_a_published_page_there_is_nothing_to_differ_from(profile):
+    assert profiles.page("1_1", profile(SETS), {"activation": "tanh"}).changes == []
+
+
+def test_the_schema_takes_several_values():
+    several = {"width": [16, 32], "patience": [None, 3], "dataset": ["mnist", "smoke-grey"]}
+    jsonschema.validate({"chapters": {"1_1": several}}, params_schema.schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"chapters": {"1_1": {"width": [16, None]}}}, params_schema.schema())
+
+
+def test_editors_are_given_the_schema_of_the_profiles():
+    """Which holds for every profile that is shipped, and not for a slip of the pen."""
+    folder = paths.project_root() / "params"
+    written = json.loads((folder / "schema.json").read_text("utf-8"))
+    assert written == json.loads(json.dumps(params_schema.schema())), (
+        "write it anew: python -m lab1.planning.params_schema > params/schema.json"
+    )
+    validator = jsonschema.Draft202012Validator(written)
+    for path in folder.glob("*.yml"):
+        assert path.read_text("utf-8").startswith("# yaml-language-server: $schema=schema.json\n")
+        validator.validate(yaml.safe_load(path.read_text("utf-8")))
+    for wrong in ("depht: 2", "depth: 0", "further: [{depth: 2}]", "further: [{name: a, x: 1}]"):
+        values = yaml.safe_load(f"{{chapters: {{1_1: {{{wrong}}}}}}}")
+        assert not validator.is_valid(values), wrong

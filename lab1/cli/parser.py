@@ -67,7 +67,7 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     profile(run)
     run.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="name=value",
-        help="change a parameter of the profile, as in -p depth=2,4",
+        help="change a parameter of the profile, as in -p depth=2,4; several values are compared",
     )  # fmt: skip
     run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
     run.add_argument(

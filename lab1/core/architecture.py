@@ -30,8 +30,8 @@ def cost(model: ModelSpec, dataset: str) -> tuple[int, int]:
     its layers alone.
     """
     family = FAMILIES[model.family]
-    if family.layout is None and family.twin is not None:
-        model = replace(model, family=family.twin)
+    if family.layout is None and family.compared_with:
+        model = replace(model, family=next(iter(family.compared_with)))
     products = [
         layer.weights * (stage.side or 1) ** 2
         for stage in stages(model, dataset)

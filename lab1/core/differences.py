@@ -40,6 +40,7 @@ _NEVER_SILENT = frozenset(
 #: How a field is said, where that is not its name and its value.
 _WORDS = {
     "family": "{}",
+    "dataset": "{}",
     "dropout_rate": "dropout {}",
     "channels": "{} channels",
     "blocks_per_stage": "{} blocks by stage",
@@ -93,7 +94,7 @@ def settings(spec: RunSpec) -> dict[str, Setting]:
     """All fields of a run by name; those of its teacher begin with `teacher `."""
     taught = spec.distillation
     found = settings_of(spec.model)
-    found["dataset"] = Setting(spec.dataset, DATASETS[spec.dataset].title)
+    found["dataset"] = Setting(spec.dataset, describe("dataset", spec.dataset))
     found |= settings_of(spec.training)
     found["teacher"] = Setting(False, "no teacher", silent=True)
     if taught is not None:
@@ -104,7 +105,7 @@ def settings(spec: RunSpec) -> dict[str, Setting]:
         for name, each in of_teacher.items():
             found[f"teacher {name}"] = replace(each, words=f"teacher with {each.words}")
         found |= settings_of(taught)
-    found["role"] = Setting(spec.role, _said("role", spec.role, None), True, spec.role is None)
+    found["role"] = Setting(spec.role, describe("role", spec.role), True, spec.role is None)
     found["seed"] = Setting(spec.seed, f"seed {spec.seed}")
     return found
 
@@ -117,7 +118,7 @@ def settings_of(part: Any) -> dict[str, Setting]:
             continue
         value = getattr(part, each.name)
         default = value == each.default
-        words = _said(each.name, value, each.default)
+        words = describe(each.name, value, each.default)
         if each.name == "depth":
             words = f"{value} {FAMILIES[part.family].unit}{'s' * (value != 1)}"
         silent = value is None or (default and each.name not in _NEVER_SILENT)
@@ -125,15 +126,25 @@ def settings_of(part: Any) -> dict[str, Setting]:
     return found
 
 
-def _said(name: str, value: Any, default: Any) -> str:
+def describe(name: str, value: Any, default: Any = None) -> str:
+    """A field and its value, or values, in words: `15 epochs`, `no patience`, `width 32, 64`."""
     words = _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
     if (name, value) in _WORDS_OF_VALUES:
         return _WORDS_OF_VALUES[name, value]
     if value is None or value == "none" or value == default == 0:
         return f"no {words.replace('{}', '').strip()}"
+    return words.format(_value(name, value))
+
+
+def _value(name: str, value: Any) -> str:
     if isinstance(value, tuple):
-        value = "-".join(map(str, value))
-    return words.format(f"{value:g}" if isinstance(value, float) else str(value).replace("_", " "))
+        between = "-" if name in ("hidden_sizes", "blocks_per_stage") else ", "
+        return between.join(_value(name, each) for each in value)
+    if name == "dataset":
+        return DATASETS[value].title
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
 def changes(spec: RunSpec, reference: RunSpec) -> dict[str, str]:

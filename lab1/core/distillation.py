@@ -24,6 +24,13 @@ Alpha = Annotated[
     float,
     Field("weight of the soft loss; that of the hard loss is 1 - alpha", ge=0, le=1),
 ]
+WrongClasses = Annotated[
+    str,
+    Field(
+        "what the teacher says of the classes other than the label: as it is, or permuted",
+        choices=("kept", "permuted"),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -42,13 +49,7 @@ class DistillationConfig(Checked):
     teacher: RunSpec
     temperature: Temperature = 4.0
     alpha: Alpha = 0.9
-    wrong_classes: Annotated[
-        str,
-        Field(
-            "what the teacher says of the classes other than the label: as it is, or permuted",
-            choices=("kept", "permuted"),
-        ),
-    ] = "kept"
+    wrong_classes: WrongClasses = "kept"
 
     def check_student(self, dataset: str) -> None:
         """Raises `ParameterError` where the teacher answers another question.

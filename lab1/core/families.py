@@ -43,8 +43,6 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_MLPS,
             layout=layouts.plain_perceptron,
             style="plain",
-            residual="ResidualMLP",
-            differs_in=("the skip connections", "the size of what a layer adds at the start"),
             single_threaded=True,
         ),
         Family(
@@ -59,6 +57,9 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_MLPS,
             layout=layouts.residual_perceptron,
             style="residual",
+            compared_with={
+                "MLP": ("the skip connections", "the size of what a layer adds at the start")
+            },
             single_threaded=True,
         ),
         Family(
@@ -73,8 +74,6 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_CNNS,
             layout=layouts.simple_cnn,
             style="plain",
-            residual="ResidualCNN",
-            differs_in=("the skip connections", "the number of layers", "the number of parameters"),
         ),
         Family(
             name="ResidualCNN",
@@ -88,6 +87,14 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_CNNS,
             layout=layouts.residual_cnn,
             style="residual",
+            compared_with={
+                "SimpleCNN": (
+                    "the skip connections",
+                    "the number of layers",
+                    "the number of parameters",
+                ),
+                "PlainCNN": ("the skip connections",),
+            },
         ),
         Family(
             name="PlainCNN",
@@ -101,8 +108,6 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_CNNS,
             layout=layouts.plain_cnn,
             style="control",
-            residual="ResidualCNN",
-            differs_in=("the skip connections",),
         ),
         Family(
             name="PlainNet",
@@ -116,8 +121,6 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_CNNS,
             layout=layouts.plain_net,
             style="plain",
-            residual="ResNet",
-            differs_in=("the skip connections",),
         ),
         Family(
             name="ResNet",
@@ -131,6 +134,7 @@ _OURS: Mapping[str, Family] = _by_name(
             project=_CNNS,
             layout=layouts.resnet,
             style="residual",
+            compared_with={"PlainNet": ("the skip connections",)},
         ),
     )
 )
@@ -141,11 +145,16 @@ FAMILIES: Mapping[str, Family] = {**_OURS, **own_families.declared(_OURS)}
 
 
 def residual_of(plain: str) -> str:
-    """The residual family that a plain one is compared with; `KeyError` for any other."""
-    residual = FAMILIES[plain].residual
-    if residual is None:
-        raise KeyError(plain)
-    return residual
+    """The residual family that is compared with a plain one; `KeyError` for any other."""
+    for name, family in FAMILIES.items():
+        if plain in family.compared_with and family.style == "residual":
+            return name
+    raise KeyError(plain)
+
+
+def differences_from(plain: str) -> tuple[str, ...]:
+    """All that tells a plain family from its residual one; `KeyError` where that has none."""
+    return FAMILIES[residual_of(plain)].compared_with[plain]
 
 
 def sole_difference(plain: str) -> str | None:
@@ -153,6 +162,5 @@ def sole_difference(plain: str) -> str | None:
 
     `KeyError` for a family that is compared with none.
     """
-    residual_of(plain)
-    differences = FAMILIES[plain].differs_in
+    differences = differences_from(plain)
     return differences[0] if len(differences) == 1 else None

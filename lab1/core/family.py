@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +48,12 @@ class Family:
     of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
     is the module of its class in the training half, `layout` the function that says which layers a
     network of it has, if one does, and `project` its project on Weights & Biases.
-    `residual` names the residual family that it is compared with, and `differs_in` all that tells
-    the two apart: where that is one thing, they are twins, and a difference between them has a
-    cause.  `style` is its colour in the charts: `plain`, `residual`, `control` for a further one
-    beside these two, or `own`.  A `single_threaded` family's layers are too small to be worth
-    sharing among threads.
-
-    A reader's own family (`own_families`) has the `file` that declares it and its SHA-256; its
-    `twin` is the family that it is compared with, from which it differs in `differs_in`.
+    `compared_with` names the families that it is compared with, each with all that tells the two
+    apart: where that is one thing, they are twins, and a difference between them has a cause.
+    `style` is its colour in the charts: `plain`, `residual`, `control` for a third one of the same
+    chapter, or `further`.  A `single_threaded` family's layers are too small to be worth sharing
+    among threads.  A user-defined family (`own_families`) has the `file` that declares it and its
+    SHA-256.
     """
 
     name: str
@@ -69,12 +67,10 @@ class Family:
     project: str
     style: str
     layout: Layout | None = None
-    residual: str | None = None
-    differs_in: tuple[str, ...] = ()
+    compared_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     single_threaded: bool = False
     file: Path | None = None
     sha256: str | None = None
-    twin: str | None = None
 
     @property
     def own(self) -> bool:

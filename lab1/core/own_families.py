@@ -83,12 +83,11 @@ def read(path: Path, others: Mapping[str, Family]) -> Family:
         ),
         module=path.stem,
         project="",
-        style="own",
-        differs_in=tuple(values.get("differs_in", ())),
+        style="further",
+        compared_with={twin: tuple(values["differs_in"])} if twin else {},
         single_threaded=bool(like and like.single_threaded),
         file=path,
         sha256=hashlib.sha256(content).hexdigest(),
-        twin=twin,
     )
 
 

@@ -90,6 +90,21 @@ LayersPerSkip = Annotated[
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Role = Annotated[str, Field("part in the choice of its setting", choices=("chose", "fresh"))]
 Optimizer = Annotated[str, Field("the optimiser", choices=("adam", "adamw", "sgd"))]
+Augmentation = Annotated[
+    str,
+    Field(
+        "random changes of the training images",
+        choices=("none", "crop", "crop-flip", "rotate-affine", "shift"),
+    ),
+]
+OmittedClass = Annotated[
+    int | None,
+    Field("class whose images are neither trained on nor used for model selection", ge=0, le=9999),
+]
+TrainSize = Annotated[
+    int | None,
+    Field("images of the training split that are trained on; none takes all", ge=1, le=10**6),
+]
 Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
 
 
@@ -168,13 +183,6 @@ class ModelSpec(Checked):
         """The units of each hidden layer of a perceptron; empty for a network without them."""
         return self.hidden_sizes or ((self.width,) * self.depth if self.width else ())
 
-    @property
-    def changes(self) -> str:
-        """In words, what differs from the family's usual design: `identity start`, or nothing."""
-        known = differences.settings_of(self).items()
-        changed = (each for name, each in known if name not in differences.ASKED)
-        return ", ".join(each.words for each in changed if not each.silent)
-
 
 def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
     listed = tuple(blocks) if isinstance(blocks, (list, tuple)) else ()
@@ -224,13 +232,7 @@ class TrainingConfig(Checked):
         ),
     ] = "constant"
     precision: Precision = field(default="float32", metadata={"always hashed": True})
-    augmentation: Annotated[
-        str,
-        Field(
-            "random changes of the training images",
-            choices=("none", "crop", "crop-flip", "rotate-affine", "shift"),
-        ),
-    ] = "none"
+    augmentation: Augmentation = "none"
     validation_size: Annotated[
         Count, "images held out of the training set for model selection; 0 holds out none"
     ] = 5000
@@ -255,12 +257,7 @@ class TrainingConfig(Checked):
     train_evaluation_size: Annotated[
         Count, "training images scored in evaluation mode after each epoch"
     ] = 0
-    omitted_class: Annotated[
-        int | None,
-        Field(
-            "class whose images are neither trained on nor used for model selection", ge=0, le=9999
-        ),
-    ] = None
+    omitted_class: OmittedClass = None
     max_gradient_norm: Annotated[
         float | None,
         Field(
@@ -272,10 +269,7 @@ class TrainingConfig(Checked):
     label_smoothing: Annotated[
         Share, "share of the labels' probability that is spread over all classes"
     ] = 0.0
-    train_size: Annotated[
-        int | None,
-        Field("images of the training split that are trained on; none takes all", ge=1, le=10**6),
-    ] = None
+    train_size: TrainSize = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,7 +13,7 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from numbers import Real
 from types import NoneType
@@ -72,7 +72,7 @@ class Field:
 
     The field's name and type say the rest (`declared`): `many` ones take a list (or one value, or
     `"0,1,2"`) and give a tuple, without repeats unless it `repeats`; `optional` ones also take
-    `None`.
+    `None`.  Where `several` values may be asked for, a list of more than one gives a tuple.
     """
 
     meaning: str = ""
@@ -90,6 +90,7 @@ class Field:
     many: bool = False
     repeats: bool = False
     optional: bool = False
+    several: bool = False
 
     @property
     def said(self) -> dict[str, Any]:
@@ -128,6 +129,8 @@ class Field:
         Texts are parsed (`"4"`, `"0,1,2"`, `"none"`), because papermill and the command
         line hand over texts.  `where` names the chapter, file or class in the message.
         """
+        if self.several:
+            return self._check_several(value, where)
         if self.optional and (value is None or self._is_none_word(value)):
             return None
         return self._check_many(value, where) if self.many else self.check_one(value, where)
@@ -150,12 +153,28 @@ class Field:
             value = [value]
         if not value:
             raise self._refusal(list(value), where)
-        if len(value) > MOST_VALUES:
+        return self._check_each(value, self.check_one, where)
+
+    def _check_several(self, value: Any, where: str) -> Any:
+        one = replace(self, several=False)
+        try:
+            return one.check(value, where)
+        except ParameterError:  # only then is it a list: a folder's name may hold a comma
+            values = _elements(value) if isinstance(value, str) else value
+            if not isinstance(values, (list, tuple)) or [*values] in ([], [str(value).strip()]):
+                raise
+        checked = self._check_each(values, one.check, where)
+        return checked if len(checked) > 1 else checked[0]
+
+    def _check_each(
+        self, values: Sequence[Any], check: Callable[[Any, str], Any], where: str
+    ) -> tuple[Any, ...]:
+        if len(values) > MOST_VALUES:
             raise ParameterError(
-                f"{prefix(where)}{self.name} has {len(value)} values; "
+                f"{prefix(where)}{self.name} has {len(values)} values; "
                 f"allowed: {self.allowed}, at most {MOST_VALUES}"
             )
-        items = [self.check_one(each, where) for each in value]
+        items = [check(value, where) for value in values]
         if not self.repeats and (twice := [item for item, n in Counter(items).items() if n > 1]):
             raise ParameterError(
                 f"{prefix(where)}{self.name} names {twice[0]!r} more than once; "
@@ -206,9 +225,10 @@ class Field:
                       "exclusiveMinimum": self.gt, "exclusiveMaximum": self.lt}  # fmt: skip
             one = {"type": {int: "integer", float: "number", str: "string"}[self.kind]}
             one |= {name: bound for name, bound in bounds.items() if bound is not None}
-        several = [{"type": "array", "items": one, "uniqueItems": not self.repeats, "minItems": 1}]
-        none = [{"enum": [None, *sorted(_NONE_WORDS)]}]
-        forms = [one, *several * self.many, *none * self.optional]
+        none = [{"enum": [None, *sorted(_NONE_WORDS)]}] * self.optional
+        items = {"anyOf": [one, *none]} if self.several and none else one
+        array = {"type": "array", "items": items, "uniqueItems": not self.repeats, "minItems": 1}
+        forms = [one, *[array] * (self.many or self.several), *none]
         return {"description": self.meaning, **(forms[0] if len(forms) == 1 else {"anyOf": forms})}
 
     def _is_none_word(self, value: Any) -> bool:

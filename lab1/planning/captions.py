@@ -1,4 +1,7 @@
-"""Captions in Jupyter: a cell that begins with `#| caption: ...` shows it above its output."""
+"""Texts above the output of a cell: a line at a page's head, and captions in Jupyter.
+
+A cell that begins with `#| caption: ...` shows it.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,31 @@ def show(dataset: str) -> None:
 
     Outside IPython nothing happens.
     """
-    try:
-        from IPython import get_ipython
-        from IPython.display import Markdown, display
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is None:
+    if (shell := _shell()) is None:
         return
 
     def show_caption(cell: Any) -> None:
         if found := _CAPTION.search(cell.raw_cell):
             caption = yaml.safe_load(found[1])["caption"]
-            display(Markdown(caption.replace("{dataset}", dataset)))
+            say(caption.replace("{dataset}", dataset))
 
     while _shown_by:  # the chapter was opened before
         shell.events.unregister("pre_run_cell", _shown_by.pop())
     shell.events.register("pre_run_cell", show_caption)
     _shown_by.append(show_caption)
+
+
+def say(text: str) -> None:
+    """Shows a text in Markdown above the output of the cell that is running; else nothing."""
+    if _shell() is not None:
+        from IPython.display import Markdown, display
+
+        display(Markdown(text))
+
+
+def _shell() -> Any:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()

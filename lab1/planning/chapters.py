@@ -6,14 +6,16 @@ A plan, and with it every key, is made without torch and without the data.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 from ..core.errors import ParameterError
 from ..core.spec import RunSpec, TrainingConfig
-from ..core.values import Field, declarations, did_you_mean, shown, unknown
+from ..core.values import MOST_VALUES, Field, declarations, did_you_mean, shown, unknown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 # What is measured on a run afterwards
@@ -90,28 +92,56 @@ class Chapter:
 
     @cached_property
     def parameters(self) -> Mapping[str, Field]:
-        """What a profile, papermill or the command line may set, by name, required ones first."""
+        """What a profile, papermill or the command line may set, by name, required ones first.
+
+        Where one value is needed several may be asked for, see `questions`.
+        """
         if not (signature := self._signature):
             return {}
         takes = declarations(getattr(self.runs, "func", self.runs))
         named = [name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY]
-        further = _TRAINING_FIELDS if len(named) < len(signature) else {}
-        own = {name: takes[name] for name in (*self.required, *named)}
-        return {**own, **{name: each for name, each in further.items() if name not in own}}
+        further = TRAINING_FIELDS if len(named) < len(signature) else {}
+        declared = further | {name: takes[name] for name in named}
+        order = (*self.required, *named, *further)
+        takes = {name: replace(declared[name], several=not declared[name].many) for name in order}
+        return takes | {_FURTHER.name: _FURTHER}
 
-    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """These values of its parameters, and for all others their default, `None` without one."""
-        usual = {each.name: each.default for each in fields(TrainingConfig)}
-        stated = {
-            name: None if each.default is each.empty else each.default
-            for name, each in self._signature.items()
+    def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of each parameter by name, where these are set and the others are not."""
+        defaults = {_FURTHER.name: None}
+        defaults |= {each.name: each.default for each in fields(TrainingConfig)}
+        defaults |= {name: each.default for name, each in self._signature.items()}
+        return {name: parameters.get(name, defaults[name]) for name in self.parameters}
+
+    def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Checked parameters with one value each, where several were asked for; the first first.
+
+        Raises `ParameterError` where these are more than anybody means.
+        """
+        values = {
+            name: value if isinstance(value, tuple) and self.parameters[name].several else (value,)
+            for name, value in parameters.items()
         }
-        return {name: (usual | stated | dict(values)).get(name) for name in self.parameters}
+        count = math.prod(map(len, values.values()))
+        if count > MOST_VALUES:
+            asked = ", ".join(name for name, several in values.items() if several[1:])
+            raise ParameterError(
+                f"the values of {asked} make {count} questions; allowed: at most {MOST_VALUES}"
+            )
+        return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
+
+#: What every page with runs of its own takes besides, see `further_runs`.
+_FURTHER = Field(
+    "the page's further runs, by name, trained besides; none trains none",
+    name="further",
+    many=True,
+    optional=True,
+)
 
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
 #: without a class, unless its signature says so.
-_TRAINING_FIELDS = {
+TRAINING_FIELDS = {
     name: each
     for name, each in declarations(TrainingConfig).items()
     if name not in ("train_evaluation_size", "omitted_class")
@@ -161,11 +191,13 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
     wrong type or out of range.
     """
     checked = check_parameters(name, values)
+    checked.pop(_FURTHER.name, None)
     missing = [each for each in chapter(name).required if each not in checked]
     if missing:
         raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
     try:
-        return teachers_first(chapter(name).runs(**checked))
+        questions = chapter(name).questions(checked)
+        return teachers_first([spec for one in questions for spec in chapter(name).runs(**one)])
     except ParameterError as error:  # a combination that no single declaration rules out
         raise ParameterError(f"chapter {name}: {error}") from error
 

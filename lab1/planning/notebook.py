@@ -1,4 +1,8 @@
-"""What a notebook was asked for: the plain values among its names, and what papermill was told.
+"""What a notebook was asked for: what its parameters cell assigns, and what papermill was told.
+
+A kernel knows which cells it has executed, and not their tags.  A parameters cell is one of nothing
+but assignments, `profile` among them; what else a notebook holds (variables of its reader's,
+imports, what a start-up file sets) asks for nothing.
 
 Papermill reads its options by rules of its own: `-p depth 1_6` is 16, `-y "depth: 010"` is eight,
 the last of two values wins, and a name that no cell uses passes.  The kernel of a notebook is a
@@ -16,11 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ParameterError
-from ..core.values import Field, each_once, unknown
+from ..core.values import Field, each_once, shown, unknown
 from . import strict_yaml
-
-#: The names that IPython itself sets.
-_IPYTHON_NAME = re.compile(r"In|Out|__.*__|_|__|___|_i+|_i?\d+|_ih|_oh|_dh|_exit_code")
 
 #: The only types that papermill injects.
 _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
@@ -28,72 +29,114 @@ _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 #: The first line of the cell in which papermill, and publishing, set parameters.
 _INJECTED = re.compile(r"# Parameters\b")
 
+#: What `None` says where it is not papermill's: the profile's value stays.
+_OF_THE_PROFILE = object()
+
 
 def asked(namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str) -> dict[str, Any]:
-    """The parameters that stand in a notebook's globals, or that papermill was told, by name.
+    """The parameters that a notebook with these globals was asked for, by name.
 
-    `None` in the notebook's own cell leaves a parameter as the profile has it, and is left out;
-    papermill's `None` is a value like any other.  Raises `ParameterError`, naming `where`, for a
-    name that is not `allowed`, for a parameter that papermill was told twice, and where a later
-    cell sets again what papermill has set.
+    Outside IPython, which leaves a list of the executed cells there, they are the plain values of
+    `namespace`.  `None` leaves a parameter as the profile has it, and is left out; papermill's
+    `None` is a value like any other.  Raises `ParameterError`, naming `where`, for a name that is
+    not `allowed`, for a parameter that papermill was told twice, and where a cell sets again what
+    papermill's has set.
     """
-    set_here = {
-        name: value
-        for name, value in namespace.items()
-        if name in allowed or (isinstance(value, _PLAIN) and not _IPYTHON_NAME.fullmatch(name))
-    }
-    injected, replaced = _injected(namespace.get("_ih"), where)
+    cells = namespace.get("_ih")
+    if isinstance(cells, list):
+        values = _assigned(cells, namespace, allowed, where)
+    else:
+        plain = {
+            name: v for name, v in namespace.items() if isinstance(v, _PLAIN) or name in allowed
+        }
+        values = _as_written({name: v for name, v in plain.items() if not name.startswith("__")})
     told = _told(where)
-    for name in (*set_here, *injected, *told):
+    for name in (*values, *told):
         if name not in allowed:
             raise unknown(name, allowed, where)
     for name, value in told.items():
-        if name in set_here and _differ(allowed[name], value, set_here[name]):
-            print(f"{name} = {value} is read as in params/, not as {set_here[name]!r}")
-    kept = {
-        name: value
-        for name, value in set_here.items()
-        if value is not None or name == "profile" or name in replaced
-    }
-    return kept | told
+        if name in values and _differ(allowed[name], value, values[name]):
+            print(f"{name} = {value} is read as in params/, not as {values[name]!r}")
+    return {name: value for name, value in values.items() if value is not _OF_THE_PROFILE} | told
 
 
-def _injected(cells: Any, where: str) -> tuple[set[str], set[str]]:
-    """The names that papermill's cell sets, and those that a cell before it had set.
+def _assigned(
+    cells: list[str], namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str
+) -> dict[str, Any]:
+    """What the parameters cells and papermill's have set, the last of them first of all.
 
-    `cells` is what IPython has executed.  Papermill puts its cell behind the first one with the tag
-    `parameters`, and at the top where there is none: the notebook's own values then win, and a
-    question that nobody asked is answered.
+    The last of `cells` is the one that runs.  A cell that sets all parameters forgets those before
+    it.  Until a chapter is opened, what papermill's cell has set must stay in force: papermill puts
+    it behind the first cell with the tag `parameters`, and at the top where there is none; a value
+    that is set below it would win, and a question that nobody asked be answered.
     """
-    before: set[str] = set()
-    injected: set[str] = set()
-    replaced: set[str] = set()
-    opened = True
-    for cell in cells if isinstance(cells, list) else ():
-        names = _assigned(cell)
+    values: dict[str, Any] = {}
+    injected: dict[str, Any] = {}
+    for cell in cells[:-1]:
         if _INJECTED.match(cell):
-            injected, replaced, opened = names, names & before, False
+            injected, _ = _assignments(cell, namespace)
+            values |= injected
         elif "open_chapter(" in cell:
-            opened = True
-        elif again := sorted(injected & names):
-            if not opened:
-                raise ParameterError(
-                    f"{where}: {again[0]} is set again below the cell in which papermill sets it; "
-                    "the cell that lists the parameters, and no other, needs the tag 'parameters'"
-                )
-            injected, replaced = injected - names, replaced - names
-        before |= names
-    return injected, replaced
+            injected = {}
+        elif "profile" in cell:
+            listed, alone = _assignments(cell, namespace)
+            if alone and "profile" in listed:
+                values = {} if listed.keys() >= allowed.keys() else values
+                values |= _as_written(listed)
+    for name in allowed:
+        value = values.get(name)
+        value = None if value is _OF_THE_PROFILE else value
+        in_force = namespace.get(name, value)
+        if not isinstance(in_force, _PLAIN):
+            continue  # such as a module that is imported under that name
+        if name in injected and _written(in_force) != _written(injected[name]):
+            raise ParameterError(
+                f"{where}: papermill's cell sets {name} = {shown(injected[name])}, and a cell "
+                f"below it sets {name} = {shown(in_force)}; the cell that lists the parameters, "
+                "and no other, needs the tag 'parameters'"
+            )
+        if _written(in_force) != _written(value):
+            print(
+                f"{name} = {shown(in_force)} is set outside the parameters cell and does not "
+                f"count; there it is {shown(value)}"
+            )
+    return values
 
 
-def _assigned(cell: str) -> set[str]:
-    """The names that a cell's own lines assign; none of a cell that is not Python alone."""
+def _as_written(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _OF_THE_PROFILE if value is None else value for name, value in values.items()}
+
+
+def _assignments(cell: str, namespace: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The values that a cell assigns to names, and whether it does nothing else.
+
+    What is computed has the value that it has now.
+    """
+    values: dict[str, Any] = {}
+    alone = True
     try:
         statements = ast.parse(cell).body
     except (SyntaxError, ValueError):
-        return set()
-    targets = [t for each in statements if isinstance(each, ast.Assign) for t in each.targets]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
+        return values, False
+    for statement in statements:
+        match statement:
+            case ast.Assign([ast.Name(name)], ast.expr() as written) | ast.AnnAssign(
+                ast.Name(name), value=ast.expr() as written
+            ):
+                try:
+                    values[name] = ast.literal_eval(written)
+                except (ValueError, TypeError):
+                    values[name] = namespace.get(name)
+            case _:
+                alone = False
+    return values, alone
+
+
+def _written(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return shown(value)
 
 
 def _differ(parameter: Field, text: Any, value: Any) -> bool:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..core import paths
 from ..core.datasets import DATASETS
+from ..core.differences import describe
 from ..core.errors import MissingRunsError, ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..core.values import shown
-from . import strict_yaml
+from ..core.values import did_you_mean, shown
+from . import further_runs, strict_yaml
+from .chapters import TRAINING_FIELDS, check_parameters
 from .chapters import chapter as chapter_of
-from .chapters import check_parameters, plan
 from .ensure import ensure
+from .further_runs import FurtherRuns, plan_page
 
 #: The profile that is published: its charts lie in `figures/`, and the site shows it.
 REPORT = "report"
@@ -30,13 +33,16 @@ class Page:
     """One page of the site: a chapter with one set of parameters.
 
     `name` is the page's file name without ending: the chapter's own, or for a further set of
-    parameters `<chapter>-<page>`.
+    parameters `<chapter>-<page>`.  `further` are its further runs by name, of which `parameters`
+    name those that are trained; `asked` is what a reader changed.
     """
 
     name: str
     chapter: str
     profile: str
     parameters: Mapping[str, Any]
+    further: Mapping[str, FurtherRuns] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def variant(self) -> str:
@@ -46,23 +52,47 @@ class Page:
     @property
     def dataset_title(self) -> str:
         """The title of the data set that its runs are on; empty where it has none of its own."""
-        name = self.parameters.get("dataset")
+        name = self.questions[0].get("dataset")
         return DATASETS[name].title if name else ""
 
+    @cached_property
+    def questions(self) -> list[dict[str, Any]]:
+        """Its parameters, of one value each where several were asked for; it is about the first."""
+        return chapter_of(self.chapter).questions(self.parameters)
+
     @property
-    def several(self) -> dict[str, tuple[Any, ...]]:
-        """The widths, feature maps and optimisers that are asked for, where more than one is."""
-        asked = {name: self.parameters.get(name) for name in ("width", "channels", "optimizer")}
-        return {name: tuple(values) for name, values in asked.items() if values and values[1:]}
+    def changes(self) -> list[str]:
+        """In words, the parameters in which it differs from the published page of its chapter.
+
+        None where it is one of the published pages, or there is none of its chapter.  Further runs
+        that it does without are not named.
+        """
+        chapter = chapter_of(self.chapter)
+        every = pages(REPORT) if REPORT in names() else []
+        published = [chapter.values(each.parameters) for each in every
+                     if each.chapter == self.chapter]  # fmt: skip
+        values = chapter.values(self.parameters)
+        if not published or values in published:
+            return []
+        return [
+            describe(name, value)
+            for name, value in values.items()
+            if value != published[0][name]
+            and (value is not None or name in TRAINING_FIELDS)
+            and name != "further"
+        ]
 
     @property
     def reads_pages(self) -> bool:
         """Whether it shows the records of the profile's other pages, and has no runs of its own."""
         return chapter_of(self.chapter).reads_pages
 
-    def plan(self) -> list[RunSpec]:
-        """The runs that the page asks for."""
-        return plan(self.chapter, **self.parameters)
+    def plan(self, question: Mapping[str, Any] | None = None) -> list[RunSpec]:
+        """The runs that the page asks for, or those of one of its `questions`."""
+        parameters = self.parameters if question is None else question
+        asked = {name: parameters[name] for name in self.asked}
+        chosen = [self.further[name] for name in self.parameters.get("further") or ()]
+        return plan_page(self.chapter, parameters, chosen, asked)
 
     def records(self, store: Store | None = None) -> list[Record]:
         """The records that the page shows; those of its own runs are trained where missing.
@@ -105,12 +135,12 @@ def pages(profile: str) -> list[Page]:
             f"{path.name}: several parameter sets make the page {repeated[0]}; "
             "give each further set a 'page' of its own"
         )
-    _check_further(path, result)
+    _check_later_pages(path, result)
     return result
 
 
-def _check_further(path: Path, pages: Sequence[Page]) -> None:
-    """Raises where a further page leaves out what the first of its chapter sets.
+def _check_later_pages(path: Path, pages: Sequence[Page]) -> None:
+    """Raises where a later page leaves out what the first of its chapter sets.
 
     A notebook takes from the first page what it is not given, and so would ask for other runs.
     """
@@ -191,13 +221,20 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
 
     Raises `ParameterError` as `pages` does.
     """
-    named = [each for each in pages(profile) if each.name == chapter]
+    of_profile = pages(profile)
+    named = [each for each in of_profile if each.name == chapter]
     if not named:
         chapter_of(chapter)
-        named = [each for each in pages(profile) if each.chapter == chapter]
+        named = [each for each in of_profile if each.chapter == chapter]
     for each in named[:1]:
         changed = check_parameters(each.chapter, overrides)
-        return Page(each.name, each.chapter, profile, _changed(each.parameters, changed))
+        for published in of_profile:  # a notebook that publishing executes is given all parameters
+            if published.chapter == each.chapter and published.parameters == changed:
+                return published
+        _check_names(changed.get("further"), each)
+        asked = {n: value for n, value in changed.items() if value != each.parameters.get(n)}
+        asked.pop("further", None)
+        return replace(each, parameters=_changed(each.parameters, changed), asked=asked)
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 
@@ -207,6 +244,16 @@ def published(chapter: str) -> list[Page]:
         return [page for page in pages(REPORT) if page.chapter == chapter]
     except ParameterError:
         return []
+
+
+def _check_names(names: Sequence[str] | None, page: Page) -> None:
+    """Raises `ParameterError` for further runs that the page does not have."""
+    for name in names or ():
+        if name not in page.further:
+            raise ParameterError(
+                f"chapter {page.chapter}: further = {shown(name)} is not allowed; allowed: "
+                f"{', '.join([*page.further, 'none'])}{did_you_mean(name, page.further)}"
+            )
 
 
 def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,9 +289,12 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
             f"{where}: page = {shown(suffix)} is not allowed; "
             "allowed: small letters, digits, hyphens, at most 60"
         )
+    further = further_runs.read(chapter, values.pop("further", None) or [], where)
     checked = check_parameters(chapter, values, where)
+    if chapter_of(chapter).parameters:
+        checked["further"] = tuple(further) or None
     name = chapter if suffix is None else f"{chapter}-{suffix}"
-    made = Page(name, chapter, profile, checked)
+    made = Page(name, chapter, profile, checked, further)
     try:
         made.plan()  # what only shows in combination, such as a patience without validation
     except ParameterError as error:

@@ -1,4 +1,4 @@
-"""The curves of one's own trainings, as the chapters draw them: `lab1.plot`."""
+"""Curves by epoch: means over the seeds of a page's runs, and single trainings (`lab1.plot`)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,54 @@ from .kit import words
 from .kit.axes import Axis, Panels
 from .kit.charts import lines
 from .kit.figure import PALETTE, Figure
-from .kit.statistics import at_the_end
+from .kit.statistics import at_the_end, in_percent, summarize
 
 #: By panel, its series in a history and what each is called; a panel of none is left out.
 PANELS = {
     "loss": {"train_loss": "training", "validation_loss": "validation"},
     "accuracy (%)": {"train_accuracy": "training", "validation_accuracy": "validation"},
 }
+
+
+def by_epoch(
+    history: pd.DataFrame,
+    series: Sequence[str],
+    y: Axis,
+    *,
+    panels: Panels,
+    text: str,
+    ending: str,
+    name: str = "split",
+    percent: bool = False,
+    dash: str = "",
+    thickness: str = "",
+) -> Figure:
+    """Means over seeds of `series` of a history, by epoch, for each family and depth.
+
+    A curve goes as far as all its seeds went: further on a mean would be over other runs.  Several
+    series are told apart in a column `name`; with `percent` fractions become percentages.  `text`
+    has the fields `data`, for the data sets, and `ends`, for the last point of each curve in the
+    form of `ending`.  `y`, `panels`, `dash` and `thickness` are those of `kit.charts.lines`.
+    """
+    by = ["family", "depth", *([name] if len(series) > 1 else [])]
+    long = history.melt(["family", "depth", "epoch"], series, name, "value")
+    table = summarize(long.dropna(subset=["value"]), [*by, "epoch"], "value")
+    table = table[table["n"] == table.groupby(by)["n"].transform("max")]
+    table = in_percent(table) if percent else table
+    last = int(table["epoch"].max())
+    step = max(1, round(last / 4))
+    data, ends = words.dataset_titles(history), words.rows(at_the_end(table, by), ending)
+    return lines(
+        table,
+        Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d"),
+        y,
+        panels=panels,
+        dash=dash,
+        thickness=thickness,
+        dense=True,
+        title=data,
+        text=text.format(data=data, ends=ends),
+    )
 
 
 def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:

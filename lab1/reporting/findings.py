@@ -20,7 +20,7 @@ from ..core.errors import ClaimError
 from ..core.escape import for_html
 from ..core.families import FAMILIES
 from ..core.values import did_you_mean
-from .kit import tables
+from .kit import tables, words
 from .kit.metrics import METRICS
 from .kit.statistics import holm
 from .paired import Comparison, Condition, Finding
@@ -335,39 +335,43 @@ def _quoted(template: str) -> str:
 # What a page adds
 
 
-def of_user_networks(networks: Mapping[str, Selection]) -> dict[str, Comparison]:
-    """What every page compares of user-defined networks: depth, and each with its twin.
+def of_further_networks(whole: Selection) -> dict[str, Comparison]:
+    """What every page compares of further networks, such as user-defined ones.
 
-    `networks` are the runs of each family that the page has.
+    Their depth, and at the greatest depth each with the families that it is compared with.
     """
-    added = {}
-    for name, runs in networks.items():
-        family, network = FAMILIES[name], runs.at_base_rate()
-        if not family.own:
+    added, families = {}, list(dict.fromkeys(whole.runs.get("family", ())))
+    for name in families:
+        family, network = FAMILIES[name], whole.of_family(name).at_base_rate()
+        if family.style != "further" or not network.depths:
             continue
-        added[f"{name}_depth"] = (network.deepest - network.shallowest).in_("test_accuracy")
-        if family.twin and family.twin in networks:
-            beside = networks[family.twin].at_base_rate().at(depth=network.depths[-1])
-            added[f"{name}_twin"] = (network.deepest - beside).in_("test_accuracy")
-    return {n: replace(c, further=True).beside("test_loss") for n, c in added.items()}
+        added[f"{name}, depth"] = network.deepest - network.shallowest
+        for other in family.compared_with:
+            beside = whole.of_family(other).at_base_rate().at(depth=network.depths[-1])
+            added[f"{name}, {other}"] = network.deepest - beside
+    return {
+        name: replace(difference.in_("test_accuracy").beside("test_loss"), further=True)
+        for name, difference in added.items()
+    }
 
 
-def of_several_values(
-    networks: Mapping[str, Selection], several: Mapping[str, Sequence[Any]]
-) -> dict[str, Comparison]:
-    """What a page compares where `several` values of a parameter were asked for.
+def of_several_answers(answers: Mapping[str, Selection]) -> dict[str, Comparison]:
+    """What a page compares where several values were asked for: each with the first.
 
-    Of each family in `networks`, which are runs of all values, the deepest network with each
-    further value minus the same with the first; the other parameters have their first value.
+    `answers` are the runs of each value under its name.  Compared are the deepest networks of each
+    family at the rate that depths share.
     """
     added = {}
-    first = {name: values[0] for name, values in several.items()}
-    for family, runs in networks.items():
-        network = runs.at(**first).at_base_rate().deepest
-        for name, (_, *further) in several.items():
-            for value in further:
-                other = runs.at(**{**first, name: value}).at_base_rate()
-                other = other.at(depth=network.depths[-1]) if network.depths else other
-                difference = (other - network).in_("test_accuracy").beside("test_loss")
-                added[f"{family}_{name}_{value}"] = replace(difference, further=True)
+    (first, whole), *others = answers.items()
+    for family in dict.fromkeys(whole.runs.get("family", ())):
+        arms = {
+            name: replace(
+                runs.of_family(family).at_base_rate().deepest,
+                named={"family": words.NAMES[family], "answer": name},
+            )
+            for name, runs in answers.items()
+        }
+        for name, _ in others:
+            difference = (arms[name] - arms[first]).in_("test_accuracy").beside("test_loss")
+            added[f"{family}, {name}"] = replace(difference, further=True)
     return added

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
@@ -12,10 +12,10 @@ import pandas as pd
 
 from ..core import differences
 from ..core.errors import ClaimError, ParameterError
-from ..core.spec import RunSpec
+from ..core.spec import ModelSpec, RunSpec
 from ..core.values import unknown
 from .comparison import selection
-from .kit import words
+from .kit import frames, words
 from .kit.metrics import METRICS
 from .kit.statistics import MEASURED, estimate, without_heaps
 from .paired import Arm
@@ -63,6 +63,15 @@ class Selection(Arm):
             named = {**narrowed.named, name: called.words_of(name, value)}
             narrowed = replace(narrowed, runs=kept, named=named)
         return narrowed
+
+    def of_family(self, family: str, **values: Any) -> Selection:
+        """Those of a family that have these values, and the rest of the family's usual design."""
+        if designed := values.keys() & frames.DESIGN:
+            usual = {each.name: each.default for each in fields(ModelSpec)}
+            rest = {name: usual[name] for name in sorted(frames.DESIGN - designed)}
+        else:
+            rest = {"change": ""}
+        return self.at(family=family, **rest, **values)
 
     def column(self, name: str) -> pd.Series[Any] | None:
         """The values of a field or a column, see `at`; `None` where there is no run."""

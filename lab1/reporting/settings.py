@@ -1,4 +1,4 @@
-"""What a page was asked for, beside what is published: in a line, and as a table."""
+"""The settings of a page beside the published ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import pandas as pd
 
 from ..core.values import Field
 from .kit import tables, words
-
-
-def changes(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
-    """In words, the parameters whose value is not the usual one: `activation tanh (not relu)`."""
-    return [
-        f"{name.replace('_', ' ')} {_in_words(value)} (not {_in_words(usual.get(name))})"
-        for name, value in asked.items()
-        if value != usual.get(name)
-    ]
 
 
 def table(

@@ -36,7 +36,7 @@ _CAPTIONS = ("fig-cap", "tbl-cap")
 _CELL_OPTIONS = {"label", "echo", "code-fold", "code-summary", *_CAPTIONS}
 
 #: How a cell begins that is a sentence of `lab1.chapter.OpenChapter`.
-_SENTENCE = re.compile(r"^chapter\.(asked|answer|claim|describe)\(", re.MULTILINE)
+_SENTENCE = re.compile(r"^chapter\.(answer|claim|describe)\(", re.MULTILINE)
 
 #: What pandoc says around its warnings, and around the error of a filter.
 _PANDOC_NOISE = re.compile(

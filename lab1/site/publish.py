@@ -249,11 +249,11 @@ def sources_digest() -> str:
 
 
 def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
-    """A digest of the records that a page reads, and of whether each is published.
+    """A digest of the records that a page reads, of whether each is published, and of its head.
 
-    It may name what is published beside it: the parameters, and a run of its chapter.
+    It may name what is published beside it, too: the parameters, and a run of its chapter.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(json.dumps(page.changes).encode())  # which it says at its head
     for beside in profiles.published(page.chapter):
         if beside != page:
             digest.update(json.dumps(beside.parameters, sort_keys=True).encode())

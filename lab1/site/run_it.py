@@ -40,7 +40,7 @@ def fragment(shown: Sequence[Shown], benchmarks: Mapping[str, Mapping[str, Any]]
 def _section(shown: Shown) -> str:
     page = shown.page
     chapter = chapters.chapter(page.chapter)
-    values = chapter.complete(page.parameters)
+    values = chapter.values(page.parameters)
     rows = "\n".join(
         f"| `{name}` | {each.meaning} | {each.allowed} | {_value(values[name])} |"
         for name, each in chapter.parameters.items()
@@ -60,7 +60,8 @@ papermill chapters/{page.chapter}.ipynb out.ipynb{name} -p seeds 0,1,2
 ::: {{.callout-note collapse="true"}}
 ## Its parameters
 
-The last column is the value that the profile `{page.profile}` gives, else the default.
+The last column is the value that the profile `{page.profile}` gives, else the default. Of each,
+several values (`-p learning_rate 0.001,0.003`) are compared.
 
 | `-p` | meaning | allowed | here |
 |---|---|---|---|

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.core.families import FAMILIES
+from lab1.core.families import FAMILIES, residual_of
 from lab1.reporting.kit import frames
 
-_PAIRS = [(name, family.residual) for name, family in FAMILIES.items() if family.style == "plain"]
+_PAIRS = [(name, residual_of(name)) for name, family in FAMILIES.items() if family.style == "plain"]
 _TWIN_OF = dict(_PAIRS) | {residual: plain for plain, residual in _PAIRS}
 
 

@@ -15,7 +15,7 @@ from lab1.reporting.comparison import charts, verdicts
 from lab1.reporting.kit import figure as figures
 from lab1.reporting.kit import frames, words
 from lab1.reporting.kit.axes import Axis, Panels
-from lab1.reporting.kit.charts import bars, leading, lines, points
+from lab1.reporting.kit.charts import bars, lines, linked, points
 
 ACCURACY = Axis("mean", "accuracy (%)")
 DEPTH = Axis("depth", "layers", log=True)
@@ -168,16 +168,16 @@ def test_every_legend_picks(dense):
         assert all(name in tests for name in picks) or layer["mark"]["type"] == "text"
 
 
-def test_a_point_of_one_configuration_leads_to_its_runs():
+def test_a_point_leads_to_its_runs():
     runs = pandas.DataFrame(
-        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "three"]}
+        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "two"]}
     )
-    linked = leading(BOTH, runs, ["family", "depth"], "runs.html")
-    assert [*linked["runs"]] == ["runs.html#runs-one", "", "", ""]
+    rows = linked(BOTH, runs, ["family", "depth"], "runs.html")
+    assert [*rows["runs"]] == ["runs.html#runs-one", "runs.html#runs-two", "", ""]
     for draw in (lines, points):
-        figure = draw(linked, DEPTH, ACCURACY, text="", data=BOTH)
+        figure = draw(rows, DEPTH, ACCURACY, text="")
         assert encodings(figure, "point")["href"]["field"] == "runs"
-        assert figure.data is BOTH
+        assert figure.data.equals(BOTH)
     assert "href" not in encodings(lines(BOTH, DEPTH, ACCURACY, text=""), "point")
 
 
@@ -336,7 +336,8 @@ def test_loss_curves_have_a_mean_per_family_depth_split_and_epoch(both):
     means = figure.data.set_index(["family", "depth", "split", "epoch"])["mean"]
     for split, losses in (("training", [1.5, 0.8, 0.4]), ("validation", [1.4, 0.9, 0.5])):
         assert [*means["MLP", 2, split]] == pytest.approx(losses)
-    assert "MLP 2: 0.4" in figure.alt and "ResidualMLP 8: 0.4" in figure.alt
+    assert "MLP 2, training: 0.4" in figure.alt
+    assert figure.alt.endswith("; ResidualMLP 8, validation: 0.5.")
 
 
 def test_each_family_and_depth_goes_as_far_as_all_its_seeds(trained):

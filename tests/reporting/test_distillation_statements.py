@@ -16,7 +16,6 @@ from lab1.reporting.kit.statistics import estimate
 ALONE = [0.70, 0.73, 0.76]
 JITTER = [0.001, 0.0, -0.001]
 PARAMETERS = {"student_channels": 11, "temperature": 4.0, "alpha": 0.9, "teacher_seed": 0}
-FRESH = PARAMETERS | {"fresh_seeds": (0, 1, 2), "fresh_temperature": 4.0, "fresh_alpha": 0.9}
 
 
 def shifted(gain):
@@ -86,12 +85,21 @@ def test_a_hint_carries_no_conclusion(records):
     )
 
 
+def on_fresh_seeds(records, *seeds):
+    """The same, these seeds having had no part in a choice."""
+    return [
+        replace(record, spec=replace(record.spec, role="fresh"))
+        if record.spec.distillation and record.spec.seed in seeds
+        else record
+        for record in records
+    ]
+
+
 def test_the_chosen_values_are_told_on_fresh_seeds(records):
-    says = says_of(records(), FRESH)
+    says = says_of(on_fresh_seeds(records(), 0, 1, 2))
     assert says["answer"].text.startswith("A small network, the student, was trained")
     assert "was not measured" in says_of(records())["fresh"].text
-    other = FRESH | {"fresh_seeds": (1, 2)}
-    assert "(n = 2)" in says_of(records(), other)["fresh"].text
+    assert "(n = 2)" in says_of(on_fresh_seeds(records(), 1, 2))["fresh"].text
 
 
 def test_controls_that_gain_nothing_leave_the_teacher(records):

@@ -7,14 +7,13 @@ from scipy import stats
 
 from lab1.core.errors import ClaimError
 from lab1.core.families import FAMILIES
-from lab1.reporting import settings
 from lab1.reporting.findings import (
     MIME,
     Findings,
     claim,
     describe,
-    of_several_values,
-    of_user_networks,
+    of_further_networks,
+    of_several_answers,
 )
 from lab1.reporting.kit import frames
 from lab1.reporting.paired import Finding
@@ -294,40 +293,28 @@ def test_the_table_has_all_comparisons_by_their_arms(page):
     assert "nothing here to compare" in page({("MLP", 2): SEEDS}).table().markup
 
 
-def networks_of(frame, *families):
-    return {name: Selection(frame).at(family=name, change="") for name in families}
-
-
-def test_user_defined_networks_are_compared_on_every_page(runs, monkeypatch, tmp_path):
-    mixer = replace(FAMILIES["MLP"], title="mixer", file=tmp_path / "mixer.py", twin="ResidualMLP")
+def test_further_networks_are_compared_on_every_page(runs, monkeypatch):
+    compared = {"ResidualMLP": ("the skip connections",), "ResNet": ("everything",)}
+    mixer = replace(FAMILIES["MLP"], title="mixer", style="further", compared_with=compared)
     monkeypatch.setitem(FAMILIES, "MLP", mixer)
-    both = networks_of(runs({**WORSE, ("ResidualMLP", 32): SEEDS}), "MLP", "ResidualMLP")
-    added = of_user_networks(both)
-    assert [*added] == ["MLP_depth", "MLP_twin"] and all(c.further for c in added.values())
-    assert [*of_user_networks({"MLP": both["MLP"]})] == ["MLP_depth"]
+    added = of_further_networks(Selection(runs({**WORSE, ("ResidualMLP", 32): SEEDS})))
+    assert [*added] == ["MLP, depth", "MLP, ResidualMLP", "MLP, ResNet"]
     findings = Findings.of(added)
-    assert findings["MLP_twin"].value.mean == pytest.approx(-0.02)
-    condition = findings["MLP_depth"].below()
+    assert all(comparison.further for comparison in findings)
+    assert findings["MLP, ResidualMLP"].value.mean == pytest.approx(-0.02)
+    assert findings["MLP, ResNet"].reason.startswith("no run of ResNet")
+    condition = findings["MLP, depth"].below()
     boxed = say("So.", condition, published=False, page=findings, box=True)
     assert "- plain MLP − residual MLP, 32 layers" in boxed
+    assert of_further_networks(Selection(runs({("ResidualMLP", 32): SEEDS}))) == {}
 
 
-def test_several_values_of_a_parameter_are_compared_with_the_first(experiment):
-    records = [r for name in ("relu", "tanh") for r in experiment(WORSE, activation=name)]
-    networks = networks_of(frames.runs(records), "MLP", "ResidualMLP")
-    added = of_several_values(networks, {"activation": ("relu", "tanh")})
-    comparison, absent = Findings.of(added)
-    assert comparison.arms({}) == (
-        "activation tanh − activation relu, plain MLP, 32 layers, learning rate 0.001"
-    )
+def test_several_answers_are_compared_with_the_first(experiment):
+    whole = {
+        f"activation {name}": Selection(frames.runs(experiment(WORSE, activation=name)))
+        for name in ("relu", "tanh")
+    }
+    (comparison,) = Findings.of(of_several_answers(whole))
+    assert comparison.arms({}) == "activation tanh − activation relu, plain MLP"
     assert comparison.n == 5 and comparison.further
-    assert absent.reason == "no run of residual MLP, activation tanh"
-    assert of_several_values(networks, {}) == {}
-
-
-def test_what_was_changed_is_said():
-    asked, usual = {"activation": "tanh", "depth": (2, 4), "patience": None}, {"activation": "relu"}
-    assert settings.changes(asked, usual) == [
-        "activation tanh (not relu)",
-        "depth 2 and 4 (not none)",
-    ]
+    assert of_several_answers({"": whole["activation relu"]}) == {}

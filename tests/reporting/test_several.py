@@ -1,64 +1,115 @@
-"""Several widths, feature maps or optimisers in one question: a line and a row for each."""
+"""Several values in one question: a line and a row for each."""
 
 import pytest
+from distilled import several as studies
 
-from lab1.reporting.comparison import several
-from lab1.reporting.kit import frames
+from lab1.reporting.comparison import cnn_statements, several
+from lab1.reporting.distillation import pairs
 
 ACCURACIES = {16: 0.80, 32: 0.90}
 
 
 @pytest.fixture
 def records(make_record):
-    return [
-        make_record(family, depth, seed, ACCURACIES[width] + depth / 100 + seed / 1000, width=width)
-        for family in ("MLP", "ResidualMLP")
-        for width in ACCURACIES
-        for depth in (2, 4)
-        for seed in range(3)
-    ]
+    """Of two widths, in the order of the question."""
+    return {
+        f"width {width}": [
+            make_record(family, depth, seed, accuracy + depth / 100 + seed / 1000, width=width)
+            for family in ("MLP", "ResidualMLP")
+            for depth in (2, 4)
+            for seed in range(3)
+        ]
+        for width, accuracy in sorted(ACCURACIES.items(), reverse=True)
+    }
 
 
 def test_each_value_is_a_row_with_its_gain_on_the_first(records):
-    table = several.beside(frames.runs(records), {"width": (32, 16)})
+    table = several.beside(records)
     assert len(table.frame) == 8
-    rows = table.frame.set_index(["Model", "Depth", "Width"])
-    assert rows.loc[("MLP", 2, 32), "Gain on the first"] == ""
-    assert rows.loc[("MLP", 2, 16), "Gain on the first"] == "−10.00 ± 0.00 points (n = 3)"
-    assert rows.loc[("ResidualMLP", 4, 32), "Test accuracy"] == pytest.approx(94.1)
+    rows = table.frame.set_index(["Model", "Depth", "Asked for"])
+    assert rows.loc[("MLP", 2, "width 32"), "Gain on the first"] == ""
+    assert rows.loc[("MLP", 2, "width 16"), "Gain on the first"] == "−10.00 ± 0.00 points (n = 3)"
+    assert rows.loc[("ResidualMLP", 4, "width 32"), "Test accuracy"] == pytest.approx(94.1)
     assert "are about width 32, the first that was asked for" in table.markup
-    assert "they differ in width and in what follows" in table.markup
 
 
 def test_the_chart_has_a_line_for_each_value(records):
-    markup = several.beside(frames.runs(records), {"width": (16, 32)}).markup
+    markup = several.beside(records).markup
     assert '<img src="data:image/svg+xml;base64,' in markup
     for line in ("MLP, width 16: 84.10 %", "MLP, width 32: 94.10 %", "ResidualMLP, width 32: 94.1"):
         assert line in markup
 
 
-def test_two_kinds_of_values_are_told_together(make_record):
-    records = [
-        make_record(depth=2, seed=seed, accuracy=0.9, width=width, optimizer=optimizer)
-        for width in (8, 16)
-        for optimizer in ("adam", "sgd")
-        for seed in range(3)
+def test_the_main_runs_of_each_answer_are_compared(make_record, experiment):
+    """Not a network of another size that the page has besides, nor a sweep or a single change."""
+    answers = {
+        f"{channels} channels": [
+            make_record("SimpleCNN", 2, seed, 0.8, dataset="smoke-colour", channels=each)
+            for each in (channels, 18)
+            for seed in range(3)
+        ]
+        for channels in (8, 16)
+    }
+    table = several.beside(answers, cnn_statements.of_main_size)
+    assert [*table.frame["Asked for"]] == ["8 channels", "16 channels"]
+    grid = {("MLP", depth): [0.8] * 3 for depth in (2, 8)}
+    answers = {
+        f"learning rate {rate}": [
+            *experiment(grid, learning_rate=rate),
+            *experiment({("MLP", 8): [0.7] * 3}, learning_rate=0.1),
+            *experiment({("MLP", 8): [0.6] * 3}, learning_rate=rate, initialisation="identity"),
+        ]
+        for rate in (0.01, 0.02)
+    }
+    assert {*several.beside(answers).frame["Test accuracy"]} == {80.0}
+
+
+def test_a_design_that_was_asked_for_is_no_change(experiment):
+    """The page with that design alone would be without a network, and so the row."""
+    grid = {("MLP", 2): [0.8] * 3}
+    answers = {
+        f"{name} normalisation": experiment(grid, normalization=name) for name in ("layer", "none")
+    }
+    table = several.beside(answers).frame
+    assert [*table["Asked for"]] == [*answers] and {*table["Model"]} == {"MLP"}
+
+
+def test_where_the_main_runs_are_the_same_what_differs_is_compared(experiment):
+    main = experiment({("MLP", depth): [0.8] * 3 for depth in (2, 8)})
+    answers = {
+        f"T = {rate:g}": [*main, *experiment({("MLP", 2): [rate] * 3}, learning_rate=rate)]
+        for rate in (0.3, 0.2)
+    }
+    table = several.beside(answers).frame
+    assert [*table["Test accuracy"]] == [30.0, 20.0]
+    assert table["Gain on the first"].iloc[1].startswith("−10.00")
+
+
+def test_a_student_is_told_from_the_one_that_was_taught(make_record):
+    sweep = ([(0.7, 0.75)] * 3, {"temperature": 16.0})
+    answers = {
+        f"T = {each:g}": studies(
+            make_record, [([(0.7, each / 10)] * 3, {"temperature": each}), sweep]
+        )
+        for each in (8.0, 9.0)
+    }
+    table = several.beside(answers, pairs.main).frame
+    networks = {"ResidualCNN": (86, 86), "SimpleCNN": (70, 70)}
+    networks["SimpleCNN, teacher of seed 0"] = (80, 90)
+    assert [*zip(table["Model"], table["Asked for"], table["Test accuracy"], strict=True)] == [
+        (network, answer, pytest.approx(accuracy))
+        for network, accuracies in networks.items()
+        for answer, accuracy in zip(answers, accuracies, strict=True)
     ]
-    asked = {"width": (8, 16), "optimizer": ("sgd", "adam")}
-    table = several.beside(frames.runs(records), asked)
-    assert len(table.frame) == 4 and set(table.frame["Optimiser"]) == {"adam", "sgd"}
-    assert "about width 8, optimiser sgd, the first" in table.markup
-    assert "differ in width and optimiser and" in table.markup
-    # With channels, a network of another size that the page has besides is no line of its own.
-    convolutional = [
-        make_record("SimpleCNN", 2, seed, 0.8, dataset="smoke-colour", channels=channels)
-        for channels in (8, 16, 18)
-        for seed in range(3)
-    ]
-    table = several.beside(frames.runs(convolutional), {"channels": (8, 16)})
-    assert list(table.frame["Feature maps"]) == [8, 16]
+
+
+def test_values_that_change_nothing_are_told(records):
+    (runs, _) = records.values()
+    said = several.beside({"momentum 0.8": runs, "momentum 0.9": runs})
+    assert said.text == "The runs of momentum 0.8 and momentum 0.9 are the same."
 
 
 def test_one_value_of_each_needs_no_such_table(records):
-    assert several.beside(frames.runs(records), {}).text == ""
-    assert several.beside(frames.runs([]), {"width": (16, 32)}).text == ""
+    (runs, _) = records.values()
+    assert several.beside({"": runs}).text == ""
+    assert several.beside({"width 16": [], "width 32": []}).text == ""

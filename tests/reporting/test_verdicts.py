@@ -492,19 +492,11 @@ def test_no_runs_have_no_base_rate(runs):
 @pytest.mark.parametrize("rates", [[0.001, 0.003], [0.0001, 0.001], [0.0001, 0.001, 0.003]])
 def test_the_base_rate_is_the_profiles_even_where_every_depth_is_swept(trained, rates):
     """Then all rates are used at as many depths, and only the order of the plan tells."""
-    from lab1.planning.chapters import plan
+    from lab1.planning.further_runs import FurtherRuns, plan_page
 
-    specs = plan(
-        "1_2",
-        dataset="smoke-grey",
-        width=16,
-        depth=[8, 32],
-        seeds=[0, 1, 2],
-        learning_rate=0.001,
-        sweep_depth=[8, 32],
-        sweep_learning_rates=rates,
-        validation_size=500,
-    )
+    page = {"dataset": "smoke-grey", "width": 16, "depth": (8, 32), "seeds": (0, 1, 2)}
+    page |= {"learning_rate": 0.001, "validation_size": 500}
+    specs = plan_page("1_2", page, [FurtherRuns("rates", {"learning_rate": tuple(rates)})])
     records = [
         trained(each.model.family, each.model.depth, each.seed, 0.9, each.training.learning_rate)
         for each in specs

@@ -3,15 +3,17 @@
 import ast
 import math
 import re
-import sys
 from pathlib import Path
 
+import fabricated_runs
 import nbformat
 import papermill
 import pytest
+from nbclient import NotebookClient
 
 from lab1.chapter import open_chapter
 from lab1.core.errors import ParameterError
+from lab1.core.store import Store
 from lab1.planning import chapters, profiles
 from lab1.reporting.kit import figure as figures
 from lab1.site.preview import shows_text_alone
@@ -506,63 +508,50 @@ def test_the_word_none_switches_a_value_of_the_profile_off(name, word, runs_dir)
     assert {s.training.patience for s in profiles.page(name, "report", {}).plan()} != {None}
 
 
-#: A notebook's globals after a few cells, in Jupyter, in VS Code and below papermill.
-NOTEBOOK_GLOBALS = {
-    "__name__": "__main__",
-    "__doc__": "Automatically created module for IPython interactive environment",
-    "__package__": None,
-    "__loader__": None,
-    "__spec__": None,
-    "__builtin__": sys,
-    "__builtins__": {"len": len},
-    "__vsc_ipynb_file__": "/home/someone/chapters/1_1.ipynb",
-    "__session__": "chapters/1_1.ipynb",
-    "_ih": ["", "depth = 4"],
-    "_oh": {2: 4},
-    "_dh": ["chapters"],
-    "In": ["", "depth = 4"],
-    "Out": {2: 4},
-    "_": 4,
-    "__": "",
-    "___": "",
-    "_i": "depth = 4",
-    "_ii": "",
-    "_iii": "",
-    "_i1": "depth = 4",
-    "_i12": "",
-    "_2": 4,
-    "_exit_code": 0,
-    "get_ipython": lambda: None,
-    "exit": object(),
-    "quit": object(),
-    "open": open,
-    "open_chapter": open_chapter,
-    "math": math,
-    "Path": Path,
-}
+# Run by a reader
 
 
-@every_chapter_of_runs
-def test_what_a_notebook_holds_of_itself_is_no_parameter(name, runs_dir):
-    page = open_chapter(name, {**NOTEBOOK_GLOBALS, **BASE, "epochs": 4}).page
-    assert page.parameters["epochs"] == 4
+#: What a reader has in her notebook before its cells: names of parameters and of what they make.
+HERS = """
+import math as activation, pathlib as families
+from json import loads as learning_rate
 
-
-LIVE = """
-from IPython.core.interactiveshell import InteractiveShell
-from lab1.chapter import open_chapter
-
-shell = InteractiveShell()
-for line in ("profile = 'smoke'; depth = 4", "depth", "1 + 1", "!true", "import os", "%who_ls"):
-    shell.run_cell(line, store_history=True)
-print("depth:", open_chapter("1_1", shell.user_ns).page.parameters["depth"])
+for depth in (7,):
+    seeds, width, total = "mine", {3}, 4
+profile = says = chapter = runs = "hers"; total = 5
 """
 
 
-def test_a_live_shell_holds_no_unknown_parameter(python, tmp_path, monkeypatch):
-    """The names above are a list; this asks IPython itself."""
+@pytest.mark.slow
+@every_chapter
+def test_a_reader_runs_every_cell_twice_after_hers(name, tmp_path, monkeypatch):
+    """In one kernel, and with other seeds the second time; nothing is trained."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    assert python(LIVE).endswith("depth: (4,)\n")
+    start_up = tmp_path / "ipython" / "profile_default" / "startup"
+    start_up.mkdir(parents=True)
+    (start_up / "mine.py").write_text("epochs, nobody = 7, 8")
+    store = Store()
+    fabricated_runs.write_profile("smoke", store, "0" * 40)
+    before = sorted(store.runs.iterdir())
+    first = [cell.source for cell in code(name)]
+    first[0] = first[0].replace('"report"', '"smoke"')
+    set_up, *others = first[1:]
+    again = first[0].replace("\nseeds = None", "\nseeds = [0]")
+    shows = "print(chapter.page.parameters.get('seeds'))"
+    cells = [HERS, first[0], set_up, shows, *others, set_up]
+    cells += [HERS, again, HERS, set_up, shows, *others]
+    asked = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(
+        asked, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    printed = [
+        "".join(output.get("text", "") for output in cell.outputs)
+        for cell in asked.cells
+        if cell.source == shows
+    ]
+    seeds = profiles.page(name, "smoke", {}).parameters.get("seeds")
+    assert printed == [f"{seeds}\n", f"{seeds and (0,)}\n"]
+    assert sorted(store.runs.iterdir()) == before
 
 
 # Papermill
@@ -575,15 +564,22 @@ def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch)
     executed = papermill.execute_notebook(
         str(CHAPTERS / "1_1.ipynb"),
         str(tmp_path / "out.ipynb"),
-        parameters={"profile": "smoke", "depth": 2, "seeds": "0,1,2", "epochs": 1},
+        parameters={"profile": "smoke", "depth": 2, "seeds": "0,1,2", "epochs": 1}
+        | {"activation": "tanh", "width": "16,8"},
         kernel_name="python3",
         cwd=str(tmp_path),  # lab1 is found from anywhere
         progress_bar=False,
     )
     trained = sorted(path.parent.name for path in (tmp_path / "runs").glob("*/record.json"))
     assert [name.split(".")[0] for name in trained] == [
-        f"MLP-d2-smoke-grey-s{seed}" for seed in range(3)
+        f"MLP-d2-smoke-grey-s{seed}" for seed in range(3) for _ in ("width 16", "width 8")
     ]
+    (head,) = (cell.outputs for cell in executed.cells if "open_chapter(" in cell.source)
+    said = head[0].data["text/markdown"]
+    assert said.startswith("Unlike the published runs, for which the text was written: ")
+    assert "; depth 2; " in said and "; width 16, 8; " in said and "; activation tanh; " in said
+    (beside,) = (cell.outputs for cell in executed.cells if "several.beside(" in cell.source)
+    assert "width 8" in beside[0].data["text/html"]
     shown = {
         options(cell)["label"]: cell.outputs[-1].data
         for cell in executed.cells

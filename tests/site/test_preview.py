@@ -172,7 +172,6 @@ def test_a_page_with_one_of_everything(root):
         ("#| code-fold: false\n\ndef one_run(): ...", 0, 1),
         ("#| echo: false\nchart()", 0, 0),
         ('chapter.claim("It hurts.", findings["depth"].below())', 0, 0),
-        ("chapter.asked()", 0, 0),
     ],
 )
 def test_a_cell_shows_its_code_folded_open_or_not_at_all(source, folded, open_code):

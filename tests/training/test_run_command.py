@@ -11,11 +11,7 @@ SMALL = {
     "seeds": "0",
     "epochs": "1",
     "teacher_epochs": "2",
-    "longer_epochs": "none",
-    "sweep_seeds": "none",
-    "digits_seeds": "0",
-    "digits_epochs": "1",
-    "digits_teacher_epochs": "2",
+    "student_family": "SimpleCNN,MLP",
 }
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..curves import by_epoch
 from ..kit import words
-from ..kit.axes import Axis, Panels, depths, epochs
-from ..kit.charts import leading, lines, points
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import lines, linked, points
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
-from ..kit.statistics import at_the_end, complete, in_percent, summarize
+from ..kit.statistics import in_percent, summarize
 from ..kit.words import dataset_titles
 from . import selection, verdicts
 
@@ -21,31 +22,16 @@ _PARAMETERS = Axis("parameters", "parameters", log=True, format="~s", digits=","
 
 def loss_curves(history: pd.DataFrame) -> Figure:
     """Training and validation loss against epochs, one panel per depth."""
-    long = (
-        selection.base_rate(history)
-        .rename(columns={"train_loss": "training", "validation_loss": "validation"})
-        .melt(
-            id_vars=["family", "depth", "learning_rate", "seed", "epoch"],
-            value_vars=["training", "validation"],
-            var_name="split",
-            value_name="loss",
-        )
-        .dropna(subset=["loss"])
-    )
-    table = summarize(long, ["family", "depth", "split", "epoch"], "loss")
-    table = complete(table, ["family", "depth", "split"])
-    last = at_the_end(table[table["split"] == "training"], ["family", "depth"])
-    return lines(
-        table,
-        epochs(table),
+    named = history.rename(columns={"train_loss": "training", "validation_loss": "validation"})
+    return by_epoch(
+        selection.base_rate(named),
+        ["training", "validation"],
         Axis("mean", "cross-entropy", log=True, digits=".4f"),
         panels=Panels("depth"),
         dash="split",
-        dense=True,
-        title=dataset_titles(history),
-        text=f"Training and validation loss on {dataset_titles(history)} by epoch, a panel per "
-        "depth. Training loss at the end: "
-        f"{words.rows(last, '{family} {depth}: {mean:.3g}')}.",
+        text="Training and validation loss on {data} by epoch, a panel per depth. At the end: "
+        "{ends}.",
+        ending="{family} {depth}, {split}: {mean:.3g}",
     )
 
 
@@ -58,12 +44,11 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     table = in_percent(summarize(base, by, "test_accuracy"))
     x = depths(table)
     return lines(
-        leading(table, base, by, runs_page),
+        linked(table, base, by, runs_page),
         x,
         Axis("mean", "test accuracy (%)"),
         title=dataset_titles(runs),
         text=_text(f"Test accuracy on {dataset_titles(runs)}", table, x),
-        data=table,
     )
 
 
@@ -80,14 +65,13 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     x = depths(table)
     titles = dataset_titles(runs)
     return lines(
-        leading(table, base, by),
+        linked(table, base, by),
         x,
         Axis("mean", "", digits=".3~g"),
         panels=Panels("outcome", title="", columns=2, apart="y", order=[*panels]),
         title=titles,
         text=f"{_text(f'Test accuracy on {titles}', accuracy, x)} "
         f"{_text('Training loss', loss, x, '{mean:.2g}')}",
-        data=table,
     )
 
 
@@ -96,13 +80,12 @@ def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     return points(
-        leading(table, base, by),
+        linked(table, base, by),
         _PARAMETERS,
         Axis("mean", "test accuracy (%)"),
         also={"depth": ""},
         title=dataset_titles(runs),
         text=_text(f"Test accuracy on {dataset_titles(runs)}", table, _PARAMETERS),
-        data=table,
     )
 
 
@@ -119,13 +102,12 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
     rates = sorted(table["learning_rate"].unique().tolist())
     x = Axis("learning_rate", "learning rate", log=True, ticks=rates)
     return lines(
-        leading(table, swept, by),
+        linked(table, swept, by),
         x,
         Axis("mean", "validation accuracy (%)"),
         panels=Panels("depth", columns=2),
         title=dataset_titles(runs),
         text=_text(f"Validation accuracy on {dataset_titles(runs)}", table, x),
-        data=table,
     )
 
 

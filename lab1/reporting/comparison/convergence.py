@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..curves import by_epoch
 from ..kit import words
-from ..kit.axes import Axis, Panels, epochs
+from ..kit.axes import Axis, Panels
 from ..kit.charts import lines
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
-from ..kit.statistics import at_the_end, complete, in_percent, summarize
+from ..kit.statistics import at_the_end, summarize
 from ..kit.words import dataset_titles
 
 #: The accuracies, in percent, whose reaching is timed; those that no run reached are left out.
@@ -21,20 +22,14 @@ LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)
 
 def validation_curves(history: pd.DataFrame) -> Figure:
     """Validation accuracy against epochs, one panel per depth."""
-    validated = history.dropna(subset=["validation_accuracy"])
-    by = ["family", "depth"]
-    table = in_percent(summarize(validated, [*by, "epoch"], "validation_accuracy"))
-    table = complete(table, by)
-    ends = words.rows(at_the_end(table, by), "{family} {depth}: {mean:.2f} %")
-    return lines(
-        table,
-        epochs(table),
+    return by_epoch(
+        history,
+        ["validation_accuracy"],
         Axis("mean", "validation accuracy (%)"),
         panels=Panels("depth"),
-        dense=True,
-        title=dataset_titles(history),
-        text=f"Validation accuracy on {dataset_titles(history)} by epoch, a panel per depth. At "
-        f"the end: {ends}.",
+        percent=True,
+        text="Validation accuracy on {data} by epoch, a panel per depth. At the end: {ends}.",
+        ending="{family} {depth}: {mean:.2f} %",
     )
 
 

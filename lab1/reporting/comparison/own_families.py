@@ -1,41 +1,47 @@
-"""What a page says of a network of a reader's own, beside the family that it is compared with."""
+"""What a page says of a further network, beside the family that it is compared with."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from ...core.families import FAMILIES
-from ...core.family import Family
 from ..kit.sentences import Verdict, paragraph
 from ..kit.words import NAMES, listed
 from . import verdicts
 
 
 def effects(runs: pd.DataFrame) -> Verdict:
-    """What depth does to each own network, and how far it is from its twin; nothing without one."""
+    """What depth does to each further network, and how far it is from its twin."""
     present = set(runs["family"])
-    own = [family for name, family in FAMILIES.items() if family.own and name in present]
-    return paragraph(*(_effect(runs, each, present) for each in own), between="\n\n")
+    further = [n for n, family in FAMILIES.items() if family.style == "further" and n in present]
+    return paragraph(*(_effect(runs, name, present) for name in further), between="\n\n")
 
 
-def _effect(runs: pd.DataFrame, own: Family, present: set[str]) -> Verdict:
-    depth = verdicts.depth_effect(runs, own.name)
-    if own.twin is None:
-        return depth
-    if own.twin not in present:
-        beside = Verdict(
-            f"The {NAMES[own.twin]}, from which the {own.title} differs in "
-            f"{listed(own.differs_in)}, is not among the runs of this page."
+def _effect(runs: pd.DataFrame, name: str, present: set[str]) -> Verdict:
+    parts = [verdicts.depth_effect(runs, name)]
+    for twin, differences in FAMILIES[name].compared_with.items():
+        if twin not in present:
+            parts.append(
+                Verdict(
+                    f"The {NAMES[twin]}, from which the {NAMES[name]} differs in "
+                    f"{listed(differences)}, is not among the runs of this page."
+                )
+            )
+            continue
+        cause = differences[0] if len(differences) == 1 else ""
+        parts.append(
+            verdicts.by_depth(
+                runs,
+                (twin, name),
+                above=f"with {cause} it is **better**" if cause else "it is **ahead**",
+                below=f"with {cause} it is **worse**" if cause else "it is **behind**",
+            )
         )
-        return paragraph(depth, beside, between="\n\n")
-    cause = own.differs_in[0] if len(own.differs_in) == 1 else ""
-    against = verdicts.by_depth(
-        runs,
-        (own.twin, own.name),
-        above=f"with {cause} it is **better**" if cause else "it is **ahead**",
-        below=f"with {cause} it is **worse**" if cause else "it is **behind**",
-    )
-    several = (
-        f"The two differ in {listed(own.differs_in)}, so no one of these is shown to be a cause."
-    )
-    return paragraph(depth, against, Verdict("" if cause else several), between="\n\n")
+        if not cause:
+            parts.append(
+                Verdict(
+                    f"The two differ in {listed(differences)}, so no one of these is shown to be "
+                    "a cause."
+                )
+            )
+    return paragraph(*parts, between="\n\n")

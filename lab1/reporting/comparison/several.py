@@ -1,14 +1,14 @@
-"""A question with several widths, feature maps or optimisers: each a line beside the others."""
+"""Several values in one question: the answer to each is a line of a chart and rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import pandas as pd
 
+from ...core.escape import for_html
+from ...core.record import Record
 from ..kit import frames, words
 from ..kit.axes import Axis, Panels, depths
 from ..kit.charts import lines
@@ -17,90 +17,100 @@ from ..kit.sentences import Verdict, signed
 from ..kit.statistics import at_the_end, in_percent, paired_difference, summarize
 from ..kit.tables import (
     DEPTH,
-    MODEL,
     PARAMETERS,
     TEST_ACCURACY,
     Column,
     Table,
     count_of_runs,
+    labels,
     table_of,
 )
 from ..kit.words import dataset_titles
 from .selection import base_rate
 
-#: What each is called in a table, a legend and a sentence.
-_NAMES = {"width": "width", "channels": "feature maps", "optimizer": "optimiser"}
+
+def at_base_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The networks as they are designed, at the learning rate that all depths share."""
+    return base_rate(frames.as_designed(runs))
 
 
-def beside(runs: pd.DataFrame, several: Mapping[str, Sequence[Any]]) -> Table | Verdict:
-    """A chart and a table of test accuracies, where a page was asked for `several` values.
+def beside(
+    answers: Mapping[str, Sequence[Record]],
+    main: Callable[[pd.DataFrame], pd.DataFrame] = at_base_rate,
+) -> Table | Verdict:
+    """A chart and a table of test accuracies, where a page was asked for several values.
 
-    `runs` are of all values.  `several` has those of each parameter of which there are more than
-    one, as a page's `several` says; without one, or without runs, nothing is shown.  The table has
-    the difference from the first values too, in points and paired by seed.
+    `answers` are the records of each value, under its name; the page is about the first.  `main`
+    chooses what is compared from the frame of `runs` of an answer; where it is the same in all of
+    them, what differs is compared.  With a single answer, or without runs, nothing is shown.  The
+    table has the difference from the first value too, in points and paired by seed.
     """
-    if not several or runs.empty:
+    if len(answers) < 2 or not all(answers.values()):
         return Verdict("")
-    runs = base_rate(frames.as_designed(runs))
-    names = list(several)
-    asked = runs[names].isin({name: list(values) for name, values in several.items()})
-    runs = runs[asked.all(axis="columns")]
-    first = {name: values[0] for name, values in several.items()}
+    runs = _compared({name: frames.runs(records) for name, records in answers.items()}, main)
+    if runs.empty:
+        return Verdict(f"The runs of {words.listed([*answers])} are the same.")
 
     def gained(part: pd.DataFrame) -> str:
-        same = runs[(runs[["family", "depth"]] == part[["family", "depth"]].iloc[0]).all(axis=1)]
-        reference = same[(same[names] == pd.Series(first)).all(axis=1)]
-        if set(reference["key"]) == set(part["key"]):
+        network, depth = part[["network", "depth"]].iloc[0]
+        first = runs[(runs["place"] == 0) & (runs["network"] == network)]
+        first = first[first["depth"] == depth]
+        if first.empty or {*first["key"]} == {*part["key"]}:
             return ""
-        return signed(paired_difference(reference, part, "test_accuracy"))
+        return signed(paired_difference(first, part, "test_accuracy"))
 
     depth = words.depth_axis(runs["family"])
     columns = [
-        MODEL,
+        Column("Model", "network", is_text=True),
         replace(DEPTH, heading=depth.capitalize(), name="Depth"),
-        *(
-            Column(_NAMES[name].capitalize(), partial(_shown, name=name), tells=(name,))
-            for name in names
-        ),
+        Column("Asked for", "answer", is_text=True, tells=None),
         TEST_ACCURACY,
         Column("Gain on the first", gained, is_text=True),
         PARAMETERS,
         count_of_runs(),
     ]
-    table = table_of(runs, ["family", "depth", *names], columns)
-    chosen = ", ".join(f"{_NAMES[name]} {value}" for name, value in first.items())
-    differing = " and ".join(_NAMES[name] for name in names)
+    table = table_of(runs, ["network", "depth", "place"], columns)
+    first = for_html(next(iter(answers)))
     sentence = (
-        f"<p>The page's other charts, tables and sentences are about {chosen}, the first that was "
-        f"asked for. Here stand all of them; they differ in {differing} and in what follows from "
-        "that, as the number of parameters does. The gain on the first is in points, paired by "
-        "seed, its interval not corrected for the number of rows.</p>\n"
+        f"<p>The page's other charts, tables and sentences are about {first}, the first that was "
+        "asked for. Here stand all, with what follows from each, as the number of parameters may. "
+        "The gain on the first is in points, paired by seed, its interval not corrected for the "
+        "number of rows.</p>\n"
     )
-    chart = in_notebook(_chart(runs, names).parts())
+    chart = in_notebook(_chart(runs, list(answers)).parts())
     return Table(table.frame, f"{sentence}{chart}{table.markup}")
 
 
-def _shown(part: pd.DataFrame, name: str) -> Any:
-    value = part[name].iloc[0]
-    return int(value) if isinstance(value, float) else value
+def _compared(
+    answers: Mapping[str, pd.DataFrame], main: Callable[[pd.DataFrame], pd.DataFrame]
+) -> pd.DataFrame:
+    """The runs that are compared: `answer` names theirs, `place` counts it, `network` is theirs."""
+    parts = [main(runs) for runs in answers.values()]
+    if len({frozenset(part["key"]) for part in parts}) == 1:
+        shared = set.intersection(*({*runs["key"]} for runs in answers.values()))
+        parts = [runs[~runs["key"].isin(shared)] for runs in answers.values()]
+    return pd.concat(
+        part.assign(
+            answer=answer,
+            place=place,
+            network=part["group"].map(labels(part, within=["family"], told=["depth"])),
+        )
+        for place, (answer, part) in enumerate(zip(answers, parts, strict=True))
+    ).reset_index(drop=True)
 
 
-def _chart(runs: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """Test accuracy against depth, a line for each value and a panel for each family."""
-    called = [
-        ", ".join(f"{_NAMES[name]} {_shown(runs.loc[[index]], name)}" for name in names)
-        for index in runs.index
-    ]
-    by = ["family", "line", "depth"]
-    table = in_percent(summarize(runs.assign(line=called), by, "test_accuracy"))
+def _chart(runs: pd.DataFrame, answers: Sequence[str]) -> Figure:
+    """Test accuracy against depth, a line for each answer and a panel for each network."""
+    by = ["network", "answer", "depth"]
+    table = in_percent(summarize(runs, [*by, "family"], "test_accuracy"))
     x, last = depths(table), at_the_end(table, by[:2], "depth")
     return lines(
         table,
         x,
         Axis("mean", "test accuracy (%)"),
-        panels=Panels("family", columns=2),
-        dash="line",
+        panels=Panels("network", columns=2),
+        colour=("answer", answers),
         title=dataset_titles(runs),
         text=f"Test accuracy by {x.title}. At the most: "
-        f"{words.rows(last, '{family}, {line}: {mean:.2f} %')}.",
+        f"{words.rows(last, '{network}, {answer}: {mean:.2f} %')}.",
     )

@@ -10,7 +10,7 @@ import math
 
 import pandas as pd
 
-from ...core.families import FAMILIES, residual_of, sole_difference
+from ...core.families import differences_from, residual_of, sole_difference
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, points, signed
 from ..kit.statistics import FEWEST, estimate, in_words, paired_difference
@@ -305,7 +305,7 @@ def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
 
 def _listed(plain: str) -> str:
     """What tells a plain family from its residual one, as a list in a sentence."""
-    *most, last = FAMILIES[plain].differs_in
+    *most, last = differences_from(plain)
     return f"{', '.join(most)} and {last}" if most else last
 
 

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from ..curves import by_epoch
 from ..kit import literature, words
-from ..kit.axes import Axis, Panels, depths, epochs
-from ..kit.charts import leading, lines
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import lines, linked
 from ..kit.figure import Figure
-from ..kit.statistics import Estimate, at_the_end, complete, in_percent, mean_of, summarize
+from ..kit.statistics import Estimate, in_percent, mean_of, summarize, summarize_each
 from ..kit.tables import DEPTH, MODEL, Column, Table, column_n, count_of_runs, table_of, words_for
 from ..kit.words import dataset_titles
 
@@ -26,30 +27,21 @@ _COMPARABLE = ("cifar10", "cifar10-jpeg")
 
 def error_curves(history: pd.DataFrame) -> Figure:
     """Training error in evaluation mode, and validation error, against epochs."""
-    parts = {"train_evaluation_accuracy": "training", "validation_accuracy": "validation"}
-    long = history.melt(
-        id_vars=["family", "depth", "seed", "epoch"],
-        value_vars=list(parts),
-        var_name="split",
-        value_name="accuracy",
-    ).dropna(subset=["accuracy"])
-    long["split"] = long["split"].map(parts)
-    long["error"] = 1 - long["accuracy"]
-    table = in_percent(summarize(long, ["family", "depth", "split", "epoch"], "error"))
-    table = complete(table, ["family", "depth", "split"])
-    layers = ", ".join(str(depth) for depth in sorted(table["depth"].unique()))
-    last = at_the_end(table, ["family", "depth", "split"])
-    return lines(
-        table,
-        epochs(table),
+    errors = history.assign(
+        training=1 - history["train_evaluation_accuracy"],
+        validation=1 - history["validation_accuracy"],
+    )
+    layers = ", ".join(str(depth) for depth in sorted(history["depth"].unique()))
+    return by_epoch(
+        errors,
+        ["training", "validation"],
         Axis("mean", "error (%)", log=True),
         panels=Panels("split", f"from thin to thick: {layers} layers", columns=2),
+        percent=True,
         thickness="depth",
-        dense=True,
-        title=dataset_titles(history),
-        text=f"Training and validation error on {dataset_titles(history)} by epoch, a panel each; "
-        "the thicker a line, the deeper the network. At the end: "
-        f"{words.rows(last, '{family} {depth}, {split}: {mean:.2f} %')}.",
+        text="Training and validation error on {data} by epoch, a panel each; the thicker a line, "
+        "the deeper the network. At the end: {ends}.",
+        ending="{family} {depth}, {split}: {mean:.2f} %",
     )
 
 
@@ -59,16 +51,15 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     The training error is that of the last epoch, in evaluation mode; the test error that of the
     weights of the best epoch.
     """
-    parts = []
-    for column, split in (("train_evaluation_accuracy", "training"), ("test_accuracy", "test")):
-        errors = runs.assign(error=1 - runs[column]).dropna(subset=["error"])
-        parts.append(in_percent(summarize(errors, ["family", "depth"], "error")))
-        parts[-1].insert(2, "split", split)
-    table = pd.concat(parts, ignore_index=True).assign(source=_OURS)
+    errors = runs.assign(
+        training=1 - runs["train_evaluation_accuracy"], test=1 - runs["test_accuracy"]
+    )
+    table = summarize_each(errors, ["family", "depth"], ["training", "test"], "split")
+    table = in_percent(table).assign(source=_OURS)
     if runs["dataset"].isin(_COMPARABLE).all():
         papers = literature.resnet_errors().rename(columns={"error": "mean"})
         table = pd.concat([table, papers.assign(split="test", source=_PAPERS)], ignore_index=True)
-    rows = leading(table, runs, ["family", "depth"])
+    rows = linked(table, runs, ["family", "depth"])
     rows.loc[rows["source"] == _PAPERS, "runs"] = ""
     ends = words.rows(table[table["source"] == _OURS], "{family} {depth}, {split}: {mean:.2f} %")
     return lines(
@@ -81,7 +72,6 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
         title=dataset_titles(runs),
         text=f"Error on {dataset_titles(runs)} by depth, training and test: {ends}. "
         "The paper's errors stand beside it where they can be compared.",
-        data=table,
     )
 
 
@@ -178,19 +168,16 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
     Runs of different days, beside other work or not, do not compare in seconds.  With `times`,
     see `times`, a panel per benchmark has the milliseconds of a training image instead.
     """
+    costs = {title: runs[column] / unit for column, (title, unit) in _COSTS.items()}
     parts = []
     if times is not None and not times.empty:
+        costs.pop(_COSTS["epoch_seconds"][0])
         several = times["processor"].nunique() > 1
-        for name, own in times.groupby("processor", sort=False):
-            parts.append(summarize(own, ["family", "depth"], "milliseconds"))
-            named = f", {name}" if several else ""
-            parts[-1].insert(2, "cost", f"ms per training image{named}")
-    for column, (title, unit) in _COSTS.items():
-        if column == "epoch_seconds" and parts:
-            continue
-        scaled = runs.assign(value=runs[column] / unit)
-        parts.append(summarize(scaled, ["family", "depth"], "value"))
-        parts[-1].insert(2, "cost", title)
+        for name, rows in times.groupby("processor", sort=False):
+            title = "ms per training image" + (f", {name}" if several else "")
+            timed = rows.assign(**{title: rows["milliseconds"]})
+            parts.append(summarize_each(timed, ["family", "depth"], [title], "cost"))
+    parts.append(summarize_each(runs.assign(**costs), ["family", "depth"], [*costs], "cost"))
     table = pd.concat(parts, ignore_index=True)
     return lines(
         table,

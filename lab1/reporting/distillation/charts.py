@@ -11,18 +11,20 @@ from typing import Any
 import pandas as pd
 
 from ...core.datasets import DATASETS
-from ...core.record import DISTILLATION_FIELDS, Record
+from ...core.record import Record
+from ..curves import by_epoch
 from ..kit import literature, words
-from ..kit.axes import Axis, Panels, epochs
+from ..kit.axes import Axis, Panels
 from ..kit.charts import lines, points
 from ..kit.figure import COLOURS, Figure
 from ..kit.sentences import Verdict
-from ..kit.statistics import at_the_end, complete, in_percent, summarize
+from ..kit.statistics import in_percent, summarize_each
 from ..kit.words import dataset_titles
 from . import pairs as twins
 from .pairs import Setting
 
 _ALONE, _TAUGHT = "alone", "with teacher"
+_OURS, _PAPERS = "this laboratory", "Hinton et al. (2015)"
 _NO_PAIR = Verdict("There is no distilled run here whose twin is there too.")
 
 
@@ -71,8 +73,9 @@ def _gains(
     swept = twins.sweep(runs, setting, name)
     if swept.empty:
         return _NO_PAIR
-    splits = {"validation": "validation_gain", "test": "gain"}
-    table = _parts(swept, name, "split", splits).rename(columns={name: "value"})
+    gains = swept.assign(validation=swept["validation_gain"], test=swept["gain"], value=swept[name])
+    splits = summarize_each(gains, ["family", "value"], ["validation", "test"], "split")
+    table = in_percent(splits)
     return lines(
         table,
         Axis("value", title, log=log, ticks=sorted(table["value"].unique().tolist())),
@@ -90,8 +93,9 @@ def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
     swept = twins.sweep(runs, setting, "channels")
     if swept.empty:
         return _NO_PAIR
-    students = {_ALONE: "alone", _TAUGHT: "test_accuracy"}
-    table = _parts(swept, "parameters", "student", students)
+    means = swept.rename(columns={"test_accuracy": _TAUGHT})
+    students = summarize_each(means, ["family", "parameters"], [_ALONE, _TAUGHT], "student")
+    table = in_percent(students)
     return lines(
         table,
         Axis("parameters", "parameters", log=True, format="~s", digits=","),
@@ -101,15 +105,6 @@ def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
         text=f"Test accuracy on {dataset_titles(swept)} by parameters: "
         f"{words.rows(table, '{parameters:,} {student}: {mean:.2f} %')}.",
     )
-
-
-def _parts(swept: pd.DataFrame, by: str, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """The means of several columns of fractions, in percent, told apart by a column `name`."""
-    parts = []
-    for part, column in columns.items():
-        parts.append(in_percent(summarize(swept, ["family", by], column)))
-        parts[-1].insert(2, name, part)
-    return pd.concat(parts, ignore_index=True)
 
 
 _LOSSES = {
@@ -125,28 +120,18 @@ def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figur
     own = history[history["key"].isin(pairs["key"])]
     if own.empty:
         return _NO_PAIR
-    long = own.melt(
-        id_vars=["family", "depth", "seed", "epoch"],
-        value_vars=["train_loss", *DISTILLATION_FIELDS],
-        var_name="part",
-        value_name="loss",
-    )
-    long["part"] = long["part"].map(_LOSSES)
-    table = summarize(long, ["family", "depth", "part", "epoch"], "loss")
-    table = complete(table, ["family", "part"])
-    ends = words.rows(at_the_end(table, ["part"]), "{part}: {mean:.3f}")
-    return lines(
-        table,
-        epochs(table),
+    return by_epoch(
+        own.rename(columns=_LOSSES),
+        [*_LOSSES.values()],
         Axis("mean", "loss", digits=".4f"),
         panels=Panels("part", apart="y", order=[*_LOSSES.values()]),
-        dense=True,
-        title=dataset_titles(own),
-        text=f"Losses of the student on {dataset_titles(own)} by epoch. At the end {ends}.",
+        name="part",
+        text="Losses of the student on {data} by epoch. At the end {ends}.",
+        ending="{part}: {mean:.3f}",
     )
 
 
-_UNSEEN_STATES = ("alone", "with teacher", "with teacher, corrected")
+_UNSEEN_STATES = (_ALONE, _TAUGHT, "with teacher, corrected")
 
 
 def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Verdict:
@@ -155,19 +140,13 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
     if table["taught"].nunique() < 2:
         return Verdict("No student was trained without one class, with a teacher and without.")
     taught = table["taught"].astype(bool)
-    columns = (
-        table[~taught][["seed", "right"]],
-        table[taught][["seed", "right"]],
-        table[taught][["seed", "corrected_right"]].rename(columns={"corrected_right": "right"}),
-    )
-    long = pd.concat(
-        [part.assign(student=state) for part, state in zip(columns, _UNSEEN_STATES, strict=True)]
-    ).assign(source="this laboratory")
-    shown = in_percent(summarize(long, ["source", "student"], "right"))
+    states = (table["right"][~taught], table["right"][taught], table["corrected_right"][taught])
+    shares = table.assign(source=_OURS, **dict(zip(_UNSEEN_STATES, states, strict=True)))
+    shown = in_percent(summarize_each(shares, ["source"], _UNSEEN_STATES, "student"))
     record = measured[0][0]
     if record.spec.dataset == "mnist":
         papers = [
-            {"source": "Hinton et al. (2015)", "student": state, "mean": 100 * share}
+            {"source": _PAPERS, "student": state, "mean": 100 * share}
             for state, share in zip(_UNSEEN_STATES[1:], _papers_shares(), strict=True)
         ]
         shown = pd.concat([shown, pd.DataFrame(papers)], ignore_index=True)

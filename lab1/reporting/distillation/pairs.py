@@ -41,15 +41,16 @@ class Setting:
         )
 
     @classmethod
-    def fresh(cls, parameters: Mapping[str, Any]) -> Setting | None:
+    def fresh(cls, parameters: Mapping[str, Any], runs: pd.DataFrame) -> Setting | None:
         """The one that validation chose, on seeds that had no part in the choice, or `None`."""
-        if not parameters.get("fresh_seeds"):
+        fresh = [spec for spec in runs["spec"] if spec.distillation and spec.role == "fresh"]
+        if not fresh:
             return None
         return replace(
             cls.of(parameters),
-            temperature=parameters["fresh_temperature"],
-            alpha=parameters["fresh_alpha"],
-            seeds=tuple(parameters["fresh_seeds"]),
+            temperature=fresh[0].distillation.temperature,
+            alpha=fresh[0].distillation.alpha,
+            seeds=tuple(sorted({spec.seed for spec in fresh})),
         )
 
 
@@ -77,6 +78,16 @@ def pairs(runs: pd.DataFrame) -> pd.DataFrame:
         loss_gain=joined["test_loss"] - joined["test_loss_alone"],
         calibration_gain=joined["calibration_error"] - joined["calibration_error_alone"],
     ).drop(columns=[f"{name}_alone" for name in measured])
+
+
+def main(runs: pd.DataFrame) -> pd.DataFrame:
+    """The students of the first setting with their teacher, and alone, and that teacher."""
+    same = ["teacher", "temperature", "alpha", "channels", "wrong_classes"]
+    first = runs[runs["teacher"].notna()].iloc[0]
+    taught = runs[(runs[same] == first[same]).all(axis=1)]
+    keys = {*taught["key"], *taught["twin"], first["teacher"]}
+    chosen: pd.DataFrame = runs[runs["key"].isin(keys)]
+    return chosen
 
 
 def photographs(runs: pd.DataFrame) -> pd.DataFrame:

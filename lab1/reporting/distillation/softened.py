@@ -38,16 +38,8 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
         for index, probability in enumerate(image["probabilities"][at_one])
     )
     images = list(dict.fromkeys(table["image"]))
-    t = alt.param(
-        name="T",
-        value=temperature,
-        bind=alt.binding_range(min=_LOWEST, max=_HIGHEST, step=0.5, name="temperature T "),
-    )
-    picture = alt.param(
-        name="picture",
-        value=images[0],
-        bind=alt.binding_select(options=images, name="image of "),
-    )
+    turned = alt.binding_range(min=_LOWEST, max=_HIGHEST, step=0.5, name="temperature T ")
+    selected = alt.binding_select(options=images, name="image of ")
     drawn = bars(
         table.rename(columns={"probability": "at T = 1"}),
         Axis(
@@ -66,7 +58,10 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
         .transform_calculate(weight="pow(datum['at T = 1'], 1 / T)")
         .transform_joinaggregate(total="sum(weight)")
         .transform_calculate(share="datum.weight / datum.total")
-        .add_params(t, picture)
+        .add_params(
+            alt.param(name="T", value=temperature, bind=turned),
+            alt.param(name="picture", value=images[0], bind=selected),
+        )
     )
     return replace(drawn, chart=chart)
 

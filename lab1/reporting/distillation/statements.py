@@ -23,7 +23,7 @@ def distillation(
     `runs` is the frame of `runs`, `measured` are runs with their probe `bias-correction`, and
     `parameters` those of the page.
     """
-    setting, fresh = Setting.of(parameters), Setting.fresh(parameters)
+    setting, fresh = Setting.of(parameters), Setting.fresh(parameters, runs)
     gain = verdicts.improvement(runs, setting)
     loss = verdicts.likelihood(runs, setting)
     unseen = verdicts.unseen(measured)

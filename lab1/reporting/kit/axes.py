@@ -85,14 +85,7 @@ class Panels:
     order: Sequence[str] = ()
 
 
-def epochs(table: pd.DataFrame) -> Axis:
-    """The axis of a table's epochs, with four or five ticks at whole numbers."""
-    last = int(table["epoch"].max())
-    step = max(1, round(last / 4))
-    return Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d")
-
-
 def depths(table: pd.DataFrame) -> Axis:
     """The axis of a table's depths, as its families call them."""
-    title = words.depth_axis(list(table["family"].unique()))
+    title = words.depth_axis(table["family"])
     return Axis("depth", title, log=True, ticks=sorted(table["depth"].unique().tolist()))

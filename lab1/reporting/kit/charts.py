@@ -1,8 +1,8 @@
-"""The forms of the charts: lines over x, points and bars; and what the words about them share.
+"""The forms of all charts: lines over x, points, and bars.
 
 The function of a chart has its data and its words, and a form draws them: in the colours and shapes
 of the families, with the interval of each mean, a tooltip, legends that pick, a link from a point
-to its runs where the table has a column `runs` (see `leading`), and names at the ends of lines.
+to its runs where the table has a column `runs` (see `linked`), and names at the ends of lines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .figure import COLOURS, Figure
 _HEIGHT, _PANEL, _CURVES, _ROW = 300, 230, 170, 26
 
 #: The width in pixels of a panel, by how many stand beside each other; and of a single chart.
-_WIDTHS = {1: 480, 2: 280, 3: 210}
+_WIDTHS = {1: 480, 2: 260, 3: 210}
 _WIDTH = 560
 
 #: In pixels: the width and height of a letter of a name, and how far apart two intervals stand.
@@ -57,7 +57,7 @@ def lines(
     have dots, bands for intervals, and a common zoom.  `colour` and `dash` may come with the names
     of their legends, the solid line's first.  A rule marks a `level`.  `title` stands above the
     chart, and `text` says what it shows.  A tooltip has the columns of `also` too, each with its
-    format, d3's.  `data` is what a reader takes away, by default the `table`.
+    format, d3's.  `data` is what a reader takes away, by default the `table` without links.
     """
     form = _Form(table, x, y, panels, colour, dash, shape, dense)
     parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
@@ -84,7 +84,7 @@ def lines(
         form.add_interval(styled)
     form.add_points(base, [form.dash, detail, x.column], also)
     form.add_names()
-    return form.figure(title, text, data)
+    return form.finished(title, text, data)
 
 
 def points(
@@ -109,7 +109,7 @@ def points(
     form.add_level(level)
     form.add_interval(form.base())
     form.add_points(form.base(), [y.column if y.order else x.column], also)
-    return form.figure(title, text, data)
+    return form.finished(title, text, data)
 
 
 def bars(
@@ -134,7 +134,7 @@ def bars(
     if number:
         value, tint = alt.Text(f"{x.column}:Q", format=number), alt.value(figure.TEXT)
         form.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
-    return form.figure(title, text, data)
+    return form.finished(title, text, data)
 
 
 class _Form:
@@ -270,7 +270,7 @@ class _Form:
             names = names.encode(x=self.along_x(), y=ends, text="name:N", opacity=self.opacity())
             self.add(names.mark_text(align="left", dx=10))
 
-    def figure(self, title: str, text: str, data: pd.DataFrame | None) -> Figure:
+    def finished(self, title: str, text: str, data: pd.DataFrame | None) -> Figure:
         """The finished figure."""
         chart = alt.layer(*self.layers, data=_rounded(self.table)).properties(height=self.height)
         if self.panels:
@@ -293,7 +293,7 @@ class _Form:
                 chart = chart.properties(spacing={"row": 20, "column": 30 + _LETTER * longest})
         if "name" in self.table:  # a reader's letters may be wider than those of a picture
             chart = chart.properties(padding={"left": 5, "top": 5, "bottom": 5, "right": 20})
-        data = self.given if data is None else data
+        data = self.given.drop(columns="runs", errors="ignore") if data is None else data
         return Figure(chart.properties(title=title) if title else chart, data, text)
 
     def name_lines(self, parts: Sequence[str]) -> None:
@@ -391,16 +391,16 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def leading(
+def linked(
     table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str], runs_page: str = ""
 ) -> pd.DataFrame:
-    """The table with a column `runs`: where a point that is one configuration leads.
+    """The table with a column `runs`: the address of the runs of a point that is one configuration.
 
     `by` are the columns that tie a row to its runs, which stand on the same page or on the
-    `runs_page`; a row of none leads nowhere.
+    `runs_page`; a row of none has an empty address.
     """
-    groups = {labels: own.iloc[0] for labels, own in runs.groupby([*by])["group"]}
-    rows = table[[*by]].itertuples(index=False, name=None)
-    led = [groups.get(labels, "") for labels in rows]
+    groups = {labels: part.iloc[0] for labels, part in runs.groupby([*by])["group"]}
+    found = (groups.get(row, "") for row in table[[*by]].itertuples(index=False, name=None))
     # Vega follows null as if it were an address, and an empty one not.
-    return table.assign(runs=[f"{runs_page}#runs-{group}" if group else "" for group in led])
+    links = [f"{runs_page}#runs-{group}" if group else "" for group in found]
+    return table.assign(runs=links)

@@ -31,32 +31,23 @@ MIME = "application/vnd.lab1.figure+json"
 LONGEST_TABLE = 40
 
 #: Colours that stand out on white and on black, the first three of Okabe and Ito's for the
-#: colour-blind; each with a shape, for print and for colour-blind readers.
-LOOKS = (
-    ("#d55e00", "circle"),
-    ("#3d8fd1", "square"),
-    ("#009e73", "triangle-up"),
-    ("#cc79a7", "diamond"),
-    ("#b58900", "triangle-down"),
-    ("#7a68c4", "cross"),
-)
-
-PALETTE = tuple(colour for colour, _ in LOOKS)
-
-#: The first looks are those of the styles of families, the others of user-defined families, in the
-#: order in which they are declared.
-_STYLES = {"plain": LOOKS[0], "residual": LOOKS[1], "control": LOOKS[2]}
-_DEFINED = [name for name, family in FAMILIES.items() if family.own]
+#: colour-blind; and shapes, for print and for colour-blind readers.  The first of each are those of
+#: the styles of families, the others of further families, in the order of their declarations.
+PALETTE = ("#d55e00", "#3d8fd1", "#009e73", "#cc79a7", "#b58900", "#7a68c4")
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+_STYLES = ("plain", "residual", "control")
+_FURTHER = [name for name, family in FAMILIES.items() if family.style == "further"]
 
 
-def _look(name: str) -> tuple[str, str]:
-    if name in _DEFINED:
-        return LOOKS[len(_STYLES) :][_DEFINED.index(name) % (len(LOOKS) - len(_STYLES))]
-    return _STYLES[FAMILIES[name].style]
+def _look(name: str) -> int:
+    if name in _FURTHER:
+        return len(_STYLES) + _FURTHER.index(name) % (len(PALETTE) - len(_STYLES))
+    return _STYLES.index(FAMILIES[name].style)
 
 
 #: Of each family, everywhere.
-COLOURS, SHAPES = ({name: _look(name)[part] for name in FAMILIES} for part in (0, 1))
+COLOURS = {name: PALETTE[_look(name)] for name in FAMILIES}
+SHAPES = {name: _SHAPES[_look(name)] for name in FAMILIES}
 
 #: Of lines that are no family's, axes and grids.
 NEUTRAL = "#8a8a8a"
@@ -117,8 +108,8 @@ def shape(column: str, names: Sequence[str]) -> alt.Shape:
     shapes: Sequence[str] | Mapping[str, str] = SHAPES if column == "family" else _OTHER_SHAPES
     if column == "family" and len({FAMILIES[name].axis for name in names}) > 1:
         kinds = dict.fromkeys(family.axis for family in FAMILIES.values())
-        of_kind = {kind: look[1] for kind, look in zip(kinds, LOOKS, strict=False)}
-        designed = [name for name in names if name not in _DEFINED]
+        of_kind = dict(zip(kinds, _SHAPES, strict=False))
+        designed = [name for name in names if name not in _FURTHER]
         shapes = SHAPES | {name: of_kind[FAMILIES[name].axis] for name in designed}
     return alt.Shape(f"{column}:N", scale=_scale(names, shapes))
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from ...core.datasets import DATASETS
+from ...core.differences import ASKED, changes, settings_of
 from ...core.keys import hash_key
 from ...core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
+from ...core.spec import ModelSpec, RunSpec
 from .statistics import MEASURED
 
 #: What identifies a run in both frames.  `group` is that of its row in tables and charts.
 IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
 
+#: The fields of a model that make its family's design.
+DESIGN = frozenset(each.name for each in fields(ModelSpec)) - {*ASKED}
 
 #: The columns of the history's series.
 _SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS, *DISTILLATION_FIELDS)} | {
@@ -51,6 +55,28 @@ def _question(record: Record) -> Mapping[str, Any]:
     return {name: canonical[name] for name in ("model", "dataset", "training")}
 
 
+def changes_of(records: Sequence[Record]) -> dict[str, str]:
+    """In words, by key, in what a network differs from its family's usual design, else nothing.
+
+    Where none of a family has it, that is the design of its first.
+    """
+    usual: dict[str, RunSpec] = {}
+    for spec in sorted((record.spec for record in records), key=_is_changed):
+        usual.setdefault(spec.model.family, spec)
+    return {
+        record.key: ", ".join(
+            words
+            for name, words in changes(record.spec, usual[record.spec.model.family]).items()
+            if name in DESIGN
+        )
+        for record in records
+    }
+
+
+def _is_changed(spec: RunSpec) -> bool:
+    return not all(each.default for name, each in settings_of(spec.model).items() if name in DESIGN)
+
+
 def runs(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run.
 
@@ -61,17 +87,18 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     `validation_accuracy` is that of the best epoch, `train_loss` and
     `train_evaluation_accuracy` those of the last.
     `epochs` were trained of the `epochs_allowed`; `patience` is NaN where there was none.
-    `errors` are the test images that were not recognised.  `change` says in words what differs from
-    the family's usual design, and is empty where nothing does.  `calibration_error` and
-    `teacher_agreement` are NaN in records from before they were measured.  A distilled run names
-    the key of its `teacher` and of its `twin`, which differs in the loss alone.  The test columns
-    and `train_evaluation_accuracy` of a diverged run are NaN.
+    `errors` are the test images that were not recognised.  `change` is that of `changes_of`.
+    `calibration_error` and `teacher_agreement` are NaN in records from before they were measured.
+    A distilled run names the key of its `teacher` and of its `twin`, which differs in the loss
+    alone.  The test columns and `train_evaluation_accuracy` of a diverged run are NaN.
     """
+    changed = changes_of(records)
     rows = [
         {
             **_identity(record),
             "name": record.name,
             "spec": record.spec,
+            "change": changed[record.key],
             **_variant(record),
             "device": record.origin.get("device", {}).get("kind", "unknown"),
             "hardware": hardware(record),
@@ -116,7 +143,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def as_designed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of networks in which nothing was changed from their family's design.
+    """The rows of networks in which nothing was changed from their family's usual design.
 
     Takes the frame of `runs` or that of `history`.
     """
@@ -131,10 +158,11 @@ def history(records: Sequence[Record]) -> pd.DataFrame:
     `learning_rate` is the run's, as in `runs`; the one that its schedule had reached in an
     epoch is `scheduled_learning_rate`.
     """
+    changed = changes_of(records)
     rows = [
         {
             **_identity(record),
-            "change": record.spec.model.changes,
+            "change": changed[record.key],
             "epoch": epoch + 1,
             **{column: _series(record, name)[epoch] for name, column in _SERIES.items()},
         }
@@ -189,7 +217,6 @@ def _variant(record: Record) -> dict[str, Any]:
     spec = record.spec
     settings = spec.distillation
     return {
-        "change": spec.model.changes,
         "channels": spec.model.channels,
         "omitted_class": spec.training.omitted_class,
         "temperature": settings and settings.temperature,

@@ -201,10 +201,15 @@ def in_percent(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: 100 * table[name].astype(float) for name in columns})
 
 
-def complete(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The rows of each curve as far as all its seeds were trained: a mean is over the same runs."""
-    kept: pd.DataFrame = table[table["n"] == table.groupby([*by])["n"].transform("max")]
-    return kept
+def summarize_each(
+    frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], name: str
+) -> pd.DataFrame:
+    """The `summarize` of several columns, told apart in a column `name` behind those of `by`."""
+    parts = []
+    for value in values:
+        parts.append(summarize(frame.dropna(subset=[value]), by, value))
+        parts[-1].insert(len(by), name, value)
+    return pd.concat(parts, ignore_index=True)
 
 
 def at_the_end(table: pd.DataFrame, by: Sequence[str], along: str = "epoch") -> pd.DataFrame:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from ...core import differences
 from ...core.escape import for_html
-from ...core.spec import ModelSpec
 from . import words
-from .frames import on_one_device
+from .frames import DESIGN, on_one_device
 from .statistics import MINUS, Estimate, in_words, mean_of
 
 
@@ -170,7 +169,7 @@ MODEL = Column(
     "Model",
     lambda part: ", ".join(filter(None, part[["family", "change"]].iloc[0])),
     is_text=True,
-    tells=("family", *({each.name for each in fields(ModelSpec)} - {*differences.ASKED})),
+    tells=("family", *DESIGN),
 )
 DATASET = Column("Dataset", "dataset_title", is_text=True, tells=("dataset",))
 DEPTH = Column("Depth", "depth", tells=("depth",))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ...core.families import FAMILIES
 from ...core.record import Record
 from ...core.spec import ModelSpec
+from ..kit.frames import changes_of
 from ..kit.sentences import Verdict
 from .blocks import blocks
 from .columns import columns
@@ -46,7 +47,8 @@ def teacher_and_student(records: Sequence[Record], depth: int, channels: int) ->
 
 def _one_per_family(records: Sequence[Record], depth: int) -> list[ModelSpec]:
     """The design that most runs of that depth have, without a change to it."""
-    models = [record.spec.model for record in records]
-    usual = Counter(each for each in models if each.depth == depth and not each.changes)
+    changed = changes_of(records)
+    same = [record for record in records if record.spec.model.depth == depth]
+    usual = Counter(record.spec.model for record in same if not changed[record.key])
     found = {model.family: model for model, _ in reversed(usual.most_common())}
     return [found[name] for name in FAMILIES if name in found and FAMILIES[name].layout]

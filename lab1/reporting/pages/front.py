@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ...core.datasets import DATASETS
-from ...core.families import FAMILIES, sole_difference
+from ...core.families import FAMILIES, residual_of, sole_difference
 from ...core.record import Record
 from .. import networks
 from ..comparison import charts
@@ -48,12 +49,12 @@ def block(records: Sequence[Record]) -> str:
     pairs = sorted(
         (sole_difference(family) is None, -[*FAMILIES].index(family), depth, dataset, family)
         for family, depth, dataset in present
-        if (FAMILIES[family].residual, depth, dataset) in present
+        if (_residual(family), depth, dataset) in present
     )
     if not pairs:
         return ""
     *_, depth, dataset, family = pairs[0]
-    both = (family, FAMILIES[family].residual)
+    both = (family, _residual(family))
     pair = [r for r in records if r.spec.model.family in both and r.spec.dataset == dataset]
     caption = (
         "A block of a plain network and of a residual one, from its input x to its output y. What "
@@ -62,6 +63,12 @@ def block(records: Sequence[Record]) -> str:
     )
     drawn = networks.one_block(pair, depth)
     return _figure("block", drawn.markup, caption) if isinstance(drawn, networks.Drawing) else ""
+
+
+def _residual(family: str) -> str | None:
+    with suppress(KeyError):
+        return residual_of(family)
+    return None
 
 
 def _figure(label: str, markup: str, caption: str) -> str:

@@ -14,7 +14,7 @@ from ...core.escape import for_html
 from ..distillation import tables as distillation_tables
 from ..kit import tables, words
 from ..kit.axes import Axis, Panels
-from ..kit.charts import leading, points
+from ..kit.charts import linked, points
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
 from ..kit.statistics import FEWEST, in_percent, summarize
@@ -79,7 +79,7 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
         return NO_RUNS
     best = table.sort_values("mean", kind="stable").drop_duplicates("dataset_title", keep="last")
     return points(
-        leading(table, runs, ["group"], RUNS_PAGE),
+        linked(table, runs, ["group"], RUNS_PAGE),
         Axis("parameters", "parameters", log=True, format="~s", digits=","),
         Axis("mean", "test accuracy (%)"),
         panels=Panels("dataset_title", columns=2, apart="xy"),
@@ -87,8 +87,6 @@ def accuracy(runs: pd.DataFrame) -> Figure | Verdict:
         text=f"Test accuracy on {dataset_titles(runs)} by number of parameters, a point per "
         "configuration and a panel per data set. The most accurate: "
         f"{words.rows(best, '{dataset_title}: {family} {depth}, {mean:.2f} %')}.",
-        # The address is the page's, and of no use in the file that a reader takes away.
-        data=table,
     )
 
 
