@@ -32,7 +32,8 @@ from .planning.progress import duration
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .reporting.findings import Claim, Findings, Prose
+    from .reporting.claims import Claim, Prose
+    from .reporting.findings import Findings
     from .reporting.kit.tables import Table
     from .reporting.paired import Comparison, Condition
     from .reporting.selections import Selection
@@ -118,7 +119,7 @@ class OpenChapter:
         return self._findings
 
     def claim(self, text: str, *conditions: Condition) -> Claim:
-        """A sentence that the comparisons in its conditions carry (`lab1.reporting.findings`)."""
+        """A sentence that the comparisons in its conditions carry (`lab1.reporting.claims`)."""
         return self._claim(text, conditions)
 
     def answer(self, text: str, *conditions: Condition, number: Comparison | None = None) -> Claim:
@@ -126,10 +127,10 @@ class OpenChapter:
         return self._claim(text, conditions, box=True, number=number)
 
     def _claim(self, text: str, conditions: Sequence[Condition], **keywords: Any) -> Claim:
-        from .reporting import findings
+        from .reporting import claims
 
         keywords |= {"published": self.published, "draft": bool(os.environ.get(DRAFT))}
-        return findings.claim(text, conditions, page=self._findings, **keywords)
+        return claims.claim(text, conditions, page=self._findings, **keywords)
 
     def describe(self, text: str, **values: Any) -> Prose:
         """A sentence about the setting: its placeholders are parameters, or `values`.
@@ -137,7 +138,7 @@ class OpenChapter:
         There are `data`, the title of the data set, `train_images`, `test_images` and `classes`,
         their numbers, and of the runs `runs` and `n_seeds`, their `depths` and `size`.
         """
-        from .reporting import findings
+        from .reporting import claims
         from .reporting.kit.words import listed
 
         facts = {
@@ -156,7 +157,7 @@ class OpenChapter:
             "depths": listed([str(depth) for depth in sorted({s.model.depth for s in specs})]),
             "size": listed(list(dict.fromkeys(_size(spec.model) for spec in specs))),
         }
-        return findings.describe(text, {**facts, **values})
+        return claims.describe(text, {**facts, **values})
 
     def setting_table(self) -> Table:
         """Every setting of these runs, folded, beside the published one where they differ."""

@@ -108,7 +108,7 @@ class Chapter:
 
     def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The value of each parameter by name, where these are set and the others are not."""
-        defaults = {_FURTHER.name: None}
+        defaults: dict[str, Any] = {_FURTHER.name: None}
         defaults |= {each.name: each.default for each in fields(TrainingConfig)}
         defaults |= {name: each.default for name, each in self._signature.items()}
         return {name: parameters.get(name, defaults[name]) for name in self.parameters}

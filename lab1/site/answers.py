@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from ..reporting.findings import MIME
+from ..reporting.claims import MIME
 
 #: What every effect says of itself that is more than a hint.
 REMAINS = " (the interval excludes zero, also after correction)"
@@ -41,7 +41,7 @@ def fragment(pages: Sequence[tuple[str, Path]]) -> str:
 
 
 def claims_of(notebook: NotebookNode) -> list[dict[str, Any]]:
-    """What each claim of an executed notebook says of itself, as `findings.MIME` has it."""
+    """What each claim of an executed notebook says of itself, as `claims.MIME` has it."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     return [data[MIME] for output in outputs if MIME in (data := output.get("data", {}))]
 

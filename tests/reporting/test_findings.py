@@ -7,14 +7,8 @@ from scipy import stats
 
 from lab1.core.errors import ClaimError
 from lab1.core.families import FAMILIES
-from lab1.reporting.findings import (
-    MIME,
-    Findings,
-    claim,
-    describe,
-    of_further_networks,
-    of_several_answers,
-)
+from lab1.reporting.claims import MIME, claim, describe
+from lab1.reporting.findings import Findings, of_further_networks, of_several_answers
 from lab1.reporting.kit import frames
 from lab1.reporting.paired import Finding
 from lab1.reporting.selections import Selection
@@ -315,6 +309,6 @@ def test_several_answers_are_compared_with_the_first(experiment):
         for name in ("relu", "tanh")
     }
     (comparison,) = Findings.of(of_several_answers(whole))
-    assert comparison.arms({}) == "activation tanh − activation relu, plain MLP"
+    assert comparison.arms({}) == "activation tanh − activation relu, plain MLP, 32 layers"
     assert comparison.n == 5 and comparison.further
     assert of_several_answers({"": whole["activation relu"]}) == {}

@@ -3,7 +3,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from lab1.planning.profiles import Page
-from lab1.reporting.findings import MIME
+from lab1.reporting.claims import MIME
 from lab1.reporting.kit.sentences import Verdict, in_short
 from lab1.site import answers, exports, fragments
 from lab1.site.run_it import Shown
