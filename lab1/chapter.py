@@ -9,25 +9,37 @@ A chapter's first cells are its parameters and::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
-from .core.differences import describe
+from .core.datasets import DATASETS
+from .core.differences import describe, settings_of
 from .core.errors import MissingRunsError, ParameterError
 from .core.escape import for_markdown
 from .core.record import Record
+from .core.spec import ModelSpec
 from .core.store import Store
 from .core.values import Field
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
+from .planning.profiles import REPORT
+from .planning.progress import duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .reporting.claims import Claim, Prose
+    from .reporting.findings import Findings
     from .reporting.kit.tables import Table
+    from .reporting.paired import Comparison, Condition
+    from .reporting.selections import Selection
+
+#: Where this is set, a claim of a published page that is not carried is shown, and marked so.
+DRAFT = "LAB1_DRAFT"
 
 
 def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
@@ -62,12 +74,114 @@ class OpenChapter:
 
     def __init__(self, page: profiles.Page) -> None:
         self.page = page
+        self._findings: Findings | None = None
 
     def _repr_markdown_(self) -> str:
         """Which runs these are, for a reader in Jupyter."""
         profile, dataset = self.page.profile, self.page.dataset_title
         on = f" on **{dataset}**" if dataset else ""
         return f"{len(self.all_records)} runs of the profile `{profile}`{on}."
+
+    @cached_property
+    def published(self) -> bool:
+        """Whether these are the runs of a page as it is published: no parameter was changed."""
+        pages = profiles.published(self.page.chapter) if self.page.profile == REPORT else []
+        return self.page.parameters in [page.parameters for page in pages]
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The value of each parameter of that question, defaults included."""
+        return chapters.chapter(self.page.chapter).values(self.parameters)
+
+    def select(self, family: str, **values: Any) -> Selection:
+        """The runs of a family that have these values, as `Selection.at` takes them.
+
+        They are of its usual design, unless a field of that is named or was asked for.
+        """
+        from .reporting.selections import Selection
+
+        return Selection(self.runs).of_family(family, **values)
+
+    def findings(self, **comparisons: Comparison) -> Findings:
+        """The page's comparisons by name, corrected together.
+
+        What a reader asked for, further networks and several values of a parameter, is compared as
+        well.  Raises `ClaimError` as `Findings.of` does.
+        """
+        from .reporting import findings
+        from .reporting.kit import frames
+        from .reporting.selections import Selection
+
+        answers = {name: Selection(frames.runs(own)) for name, own in self.answers.items()}
+        added = findings.of_further_networks(Selection(self.runs))
+        added |= findings.of_several_answers(answers)
+        self._findings = findings.Findings.of({**comparisons, **added})
+        return self._findings
+
+    def claim(self, text: str, *conditions: Condition) -> Claim:
+        """A sentence that the comparisons in its conditions carry (`lab1.reporting.claims`)."""
+        return self._claim(text, conditions)
+
+    def answer(self, text: str, *conditions: Condition, number: Comparison | None = None) -> Claim:
+        """The box that opens the page: a claim, beside which the `number` stands large."""
+        return self._claim(text, conditions, box=True, number=number)
+
+    def _claim(self, text: str, conditions: Sequence[Condition], **keywords: Any) -> Claim:
+        from .reporting import claims
+
+        keywords |= {"published": self.published, "draft": bool(os.environ.get(DRAFT))}
+        return claims.claim(text, conditions, page=self._findings, **keywords)
+
+    def describe(self, text: str, **values: Any) -> Prose:
+        """A sentence about the setting: its placeholders are parameters, or `values`.
+
+        There are `data`, the title of the data set, `train_images`, `test_images` and `classes`,
+        their numbers, and of the runs `runs` and `n_seeds`, their `depths` and `size`.
+        """
+        from .reporting import claims
+        from .reporting.kit.words import listed
+
+        facts = {
+            name: listed([str(part) for part in value]) if isinstance(value, tuple) else value
+            for name, value in self.settings.items()
+            if value is not None
+        }
+        if dataset := self.settings.get("dataset"):
+            declared = DATASETS[dataset]
+            facts |= {"data": declared.title, "classes": declared.num_classes}
+            facts |= {"train_images": declared.train_size, "test_images": declared.test_size}
+        specs = [record.spec for record in self.records]
+        facts |= {
+            "runs": len(specs),
+            "n_seeds": len({spec.seed for spec in specs}),
+            "depths": listed([str(depth) for depth in sorted({s.model.depth for s in specs})]),
+            "size": listed(list(dict.fromkeys(_size(spec.model) for spec in specs))),
+        }
+        return claims.describe(text, {**facts, **values})
+
+    def setting_table(self) -> Table:
+        """Every setting of these runs, folded, beside the published one where they differ."""
+        from .reporting import settings
+
+        declared = chapters.chapter(self.page.chapter)
+        pages = profiles.published(self.page.chapter)
+        usual = declared.values(pages[0].parameters) if pages else {}
+        return settings.table(self.settings, usual, declared.parameters)
+
+    def published_run(self, **values: Any) -> dict[str, str]:
+        """Of the first published run with these values of its model: `run`, a link, and `time`.
+
+        Raises `MissingRunsError` where the published page has no such run.
+        """
+        specs = [s for page in profiles.published(self.page.chapter) for s in page.plan()]
+        for spec in specs:
+            if all(getattr(spec.model, name) == value for name, value in values.items()):
+                record = Store().find(spec)
+                taken = "an unknown time" if record is None else duration(record.seconds)
+                return {"run": f"[`{spec.key}`](../results/{spec.name}.json)", "time": taken}
+        raise MissingRunsError(
+            f"chapter {self.page.chapter}: no published run has {values}; see params/{REPORT}.yml"
+        )
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -216,3 +330,10 @@ class OpenChapter:
         published = {record.key for record in self.all_records if store.is_published(record)}
         # What a reader trained for a question of her own is on no page of the site.
         return runs_table(self.all_records, published, self.pages)
+
+
+def _size(model: ModelSpec) -> str:
+    """What a network has beside its depth: `width 128`, say."""
+    known = settings_of(model)
+    sizes = (known[name] for name in ("width", "channels", "hidden_sizes"))
+    return ", ".join(each.words for each in sizes if not each.silent)

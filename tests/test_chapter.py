@@ -1,9 +1,10 @@
+import re
 from dataclasses import replace
 
 import pytest
 
 from lab1.chapter import OpenChapter, open_chapter
-from lab1.core.errors import MissingRunsError
+from lab1.core.errors import ClaimError, MissingRunsError
 from lab1.core.store import Store
 from lab1.planning import profiles
 
@@ -97,3 +98,42 @@ def test_a_chapter_is_about_the_first_of_several_values(make_record):
         assert answer == f"width {model.width}, optimiser {training.optimizer}"
     assert opened.records == opened.answers["width 16, optimiser sgd"]
     assert len(opened.all_runs) == 4 and len(opened.runs) == 1
+
+
+def test_a_chapter_says_its_setting_beside_the_published_one(make_record):
+    opened = open_chapter("1_1", {"profile": "smoke", "patience": "none"})
+    opened.all_records = [make_record(depth=i, seed=j) for i in (2, 4) for j in (0, 1)]
+    text = "{runs} runs, {n_seeds} seeds: {depths} layers ({size}), {train_images:,} of {data}"
+    assert opened.describe(text) == (
+        "4 runs, 2 seeds: 2 and 4 layers (width 16), 4,000 of built-in grey patterns"
+    )
+    with pytest.raises(ClaimError, match="nothing is called 'patience'"):  # which is none
+        opened.describe("{patience}")
+    rows = opened.setting_table().frame.set_index("Parameter")
+    assert [*rows.loc["patience"][["Value", "Published"]]] == ["none", "10"]
+    assert rows.loc["seeds"]["Value"] == "0, 1 and 2"
+    same = open_chapter("1_1", {"profile": "report"})
+    assert same.published and not opened.published
+    assert "Published" not in same.setting_table().frame
+
+
+def test_a_chapter_names_the_published_run_that_it_shows(chapter):
+    named = chapter(0.8).published_run(depth=32)
+    assert re.fullmatch(r"\[`\w+`\]\(../results/MLP-d32-mnist-s0\.\w+\.json\)", named["run"])
+    assert named["time"].endswith(" s")
+    with pytest.raises(MissingRunsError, match=r"no published run has \{'depth': 3\}"):
+        chapter(0.8).published_run(depth=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [({}, [""]), ({"initialisation": "identity"}, ["identity start"]), ({"seed": 7}, [])],
+)
+def test_a_selection_is_of_the_usual_design_unless_another_is_named(make_record, values, expected):
+    opened = open_chapter("1_1", {"profile": "smoke"})
+    opened.all_records = [
+        make_record(initialisation=start, normalization=normalization)
+        for start in ("default", "identity")
+        for normalization in ("none", "layer")
+    ]
+    assert [*opened.select("MLP", **values).runs["change"]] == expected

@@ -22,7 +22,7 @@ from lab1.core.record import read_record
 from lab1.core.store import Store
 from lab1.planning import chapters, profiles, verify
 from lab1.site import build as site_builder
-from lab1.site import publish
+from lab1.site import claims, publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -482,6 +482,14 @@ def genuine(planned, engine):
     return make
 
 
+def test_verify_lists_claims_that_are_not_carried(home, lab1, monkeypatch):
+    found = [(3, []), (3, ["1_1: “It hurts.”: depth needs below"])]
+    monkeypatch.setattr(claims, "check", lambda: found.pop(0))
+    assert lab1("verify", "--claims") == (0, "3 claims verified, 0 findings\n", "")
+    status, out, err = lab1("verify", "--claims")
+    assert (status, err) == (1, "1_1: “It hurts.”: depth needs below\n") and "1 findings" in out
+
+
 def test_verify_finds_nothing_in_genuine_records(home, lab1, genuine):
     write(genuine("MLP", 2, 0), genuine("ResidualMLP", 8, 1))
     assert lab1("verify") == (0, "2 records verified, 0 findings\n", "")
@@ -778,15 +786,15 @@ def test_publish_hands_on_the_profile(home, lab1, monkeypatch, arguments, profil
 def test_site_hands_on_what_it_was_told_and_the_status(home, lab1, monkeypatch):
     calls = []
 
-    def build(profile, preview):
-        calls.append((profile, preview))
+    def build(profile, preview, draft):
+        calls.append((profile, preview, draft))
         return 3
 
     monkeypatch.setattr(site_builder, "build", build)
     monkeypatch.setenv("LAB1_PROFILE", "smoke")
     assert lab1("site")[0] == 3
-    assert lab1("site", "--preview", "--profile", "quick")[0] == 3
-    assert calls == [("smoke", False), ("quick", True)]
+    assert lab1("site", "--preview", "--draft", "--profile", "quick")[0] == 3
+    assert calls == [("smoke", False, False), ("quick", True, True)]
 
 
 @pytest.mark.parametrize(

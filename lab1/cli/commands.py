@@ -167,7 +167,9 @@ def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Recomputes what records say, and where asked a whole run."""
+    """Recomputes what records say, and where asked a whole run, or the claims of the chapters."""
+    if options.claims:
+        return _verify_claims()
     store = Store()
     records, problems = store.all()
     chosen = [record for record in records if record.key.startswith(options.key or "")]
@@ -189,6 +191,16 @@ def verify(options: argparse.Namespace) -> int:
     if not verifying.has_torch():
         print("parameter counts were not recomputed: torch is not installed (extra 'train')")
     return 1 if findings else 0
+
+
+def _verify_claims() -> int:
+    from ..site import claims
+
+    count, problems = claims.check()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{count} claims verified, {len(problems)} findings")
+    return 1 if problems else 0
 
 
 def table(options: argparse.Namespace) -> int:
@@ -222,7 +234,7 @@ def site(options: argparse.Namespace) -> int:
     """Builds the site."""
     from ..site import build as site_builder
 
-    return site_builder.build(options.profile, preview=options.preview)
+    return site_builder.build(options.profile, preview=options.preview, draft=options.draft)
 
 
 def notebooks(options: argparse.Namespace) -> int:

@@ -115,6 +115,10 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         "verify", commands.verify, "Recompute keys, fingerprints and parameter counts."
     )
     verify.add_argument("key", nargs="?", metavar="KEY", help="a run's key, or its beginning")
+    verify.add_argument(
+        "--claims", action="store_true",
+        help="instead, execute the chapters and list the claims that their records do not carry",
+    )  # fmt: skip
     verify.add_argument("--retrain", action="store_true", help="train the run again and compare")
     verify.add_argument(
         "--tolerance", type=float, default=0.01,
@@ -166,6 +170,11 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     profile(site)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
+    site.add_argument(
+        "--draft",
+        action="store_true",
+        help="mark claims that are not carried, and build all the same",
+    )
 
     command(
         "notebooks",

@@ -43,6 +43,10 @@ class PublishError(Lab1Error):
     """A chapter failed, or the site could not be built."""
 
 
+class ClaimError(Lab1Error):
+    """A sentence of a chapter states what no comparison carries, or the records do not show."""
+
+
 class TrackingError(Lab1Error):
     """Weights & Biases is not installed, has no API key, or cannot be reached."""
 

@@ -238,6 +238,14 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 
+def published(chapter: str) -> list[Page]:
+    """The published pages of a chapter; none where their profile cannot be read."""
+    try:
+        return [page for page in pages(REPORT) if page.chapter == chapter]
+    except ParameterError:
+        return []
+
+
 def _check_names(names: Sequence[str] | None, page: Page) -> None:
     """Raises `ParameterError` for further runs that the page does not have."""
     for name in names or ():

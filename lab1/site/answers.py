@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
+
+from ..reporting.claims import MIME
 
 #: What every effect says of itself that is more than a hint.
 REMAINS = " (the interval excludes zero, also after correction)"
@@ -30,13 +34,25 @@ def fragment(pages: Sequence[tuple[str, Path]]) -> str:
         if found:
             page = f"report/{path.name}"
             text = _TO_A_CHAPTER.sub("](report/", found).replace(REMAINS, "")
-            paragraphs.append(f"**[{title}]({page}).** {text} [Its runs]({page}#sec-runs).\n")
+            space = "\n\n" if text.startswith("- ") else " "
+            runs = f"[Its runs]({page}#tbl-runs)."
+            paragraphs.append(f"**[{title}]({page}).**{space}{text}{space}{runs}\n")
     return "\n".join(paragraphs)
+
+
+def claims_of(notebook: NotebookNode) -> list[dict[str, Any]]:
+    """What each claim of an executed notebook says of itself, as `claims.MIME` has it."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [data[MIME] for output in outputs if MIME in (data := output.get("data", {}))]
 
 
 def _box(path: Path) -> str | None:
     """What the box of an executed page says; `None` where it has none."""
-    for cell in nbformat.read(path, 4).cells:
+    notebook = nbformat.read(path, 4)
+    for claim in claims_of(notebook):
+        if claim["box"]:
+            return str(claim["text"])
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             text = output.get("data", {}).get("text/markdown", "")
             if text.startswith(OPENING):

@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 
 from ..core.errors import PublishError
 from ..core.files import write_if_changed
+from . import literature
 from .preview import caption_of, code_of, find_pandoc, front_matter, options_of
 
 FOLDER = "notebooks"
@@ -69,13 +70,16 @@ def _made_before(target: Path) -> str | None:
 
 def _converted(source: Path, root: Path, pandoc: str) -> NotebookNode:
     chapter = nbformat.read(source, 4)
+    literature.add_list(chapter)
     values = front_matter(chapter.cells[0].source)
+    cited = literature.cited(chapter)
+    texts = [f"---\n{cited}\n---"] * bool(cited) + [*_text(chapter)]
     options = ["--to", "gfm-tex_math_gfm+tex_math_dollars", "--wrap", "preserve"]
     options += ["--lua-filter", str(_ASSETS / "quarto.lua"), "--citeproc", "--fail-if-warnings"]
     options += ["--bibliography", str(root / "chapters" / "references.bib")]
     result = subprocess.run(
         [pandoc, "--from", "markdown", *options],
-        input="\n\n".join(_text(chapter)),
+        input="\n\n".join(texts),
         capture_output=True,
         encoding="utf-8",
         cwd=root / "chapters",

@@ -28,20 +28,29 @@ WITH_RESULTS = "assets/notebooks"
 def framed(
     notebook: NotebookNode, page: Page, records: Sequence[Record], store: Store, root: Path
 ) -> NotebookNode:
-    """The notebook with a line below its title and one before its references, in a changed copy.
+    """The notebook as a page, in a changed copy: its head in order, its source at its end.
 
-    The first says how long the page takes, to read and to train, and offers it as a notebook, and
-    the weights of its runs that are published; the second leads to its source, in the repository
-    too where that has an address.
+    In the head, which ends at the first heading, what shows something comes first; then the code
+    that shows nothing; then a line that says how long the page takes, to read and to train, and
+    offers it as a notebook, and the weights of its runs that are published.  The line before the
+    references leads to the page's source, in the repository too where that has an address.
     """
     notebook = copy.deepcopy(notebook)
     offers = f"{_head(notebook, page, records, root)}{_weights(records, store)}"
-    head = f"::: {{.lab1-head}}\n{offers}\n:::"
-    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(head, id="head"))
+    line = nbformat.v4.new_markdown_cell(f"::: {{.lab1-head}}\n{offers}\n:::", id="head")
+    cells = notebook.cells
+    end = next((i for i, cell in enumerate(cells) if cell.source.startswith("## ")), 1)
+    # The results are computed by what stands before them, and are what a reader comes for.
+    in_order = sorted(cells[1:end], key=_shows_nothing)
+    cells[1:end] = [*in_order, line]
     foot = f"::: {{.lab1-source}}\nSource of this page: {_source(page, root)}.\n:::"
     place = len(notebook.cells) - 1  # the references are the last
     notebook.cells.insert(place, nbformat.v4.new_markdown_cell(foot, id="source"))
     return notebook
+
+
+def _shows_nothing(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and not any("data" in output for output in cell.outputs)
 
 
 def site_foot(root: Path, stated: str) -> str:

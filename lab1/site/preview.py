@@ -33,7 +33,10 @@ _FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
 
 #: The options of a cell that hold its caption, and all that the pages use.
 _CAPTIONS = ("fig-cap", "tbl-cap")
-_CELL_OPTIONS = {"label", "echo", "code-summary", *_CAPTIONS}
+_CELL_OPTIONS = {"label", "echo", "code-fold", "code-summary", *_CAPTIONS}
+
+#: How a cell begins that is a sentence of `lab1.chapter.OpenChapter`.
+_SENTENCE = re.compile(r"^chapter\.(answer|claim|describe)\(", re.MULTILINE)
 
 #: What pandoc says around its warnings, and around the error of a filter.
 _PANDOC_NOISE = re.compile(
@@ -140,9 +143,15 @@ def _notebook_markdown(notebook: Any) -> str:
 
 
 def options_of(source: str) -> dict[str, Any]:
-    """The options that a cell's source begins with, as `#| label: fig-loss`."""
+    """The options that a cell's source begins with, as `#| label: fig-loss`, or that it implies."""
     lines = (line[2:] for line in source.splitlines() if line.startswith("#|"))
-    return yaml.safe_load("\n".join(lines)) or {}
+    implied = {"echo": False} if shows_text_alone(source) else {}
+    return {**implied, **(yaml.safe_load("\n".join(lines)) or {})}
+
+
+def shows_text_alone(source: str) -> bool:
+    """Whether a cell is a sentence, whose code no page shows."""
+    return _SENTENCE.search(source) is not None
 
 
 def caption_of(options: Mapping[str, Any]) -> str | None:
@@ -162,11 +171,16 @@ def _code_cell(cell: Any, number: int) -> str:
         raise ValueError(f"cell {number} has options that the preview does not know: {unknown}")
     code = code_of(cell.source)
     fence = "`" * 9  # more than any code has
-    input_parts = [
-        f'<details class="cell-code"><summary>{options.get("code-summary", "Code")}</summary>',
-        f"{fence}python\n{code}\n{fence}",
-        "</details>",
-    ]
+    fenced = f"{fence}python\n{code}\n{fence}"
+    input_parts = (
+        [fenced]
+        if not options.get("code-fold", True)
+        else [
+            f'<details class="cell-code"><summary>{options.get("code-summary", "Code")}</summary>',
+            fenced,
+            "</details>",
+        ]
+    )
     outputs = []
     for output in cell.outputs:
         if "text/markdown" in output.get("data", {}):

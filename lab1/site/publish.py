@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import time
@@ -24,6 +25,7 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from ..chapter import DRAFT
 from ..core import benchmarks, locks, paths
 from ..core.errors import Lab1Error, PublishError
 from ..core.families import FAMILIES
@@ -32,8 +34,9 @@ from ..core.record import Record
 from ..core.store import Store
 from ..planning import chapters, profiles
 from ..planning.profiles import REPORT, Page
-from . import executions, exports, fragments, menu, page_frame, reference
+from . import executions, exports, fragments, literature, menu, page_frame, reference
 from .executions import Executions
+from .preview import shows_text_alone
 from .run_it import Shown
 
 #: Where in `report/` pictures lie that `figures/` does not have: those for dark pages and narrow
@@ -73,7 +76,6 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
 
 
 def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> list[Published]:
-    remembered = Executions(root / ".jupyter_cache", _say)
     store = Store()
     done: list[Published] = []
     shown: list[Shown] = []
@@ -81,7 +83,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     for page in pages:
         try:
             used = page.records(store)
-            prepared = _prepare(page, used, store, remembered, root)
+            prepared = _prepare(page, used, store, root)
             in_menu = _shown(page, prepared.path, used)
             menu.expect_part(root, in_menu)
             done.append(prepared)
@@ -108,19 +110,24 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     return done
 
 
-def _prepare(
-    page: Page, records: Sequence[Record], store: Store, remembered: Executions, root: Path
-) -> Published:
+def executed(
+    page: Page, records: Sequence[Record], store: Store, root: Path
+) -> tuple[NotebookNode, bool]:
+    """The page's notebook with its outputs, and whether it had to be executed for them."""
+    remembered = Executions(root / ".jupyter_cache", _say)
     asked = _parameterized(_source(root, page), page, records, store)
     notebook = remembered.find(asked, page.name)
-    executed = notebook is None
-    if notebook is None:
-        made = _execute(asked, page, root)
-        remembered.keep(made, page.name)
-        # Taken from the cache where that is possible, so that the page is the same to the byte.
-        notebook = remembered.find(asked, page.name) or made
-    else:
+    if notebook is not None:
         _say(f"{page.name}: unchanged, from the cache")
+        return notebook, False
+    made = _execute(asked, page, root)
+    remembered.keep(made, page.name)
+    # Taken from the cache where that is possible, so that the page is the same to the byte.
+    return remembered.find(asked, page.name) or made, True
+
+
+def _prepare(page: Page, records: Sequence[Record], store: Store, root: Path) -> Published:
+    notebook, anew = executed(page, records, store, root)
     taken = root / "report" / page_frame.WITH_RESULTS / f"{page.name}.ipynb"
     write_if_changed(taken, nbformat.writes(exports.to_take_away(notebook)).encode())
     # Charts of another profile must not be taken for those that are published.
@@ -129,12 +136,14 @@ def _prepare(
     offered = exports.Folder(root / "figures", "../figures") if published else drawn
     notebook, figures = exports.export_figures(notebook, page.name, offered, drawn)
     notebook = page_frame.framed(exports.as_raw_blocks(notebook), page, records, store, root)
-    for cell in notebook.cells:  # what the page shows of its parameters is their explanation
-        if "injected-parameters" in cell.metadata.get("tags", ()):
+    for cell in notebook.cells:
+        # What the page shows of its parameters is their explanation, and of a claim its text.
+        injected = "injected-parameters" in cell.metadata.get("tags", ())
+        if injected or (cell.cell_type == "code" and shows_text_alone(cell.source)):
             cell.source = f"#| echo: false\n{cell.source}"
     path = root / "report" / f"{page.name}.ipynb"
     write_if_changed(path, nbformat.writes(notebook).encode())
-    return Published(page, path, executed, frozenset(figures))
+    return Published(page, path, anew, frozenset(figures))
 
 
 def _source(root: Path, page: Page) -> NotebookNode:
@@ -160,7 +169,7 @@ def _parameterized(
     # None means "as the profile has it" in a chapter; a parameter that is none says so in words.
     plain = {name: "none" if value is None else value for name, value in plain.items()}
     digests = f"sources {sources_digest()}, records {records_digest(page, records, store)}"
-    digests += f", {executions.versions()}"
+    digests += f", {executions.versions()}{', draft' if os.environ.get(DRAFT) else ''}"
     notebook: NotebookNode = parameterize_notebook(
         source,
         plain,
@@ -169,6 +178,7 @@ def _parameterized(
         language="python",
     )
     notebook.metadata = _metadata()
+    literature.add_list(notebook)
     if page.variant:
         notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
     if page.dataset_title:
@@ -239,8 +249,16 @@ def sources_digest() -> str:
 
 
 def records_digest(page: Page, records: Sequence[Record], store: Store) -> str:
-    """A digest of the records that a page reads, of whether each is published, and of its head."""
+    """A digest of the records that a page reads, of whether each is published, and of its head.
+
+    It may name what is published beside it, too: the parameters, and a run of its chapter.
+    """
     digest = hashlib.sha256(json.dumps(page.changes).encode())  # which it says at its head
+    for beside in profiles.published(page.chapter):
+        if beside != page:
+            digest.update(json.dumps(beside.parameters, sort_keys=True).encode())
+            found = ((spec.key, store.path_of(spec)) for spec in beside.plan())
+            digest.update(b"".join(key.encode() + p.read_bytes() for key, p in found if p))
     if chapters.chapter(page.chapter).reads_benchmarks:
         for name, benchmark in benchmarks.published().items():
             digest.update(f"{name}\0{json.dumps(benchmark)}\0".encode())

@@ -168,7 +168,7 @@ def test_the_keyboard_goes_through_the_points(read):
     """What each says is shown and told, and one leads to its runs."""
     reader = read("report/1_1.html")
     page = reader.page
-    figure = page.locator(".lab1-figure").nth(1)
+    figure = page.locator(".lab1-figure").first
     points = figure.get_by_role("slider", name="Points of the chart")
     tip = page.locator("#vg-tooltip-element.visible")
     points.focus()

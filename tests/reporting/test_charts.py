@@ -243,6 +243,7 @@ def both(experiment):
 CHARTS = {
     "loss_curves": frames.history,
     "accuracy_by_depth": frames.runs,
+    "outcomes_by_depth": frames.runs,
     "accuracy_by_parameters": frames.runs,
     "learning_rate_sweep": frames.runs,
 }

@@ -1,17 +1,10 @@
 """The pages on perceptrons say what their records carry: other records, other sentences."""
 
-from dataclasses import replace
-
 import pytest
 from claimed import claims
 
-from lab1.core.datasets import DATASETS
 from lab1.reporting.comparison import changes
-from lab1.reporting.comparison.perceptron_statements import (
-    depth_in_a_plain_network,
-    skip_connections,
-    why_depth_hurts,
-)
+from lab1.reporting.comparison.perceptron_statements import skip_connections
 from lab1.reporting.kit import frames
 from lab1.reporting.kit.sentences import Verdict
 
@@ -25,110 +18,6 @@ LOW, HIGH = ([base + step / 1000 for step in range(5)] for base in (0.01, 0.11))
 
 def around(shift, jitter=JITTER):
     return [seed + shift + each for seed, each in zip(SEEDS, jitter, strict=True)]
-
-
-# 1.1
-
-
-def deep(shift=-0.02, losses=(LOW, HIGH)):
-    """What ``experiment`` takes for networks of 2 and 32 layers, the deep one so much better."""
-    cells = {("MLP", 2): SEEDS, ("MLP", 32): around(shift)}
-    return {"accuracies": cells, "train_loss": dict(zip(cells, losses, strict=True))}
-
-
-def test_depth_is_judged_with_its_fit_and_opens_the_page(runs):
-    says = depth_in_a_plain_network(runs(**deep()))
-    said = says["answer"].text
-    assert said.startswith("Plain perceptrons of 2 to 32 layers were trained on ")
-    assert "for at most 3 epochs. The test accuracy of the deepest" in said
-    assert "is −2.00 ± 0.10 points (n = 5): more layers **hurt** (" in said
-    assert "shallowest one, is +0.1 ± 0.0 (n = 5): the deep network fits its own" in said
-    assert said.count("also after correction") == 2
-    assert "judges 2 comparisons" in says["comparisons"].text
-    assert "fails in practice" in says["discussion"].text
-
-
-def test_the_page_on_depth_turns_round_with_the_depths(experiment, swap_depths):
-    records = experiment(**deep())
-    before = depth_in_a_plain_network(frames.runs(records))
-    after = depth_in_a_plain_network(frames.runs(swap_depths(records, 2, 32)))
-    assert "more layers **hurt**" in before["answer"].text
-    assert "more layers **help**" in after["answer"].text
-    assert "holds in practice" in after["discussion"].text
-
-
-def test_a_learning_rate_of_its_own_stands_in_the_answer(runs):
-    given = deep()
-    given["accuracies"][("MLP", 32, 0.003)] = around(-0.01)
-    says = depth_in_a_plain_network(runs(**given))
-    assert "even at its best rate depth **hurts**" in says["answer"].text
-    assert "judges 3 comparisons" in says["comparisons"].text
-    assert "learning rate alone is not the reason" in says["discussion"].text
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "words"),
-    [
-        ((1, 0, 0), "holds in practice"),
-        ((-1, 1, -1), "fails in practice"),
-        ((-1, 1, -1), "learning rate alone is not the reason"),
-        ((-1, 1, 0), "another learning rate would mend it, these runs do not show"),
-        ((-1, 1, 1), "At a learning rate of its own, the deepest network is ahead"),
-        ((-1, -1, 0), "overfitting and not degradation"),
-        ((-1, 0, 0), "as in degradation, these runs do not show"),
-        ((0, 1, 0), "which is degradation, although"),
-        ((0, -1, 0), "show no degradation"),
-        ((0, 0, 0), "neither degradation nor overfitting"),
-    ],
-)
-def test_each_outcome_of_depth_has_its_own_sentences(outcomes, words):
-    assert words in why_depth_hurts(*outcomes).text
-
-
-def test_the_learning_rate_explains_no_loss_where_there_is_none():
-    assert "rate" not in why_depth_hurts(0, 0, -1).text
-
-
-def test_a_changed_network_is_no_plain_one(experiment):
-    records = experiment(**deep())
-    changed = experiment({("MLP", 32): around(0.03)}, initialisation="identity")
-    alone, both = (frames.runs(each) for each in (records, records + changed))
-    assert depth_in_a_plain_network(both) == depth_in_a_plain_network(alone)
-
-
-def test_the_numbers_of_the_training_are_said(runs):
-    said = depth_in_a_plain_network(runs(**deep(), patience=2))["conditions"].text
-    for words in ("$w = 16$", "500 images are held out", "at most 3 epochs", "128 images in a",
-                  "rate of 0.001", "float32", "early after 2 epochs"):  # fmt: skip
-        assert words in said
-    said = depth_in_a_plain_network(runs(**deep(), validation_size=0))["conditions"].text
-    assert "No image is held out" in said and "None ends early." in said
-
-
-def test_the_test_images_are_a_sample_too(runs):
-    """One accuracy of p has a standard error of sqrt(p (1 - p) / count)."""
-    frame = runs({("MLP", 2): [0.9] * 5, ("MLP", 32): [0.5] * 5})
-    margin = 196 * (0.9 * 0.1 / DATASETS["smoke-grey"].test_size) ** 0.5
-    said = depth_in_a_plain_network(frame)["noise"].text
-    assert f"an accuracy of 90.00 % would come out up to {margin:.2f} points" in said
-
-
-def test_depth_costs_parameters_and_time(experiment):
-    records = experiment({("MLP", 2): [0.9] * 3, ("MLP", 32): [0.9] * 3})
-    slow = [
-        replace(r, history={**r.history, "seconds": [7.0] * 3}) if r.spec.model.depth == 32 else r
-        for r in records
-    ]
-    said = depth_in_a_plain_network(frames.runs(slow))["cost"].text
-    ratio = slow[-1].parameters / slow[0].parameters
-    assert f"has {ratio:.1f} times the parameters of one with 2 layers" in said
-    assert "took 7.0 times as long, on a processor, 1 thread." in said
-
-
-def test_a_page_without_plain_networks_claims_nothing(runs):
-    says = depth_in_a_plain_network(runs({("ResidualMLP", 2): SEEDS, ("ResidualMLP", 32): SEEDS}))
-    assert says["comparisons"].text == "This page judges no comparison."
-    assert "**" not in says["answer"].text and "±" not in says["answer"].text
 
 
 # 1.2

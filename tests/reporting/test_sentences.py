@@ -99,7 +99,7 @@ def test_a_page_demands_more_of_each_of_several_comparisons():
 def test_a_page_says_how_many_comparisons_it_makes_and_how_many_remain():
     assert corrected(page(SURE, LIKELY, WEAK, NONE))["comparisons"].text == (
         "This page judges 4 comparisons. In 3 of them the interval excludes zero; after "
-        "[correction](1_1.ipynb#sec-comparisons) for the number of comparisons, 1 remains."
+        "[correction](1_1.ipynb#many-comparisons) for the number of comparisons, 1 remains."
     )
     assert corrected(page(SURE, replace(SURE, mean=0.02)))["comparisons"].text.startswith(
         "This page judges 2 comparisons. In all of them the interval excludes zero; after"

@@ -1,15 +1,18 @@
 import nbformat
+import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from lab1.planning.profiles import Page
+from lab1.reporting.claims import MIME
 from lab1.reporting.kit.sentences import Verdict, in_short
 from lab1.site import answers, exports, fragments
 from lab1.site.run_it import Shown
 
 
 def write_page(folder, name, *shown):
-    """An executed page whose cells show these texts."""
-    made = [new_output("display_data", {"text/markdown": text}) for text in shown]
+    """An executed page whose cells show these texts, or data."""
+    data = [{"text/markdown": each} if isinstance(each, str) else each for each in shown]
+    made = [new_output("display_data", each) for each in data]
     cells = [new_code_cell("pass", outputs=[output]) for output in made]
     path = folder / f"{name}.ipynb"
     nbformat.write(new_notebook(cells=cells), path)
@@ -24,9 +27,22 @@ def test_each_box_is_quoted_with_its_page_and_its_runs(tmp_path):
     ]
     assert answers.fragment(pages) == (
         "**[1.1 Depth](report/1_1.ipynb).** Depth hurts. See [the next](report/1_2.ipynb#sec-a). "
-        "[Its runs](report/1_1.ipynb#sec-runs).\n"
+        "[Its runs](report/1_1.ipynb#tbl-runs).\n"
         "\n"
-        "**[1.2 Skips](report/1_2.ipynb).** They help. [Its runs](report/1_2.ipynb#sec-runs).\n"
+        "**[1.2 Skips](report/1_2.ipynb).** They help. [Its runs](report/1_2.ipynb#tbl-runs).\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "space"), [("It **hurts**.", " "), ("- 8 layers − 2 layers.", "\n\n")]
+)
+def test_a_claim_that_opens_its_page_is_quoted(tmp_path, text, space):
+    claims = [{"text": "Another.", "box": False}, {"text": text, "box": True}]
+    data = [{"text/markdown": f"<div>{each['text']}</div>", MIME: each} for each in claims]
+    path = write_page(tmp_path, "1_1", *data)
+    assert answers.fragment([("1.1 Depth", path)]) == (
+        f"**[1.1 Depth](report/1_1.ipynb).**{space}{text}{space}"
+        "[Its runs](report/1_1.ipynb#tbl-runs).\n"
     )
 
 

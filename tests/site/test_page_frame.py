@@ -25,6 +25,26 @@ def test_the_foot_names_the_commit_of_the_project_and_no_other(tmp_path):
     assert site_foot(tmp_path / "copy", STATED) == STATED
 
 
+def test_the_head_shows_what_was_found_before_the_code_that_found_it(store, tmp_path):
+    new = nbformat.v4
+    shown = [new.new_output("display_data", {"text/markdown": "It hurts."})]
+    cells = [
+        new.new_raw_cell("---"),
+        new.new_code_cell("parameters"),
+        new.new_code_cell("answer", outputs=shown),
+        new.new_code_cell("chart", outputs=shown),
+        new.new_markdown_cell("## The question"),
+        new.new_code_cell("later"),
+        new.new_markdown_cell("## References"),
+    ]
+    page = pages("report")[0]
+    framed_cells = framed(new.new_notebook(cells=cells), page, [], store, tmp_path).cells
+    sources = [cell.source for cell in framed_cells]
+    assert sources[:4] == ["---", "answer", "chart", "parameters"]
+    assert "Some 1 minute to read" in sources[4] and "Source of this page" in sources[7]
+    assert sources[5:7] == ["## The question", "later"] and sources[8] == "## References"
+
+
 def test_the_head_offers_the_weights_that_are_published(store, make_record, tmp_path):
     records = [make_record(seed=seed) for seed in range(3)]
     new = nbformat.v4

@@ -9,7 +9,7 @@ import pytest
 from nbformat import v4, writes
 
 from lab1.core.errors import PublishError
-from lab1.site.preview import build
+from lab1.site.preview import _code_cell, build
 
 pytest.importorskip("pypandoc", reason="the preview needs pandoc")
 
@@ -163,6 +163,23 @@ def test_a_page_with_one_of_everything(root):
     assert '<a href="../index.html">the front</a>' in page
     assert '<a href="../chapters/one.ipynb" download="one.ipynb">the source</a>' in page
     assert not re.search(r"training|hidden\(|#\||\{#|:::", page)
+
+
+@pytest.mark.parametrize(
+    ("source", "folded", "open_code"),
+    [
+        ("chart()", 1, 0),
+        ("#| code-fold: false\n\ndef one_run(): ...", 0, 1),
+        ("#| echo: false\nchart()", 0, 0),
+        ('chapter.claim("It hurts.", findings["depth"].below())', 0, 0),
+    ],
+)
+def test_a_cell_shows_its_code_folded_open_or_not_at_all(source, folded, open_code):
+    """That of a sentence is never shown."""
+    cell = v4.new_code_cell(source)
+    markdown = _code_cell(cell, 1)
+    assert markdown.count("<details") == folded
+    assert markdown.count("python\n") == folded + open_code
 
 
 def test_the_frame_of_a_page(root):

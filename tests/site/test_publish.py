@@ -21,7 +21,7 @@ from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
 from lab1.reporting.kit import figure as figures
 from lab1.reporting.networks.drawing import Drawing, svg
-from lab1.site import exports, fragments, publish
+from lab1.site import claims, exports, fragments, publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -183,6 +183,15 @@ def test_a_caption_names_the_data_set_of_its_page(store):
     assert len(found) > 8
     for caption in found:
         assert "CIFAR-10 (JPEG copy)" in caption and "{" not in caption
+
+
+def test_a_page_lists_the_literature_that_its_links_cite(store):
+    page = profiles.Page("1_1", "1_1", "report", {"dataset": "mnist"})
+    source = publish._source(Path(__file__).parents[2], page)
+    front, *_, last = publish._parameterized(source, page, [], store).cells
+    (listed,) = [line for line in front.source.splitlines() if line.startswith("nocite")]
+    assert "@he2016deep, @balduzzi2017shattered," in listed and front.source.endswith("\n---")
+    assert last.source == "## References\n\n::: {#refs}\n:::"
 
 
 def retag(home, tags):
@@ -538,6 +547,44 @@ def test_a_failing_chapter_does_not_lose_the_others(home, monkeypatch):
     assert executed(publish.publish()) == {"1_1": False, "1_2": False}
 
 
+COMPARED = """
+base = chapter.select("MLP")
+findings = chapter.findings(depth=(base.deepest - base.shallowest).in_("test_accuracy"))
+chapter.answer("They **help**.", findings["depth"].above())
+"""
+
+
+@pytest.mark.slow
+def test_a_claim_that_is_not_carried_ends_the_build_and_a_draft_marks_it(home, capsys):
+    """Eight layers are worse than two, by exactly 20 points."""
+    edit_cell(home, "1_1", CELLS[5][1], COMPARED)
+    with pytest.raises(PublishError, match="1 of 2 pages failed"):
+        publish.publish()
+    failed = (
+        "“They **help**.” is not carried by its records: depth needs above: 8 layers − 2 layers, "
+        "plain MLP, test accuracy: −20.00"
+    )
+    assert failed in capsys.readouterr().err
+    count, (problem, *others) = claims.check()
+    assert count == 1 and others == []
+    assert problem.startswith("1_1: “") and "depth needs above: 8 layers − 2 layers" in problem
+    with claims.marked():
+        assert executed(publish.publish()) == {"1_1": False, "1_2": False}
+    page = published_page(home, "1_1")
+    assert "<mark>Not carried by the records: depth needs above" in texts(page)
+    shown = [cell for cell in page.cells if "chapter.answer(" in cell.source]
+    assert shown[0].source.startswith("#| echo: false\n")
+    edit_cell(home, "1_1", '"They **help**.", findings["depth"].above()',
+              '"They **hurt**.", findings["depth"].below()')  # fmt: skip
+    publish.publish()
+    assert claims.check() == (1, [])
+    answer = (home / "report" / "answer.md").read_text()
+    assert "**[A chapter](report/1_1.ipynb).** They **hurt**. [Its runs]" in answer
+    shutil.rmtree(home / "results")
+    assert claims.check()[1] == [f"{name}: {n} of its runs have no record"
+                                 for name, n in (("1_1", 6), ("1_2", 12))]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_kernel_that_dies_does_not_lose_the_other_chapters(home):
     edit_cell(home, "1_1", "charts.accuracy_by_depth(", "import os; os._exit(1)\ncharts.accuracy_(")
@@ -769,6 +816,26 @@ def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
     store.promote(read_record(path))  # the page links to it from now on
     digests.append(publish.records_digest(page, [records[0], changed], store))
     assert len(set(digests)) == 4
+
+
+def test_the_digest_of_another_profiles_page_has_what_is_published(laboratory, store, make_record):
+    """It is told what differs from that, and names the run that is shown by hand."""
+    write_profile(laboratory, {"1_1": GRID})
+    pages = [profiles.Page("1_1", "1_1", profile, GRID) for profile in ("report", "smoke")]
+    pages[0] = profiles.published("1_1")[0]
+
+    def digests():
+        return [publish.records_digest(page, [], store) for page in pages]
+
+    before = digests()
+    store.write(make_record())
+    with_a_record = digests()
+    write_profile(laboratory, {"1_1": {**GRID, "epochs": 2}})
+    pages[0] = profiles.published("1_1")[0]
+    assert before[0] == with_a_record[0] == digests()[0]
+    assert len({before[1], with_a_record[1], digests()[1]}) == 3
+    (laboratory / "params" / "report.yml").unlink()
+    assert profiles.published("1_1") == [] and digests()[1] == before[0]
 
 
 def test_the_digest_of_a_page_that_shows_benchmarks_is_also_theirs(store, monkeypatch):

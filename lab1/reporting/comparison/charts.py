@@ -52,6 +52,29 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     )
 
 
+def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
+    """Test accuracy and training loss against depth, side by side, with intervals."""
+    base, by = selection.base_rate(runs), ["family", "depth"]
+    accuracy = in_percent(summarize(base, by, "test_accuracy"))
+    loss = summarize(base, by, "train_loss")
+    panels = {"test accuracy (%)": accuracy, "training loss, last epoch": loss}
+    numbers = ["mean", "half_width", "low", "high"]
+    both = pd.concat([part.assign(outcome=name) for name, part in panels.items()])
+    table = both[[*by, "outcome", *numbers, "n"]].reset_index(drop=True)
+    table[numbers] = table[numbers].astype(float)
+    x = depths(table)
+    titles = dataset_titles(runs)
+    return lines(
+        linked(table, base, by),
+        x,
+        Axis("mean", "", digits=".3~g"),
+        panels=Panels("outcome", title="", columns=2, apart="y", order=[*panels]),
+        title=titles,
+        text=f"{_text(f'Test accuracy on {titles}', accuracy, x)} "
+        f"{_text('Training loss', loss, x, '{mean:.2g}')}",
+    )
+
+
 def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
     """Test accuracy against the number of parameters, with intervals."""
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
@@ -88,15 +111,15 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
     )
 
 
-def _text(what: str, table: pd.DataFrame, x: Axis) -> str:
-    """A text alternative that gives each family's first and last mean along `x`, in percent."""
+def _text(what: str, table: pd.DataFrame, x: Axis, form: str = "{mean:.2f} %") -> str:
+    """A text alternative that gives each family's first and last mean along `x`."""
     parts = []
     for family, rows in table.groupby("family", sort=False):
         ordered = rows.dropna(subset=["mean"]).sort_values(x.column, kind="stable")
         if ordered.empty:
             parts.append(f"{family} diverged")
             continue
-        ends = words.rows(ordered.iloc[[0, -1]], f"{{mean:.2f}} % at {{{x.column}:g}}", " to ")
+        ends = words.rows(ordered.iloc[[0, -1]], f"{form} at {{{x.column}:g}}", " to ")
         parts.append(f"{family} from {ends}")
     seeds = table[table["n"] > 0]["n"]
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"

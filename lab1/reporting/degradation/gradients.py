@@ -13,8 +13,8 @@ from ...core.families import residual_of
 from ...core.record import Record
 from ..comparison.selection import of_family
 from ..kit import words
-from ..kit.sentences import MINUS, Judgement, Verdict
-from ..kit.statistics import Estimate, estimate, in_words, mean_of, paired_difference
+from ..kit.sentences import Judgement, Verdict
+from ..kit.statistics import MINUS, Estimate, estimate, in_words, mean_of, paired_difference
 from ..kit.tables import (
     DEPTH,
     DEVICE,

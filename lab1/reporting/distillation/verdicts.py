@@ -13,8 +13,8 @@ import pandas as pd
 
 from ...core.record import Record
 from ..kit import literature, words
-from ..kit.sentences import MINUS, Judgement, Verdict, points, signed
-from ..kit.statistics import Estimate, estimate, in_words, paired_difference
+from ..kit.sentences import Judgement, Verdict, points, signed
+from ..kit.statistics import MINUS, Estimate, estimate, in_words, paired_difference
 from . import pairs as twins
 from .pairs import Setting
 

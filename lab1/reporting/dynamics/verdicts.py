@@ -10,8 +10,8 @@ from ...core.families import residual_of
 from ...core.record import Record
 from ..comparison.selection import base_rate, of_family
 from ..kit import frames, words
-from ..kit.sentences import MINUS, Judgement, Verdict, corrected, paragraph
-from ..kit.statistics import Estimate, estimate, in_words, paired_difference
+from ..kit.sentences import Judgement, Verdict, corrected, paragraph
+from ..kit.statistics import MINUS, Estimate, estimate, in_words, paired_difference
 from ..kit.words import NAMES
 
 NO_PATIENCE = Verdict("No run here had a patience: each was trained for all of its epochs.")

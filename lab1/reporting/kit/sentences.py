@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from .statistics import FEWEST, LEVEL, Estimate, holm
-
-#: What stands before a negative number; after a hyphen a line may end.
-MINUS = "\u2212"
+from .statistics import FEWEST, LEVEL, MINUS, Estimate, holm
 
 
 def _in_points(difference: float) -> str:
@@ -152,7 +149,7 @@ def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
 
 def _comparisons(judged: int, before: int, after: int) -> str:
     """How many comparisons a page judges, exclude zero before correction, and remain after it."""
-    correction = "[correction](1_1.ipynb#sec-comparisons) for the number of comparisons"
+    correction = "[correction](1_1.ipynb#many-comparisons) for the number of comparisons"
     if judged == 0:
         return "This page judges no comparison."
     if judged == 1:  # there is nothing to correct for

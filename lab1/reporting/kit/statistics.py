@@ -19,6 +19,9 @@ FEWEST = 3
 #: How often a difference that is not there may be taken for one.
 LEVEL = 0.05
 
+#: What stands before a negative number; after a hyphen a line may end.
+MINUS = "\u2212"
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -132,10 +135,10 @@ def mean_of(runs: pd.DataFrame, value: str) -> Estimate:
     ):
         raise ValueError(f"the mean of {value}: these runs differ in more than their seed")
     known = runs.dropna(subset=[value])
-    return _without_heaps(estimate(known[value]), known)
+    return without_heaps(estimate(known[value]), known)
 
 
-def _without_heaps(result: Estimate, *arms: pd.DataFrame) -> Estimate:
+def without_heaps(result: Estimate, *arms: pd.DataFrame) -> Estimate:
     """The estimate, without its interval where the runs of an arm fall in two heaps."""
     heaps = [arm for arm in arms if "at_chance" in arm and arm["at_chance"].nunique() > 1]
     seeds = {seed for arm in heaps for seed in arm[arm["at_chance"]]["seed"]}
@@ -170,7 +173,7 @@ def paired_difference(
         columns.append(frame.astype({value: float}).groupby(shared)[value].mean())
     differences = (columns[1] - columns[0]).dropna().groupby("seed").mean()
     common = (frame[frame["seed"].isin(differences.index)] for frame in (first, second))
-    return _without_heaps(estimate(differences), *common)
+    return without_heaps(estimate(differences), *common)
 
 
 def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:

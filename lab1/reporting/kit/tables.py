@@ -12,8 +12,7 @@ from ...core import differences
 from ...core.escape import for_html
 from . import words
 from .frames import DESIGN, on_one_device
-from .sentences import MINUS
-from .statistics import Estimate, in_words, mean_of
+from .statistics import MINUS, Estimate, in_words, mean_of
 
 
 @dataclass(frozen=True)
@@ -247,8 +246,8 @@ def runs_link(group: str, shown: Any, runs_page: str = "") -> str:
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:
     """An HTML table from one or more rows of finished cells, inside a box that scrolls."""
-    # A heading stands as its column does, numbers to the right.
-    kinds = [' class="number"' if cell.startswith(_NUMBER) else "" for cell in rows[0]]
+    # A heading stands as its column does, numbers to the right; a row may be one heading.
+    kinds = [' class="number"' if cell.startswith(_NUMBER) else "" for cell in max(rows, key=len)]
     head = "".join(
         f'<th scope="col"{kind}>{for_html(name)}</th>'
         for name, kind in zip(header, kinds, strict=True)

@@ -71,3 +71,13 @@ class LoadedData:
     test: ImageSet
     source: str
     fingerprint: str
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The declared mean of each channel, of pixels divided by 255."""
+        return self.declared.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """The declared standard deviation of each channel, likewise."""
+        return self.declared.std

@@ -1,0 +1,74 @@
+"""What is measured of a run, by its column in the frame of `runs`: how it is called and written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .statistics import MINUS, Estimate, in_words
+
+#: Where a line must not end: around ±, and before a unit.
+_SPACE = "\u00a0"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How one of the measured columns is called, and how its numbers are written.
+
+    `scale` leads from the column to the unit shown, which is `unit` for a difference and
+    `level_unit` for a mean.  `of_machine` says that it depends on the machine: pairs then share
+    that, too.
+    """
+
+    title: str
+    unit: str = ""
+    level_unit: str = ""
+    scale: float = 1
+    form: str = "#.2g"
+    of_machine: bool = False
+
+    def level(self, value: Estimate) -> str:
+        """A mean of it: `97.03 ± 0.42 %`."""
+        return self._written(value, self.form, self.level_unit)
+
+    def difference(self, value: Estimate) -> str:
+        """A difference, with its sign: `−1.12 ± 0.44 points`."""
+        return self._written(value, f"+{self.form}", self.unit)
+
+    def size(self, value: float) -> str:
+        """A difference without sign or interval: `1.12 points`."""
+        return f"{self.scale * abs(value):{self.form}}{_SPACE}{self.unit}".rstrip()
+
+    def _written(self, value: Estimate, form: str, unit: str) -> str:
+        if not value.n:
+            return "unknown"
+        # What is the same for every seed, such as a number of parameters, has no interval.
+        half_width = self.scale * value.half_width or math.nan
+        scaled = Estimate(self.scale * value.mean, half_width, value.n)
+        spread = self.form if self.form.endswith("f") else ""
+        text = in_words(scaled, form, spread).replace(" ", _SPACE).replace("-", MINUS)
+        text = f"{text}{_SPACE}{unit}".rstrip()
+        return f"{text} ({value.at_chance} of {value.n} at chance)" if value.at_chance else text
+
+
+def _accuracy(title: str) -> Metric:
+    return Metric(title, "points", "%", 100, ".2f")
+
+
+METRICS: Mapping[str, Metric] = {
+    "test_accuracy": _accuracy("test accuracy"),
+    "test_loss": Metric("test loss"),
+    "train_loss": Metric("training loss"),
+    "train_accuracy": _accuracy("training accuracy"),
+    "train_evaluation_accuracy": _accuracy("training accuracy in evaluation mode"),
+    "validation_accuracy": _accuracy("validation accuracy"),
+    "errors": Metric("test errors", form=".1f"),
+    "calibration_error": _accuracy("calibration error"),
+    "teacher_agreement": _accuracy("agreement with the teacher"),
+    "parameters": Metric("parameters", form=",.0f"),
+    "flops": Metric("FLOPs of a forward pass", form=",.0f"),
+    "epoch_seconds": Metric("time of an epoch", "s", "s", form=".2g", of_machine=True),
+    "train_seconds": Metric("time of a training", "s", "s", form=".3g", of_machine=True),
+    "peak_memory_bytes": Metric("memory", "MB", "MB", 1e-6, ",.0f", of_machine=True),
+}

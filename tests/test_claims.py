@@ -1,0 +1,218 @@
+"""Every chapter that claims by comparisons: its claims are carried, and fail where these turn."""
+
+import ast
+import json
+import math
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from statistics import mean, stdev
+
+import nbformat
+import pytest
+from scipy import stats
+
+from lab1.core.errors import ClaimError
+from lab1.core.store import Store
+from lab1.planning import profiles
+from lab1.planning.ensure import find_todo
+from lab1.reporting.findings import Findings
+from lab1.reporting.kit.metrics import METRICS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def code_of(name):
+    notebook = nbformat.read(ROOT / "chapters" / f"{name}.ipynb", 4)
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def calling(name, *methods):
+    """The cells of a chapter that call one of these methods of `chapter`."""
+    return [s for s in code_of(name) if any(f"chapter.{method}(" in s for method in methods)]
+
+
+NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+CLAIMING = [name for name in NAMES if calling(name, "findings")]
+
+
+def judged(name):
+    """The names of the comparisons that a chapter judges, as its source has them."""
+    (cell,) = calling(name, "findings")
+    nodes = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
+    (call,) = (node for node in nodes if getattr(node.func, "attr", "") == "findings")
+    return [word.arg for word in call.keywords if ".in_(" in ast.unparse(word.value)]
+
+
+class Chapter:
+    """A chapter that was run up to its comparisons, with the records in `results/`."""
+
+    def __init__(self, name):
+        assert not find_todo(profiles.page(name, "report", {}).plan(), Store()).missing
+        self.names = {}
+        (opening,) = (source for source in code_of(name) if "open_chapter(" in source)
+        for source in (code_of(name)[0], opening, *calling(name, "findings")):
+            exec(source, self.names)
+        self.chapter, self.findings = self.names["chapter"], self.names["findings"]
+        self.specs = {record.key: record.spec for record in self.chapter.all_records}
+        self.claims = calling(name, "claim", "answer")
+
+    def conditions(self):
+        """The conditions of each claim, and whether they hold."""
+        made = []
+        for name in ("claim", "answer"):
+            setattr(self.chapter, name, lambda text, *conditions, **_: made.append(conditions))
+        for source in self.claims:
+            exec(source, self.names)
+        for name in ("claim", "answer"):
+            delattr(self.chapter, name)
+        return made
+
+    def refused(self, comparisons):
+        """The errors of the claims, in order, with other comparisons; empty where carried."""
+        errors = []
+        # Holm's correction is left as it is: it is not what is looked at.
+        names = {**self.names, "findings": Findings(comparisons)}
+        for source in self.claims:
+            try:
+                exec(source, names)
+            except ClaimError as error:
+                errors.append(str(error))
+            else:
+                errors.append("")
+        return errors
+
+
+@cache
+def chapter_of(name):
+    return Chapter(name)
+
+
+every_chapter = pytest.mark.parametrize("name", CLAIMING)
+
+#: Each comparison of each chapter that is judged.
+every_comparison = pytest.mark.parametrize(
+    ("name", "compared"),
+    [(name, compared) for name in CLAIMING for compared in judged(name)],
+)
+
+
+@every_chapter
+def test_the_published_page_carries_its_claims(name):
+    chapter = chapter_of(name)
+    assert chapter.chapter.published
+    assert not any(chapter.refused(chapter.findings.comparisons))
+
+
+@every_chapter
+def test_every_comparison_stands_in_a_claim(name):
+    """One that no sentence speaks of only makes the correction harder for the others."""
+    chapter = chapter_of(name)
+    named = {c.comparison.name for conditions in chapter.conditions() for c in conditions}
+    assert named == {comparison.name for comparison in chapter.findings}
+
+
+def measured(key, metric):
+    """A metric of a run, read from its JSON; of several runs, their mean."""
+    values = []
+    for part in key.split("+"):
+        (path,) = (ROOT / "results").glob(f"*.{part}.json")
+        record = json.loads(path.read_text())
+        where = {"test_accuracy": "accuracy", "test_loss": "loss"}.get(metric, metric)
+        values.append(record["test"][where] if where in record["test"] else
+                      record["history"][metric][-1])  # fmt: skip
+    return mean(values)
+
+
+def differs_in(one, other):
+    """The settings in which two specifications differ, the seed left out."""
+
+    def flat(values, prefix=""):
+        for name, value in values.items():
+            if isinstance(value, dict):
+                yield from flat(value, f"{name}.")
+            else:
+                yield prefix + name, value
+
+    both = [dict(flat(spec.canonical())) for spec in (one, other)]
+    return {
+        name.rpartition(".")[2]
+        for name in both[0].keys() | both[1].keys()
+        if both[0].get(name) != both[1].get(name)
+    } - {"seed"}
+
+
+@every_comparison
+def test_a_comparison_is_that_of_another_calculation(name, compared):
+    """In plain Python, from the records' JSON."""
+    comparison = chapter_of(name).findings[compared]
+    arms = [comparison.difference.one, comparison.difference.other]
+    if any(len(arm.selections) > 1 or "interpolated" in set(arm.runs["stopped"]) for arm in arms):
+        pytest.skip("of no run alone")
+    one, other = (dict(zip(arm.runs["seed"], arm.runs["key"], strict=True)) for arm in arms)
+    seeds = sorted(one.keys() & other.keys())
+    values = [
+        measured(one[seed], comparison.metric) - measured(other[seed], comparison.metric)
+        for seed in seeds
+    ]
+    error = stdev(values) / math.sqrt(len(values))
+    half_width = stats.t.ppf(0.975, len(values) - 1) * error
+    assert comparison.n == len(seeds)
+    assert comparison.value.mean == pytest.approx(mean(values))
+    assert comparison.value.half_width == pytest.approx(half_width)
+    p_value = 2 * stats.t.sf(abs(mean(values) / error), len(values) - 1)
+    assert comparison.value.p_value == pytest.approx(p_value, rel=1e-6)
+
+
+@every_chapter
+def test_p_values_are_corrected_over_the_page(name):
+    judged = {c.runs: c for c in chapter_of(name).findings if c.judged and not c.reason}
+    ordered = sorted(judged.values(), key=lambda comparison: comparison.value.p_value)
+    least = 0.0
+    for rank, comparison in enumerate(ordered):
+        least = max(least, min(1.0, (len(ordered) - rank) * comparison.value.p_value))
+        assert comparison.adjusted == pytest.approx(least)
+
+
+@every_comparison
+def test_arms_differ_in_what_their_labels_say(name, compared):
+    chapter = chapter_of(name)
+    comparison = chapter.findings[compared]
+    one, other = comparison.difference.one, comparison.difference.other
+    if len(one.selections) + len(other.selections) > 2:
+        pytest.skip("its arms are differences, whose arms are compared alone")
+    said = {n for n in one.named.keys() | other.named if one.named.get(n) != other.named.get(n)}
+    # What follows from these: the units of a layer, the blocks of a stage.
+    said |= {"hidden_sizes", "width", "channels"} if "parameters" in said else set()
+    first, second = (
+        {chapter.specs[part] for key in arm.runs["key"] for part in key.split("+")}
+        for arm in (one, other)
+    )
+    for a in first:
+        for b in second:
+            assert differs_in(a, b) <= said, (a.title, b.title)
+
+
+@every_comparison
+def test_with_its_arms_swapped_the_claims_on_a_comparison_fail(name, compared):
+    """Those that say which way it goes; beyond its limit, those that say it is not shown."""
+    chapter = chapter_of(name)
+    comparison = chapter.findings[compared]
+    difference = comparison.difference
+    turned = replace(difference, one=difference.other, other=difference.one)
+    swapped = {**chapter.findings.comparisons, compared: replace(comparison, difference=turned)}
+    conditions = chapter.conditions()
+    kinds = [{c.kind for c in made if c.comparison.name == compared} for made in conditions]
+    for error, needed in zip(chapter.refused(swapped), kinds, strict=True):
+        assert bool(error) == bool(needed & {"above", "below", "open, above", "open, below"})
+        assert not error or f"{compared} needs" in error
+    limits = {c.within for made in conditions for c in made if c.comparison.name == compared}
+    for within in limits - {math.inf}:
+        runs = difference.one.runs.copy()
+        runs[comparison.metric] += 2 * within / METRICS[comparison.metric].scale
+        shifted = replace(difference, one=replace(difference.one, runs=runs))
+        changed = replace(comparison, difference=shifted)
+        refused = chapter.refused({**chapter.findings.comparisons, compared: changed})
+        for error, needed in zip(refused, kinds, strict=True):
+            assert bool(error) == ("not shown" in needed)

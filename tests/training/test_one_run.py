@@ -1,0 +1,117 @@
+"""The run that a chapter shows by hand, `one_run()`, is a published one."""
+
+import ast
+import re
+from dataclasses import replace
+from functools import cache
+from math import prod
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+import torch
+
+from lab1.chapter import OpenChapter
+from lab1.core.datasets import DATASETS
+from lab1.core.runtime import RuntimeOptions
+from lab1.core.spec import TrainingConfig
+from lab1.core.store import Store
+from lab1.planning import profiles
+from lab1.training import data, device, models, trainer
+from lab1.training.models import mlp
+from lab1.training.run import train_run
+
+CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
+
+
+@cache
+def cells():
+    """The cell of each chapter that has one, and what names the published run beside it."""
+    by_name = {}
+    for path in sorted(CHAPTERS.glob("*.ipynb")):
+        code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        for source in code:
+            if "def one_run(" in source:
+                (named,) = re.findall(r"chapter\.published_run\(.*?\)", "\n".join(code))
+                by_name[path.stem] = source, named
+    return by_name
+
+
+every_chapter = pytest.mark.parametrize("name", cells())
+
+
+def one_run(name):
+    names = {}
+    exec(cells()[name][0], names)
+    return names["one_run"]
+
+
+def published(name):
+    """The record that the page says this run to be."""
+    chapter = OpenChapter(profiles.page(name, "report", {}))
+    link = eval(cells()[name][1], {"chapter": chapter})["run"]
+    return Store().of_key(re.search(r"`(\w+)`", link)[1])
+
+
+@every_chapter
+def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
+    """Everything but the data: settings and seed, and the network to its last weight."""
+    made = {}
+
+    class Trainer:
+        def __init__(self, model, config, train, validation, *, seed, mean, std):
+            made.update(model=model, config=config, seed=seed, scale=(mean, std))
+
+        train = evaluate = lambda self, *_: {}
+
+    def load(dataset):
+        made["dataset"] = declared = DATASETS[dataset]
+        return SimpleNamespace(train="train", test="test", mean=declared.mean, std=declared.std)
+
+    def split(images, size, seed):
+        made["split"] = (images, size, seed)
+        return images, images
+
+    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr(data, "split", split)
+    monkeypatch.setattr(trainer, "StreamlinedTrainer", Trainer)
+    one_run(name)()
+    spec = published(name).spec
+    declared = DATASETS[spec.dataset]
+    model = models.build(spec.model, declared, spec.seed)
+    assert made["dataset"] is declared and made["scale"] == (declared.mean, declared.std)
+    assert made["config"] == spec.training and made["seed"] == spec.seed
+    assert made["split"] == ("train", spec.training.validation_size, spec.seed)
+    assert type(made["model"]) is type(model) and spec.distillation is None
+    weights = made["model"].state_dict()
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.slow
+@every_chapter
+def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch):
+    """On built-in images instead of the published ones, for two epochs."""
+    spec = published(name).spec
+    small = "smoke-grey" if DATASETS[spec.dataset].image_shape[0] == 1 else "smoke-colour"
+    fewer = {"epochs": 2, "validation_size": 500}
+    pixels = {"input_size": prod(DATASETS[small].image_shape)}
+    for whole in (mlp.MLP, mlp.ResidualMLP):
+        fitting = lambda whole=whole, **sizes: whole(**sizes | pixels)  # noqa: E731
+        monkeypatch.setattr(mlp, whole.__name__, fitting)
+    monkeypatch.setattr("lab1.core.spec.TrainingConfig", lambda **s: TrainingConfig(**s | fewer))
+    monkeypatch.setattr(data, "load", lambda _: data.load_once(small))
+    spec = replace(spec, dataset=small, training=replace(spec.training, **fewer))
+    with device.threads(1):
+        assert one_run(name)() == train_run(spec, RuntimeOptions(progress=False)).test
+
+
+@every_chapter
+def test_it_is_short_and_imports_torch_within_itself(name):
+    lines = [
+        line for line in cells()[name][0].splitlines() if line.strip() and not line.startswith("#|")
+    ]
+    assert len(lines) <= 25
+    (function,) = ast.parse("\n".join(lines)).body
+    assert isinstance(function, ast.FunctionDef)
