@@ -2,7 +2,7 @@
 
 import sys
 
-from .core.errors import Lab1Error
+from .errors import Lab1Error
 
 try:
     from .cli.main import main

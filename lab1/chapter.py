@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from .core import benchmarks
 from .core.datasets import DATASETS
-from .core.differences import describe, settings_of
-from .core.errors import MissingRunsError, ParameterError
+from .core.differences import settings_of
 from .core.escape import for_markdown
+from .core.fields import Field
 from .core.record import Record
 from .core.spec import ModelSpec
 from .core.store import Store
-from .core.values import Field
+from .errors import MissingRunsError, ParameterError
 from .planning import captions, chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
@@ -210,7 +210,7 @@ class OpenChapter:
         records = {record.spec: record for record in self.all_records}
         answers = {}
         for asked in questions:
-            several = (describe(name, value) for name, value in asked.items()
+            several = (chapters.describe_parameter(name, value) for name, value in asked.items()
                        if value != self.page.parameters[name])  # fmt: skip
             answers[", ".join(several)] = [
                 replace(records[spec], spec=spec)

@@ -21,8 +21,9 @@ from lab1.core.datasets import DATASETS
 from lab1.core.distillation import DistillationConfig
 from lab1.core.families import FAMILIES
 from lab1.core.record import Record
-from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
+from lab1.core.training_config import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,7 +6,7 @@ import pytest
 from benchmark_records import contenders_record, depths_record
 
 from lab1.core import benchmarks
-from lab1.core.errors import RecordError
+from lab1.errors import RecordError
 from lab1.planning import profiles
 
 

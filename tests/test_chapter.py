@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from lab1.chapter import OpenChapter, open_chapter
-from lab1.core.errors import ClaimError, MissingRunsError
 from lab1.core.store import Store
+from lab1.errors import ClaimError, MissingRunsError
 from lab1.planning import profiles
 
 

@@ -12,8 +12,8 @@ import nbformat
 import pytest
 from scipy import stats
 
-from lab1.core.errors import ClaimError
 from lab1.core.store import Store
+from lab1.errors import ClaimError
 from lab1.planning import profiles
 from lab1.planning.ensure import find_todo
 from lab1.reporting.findings import Findings

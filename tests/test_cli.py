@@ -17,9 +17,9 @@ from lab1.cli.main import main
 from lab1.core import spec as config
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import MissingRunsError
 from lab1.core.record import read_record
 from lab1.core.store import Store
+from lab1.errors import MissingRunsError
 from lab1.planning import chapters, profiles, verify
 from lab1.site import build as site_builder
 from lab1.site import claims, publish

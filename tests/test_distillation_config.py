@@ -8,10 +8,11 @@ import pytest
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.distillation import DistillationConfig
-from lab1.core.errors import ParameterError, RecordError
 from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS, Record, checksum
-from lab1.core.spec import RECIPE, RunSpec, TrainingConfig
+from lab1.core.spec import RECIPE, RunSpec
 from lab1.core.store import _is_record_name
+from lab1.core.training_config import TrainingConfig
+from lab1.errors import ParameterError, RecordError
 
 
 def through_json(value):

@@ -19,7 +19,7 @@ from papermill.translators import PythonTranslator
 
 from lab1.chapter import open_chapter
 from lab1.cli.main import main
-from lab1.core.errors import ParameterError
+from lab1.errors import ParameterError
 from lab1.planning import chapters, notebook, profiles
 
 PROFILE = """

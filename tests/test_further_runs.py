@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.core.errors import ParameterError
+from lab1.errors import ParameterError
 from lab1.planning import profiles
 
 PROFILE = """

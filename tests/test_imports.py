@@ -106,10 +106,6 @@ from lab1 import MLP, ResidualMLP, StreamlinedTrainer, TrainingConfig
 assert "torch" in sys.modules and "pandas" not in sys.modules
 assert all(getattr(lab1, name) for name in lab1.__all__)
 assert set(lab1.__all__) <= set(dir(lab1))
-# As the documentation of earlier versions had it.
-from lab1.config import RuntimeOptions, TrainingConfig as former
-from lab1.training.models import ResidualMLP
-assert former is TrainingConfig
 """
     python(code)
     with pytest.raises(AttributeError, match="module 'lab1' has no attribute 'nothing'"):
@@ -132,11 +128,11 @@ sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
 sys.modules.update(dict.fromkeys(["fcntl", "resource", "pwd", "grp"]))
 sys.platform = "win32"
 from pathlib import Path
-from lab1.core import locks, store
+from lab1.core import files, store
 from lab1.training import data, device, run, trainer
 with tempfile.TemporaryDirectory() as folder:
     place = Path(folder) / "lock"
-    with locks.claimed(place) as mine, locks.claimed(place) as others:
+    with files.claimed(place) as mine, files.claimed(place) as others:
         assert mine and not others
 """
     )

@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
-from lab1.core.errors import MissingRunsError
 from lab1.core.runtime import RuntimeOptions
+from lab1.errors import MissingRunsError
 from lab1.planning import chapters
 from lab1.planning.chapters import Chapter, plan, teachers_first
 from lab1.planning.ensure import ensure, with_teachers

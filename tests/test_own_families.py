@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lab1.core import own_families
-from lab1.core.errors import ParameterError
+from lab1.core import families
 from lab1.core.families import FAMILIES
+from lab1.errors import ParameterError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,7 +42,7 @@ def written(tmp_path, text):
 
 def declared(tmp_path, **changes):
     text = f"FAMILY = {declaration(**changes)!r}\n\n\nclass Mine:\n    pass\n"
-    return own_families.read(written(tmp_path, text), FAMILIES)
+    return families._read(written(tmp_path, text), FAMILIES)
 
 
 def test_a_declaration_becomes_a_family(tmp_path):
@@ -109,12 +109,12 @@ def test_what_is_no_declaration_is_refused_by_file_entry_and_value(tmp_path, cha
 )
 def test_a_file_without_a_declaration_is_refused(tmp_path, text, complaint):
     with pytest.raises(ParameterError, match=re.escape(complaint)):
-        own_families.read(written(tmp_path, text), FAMILIES)
+        families._read(written(tmp_path, text), FAMILIES)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ParameterError, match=r"nowhere\.py: not a Python file"):
-        own_families.read(tmp_path / "nowhere.py", FAMILIES)
+        families._read(tmp_path / "nowhere.py", FAMILIES)
 
 
 def lab1(folder, *arguments, file="mine.py", **environment):
@@ -126,7 +126,7 @@ def lab1(folder, *arguments, file="mine.py", **environment):
         "PYTHONPATH": str(ROOT),
         **environment,
     }
-    variables |= {own_families.VARIABLE: file} if file else {}
+    variables |= {families.VARIABLE: file} if file else {}
     return subprocess.run(
         arguments, cwd=folder, env=variables, capture_output=True, text=True, timeout=300
     )

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab1.core import own_images
+from lab1.core import datasets
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import DataError, ParameterError, RecordError
-from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+from lab1.core.spec import ModelSpec, RunSpec
+from lab1.core.training_config import TrainingConfig
+from lab1.errors import DataError, ParameterError, RecordError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -129,11 +130,11 @@ def test_an_absurd_name_is_refused_in_a_line(flowers, value):
 
 
 def test_more_than_fits_into_memory_is_refused(flowers, monkeypatch):
-    monkeypatch.setattr(own_images, "_MOST_BYTES", 18 * 3 * 32**2)
+    monkeypatch.setattr(datasets, "_MOST_BYTES", 18 * 3 * 32**2)
     declared(flowers)
     with pytest.raises(ParameterError, match=r"18 images of that size take"):
         declared(flowers, "@33")
-    monkeypatch.setattr(own_images, "MOST_FILE_BYTES", 100)
+    monkeypatch.setattr(datasets, "MOST_FILE_BYTES", 100)
     with pytest.raises(ParameterError, match=r"0\.png has [0-9,]+ bytes, more than 100"):
         declared(flowers)
 
@@ -173,7 +174,7 @@ def test_the_images_are_brought_to_their_size_and_kept(flowers):
     assert loaded.train.images.shape == (12, 3, 32, 32) and len(loaded.test) == 6
     assert loaded.train.labels.tolist() == [0] * 6 + [1] * 6
     assert loaded.fingerprint == dataset.fingerprint
-    kept = own_images.tensors_file(dataset.name)
+    kept = datasets.tensors_file(dataset.name)
     again = data.load(dataset.name)
     assert (again.train.images == loaded.train.images).all()
     kept.write_bytes(b"damaged")

@@ -4,8 +4,8 @@ import declared_fields
 import pytest
 from declared_fields import PARAMETERS
 
-from lab1.core.errors import Lab1Error, ParameterError
-from lab1.core.values import Field
+from lab1.core.fields import Field
+from lab1.errors import Lab1Error, ParameterError
 from lab1.planning import chapters
 
 

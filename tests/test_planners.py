@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.core.errors import ParameterError
 from lab1.core.spec import ModelSpec
+from lab1.errors import ParameterError
 from lab1.planning.chapters import plan
 
 STUDY = {

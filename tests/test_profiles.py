@@ -7,8 +7,8 @@ import yaml
 
 from lab1.core import paths
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import Lab1Error, MissingRunsError, ParameterError
 from lab1.core.store import Store
+from lab1.errors import Lab1Error, MissingRunsError, ParameterError
 from lab1.planning import chapters, params_schema, profiles
 from lab1.planning import ensure as ensuring
 

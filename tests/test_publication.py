@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import lab1
-from lab1.core.errors import PublishError
+from lab1.errors import PublishError
 from lab1.site import addresses
 
 ROOT = Path(__file__).parents[1]

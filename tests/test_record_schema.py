@@ -10,9 +10,9 @@ import re
 import fabricated_runs
 import pytest
 
-from lab1.core.errors import Lab1Error, RecordError
 from lab1.core.record import checksum, read_record
 from lab1.core.store import Store
+from lab1.errors import Lab1Error, RecordError
 
 FOREIGN = (None, "x", "1", -1, 99, 1.5, True, [], {}, [None], {"a": 1}, 10**400, "\0", ["x"])
 

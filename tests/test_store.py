@@ -13,11 +13,11 @@ import pytest
 from lab1.core import paths
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import Lab1Error, ParameterError, RecordError
 from lab1.core.files import write_text
 from lab1.core.record import HISTORY_FIELDS, checksum, read_record
 from lab1.core.spec import RECIPE
 from lab1.core.store import Replacement, Store
+from lab1.errors import Lab1Error, ParameterError, RecordError
 
 
 def strictly(text):
@@ -826,8 +826,8 @@ def test_what_a_killed_writer_left_is_swept_once_its_owner_is_gone(store, make_r
     for path in (left, busy):
         os.utime(path, (hour_ago, hour_ago))
     owner = python.start(
-        "import sys; from lab1.core import locks; stream = open(sys.argv[1], 'rb');"
-        "print(locks.try_lock(stream), flush=True); sys.stdin.read()",
+        "import sys; from lab1.core import files; stream = open(sys.argv[1], 'rb');"
+        "print(files.try_lock(stream), flush=True); sys.stdin.read()",
         busy,
     )
     assert owner.stdout.readline() == "True\n"

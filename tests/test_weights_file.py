@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from lab1.core import weights_file
-from lab1.core.errors import WeightsError
+from lab1.errors import WeightsError
 
 TENSORS = [
     ("b", "F32", [2], struct.pack("<2f", 1.0, 2.0)),

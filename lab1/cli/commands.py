@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..core import weights_file
-from ..core.errors import MissingRunsError, ParameterError, RecordError
+from ..core.fields import each_once
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..core.values import each_once, shown
+from ..errors import MissingRunsError, ParameterError, RecordError, short_repr
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
@@ -278,7 +278,7 @@ def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise ParameterError(f"-p {shown(pair)} is not allowed; allowed: -p name=value")
+            raise ParameterError(f"-p {short_repr(pair)} is not allowed; allowed: -p name=value")
         values.append((name, value))
     return each_once(values, "-p")
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..core.errors import Lab1Error
+from ..errors import Lab1Error
 from .parser import parser
 
 

@@ -7,9 +7,9 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..core.errors import ParameterError
 from ..core.record import Record
 from ..core.store import Store
+from ..errors import ParameterError
 from ..planning import profiles
 
 

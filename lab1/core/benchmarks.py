@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from ..errors import RecordError
 from . import paths
 from .datasets import DATASETS
-from .errors import RecordError
 from .families import FAMILIES
 from .schema import (
     anything,

@@ -16,7 +16,7 @@ class Dataset:
     after the bytes were divided by 255.  `fingerprint` is the SHA-256 of the lines
     `<sha256 of the file>  <file name>`, sorted by name, for the files in `files`; a built-in
     data set has no files and its fingerprint is that of its bytes.  A reader's own images
-    (`own_images`) have the `folder` they lie in; they are brought to `image_shape`.
+    (`datasets`) have the `folder` they lie in; they are brought to `image_shape`.
     """
 
     name: str

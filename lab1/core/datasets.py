@@ -1,19 +1,264 @@
-"""The data sets by name, and the digests they are known by (standard library only)."""
+"""The data sets by name, and folders of a user's images (standard library only).
+
+# Folders of images
+
+A folder is named with a size, as `flowers@32`.  It holds `train/<class>/*` and `test/<class>/*`, as
+`.png`, `.jpg` or `.jpeg`.  The images are cropped to squares of so many pixels, in colour or, as
+`flowers@32-grey`, without.  A folder
+becomes a data set by the digest of its files: `flowers-32-<digest>`, which stands in the specs and
+keys of its runs.  What is declared by that name is kept in `runs/own-images/`, so that records and
+charts are read where the images are not at hand; training reads these, and finds a changed one.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import re
+from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 
-from . import own_images
+from ..errors import ParameterError, RecordError, prefix, short_repr
+from . import paths
 from .dataset import Dataset, files_fingerprint
+from .files import write_if_changed
+from .schema import SHA256, exactly, in_file, listing, mapping, read_object, refuse, text, whole
+
+#: How a folder is named, in words.
+ALLOWED = "a folder of images with the size they are brought to, such as flowers@32"
+
+#: The files of images: of each its name below the folder, its bytes, and when it was changed.
+Files = tuple[tuple[str, int, int], ...]
+
+#: The endings of images, and what systems leave in a folder besides.
+ENDINGS = (".jpg", ".jpeg", ".png")
+_LEFT_BEHIND = ("thumbs.db", "desktop.ini")
+
+PARTS = ("train", "test")
+_SIZES = (8, 256)
+_MOST_CLASSES = 1000
+#: The most bytes that the images may take in memory, and that one file may have.
+_MOST_BYTES = 4 * 2**30
+MOST_FILE_BYTES = 20_000_000
+
+_PLACE = re.compile(r"(?P<folder>.+)@(?P<size>[0-9]{1,9})(?P<grey>-grey)?", re.DOTALL)
+#: What a class may be called: its name is shown in tables and charts.
+_CLASS = re.compile(r"[\w .-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9-]{1,40}-[0-9]{1,3}(-grey)?-[0-9a-f]{12}")
+
+_DECLARED = mapping(
+    {
+        "name": text(),
+        "title": text(r"[A-Za-z0-9-]+ \([0-9]+ x [0-9]+(, grey)?\)", "a folder and its size"),
+        "image_shape": exactly(3, whole(1, 256)),
+        "train_size": whole(1),
+        "test_size": whole(1),
+        "fingerprint": SHA256,
+        "classes": listing(text(_CLASS.pattern, "names of classes"), 2, _MOST_CLASSES),
+        "folder": text(),
+    }
+)
+
+
+def name_of(value: str, where: str) -> str | None:
+    """The name of the data set that a folder and a size, or such a name, stand for.
+
+    None for what is neither.  Raises `ParameterError` for a folder that is no data set, naming
+    what is wrong in it; `where` names the place of the value.
+    """
+    if _NAME.fullmatch(value):
+        return known(value).name
+    place = _PLACE.fullmatch(value)
+    if place is None and not ("/" in value or _is_folder(value)):
+        return None
+
+    def refusal(why: str) -> ParameterError:
+        return ParameterError(
+            f"{prefix(where)}dataset = {short_repr(value)} is not allowed: {why}; "
+            f"allowed: {ALLOWED}"
+        )
+
+    if place is None:
+        raise refusal("it does not end in @ and a size")
+    size = int(place["size"])
+    if not _SIZES[0] <= size <= _SIZES[1]:
+        raise refusal(f"the size is {size}, not from {_SIZES[0]} to {_SIZES[1]}")
+    try:
+        folder = Path(place["folder"]).expanduser().resolve()
+        listing = files(folder)
+        declared = _declared(folder, size, 1 if place["grey"] else 3, listing)
+    except OSError as error:
+        raise refusal(f"{short_repr(error.filename)}: {error.strerror}") from error
+    except (ValueError, RuntimeError) as error:  # RuntimeError: ~somebody is nobody
+        raise refusal(str(error)) from error
+    content = {
+        "name": declared.name,
+        "title": declared.title,
+        "image_shape": declared.image_shape,
+        "train_size": declared.train_size,
+        "test_size": declared.test_size,
+        "fingerprint": declared.fingerprint,
+        "classes": declared.classes,
+        "folder": str(folder),
+    }
+    write_if_changed(_file(declared.name), (json.dumps(content, indent=1) + "\n").encode())
+    return declared.name
+
+
+def known(name: str) -> Dataset:
+    """The data set of a name that `name_of` gave, here or in another process.
+
+    Raises `ParameterError` where none of that name is declared in `runs/`, or not readably.
+    """
+    path = _file(name)
+    again = "name their folder again, as in -p dataset flowers@32"
+    if not _NAME.fullmatch(name) or not path.exists():
+        raise ParameterError(f"the images of {short_repr(name)} are not known here; {again}")
+    try:
+        values = read_object(path, "declaration of images")
+        with in_file(path):
+            _DECLARED("", values)
+            if values["name"] != name:
+                refuse("name", values["name"], name)
+    except RecordError as error:
+        raise ParameterError(f"{error}; {again}") from error
+    channels = values["image_shape"][0]
+    return Dataset(
+        name=name,
+        title=values["title"],
+        image_shape=tuple(values["image_shape"]),
+        num_classes=len(values["classes"]),
+        train_size=values["train_size"],
+        test_size=values["test_size"],
+        # The same for all images, so that no run depends on which of them were looked at.
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+        fingerprint=values["fingerprint"],
+        classes=tuple(values["classes"]),
+        folder=Path(values["folder"]),
+    )
+
+
+def tensors_file(name: str) -> Path:
+    """Where the decoded images are kept, which can be deleted at any time."""
+    return _file(name).with_name("tensors.pt")
+
+
+def _is_folder(value: str) -> bool:
+    try:
+        return Path(value).is_dir()
+    except OSError:  # a name longer than any file has
+        return False
+
+
+def _file(name: str) -> Path:
+    # Two folders deep: what lies in runs/<name>/ is a run's.
+    return paths.runs_dir() / "own-images" / name / "declared.json"
+
+
+def files(folder: Path) -> Files:
+    """The images that lie in a folder as they should.
+
+    Raises `ValueError` for whatever else is there.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
+    found: list[tuple[str, int, int]] = []
+    for part in PARTS:
+        if not (folder / part).is_dir():
+            raise ValueError(f"{folder} has no folder {part}/, with a folder of images per class")
+        for inside in sorted((folder / part).iterdir()):
+            if _is_left_behind(inside.name):
+                continue
+            if not inside.is_dir():
+                raise ValueError(f"{inside} lies beside the folders of the classes")
+            for path in sorted(inside.iterdir()):
+                if _is_left_behind(path.name):
+                    continue
+                if path.suffix.lower() not in ENDINGS or not path.is_file():
+                    raise ValueError(f"{path} is no image of the endings {', '.join(ENDINGS)}")
+                status = path.stat()
+                if status.st_size > MOST_FILE_BYTES:
+                    raise ValueError(
+                        f"{path} has {status.st_size:,} bytes, more than {MOST_FILE_BYTES:,}"
+                    )
+                name = f"{part}/{inside.name}/{path.name}"
+                found.append((name, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def _is_left_behind(name: str) -> bool:
+    """Whether a Mac, Windows, Jupyter or Python left that beside the images."""
+    return name.startswith((".", "__")) or name.lower() in _LEFT_BEHIND
+
+
+@lru_cache(maxsize=8)
+def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset:
+    """The declaration of the images of a folder; raises `ValueError` for what is no data set."""
+    counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
+    for name, _, _ in listing:
+        part, inside, _ = name.split("/", 2)
+        counts[part][inside] += 1
+    classes = sorted(counts["train"])
+    if not 2 <= len(classes) <= _MOST_CLASSES:
+        raise ValueError(
+            f"{folder / 'train'} has images of {len(classes)} classes, "
+            f"not of 2 to {_MOST_CLASSES}: {', '.join(classes[:5]) or 'none'}"
+        )
+    for name in classes:
+        if not _CLASS.fullmatch(name):
+            raise ValueError(
+                f"the class {short_repr(name)} has other signs in its name than letters, digits, "
+                "spaces, points, dashes and underscores, or more than 100"
+            )
+    if sorted(counts["test"]) != classes:
+        one = sorted(set(classes) ^ set(counts["test"]))[0]
+        there, lacking = PARTS if one in classes else PARTS[::-1]
+        raise ValueError(f"{there}/{one} has images, and {lacking}/{one} has none")
+    bytes_needed = len(listing) * channels * size**2
+    if bytes_needed > _MOST_BYTES:
+        raise ValueError(
+            f"{len(listing):,} images of that size take {bytes_needed / 2**30:.1f} GB of memory, "
+            f"more than {_MOST_BYTES // 2**30}"
+        )
+    digests: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for name, _, _ in listing:
+        digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        twin = names.setdefault(digests[name], name)
+        if twin.split("/")[0] != name.split("/")[0]:
+            raise ValueError(
+                f"{twin} and {name} are the same image: the test would ask for what was trained"
+            )
+    grey = "-grey" if channels == 1 else ""
+    fingerprint = files_fingerprint(digests)
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-")[:40].strip("-") or "images"
+    return Dataset(
+        name=f"{slug}-{size}{grey}-{fingerprint[:12]}",
+        title=f"{slug} ({size} x {size}{', grey' if grey else ''})",
+        image_shape=(channels, size, size),
+        num_classes=len(classes),
+        train_size=sum(counts["train"].values()),
+        test_size=sum(counts["test"].values()),
+        mean=(),
+        std=(),
+        fingerprint=fingerprint,
+        classes=tuple(classes),
+        folder=folder,
+    )
+
+
+# The table
 
 
 class _Datasets(dict[str, Dataset]):
     """Those declared here, which it lists, and a reader's own, which it finds by name alone."""
 
     def __missing__(self, name: str) -> Dataset:
-        return own_images.known(name)
+        return known(name)
 
 
 _MNIST_FILES = {

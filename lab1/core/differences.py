@@ -11,9 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .datasets import DATASETS
-from .families import FAMILIES
-
 if TYPE_CHECKING:
     from .spec import RunSpec
 
@@ -91,7 +88,7 @@ def settings(spec: RunSpec) -> dict[str, Setting]:
     """All fields of a run by name; those of its teacher begin with `teacher `."""
     taught = spec.distillation
     known = settings_of(spec.model)
-    known["dataset"] = Setting(spec.dataset, describe("dataset", spec.dataset))
+    known["dataset"] = Setting(spec.dataset, spec.images.title)
     known |= settings_of(spec.training)
     known["teacher"] = Setting(False, "no teacher", silent=True)
     if taught is not None:
@@ -114,7 +111,7 @@ def settings_of(part: Any) -> dict[str, Setting]:
         name, value = field.name, getattr(part, field.name)
         words = describe(name, value, field.default)
         if name == "depth":
-            words = f"{value} {FAMILIES[part.family].unit}{'s' * (value != 1)}"
+            words = f"{value} {part.unit}{'s' * (value != 1)}"
         default = value == field.default
         silent = value is None or (default and name not in _NEVER_SILENT)
         known[name] = Setting(value, words, default, silent)
@@ -136,8 +133,6 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         between = "-" if name in ("hidden_sizes", "blocks_per_stage") else ", "
         return between.join(_value(name, entry) for entry in value)
-    if name == "dataset":
-        return DATASETS[value].title
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

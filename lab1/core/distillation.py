@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from .datasets import DATASETS
-from .errors import ParameterError
+from ..errors import ParameterError
+from .fields import Checked, Field
 from .keys import hash_key
-from .values import Checked, Field
 
 if TYPE_CHECKING:
     from .spec import RunSpec
@@ -50,24 +49,6 @@ class DistillationConfig(Checked):
     temperature: Temperature = 4.0
     alpha: Alpha = 0.9
     wrong_classes: WrongClasses = "kept"
-
-    def check_student(self, dataset: str) -> None:
-        """Raises `ParameterError` where the teacher answers another question.
-
-        That is where its images have another shape, or it tells another number of classes apart,
-        than those of `dataset`.
-        """
-        theirs, ours = DATASETS[self.teacher.dataset], DATASETS[dataset]
-        facts = (
-            (f"of {theirs.num_classes} classes", theirs.num_classes, ours.num_classes),
-            (f"of images of shape {theirs.image_shape}", theirs.image_shape, ours.image_shape),
-        )
-        for words, given, allowed in facts:
-            if given != allowed:
-                raise ParameterError(
-                    f"DistillationConfig: a teacher {words} (it was trained on {theirs.name}) is "
-                    f"not allowed for a student on {dataset}; allowed: {allowed}"
-                )
 
     def canonical(self, recipes: Sequence[int], *, old_selection: bool = False) -> dict[str, Any]:
         """The hashed form; `recipes` are those of the teacher and of its teachers."""

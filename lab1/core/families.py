@@ -1,15 +1,199 @@
-"""The model families, each declared once (standard library only).
+"""The model families, each declared once, and those that users define (standard library only).
 
 Adding one is a row here, a class of the same name in the training half, and its golden values in
-`tests/training/test_golden.py`.  A reader's own families come last (`own_families`).
+`tests/training/test_golden.py`.
+
+# User-defined families
+
+The variable `LAB1_FAMILIES` names the file, or several, separated as in `PATH`.  Each has a class
+and, above or below it, its declaration:
+
+    FAMILY = {
+        "name": "LayerNormMLP",  # the class
+        "title": "perceptron with layer normalisation",
+        "fields": ["depth", "width"],
+        "depths": [1, 64],
+        "twin": "MLP",
+        "differs_in": ["the layer normalisation"],
+    }
+
+`name`, `title`, `fields` and `depths` are needed; `twin` and `differs_in` go together.  `unit` is
+what one step of the depth is called, by default `layer`.  The declaration is read as it stands,
+without running the file, so that a report can be made without torch.  The training half calls the
+class as `LayerNormMLP(image_shape=(1, 28, 28), num_classes=10, depth=4, width=128)`: the shape of
+an image in channels, rows and columns, the number of classes, and the `fields` by name.  It takes
+images, as a batch of that shape, and gives logits.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-from . import layouts, own_families
+from ..errors import ParameterError, short_repr
+from . import layouts
 from .family import DepthRule, Family
+
+VARIABLE = "LAB1_FAMILIES"
+
+#: The fields of a model that a class of one's own may take.
+_FIELDS = ("depth", "width", "channels", "activation", "dropout_rate", "normalization")
+
+_NEEDED = ("name", "title", "fields", "depths")
+_ALLOWED = (*_NEEDED, "unit", "twin", "differs_in")
+
+
+def _declared(ours: Mapping[str, Family]) -> dict[str, Family]:
+    """The families of the files that `LAB1_FAMILIES` names, by name; `ours` are taken names.
+
+    Raises `ParameterError` for a declaration that is not one, naming file, entry and value.
+    """
+    found: dict[str, Family] = {}
+    for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        family = _read(Path(name).expanduser(), {**ours, **found})
+        found[family.name] = family
+    if found:  # the kernels of chapters and the other processes of a grid may work elsewhere
+        os.environ[VARIABLE] = os.pathsep.join(str(family.file) for family in found.values())
+    return found
+
+
+def _read(path: Path, others: Mapping[str, Family]) -> Family:
+    """The family that a file declares; `others` are those that its twin may be."""
+    try:
+        path = path.resolve(strict=True)
+        content = path.read_bytes()
+        tree = ast.parse(content, str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ParameterError(f"{VARIABLE}: {path}: not a Python file: {error}") from error
+    values = _declaration(path, tree)
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    _check(path, values, classes, others)
+    twin = values.get("twin")
+    like = others.get(twin or "")
+    first, last = values["depths"]
+    unit = values.get("unit", like.unit if like else "layer")
+    return Family(
+        name=values["name"],
+        recipe=1,
+        title=values["title"],
+        unit=unit,
+        axis=like.axis if like and like.unit == unit else f"{unit}s",
+        fields=tuple(values["fields"]),
+        depths=DepthRule(
+            f"from {first} to {last}, as {path} declares", lambda depth: first <= depth <= last
+        ),
+        module=path.stem,
+        project="",
+        style="further",
+        compared_with={twin: tuple(values["differs_in"])} if twin else {},
+        single_threaded=bool(like and like.single_threaded),
+        file=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def check_known(name: str, written: Mapping[str, str], families: Mapping[str, Family]) -> None:
+    """Raises `ParameterError` where a record's own family is not declared now as it was then.
+
+    `written` has the `file` that declared it and its `sha256`.
+    """
+    file, known = written["file"], families.get(name)
+    if known is None or not known.own:
+        raise ParameterError(
+            f"its network {short_repr(name)} is declared in {file}, which {VARIABLE} does not name"
+        )
+    if known.sha256 != written["sha256"]:
+        raise ParameterError(
+            f"its network {short_repr(name)} was declared in {file}; {known.file} has changed "
+            "since, or is another file"
+        )
+
+
+def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
+    """The value of `FAMILY`, which must be written out."""
+    values = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(each, ast.Name) and each.id == "FAMILY" for each in node.targets)
+    ]
+    if len(values) != 1:
+        raise ParameterError(
+            f"{path}: sets FAMILY {len(values)} times; allowed: once, to a dictionary such as "
+            'FAMILY = {"name": "MyNet", "title": "my network", "fields": ["depth", "width"], '
+            '"depths": [1, 64]}'
+        )
+    try:
+        found = ast.literal_eval(values[0])
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ParameterError(
+            f"{path}: line {values[0].lineno}: FAMILY is not written out; allowed: a dictionary "
+            "of texts, numbers and lists, since it is read without running the file"
+        ) from error
+    if not isinstance(found, dict):
+        raise ParameterError(
+            f"{path}: FAMILY = {short_repr(found)} is not allowed; allowed: a dictionary"
+        )
+    return found
+
+
+def _check(
+    path: Path, values: Mapping[Any, Any], classes: list[str], others: Mapping[str, Family]
+) -> None:
+    def refuse(entry: object, allowed: str) -> ParameterError:
+        value = values.get(entry, "missing")
+        return ParameterError(
+            f"{path}: FAMILY[{entry!r}] = {short_repr(value)} is not allowed; allowed: {allowed}"
+        )
+
+    def is_text(value: Any) -> bool:
+        return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+    for entry in values:
+        if entry not in _ALLOWED:
+            raise ParameterError(
+                f"{path}: FAMILY has an unknown entry {short_repr(entry)}; allowed: "
+                f"{', '.join(_ALLOWED)}"
+            )
+    name = values.get("name")
+    if not isinstance(name, str) or classes.count(name) != 1:
+        raise refuse("name", f"a class of this file, once: {', '.join(classes) or 'it has none'}")
+    if name in others:
+        raise refuse("name", f"a name of its own, not one of {', '.join(others)}")
+    for entry in ("title", "unit"):
+        if not is_text(values.get(entry, "layer" if entry == "unit" else None)):
+            raise refuse(entry, "a text on one line")
+    fields = values.get("fields")
+    if (
+        not isinstance(fields, list)
+        or "depth" not in fields
+        or len(set(map(str, fields))) < len(fields)
+        or not set(map(str, fields)) <= set(_FIELDS)
+    ):
+        raise refuse("fields", f"a list with depth, of {', '.join(_FIELDS)}")
+    depths = values.get("depths")
+    if (
+        not isinstance(depths, list)
+        or [type(each) for each in depths] != [int, int]
+        or not 1 <= depths[0] <= depths[1] <= 1024
+    ):
+        raise refuse("depths", "the smallest and the greatest, from [1, 1] to [1, 1024]")
+    twin, differences = values.get("twin"), values.get("differs_in", [])
+    if "twin" in values and not (isinstance(twin, str) and twin in others):
+        raise refuse("twin", f"one of {', '.join(others)}")
+    if (
+        not isinstance(differences, list)
+        or not all(map(is_text, differences))
+        or bool(differences) != (twin is not None)
+    ):
+        raise refuse("differs_in", "a list of all that tells it from its twin, where it has one")
+
+
+# The table
 
 ANY_DEPTH = DepthRule("from 1 on", lambda depth: depth >= 1)
 STAGES = DepthRule(
@@ -141,7 +325,7 @@ _OURS: Mapping[str, Family] = _by_name(
 
 
 #: Ours, and those of the files that `LAB1_FAMILIES` names.
-FAMILIES: Mapping[str, Family] = {**_OURS, **own_families.declared(_OURS)}
+FAMILIES: Mapping[str, Family] = {**_OURS, **_declared(_OURS)}
 
 
 def residual_of(plain: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ParameterError
+from ..errors import ParameterError
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -52,7 +52,7 @@ class Family:
     apart: where that is one thing, they are twins, and a difference between them has a cause.
     `style` is its colour in the charts: `plain`, `residual`, `control` for a third one of the same
     chapter, or `further`.  A `single_threaded` family's layers are too small to be worth sharing
-    among threads.  A user-defined family (`own_families`) has the `file` that declares it and its
+    among threads.  A user-defined family (`families`) has the `file` that declares it and its
     SHA-256.
     """
 

@@ -1,15 +1,29 @@
-"""Files that are written whole or not at all (standard library only)."""
+"""Files that are written whole or not at all, and locks between processes (standard library)."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
-from . import locks
-from .errors import told
+from ..errors import told
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    _HELD: type[OSError] = OSError
+else:
+    import fcntl
+
+    _HELD = BlockingIOError
+
+#: How often to try again, where the system cannot wait.
+_POLL_SECONDS = 0.2
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,7 +42,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                locks.try_lock(stream)  # tells others that its owner is at work
+                try_lock(stream)  # tells others that its owner is at work
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -49,7 +63,7 @@ def _sweep(folder: Path) -> None:
         with suppress(OSError):  # another process sweeps too, or it is another user's
             if time.time() - path.stat().st_mtime > _SWEPT_AFTER_SECONDS:
                 with path.open("ab") as stream:
-                    abandoned = locks.try_lock(stream)
+                    abandoned = try_lock(stream)
                 if abandoned:
                     path.unlink()
 
@@ -72,3 +86,37 @@ def write_if_changed(path: Path, content: bytes) -> None:
     """Leaves an equal file alone, so that its time of change tells when it changed."""
     if not path.exists() or path.read_bytes() != content:
         write_bytes(path, content)
+
+
+# Locks, which the operating system drops with their owner
+
+
+@contextmanager
+def claimed(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[bool]:
+    """Yields whether this process holds the lock `path`; no other can until the block ends.
+
+    With `waiting`, which is called where another process has it, the lock is waited for.  Raises
+    `StorageError` where the file cannot be made.
+    """
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a")  # and so as old as it is
+    with stream:
+        mine = try_lock(stream)
+        if waiting is not None and not mine:
+            waiting()
+            while not (mine := try_lock(stream)):
+                time.sleep(_POLL_SECONDS)
+        yield mine
+
+
+def try_lock(stream: IO[Any]) -> bool:
+    """Locks an open file until it is closed; returns whether no other process has it."""
+    try:
+        if sys.platform == "win32":  # pragma: no cover
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except _HELD:
+        return False
+    return True

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .dataset import Dataset
-
 if TYPE_CHECKING:
+    from .dataset import Dataset
     from .spec import ModelSpec
 
 

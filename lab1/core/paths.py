@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import Lab1Error
+from ..errors import Lab1Error
 
 #: The folder of the package `lab1`.
 PACKAGE = Path(__file__).resolve().parents[1]

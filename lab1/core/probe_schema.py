@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..errors import ParameterError, RecordError
 from .datasets import DATASETS
-from .errors import ParameterError, RecordError
 from .schema import (
     BASE64,
     Rule,

@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..errors import RecordError, short_repr
 from . import record_schema
 from .distillation import written_recipes
-from .errors import RecordError
 from .keys import hash_key
 from .schema import in_file, read_object
-from .spec import RunSpec, TrainingConfig
-from .values import shown
+from .spec import RunSpec
+from .training_config import TrainingConfig
 
 SCHEMA = 1
 
@@ -158,7 +158,7 @@ class Record:
         if not isinstance(body, Mapping) or "schema" not in body or "spec" not in body:
             raise RecordError("not a run record (it has no schema or no spec)")
         if body["schema"] != SCHEMA:
-            raise RecordError(f"schema {shown(body['schema'])}; this version reads {SCHEMA}")
+            raise RecordError(f"schema {short_repr(body['schema'])}; this version reads {SCHEMA}")
         body = dict(body)
         if body.pop("checksum", None) != checksum(body):
             raise RecordError("the checksum does not fit the content: damaged or edited by hand")
@@ -173,7 +173,7 @@ class Record:
             hash_key(spec.canonical(record.recipes, old_selection=old)) for old in (False, True)
         )
         if record.key not in known:
-            raise RecordError(f"its key {shown(record.key)} is not the key of its spec")
+            raise RecordError(f"its key {short_repr(record.key)} is not the key of its spec")
         record_schema.check(record)
         return record
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..errors import RecordError
 from .datasets import DATASETS
-from .errors import RecordError
 from .schema import (
     SHA256,
     Rule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import ParameterError
+from ..errors import ParameterError
 
 #: What can train a list of runs: this process, or a Ray cluster.
 ENGINES = ("local", "ray")

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import RecordError
-from .values import shown
+from ..errors import RecordError, short_repr
 
 Rule = Callable[[str, Any], None]
 
@@ -25,7 +24,7 @@ MOST_BYTES = 64_000_000
 
 def refuse(place: str, value: Any, allowed: str) -> NoReturn:
     """Raises `RecordError` for a value."""
-    raise RecordError(f"{place} = {shown(value)} is not allowed; allowed: {allowed}")
+    raise RecordError(f"{place} = {short_repr(value)} is not allowed; allowed: {allowed}")
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> Rule:
@@ -123,7 +122,7 @@ def mapping(
         for name, entry in value.items():
             rule = rules.get(name, others)
             if rule is None:
-                raise RecordError(f"{place} has {shown(name)}; allowed: {', '.join(rules)}")
+                raise RecordError(f"{place} has {short_repr(name)}; allowed: {', '.join(rules)}")
             rule(f"{place}.{name}" if place else name, entry)
 
     return check

@@ -9,19 +9,20 @@ this file must never change**; `tests/test_config.py` holds keys that would noti
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any
 
-from . import differences, own_families, own_images
+from ..errors import ParameterError, short_repr
+from . import datasets, differences, families
+from .dataset import Dataset
 from .datasets import DATASETS
 from .distillation import DistillationConfig
-from .errors import ParameterError
 from .families import FAMILIES
+from .fields import Checked, Field, declarations
 from .keys import hash_key, without_defaults
-from .values import Checked, Field, declarations, shown
+from .training_config import Share, TrainingConfig
 
 #: The recipe of each family, see `Family`.
 RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.items()}
@@ -38,8 +39,8 @@ DatasetName = Annotated[
     Field(
         "the data set",
         choices=tuple(DATASETS),
-        besides=own_images.ALLOWED,
-        stands_for=own_images.name_of,
+        besides=datasets.ALLOWED,
+        stands_for=datasets.name_of,
     ),
 ]
 Depth = Annotated[int, Field("hidden layers of the network", ge=1, le=1024)]
@@ -51,9 +52,6 @@ HiddenSizes = Annotated[
 Channels = Annotated[int, Field("feature maps of the first stage", ge=1, le=4096)]
 Stages = Annotated[int, Field(ge=1, le=5)]
 Seed = Annotated[int, Field("seed of one run", ge=0, le=2**31 - 1)]
-Epochs = Annotated[int, Field("passes over the training split, at most", ge=1, le=10_000)]
-Rate = Annotated[float, Field("highest learning rate", gt=0, le=100)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 Activation = Annotated[
     str, Field("activation function", choices=("relu", "gelu", "tanh", "leaky_relu"))
 ]
@@ -87,25 +85,7 @@ SkipCarries = Annotated[
 LayersPerSkip = Annotated[
     int, Field("layers inside each skip connection of a perceptron", ge=1, le=2)
 ]
-Count = Annotated[int, Field(ge=0, le=10**6)]
 Role = Annotated[str, Field("part in the choice of its setting", choices=("chose", "fresh"))]
-Optimizer = Annotated[str, Field("the optimiser", choices=("adam", "adamw", "sgd"))]
-Augmentation = Annotated[
-    str,
-    Field(
-        "random changes of the training images",
-        choices=("none", "crop", "crop-flip", "rotate-affine", "shift"),
-    ),
-]
-OmittedClass = Annotated[
-    int | None,
-    Field("class whose images are neither trained on nor used for model selection", ge=0, le=9999),
-]
-TrainSize = Annotated[
-    int | None,
-    Field("images of the training split that are trained on; none takes all", ge=1, le=10**6),
-]
-Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
 
 
 @dataclass(frozen=True)
@@ -172,11 +152,16 @@ class ModelSpec(Checked):
             given = getattr(self, name)
             if given and given != read[name]:
                 raise ParameterError(
-                    f"ModelSpec: {name} = {shown(given)} does not fit hidden_sizes = "
-                    f"{shown(list(sizes))}; allowed: hidden_sizes alone"
+                    f"ModelSpec: {name} = {short_repr(given)} does not fit hidden_sizes = "
+                    f"{short_repr(list(sizes))}; allowed: hidden_sizes alone"
                 )
         for name, value in read.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def unit(self) -> str:
+        """What one step of its depth is called: `layer`, or `stage`."""
+        return FAMILIES[self.family].unit
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -193,117 +178,6 @@ def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
             "each stage, each 1 or more"
         )
     return listed
-
-
-@dataclass(frozen=True)
-class TrainingConfig(Checked):
-    """How a model is trained.  Every field changes the result, so every field is hashed.
-
-    `epochs` is an upper bound where `patience` is set: training stops after that many epochs
-    without an improvement of `monitor` by more than `minimum_improvement`.  The weights of the
-    best epoch are kept, however small its lead; with `validation_size` 0 there is nothing to
-    select on and the last are.
-    `weight_decay` is an L2 penalty added to the gradient; with `adamw` it shrinks the weights
-    themselves instead, by the learning rate times itself (Loshchilov & Hutter 2019).  Gradients
-    whose L2 norm over all weights is above `max_gradient_norm` are scaled down to it (Pascanu et
-    al. 2013); the history has the norm from before.  `label_smoothing` gives that share of the
-    probability that the labels demand to all classes alike, in training alone (Szegedy et al. 2016,
-    section 7).  The `step` schedule divides the
-    learning rate by ten after one half and again after three quarters of all steps, the course of
-    He et al. (2016), section 4.2.  With `train_evaluation_size` that many training images, evenly
-    spaced, are also scored in evaluation mode after each epoch: without augmentation or dropout,
-    and with the running statistics of batch normalisation.  The training and the validation split
-    are drawn as ever and then lose the images of `omitted_class`; the test set keeps them (Hinton
-    et al. 2015, section 3).  `train_size` keeps so many images of the training split, drawn class
-    by class in proportion.
-    """
-
-    epochs: Epochs = 20
-    batch_size: Annotated[int, Field("examples per step", ge=1, le=65536)] = 128
-    learning_rate: Rate = 0.001
-    optimizer: Optimizer = "adam"
-    momentum: Annotated[Share, "momentum of SGD"] = 0.9
-    weight_decay: Annotated[float, Field("L2 penalty", ge=0, le=10)] = 0.0
-    schedule: Annotated[
-        str,
-        Field(
-            "course of the learning rate over the steps",
-            choices=("constant", "cosine", "one-cycle", "step"),
-        ),
-    ] = "constant"
-    precision: Precision = field(default="float32", metadata={"always hashed": True})
-    augmentation: Augmentation = "none"
-    validation_size: Annotated[
-        Count, "images held out of the training set for model selection; 0 holds out none"
-    ] = 5000
-    monitor: Annotated[
-        str,
-        Field(
-            "metric that selects the best epoch", choices=("validation_loss", "validation_accuracy")
-        ),
-    ] = "validation_accuracy"
-    patience: Annotated[
-        int | None,
-        Field(
-            "epochs without improvement after which training stops; none never stops early",
-            ge=1,
-            le=10_000,
-        ),
-    ] = None
-    minimum_improvement: Annotated[
-        float,
-        Field("smallest change of the monitored metric that counts", ge=0, le=1000),
-    ] = 0.0
-    train_evaluation_size: Annotated[
-        Count, "training images scored in evaluation mode after each epoch"
-    ] = 0
-    omitted_class: OmittedClass = None
-    max_gradient_norm: Annotated[
-        float | None,
-        Field(
-            "L2 norm to which larger gradients are scaled down; none leaves them as they are",
-            gt=0,
-            le=1e9,
-        ),
-    ] = None
-    label_smoothing: Annotated[
-        Share, "share of the labels' probability that is spread over all classes"
-    ] = 0.0
-    train_size: TrainSize = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.patience is not None and self.validation_size == 0:
-            raise ParameterError(
-                f"TrainingConfig: patience = {self.patience} needs a validation split to watch; "
-                "set validation_size above 0, or patience to none"
-            )
-
-    def check_steps(self, images: int, where: str = "TrainingConfig") -> int:
-        """The steps of a whole training on so many images.
-
-        Raises `ParameterError` where there is a single one, over which a schedule has no
-        course: it would be trained at a rate that nobody asked for.
-        """
-        steps = self.epochs * math.ceil(images / self.batch_size)
-        if steps == 1 and self.schedule != "constant":
-            raise ParameterError(
-                f"{where}: schedule = {self.schedule!r} is not allowed for a training of one step "
-                f"(epochs = {self.epochs}, batch_size = {self.batch_size}, {images} training "
-                "images); allowed: two steps or more, or schedule = 'constant'"
-            )
-        return steps
-
-    def canonical(self, *, old_selection: bool = False) -> dict[str, Any]:
-        """The hashed form.
-
-        With a `minimum_improvement` it has a mark: in earlier versions that number also decided
-        which weights were kept.  `old_selection` gives the form that such records have.
-        """
-        canonical = without_defaults(self)
-        if self.minimum_improvement > 0 and not old_selection:
-            canonical["selection"] = "any improvement"
-        return canonical
 
 
 @dataclass(frozen=True)
@@ -347,7 +221,29 @@ class RunSpec(Checked):
                 f"from 0 to {declared.num_classes - 1}, or none"
             )
         if self.distillation is not None:
-            self.distillation.check_student(self.dataset)
+            self._check_teacher(self.distillation.teacher)
+
+    def _check_teacher(self, teacher: RunSpec) -> None:
+        """Raises `ParameterError` where the teacher answers another question.
+
+        That is where its images have another shape, or it tells another number of classes apart.
+        """
+        theirs, ours = DATASETS[teacher.dataset], DATASETS[self.dataset]
+        facts = (
+            (f"of {theirs.num_classes} classes", theirs.num_classes, ours.num_classes),
+            (f"of images of shape {theirs.image_shape}", theirs.image_shape, ours.image_shape),
+        )
+        for words, given, allowed in facts:
+            if given != allowed:
+                raise ParameterError(
+                    f"DistillationConfig: a teacher {words} (it was trained on {theirs.name}) is "
+                    f"not allowed for a student on {self.dataset}; allowed: {allowed}"
+                )
+
+    @property
+    def images(self) -> Dataset:
+        """Its data set."""
+        return DATASETS[self.dataset]
 
     @property
     def recipe(self) -> int:
@@ -447,7 +343,7 @@ class RunSpec(Checked):
             if "role" in values:
                 raise KeyError("role, which a plan gives a run and no file holds")
             if (own := values.pop("own_family", None)) is not None:
-                own_families.check_known(values["model"]["family"], own, FAMILIES)
+                families.check_known(values["model"]["family"], own, FAMILIES)
             return cls(
                 **{
                     **values,

@@ -17,16 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import locks, paths, probe_schema
+from ..errors import Lab1Error, ParameterError, RecordError, short_repr
+from . import files, paths, probe_schema
 from .datasets import DATASETS
-from .errors import Lab1Error, ParameterError, RecordError
 from .families import FAMILIES
 from .files import is_there, write_bytes, write_text
 from .record import SCHEMA, Record, checksum, finite, read_record
 from .record_schema import is_commit
 from .schema import in_file, read_object
 from .spec import RunSpec
-from .values import shown
 
 
 class Store:
@@ -173,7 +172,7 @@ class Store:
         The claim is a lock that the operating system drops with its owner, so a run whose owner
         was killed can be claimed again at once.
         """
-        with locks.claimed(self.run_dir(spec) / "claim") as mine:
+        with files.claimed(self.run_dir(spec) / "claim") as mine:
             yield mine
 
     def check_promotable(self, record: Record, mixed_sources: bool = False) -> None:
@@ -202,9 +201,9 @@ class Store:
             commit = str(process.get("commit") or "unknown")
             if not is_commit(commit):
                 raise RecordError(
-                    f"{source}: trained from commit {shown(commit)}; only a run from committed "
-                    "sources, named by 40 hexadecimal digits, is published, since others could "
-                    "not be followed back"
+                    f"{source}: trained from commit {short_repr(commit)}; only a run from "
+                    "committed sources, named by 40 hexadecimal digits, is published, since others "
+                    "could not be followed back"
                 )
         first = segments[0] if segments else {}
         for name in () if mixed_sources else ("sources", "versions"):

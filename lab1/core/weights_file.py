@@ -14,13 +14,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .errors import MissingRunsError, RecordError, WeightsError
+from ..errors import MissingRunsError, RecordError, WeightsError
 from .files import is_there
 from .schema import mapping, text
 from .spec import RunSpec
-from .store import Store
+
+if TYPE_CHECKING:
+    from .store import Store
 
 #: A tensor as it is digested: its name, its type (`F32`, `I64`), its shape, its bytes.
 Part = tuple[str, str, list[int], bytes]

@@ -13,31 +13,33 @@ from typing import Annotated, Any
 
 from ..core.distillation import Alpha, DistillationConfig, Temperature, WrongClasses
 from ..core.families import FAMILIES
+from ..core.fields import Field
 from ..core.spec import (
     Activation,
-    Augmentation,
     Channels,
-    Count,
     DatasetName,
     Depth,
     DropoutRate,
-    Epochs,
     FamilyName,
     HiddenSizes,
     Initialisation,
     LayersPerSkip,
     ModelSpec,
     Normalization,
-    OmittedClass,
     ResidualFactor,
     RunSpec,
     Seed,
     SkipCarries,
+    Width,
+)
+from ..core.training_config import (
+    Augmentation,
+    Count,
+    Epochs,
+    OmittedClass,
     TrainingConfig,
     TrainSize,
-    Width,
-)  # fmt: skip
-from ..core.values import Field
+)
 
 Families = Annotated[tuple[FamilyName, ...], "the model families that are compared"]
 Seeds = Annotated[tuple[Seed, ...], "one run per seed"]

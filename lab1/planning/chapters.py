@@ -13,9 +13,12 @@ from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
-from ..core.errors import ParameterError
-from ..core.spec import RunSpec, TrainingConfig
-from ..core.values import MOST_VALUES, Field, declarations, did_you_mean, shown, unknown
+from ..core.datasets import DATASETS
+from ..core.differences import describe
+from ..core.fields import MOST_VALUES, Field, declarations
+from ..core.spec import RunSpec
+from ..core.training_config import TrainingConfig
+from ..errors import ParameterError, did_you_mean, short_repr, unknown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 # What is measured on a run afterwards
@@ -164,10 +167,19 @@ def chapter(name: str) -> Chapter:
     """The chapter of that name; raises `ParameterError` for any other."""
     if name not in CHAPTERS:
         raise ParameterError(
-            f"chapter {shown(name)} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
+            f"chapter {short_repr(name)} is not allowed; allowed: {', '.join(sorted(CHAPTERS))}"
             f"{did_you_mean(name, CHAPTERS)}"
         )
     return CHAPTERS[name]
+
+
+def describe_parameter(name: str, value: Any) -> str:
+    """A parameter and its value, or values, in words: `MNIST`, `width 32, 64`."""
+    if name == "dataset":
+        value = tuple(
+            DATASETS[each].title for each in (value if isinstance(value, tuple) else (value,))
+        )
+    return describe(name, value)
 
 
 def check_parameters(name: str, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:

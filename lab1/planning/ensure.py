@@ -13,12 +13,12 @@ from typing import Any
 
 from ..core import probe_schema, weights_file
 from ..core.datasets import DATASETS
-from ..core.errors import Lab1Error, MissingRunsError, ParameterError
 from ..core.families import FAMILIES
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Replacement, Store
+from ..errors import Lab1Error, MissingRunsError, ParameterError
 from .progress import GridProgress, estimate
 
 #: The names of the probes that are measured on a run.

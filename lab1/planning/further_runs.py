@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.errors import ParameterError
+from ..core.fields import Field
 from ..core.spec import RunSpec
-from ..core.values import Field, shown
+from ..errors import ParameterError, short_repr
 from .chapters import chapter, check_parameters, plan, teachers_first
 
 #: Parameters that stand in each other's place.
@@ -67,8 +67,8 @@ def read(of_chapter: str, values: Any, where: str) -> dict[str, FurtherRuns]:
         return found
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
         raise ParameterError(
-            f"{where}: further = {shown(values)} is not allowed; allowed: a list of further runs, "
-            "each with a name and the parameters in which it differs from the page"
+            f"{where}: further = {short_repr(values)} is not allowed; allowed: a list of further "
+            "runs, each with a name and the parameters in which it differs from the page"
         )
     for entry in values:
         changes = dict(entry)
@@ -79,8 +79,8 @@ def read(of_chapter: str, values: Any, where: str) -> dict[str, FurtherRuns]:
             or name in found
         ):
             raise ParameterError(
-                f"{where}: further runs: name = {shown(name)} is not allowed; allowed: a text on "
-                "one line, without commas, that no other further runs of the page have"
+                f"{where}: further runs: name = {short_repr(name)} is not allowed; allowed: a text "
+                "on one line, without commas, that no other further runs of the page have"
             )
         place = f"{where}: further runs {name!r}"
         role = _ROLE.check(changes.pop("role", None), place)

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ParameterError
-from ..core.values import Field, each_once, shown, unknown
+from ..core.fields import Field, each_once
+from ..errors import ParameterError, short_repr, unknown
 from . import strict_yaml
 
 #: The only types that papermill injects.
@@ -94,14 +94,14 @@ def _assigned(
             continue  # such as a module that is imported under that name
         if name in injected and _written(in_force) != _written(injected[name]):
             raise ParameterError(
-                f"{where}: papermill's cell sets {name} = {shown(injected[name])}, and a cell "
-                f"below it sets {name} = {shown(in_force)}; the cell that lists the parameters, "
-                "and no other, needs the tag 'parameters'"
+                f"{where}: papermill's cell sets {name} = {short_repr(injected[name])}, and a cell "
+                f"below it sets {name} = {short_repr(in_force)}; the cell that lists the "
+                "parameters, and no other, needs the tag 'parameters'"
             )
         if _written(in_force) != _written(value):
             print(
-                f"{name} = {shown(in_force)} is set outside the parameters cell and does not "
-                f"count; there it is {shown(value)}"
+                f"{name} = {short_repr(in_force)} is set outside the parameters cell and does not "
+                f"count; there it is {short_repr(value)}"
             )
     return values
 
@@ -139,7 +139,7 @@ def _written(value: Any) -> str:
     try:
         return repr(value)
     except ValueError:  # Python writes out no integer of more than 4300 digits
-        return shown(value)
+        return short_repr(value)
 
 
 def _differ(parameter: Field, text: Any, value: Any) -> bool:

@@ -12,14 +12,12 @@ from typing import Any
 
 from ..core import paths
 from ..core.datasets import DATASETS
-from ..core.differences import describe
-from ..core.errors import MissingRunsError, ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..core.values import did_you_mean, shown
+from ..errors import MissingRunsError, ParameterError, did_you_mean, short_repr
 from . import further_runs, strict_yaml
-from .chapters import TRAINING_FIELDS, check_parameters
+from .chapters import TRAINING_FIELDS, check_parameters, describe_parameter
 from .chapters import chapter as chapter_of
 from .ensure import ensure
 from .further_runs import FurtherRuns, plan_page
@@ -75,7 +73,7 @@ class Page:
         if not published or values in published:
             return []
         return [
-            describe(name, value)
+            describe_parameter(name, value)
             for name, value in values.items()
             if value != published[0][name]
             and (value is not None or name in TRAINING_FIELDS)
@@ -123,7 +121,7 @@ def pages(profile: str) -> list[Page]:
         raise ParameterError(f"{path.name}: needs a mapping 'chapters' from chapter to parameters")
     for key in content:
         if key != "chapters":
-            raise ParameterError(f"{path.name}: unknown key {shown(key)}; allowed: chapters")
+            raise ParameterError(f"{path.name}: unknown key {short_repr(key)}; allowed: chapters")
     result = [
         _page(profile, path, chapter, values)
         for chapter, sets in chapters.items()
@@ -251,7 +249,7 @@ def _check_names(names: Sequence[str] | None, page: Page) -> None:
     for name in names or ():
         if name not in page.further:
             raise ParameterError(
-                f"chapter {page.chapter}: further = {shown(name)} is not allowed; allowed: "
+                f"chapter {page.chapter}: further = {short_repr(name)} is not allowed; allowed: "
                 f"{', '.join([*page.further, 'none'])}{did_you_mean(name, page.further)}"
             )
 
@@ -265,7 +263,7 @@ def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[
     beside = [name for name in ("depth", "width") if name in changes]
     if beside and changes.get("hidden_sizes"):
         raise ParameterError(
-            f"hidden_sizes = {shown(list(changes['hidden_sizes']))} is not allowed beside "
+            f"hidden_sizes = {short_repr(list(changes['hidden_sizes']))} is not allowed beside "
             f"{' and '.join(beside)}, in whose place it stands; allowed: one or the other"
         )
     replaced = {"hidden_sizes": None} if beside and "hidden_sizes" in parameters else {}
@@ -279,14 +277,14 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
         raise ParameterError(f"{path.name}: {error}") from error
     where = f"{path.name}: chapter {chapter}"
     if not isinstance(values, dict):
-        raise ParameterError(f"{where}: needs a mapping of parameters, got {shown(values)}")
+        raise ParameterError(f"{where}: needs a mapping of parameters, got {short_repr(values)}")
     values = dict(values)
     suffix = values.pop("page", None)
     if suffix is not None and not (
         isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", suffix)
     ):
         raise ParameterError(
-            f"{where}: page = {shown(suffix)} is not allowed; "
+            f"{where}: page = {short_repr(suffix)} is not allowed; "
             "allowed: small letters, digits, hyphens, at most 60"
         )
     further = further_runs.read(chapter, values.pop("further", None), where)
@@ -304,7 +302,8 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
 
 def refusal(profile: Any) -> str:
     """Says that a profile does not exist, and which do."""
-    return f"profile {shown(profile)} does not exist; there are {', '.join(names())} (params/*.yml)"
+    there = ", ".join(names())
+    return f"profile {short_repr(profile)} does not exist; there are {there} (params/*.yml)"
 
 
 def _path(profile: Any) -> Path:

@@ -2,7 +2,7 @@
 
 PyYAML reads version 1.1, where `yes` is true, `010` is eight, `1:30` ninety and `1e-3` a text, and
 where the last of two equal keys wins.  Here every scalar stays the text that was written, and the
-declaration of its parameter reads it, by the core schema of version 1.2 (see `lab1.core.values`).
+declaration of its parameter reads it, by the core schema of version 1.2 (see `lab1.core.fields`).
 A key stands once, and what is absurdly large, deep or full of references is refused at once.
 Anchors, references and `<<` are as in version 1.1; what has a tag is refused.
 """
@@ -16,8 +16,7 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import ParameterError
-from ..core.values import shown
+from ..errors import ParameterError, short_repr
 
 #: The most bytes of a file, and the most values once every reference is followed.
 MOST_BYTES = 2**18
@@ -111,7 +110,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if key.value in keys:
                     raise yaml.composer.ComposerError(
-                        problem=f"the key {shown(key.value)} stands twice",
+                        problem=f"the key {short_repr(key.value)} stands twice",
                         problem_mark=key.start_mark,
                     )
                 keys.add(key.value)
@@ -121,7 +120,8 @@ class _Loader(yaml.SafeLoader):
         """A scalar of any other tag as it was written, so that it is refused by its name."""
         if not isinstance(node, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(
-                problem=f"the tag {shown(node.tag)} is not allowed", problem_mark=node.start_mark
+                problem=f"the tag {short_repr(node.tag)} is not allowed",
+                problem_mark=node.start_mark,
             )
         return f"{node.tag.replace(_TAG, '!!')} {node.value}"
 

@@ -13,11 +13,11 @@ from statistics import stdev
 
 from ..core import benchmarks, weights_file
 from ..core.datasets import DATASETS
-from ..core.errors import Lab1Error, RecordError, WeightsError
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import ModelSpec
 from ..core.store import Store
+from ..errors import Lab1Error, RecordError, WeightsError
 
 #: What a machine's speed and memory decide, and not the training.
 _MACHINE_FIELDS = ("seconds", "peak_memory_bytes")

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ClaimError
 from ..core.escape import for_html
-from ..core.values import did_you_mean
+from ..errors import ClaimError, did_you_mean
 from .paired import Comparison, Condition
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..core.errors import ParameterError
-from ..core.values import shown
+from ..errors import ParameterError, short_repr
 from .kit import words
 from .kit.axes import Axis, Panels
 from .kit.charts import lines
@@ -77,7 +76,8 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
         names = [_name(result, number) for number, result in enumerate(results, 1)]
     if len(names) != len(results) or len(set(names)) != len(names):
         raise ParameterError(
-            f"plot: names = {shown(names)} is not allowed; allowed: {len(results)} different ones"
+            f"plot: names = {short_repr(names)} is not allowed; allowed: {len(results)} different "
+            "ones"
         )
     rows = [
         {"training": name, "panel": panel, "split": split, "epoch": epoch, "value": value}
@@ -128,7 +128,7 @@ def _history(result: Any) -> Mapping[str, Sequence[float | None]]:
     history = getattr(record, "history", record)
     if not isinstance(history, Mapping) or "train_loss" not in history:
         raise ParameterError(
-            f"plot: {shown(result)} is not allowed; allowed: what a trainer's train() or "
+            f"plot: {short_repr(result)} is not allowed; allowed: what a trainer's train() or "
             "load_run() gives, a record, or a history"
         )
     found: Mapping[str, Sequence[float | None]] = history

@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..core.errors import ClaimError
 from ..core.escape import for_html
 from ..core.families import FAMILIES
-from ..core.values import did_you_mean
+from ..errors import ClaimError, did_you_mean
 from .kit import tables
 from .kit.metrics import METRICS
 from .kit.statistics import holm

@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..core.errors import ClaimError
-from ..core.values import did_you_mean
+from ..errors import ClaimError, did_you_mean
 from .kit.metrics import METRICS, Metric
 from .kit.statistics import FEWEST, LEVEL, MINUS, NO_ESTIMATE, Estimate, estimate
 

@@ -11,9 +11,8 @@ from typing import Any
 import pandas as pd
 
 from ..core import differences
-from ..core.errors import ClaimError, ParameterError
 from ..core.spec import ModelSpec, RunSpec
-from ..core.values import unknown
+from ..errors import ClaimError, ParameterError, unknown
 from .comparison import selection
 from .kit import frames, words
 from .kit.metrics import METRICS

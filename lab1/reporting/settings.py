@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..core.values import Field
+from ..core.fields import Field
 from .kit import tables, words
 
 

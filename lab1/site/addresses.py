@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from ..core.errors import PublishError
+from ..errors import PublishError
 
 #: As in Quarto, the second, which git ignores, overrides the first.
 _FILES = ("_quarto.yml", "_quarto.yml.local")

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from ..chapter import DRAFT
 from ..core import paths
-from ..core.errors import Lab1Error
 from ..core.store import Store
+from ..errors import Lab1Error
 from ..planning import profiles
 from ..planning.ensure import find_todo
 from ..planning.profiles import REPORT

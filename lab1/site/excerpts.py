@@ -6,7 +6,7 @@ import ast
 import textwrap
 from pathlib import Path
 
-from ..core.errors import PublishError
+from ..errors import PublishError
 
 #: The pieces that `guide/training-step.qmd` shows: a file of the package, and a name in it.
 SHOWN = (

@@ -21,7 +21,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from nbformat import NotebookNode
 
-from ..core.errors import PublishError
+from ..errors import PublishError
 
 #: What draws a page beside the sources: another version is a miss.
 _DRAWN_BY = ("altair", "pandas", "numpy", "scipy", "vl-convert-python")

@@ -11,8 +11,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from ..core.errors import PublishError
 from ..core.files import write_if_changed
+from ..errors import PublishError
 from ..reporting.kit import figure as figures
 from ..reporting.networks import drawing
 

@@ -10,10 +10,10 @@ from typing import Any
 import vl_convert
 
 from ..core import benchmarks, paths
-from ..core.errors import RecordError
 from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
+from ..errors import RecordError
 from ..planning import profiles
 from . import answers, excerpts, exports, run_it
 from .run_it import Shown

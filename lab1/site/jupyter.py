@@ -18,8 +18,8 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from ..core.errors import PublishError
 from ..core.files import write_if_changed
+from ..errors import PublishError
 from . import literature
 from .preview import caption_of, code_of, find_pandoc, front_matter, options_of
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import PublishError
 from ..core.files import write_if_changed
+from ..errors import PublishError
 from . import page_frame
 from .run_it import Shown
 

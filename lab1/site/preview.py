@@ -24,7 +24,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from ..core.errors import PublishError
+from ..errors import PublishError
 
 _ASSETS = Path(__file__).resolve().parent
 #: Those of them that a reader's browser loads.

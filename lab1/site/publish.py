@@ -26,12 +26,12 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ..chapter import DRAFT
-from ..core import benchmarks, locks, paths
-from ..core.errors import Lab1Error, PublishError
+from ..core import benchmarks, files, paths
 from ..core.families import FAMILIES
 from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
+from ..errors import Lab1Error, PublishError
 from ..planning import chapters, profiles
 from ..planning.profiles import REPORT, Page
 from . import executions, exports, fragments, literature, menu, page_frame, reference
@@ -71,7 +71,7 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     def waiting() -> None:
         _say("another process is publishing here; waiting for it")
 
-    with locks.claimed(report / ".lock", waiting):
+    with files.claimed(report / ".lock", waiting):
         return _publish(profile, pages, root, report)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..core.values import did_you_mean
+from ..errors import did_you_mean
 from .weights import save_weights
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 
-from ..core.errors import CheckpointError
 from ..core.files import write_bytes
-from ..core.values import shown
+from ..errors import CheckpointError, short_repr
 
 _MAGIC = b"lab1-checkpoint-1"
 
@@ -67,7 +66,7 @@ class Checkpointer:
             raise self.refusal("it is not a checkpoint of this version")
         key, digest = (word.decode(errors="replace") for word in words[1:])
         if key != self.key:
-            raise self.refusal(f"it belongs to run {shown(key)}, not to {self.key}")
+            raise self.refusal(f"it belongs to run {short_repr(key)}, not to {self.key}")
         if digest != hashlib.sha256(payload).hexdigest():
             raise self.refusal("its checksum does not fit its content: truncated or damaged")
         # The step schedule keeps its milestones in a Counter.
@@ -77,7 +76,7 @@ class Checkpointer:
         except Exception as error:  # torch raises many kinds
             raise self.refusal(f"it is not readable: {error}") from error
         if not isinstance(state, dict):
-            raise self.refusal(f"it holds no state, but {shown(state)}")
+            raise self.refusal(f"it holds no state, but {short_repr(state)}")
         return state
 
     def remove(self) -> None:

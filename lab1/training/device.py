@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.errors import ParameterError
+from ..errors import ParameterError
 
 
 def resolve(name: str) -> torch.device:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..core.distillation import DistillationConfig
-from ..core.errors import ParameterError
+from ..core.fields import declarations
 from ..core.record import DISTILLATION_FIELDS
-from ..core.spec import TrainingConfig
-from ..core.values import declarations
+from ..core.training_config import TrainingConfig
+from ..errors import ParameterError
 from . import device as devices
 from . import seeds
 from .data.images import ImageSet

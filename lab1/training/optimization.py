@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from ..core.spec import TrainingConfig
+from ..core.training_config import TrainingConfig
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> optim.Optimizer:

@@ -15,10 +15,10 @@ from torch import nn
 
 from ..core.dataset import Dataset
 from ..core.datasets import DATASETS
-from ..core.errors import ParameterError
 from ..core.families import FAMILIES
 from ..core.family import Family
 from ..core.spec import ModelSpec, RunSpec
+from ..errors import ParameterError
 
 
 def check(specs: Sequence[RunSpec]) -> None:

@@ -13,12 +13,12 @@ import torch
 
 from ..core import weights_file
 from ..core.datasets import DATASETS
-from ..core.errors import MissingRunsError
 from ..core.families import FAMILIES
 from ..core.record import Record
 from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..errors import MissingRunsError
 from . import data, distributed, models, origin, teacher_outputs, trained_models
 from . import device as devices
 from .callbacks import Callback, ProgressBar

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import CheckpointError, StorageError
 from ..core.keys import hash_key
 from ..core.spec import RECIPE, RunSpec
+from ..errors import CheckpointError, StorageError
 from . import device as devices
 from .checkpoint import Checkpointer
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ..core import weights_file
 from ..core.dataset import Dataset
-from ..core.errors import MissingRunsError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..errors import MissingRunsError
 from . import models
 from .weights import check_fit, digest, load_weights, save_weights
 

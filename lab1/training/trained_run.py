@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from ..core.dataset import Dataset
 from ..core.datasets import DATASETS
-from ..core.errors import ParameterError
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..errors import ParameterError
 from . import device as devices
 from . import trained_models
 from .data.augmentation import Normalize

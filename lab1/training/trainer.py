@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import ParameterError
 from ..core.record import history_fields
-from ..core.spec import TrainingConfig
+from ..core.training_config import TrainingConfig
+from ..errors import ParameterError
 from . import device as devices
 from . import distributed, interruption, origin, seeds
 from .calibration import expected_calibration_error

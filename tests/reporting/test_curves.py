@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import lab1
-from lab1.core.errors import ParameterError
+from lab1.errors import ParameterError
 
 HISTORY = {
     "train_loss": [2.0, 1.0, None],

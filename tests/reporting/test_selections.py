@@ -8,7 +8,7 @@ import pytest
 from distilled import study
 
 from lab1.core.distillation import DistillationConfig
-from lab1.core.errors import ClaimError, ParameterError
+from lab1.errors import ClaimError, ParameterError
 from lab1.reporting.kit import frames
 from lab1.reporting.selections import Selection
 

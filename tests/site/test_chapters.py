@@ -12,8 +12,8 @@ import pytest
 from nbclient import NotebookClient
 
 from lab1.chapter import open_chapter
-from lab1.core.errors import ParameterError
 from lab1.core.store import Store
+from lab1.errors import ParameterError
 from lab1.planning import chapters, profiles
 from lab1.reporting.kit import figure as figures
 from lab1.site.preview import shows_text_alone

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lab1.core.errors import PublishError
+from lab1.errors import PublishError
 
 pytest.importorskip("pypandoc", reason="the notebooks for Jupyter need pandoc")
 

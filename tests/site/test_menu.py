@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from lab1.core.errors import PublishError
+from lab1.errors import PublishError
 from lab1.planning.profiles import Page
 from lab1.site import menu
 from lab1.site.run_it import Shown

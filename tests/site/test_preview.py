@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nbformat import v4, writes
 
-from lab1.core.errors import PublishError
+from lab1.errors import PublishError
 from lab1.site.preview import _code_cell, build
 
 pytest.importorskip("pypandoc", reason="the preview needs pandoc")

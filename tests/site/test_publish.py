@@ -13,10 +13,10 @@ import nbformat
 import pytest
 import yaml
 
-from lab1.core import locks, paths
-from lab1.core.errors import MissingRunsError, ParameterError, PublishError
+from lab1.core import files, paths
 from lab1.core.record import read_record
 from lab1.core.store import Store
+from lab1.errors import MissingRunsError, ParameterError, PublishError
 from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
 from lab1.reporting.kit import figure as figures
@@ -712,7 +712,7 @@ def test_a_second_publisher_waits_and_says_so(home, executions, capsys):
         publish.publish()
         order.append("second")
 
-    with locks.claimed(home / "report" / ".lock", lambda: None):
+    with files.claimed(home / "report" / ".lock", lambda: None):
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab1.core.errors import PublishError
+from lab1.errors import PublishError
 from lab1.site import build as site_builder
 from lab1.site import preview, publish
 from lab1.site.build import build, find_quarto

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from lab1.core.datasets import DATASETS
-from lab1.core.spec import ModelSpec, TrainingConfig
+from lab1.core.spec import ModelSpec
+from lab1.core.training_config import TrainingConfig
 from lab1.training import models
 from lab1.training.optimization import build_optimizer
 

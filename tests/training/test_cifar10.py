@@ -9,7 +9,7 @@ import torch
 from torchvision import datasets as torchvision_datasets
 
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import DataError
+from lab1.errors import DataError
 from lab1.training import data
 
 # Taken before the tests' own surroundings replace it.

@@ -6,8 +6,8 @@ from torch import nn
 from torch.func import functional_call
 
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import ParameterError
 from lab1.core.spec import ModelSpec
+from lab1.errors import ParameterError
 from lab1.training.models import build, count_parameters
 from lab1.training.models.cnn import PaddedBlock, PlainNet, ResidualCNN, ResNet, SimpleCNN
 

@@ -16,7 +16,7 @@ import torchvision
 
 from lab1.core.dataset import files_fingerprint
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import DataError, ParameterError
+from lab1.errors import DataError, ParameterError
 from lab1.training import data
 from lab1.training.data import downloading, split
 from lab1.training.data.images import ImageSet

@@ -7,9 +7,9 @@ import torch
 from repeats import repeating, same_weights, weights_of
 from torch import nn
 
-from lab1.core.errors import ParameterError
 from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
-from lab1.core.spec import TrainingConfig
+from lab1.core.training_config import TrainingConfig
+from lab1.errors import ParameterError
 from lab1.training.data.images import ImageSet
 from lab1.training.distillation import DistillationTrainer, distillation_loss
 from lab1.training.models.cnn import SimpleCNN

@@ -16,10 +16,10 @@ from stores import without_record
 from lab1 import __version__
 from lab1.core import paths, weights_file
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.core.families import FAMILIES
 from lab1.core.record import HISTORY_FIELDS
 from lab1.core.runtime import RuntimeOptions
+from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.planning import ensure as ensuring
 from lab1.training import data, models, origin
 from lab1.training import run as running

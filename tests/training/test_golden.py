@@ -15,8 +15,9 @@ from declared_fields import PARAMETERS
 
 from lab1.core.distillation import DistillationConfig
 from lab1.core.runtime import RuntimeOptions
-from lab1.core.spec import RECIPE, ModelSpec, RunSpec, TrainingConfig
+from lab1.core.spec import RECIPE, ModelSpec, RunSpec
 from lab1.core.store import Store
+from lab1.core.training_config import TrainingConfig
 from lab1.training.engines.local import train_all
 from lab1.training.run import train_run
 
@@ -244,7 +245,7 @@ def test_a_training_computes_what_its_recipe_did(family, precision, course):
     )
     assert found == pytest.approx(values[course], rel=TOLERANCE[precision]), (
         f"what training {family} in {precision} computes has changed: undo it, or raise "
-        f"RECIPE[{family!r}] in lab1/config.py above {recipe} (which asks for new records) and pin "
+        f"RECIPE[{family!r}] in lab1/core/families.py above {recipe} (which asks for new records) and pin "
         f"the new values with `python {here}`"
     )
 
@@ -257,7 +258,7 @@ def test_a_single_change_computes_what_it_did(name):
     assert recipe == RECIPE[family], f"a recipe was raised: pin the new values with `python {here}`"
     assert losses_of_variant(name) == pytest.approx(values, rel=TOLERANCE["float32"]), (
         f"what training with {name} computes has changed: undo it, or raise RECIPE[{family!r}] in "
-        f"lab1/config.py (which asks for new records) and pin the values with `python {here}`"
+        f"lab1/core/families.py (which asks for new records) and pin the values with `python {here}`"
     )
     assert values != GOLDEN["MLP", "float32"][1]["adam"]
 
@@ -320,7 +321,7 @@ def test_a_student_learns_what_it_did(course, tmp_path):
         STUDENT[course], rel=TOLERANCE["float32"]
     ), (
         "what a distilled training computes has changed: undo it, or raise RECIPE of all families "
-        f"in lab1/config.py (which asks for new records) and pin the values with `python {here}`"
+        f"in lab1/core/families.py (which asks for new records) and pin the values with `python {here}`"
     )
 
 

@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from lab1.core.errors import StorageError
 from lab1.core.files import write_bytes
 from lab1.core.store import Store
+from lab1.errors import StorageError
 
 TRAIN = """
 import json, resource, signal, sys
 from pathlib import Path
 from lab1.cli import main
-from lab1.core.errors import Lab1Error
+from lab1.errors import Lab1Error
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import RunSpec
 from lab1.core.store import Store

@@ -8,9 +8,9 @@ from torch import nn
 from torch.func import functional_call
 
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import ParameterError
 from lab1.core.families import FAMILIES
 from lab1.core.spec import RECIPE, ModelSpec
+from lab1.errors import ParameterError
 from lab1.training.models import build, class_of, count_flops, count_parameters
 from lab1.training.models.cnn import PlainNet, ResidualCNN, ResNet, SimpleCNN
 from lab1.training.models.mlp import ACTIVATIONS, MLP, ResidualMLP

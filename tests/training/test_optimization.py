@@ -5,7 +5,7 @@ import torch
 from declared_fields import PARAMETERS
 from torch import nn
 
-from lab1.core.spec import TrainingConfig
+from lab1.core.training_config import TrainingConfig
 from lab1.training.optimization import build_optimizer, build_scheduler
 
 STEPS = 200

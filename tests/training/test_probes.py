@@ -10,9 +10,9 @@ from PIL import Image
 from torch import nn
 
 from lab1.core.distillation import DistillationConfig
-from lab1.core.errors import MissingRunsError, ParameterError
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.errors import MissingRunsError, ParameterError
 from lab1.training import data, models, probes, seeds
 from lab1.training import trained_models as teachers
 from lab1.training.calibration import expected_calibration_error, fit_temperature

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import DataError
+from lab1.errors import DataError
 from lab1.training import data
 from lab1.training.data.smoke import smoke_images
 

@@ -11,7 +11,7 @@ from repeats import same_weights
 
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import MissingRunsError, WeightsError
+from lab1.errors import MissingRunsError, WeightsError
 from lab1.planning import verify
 from lab1.training import models
 from lab1.training import trained_models as teachers

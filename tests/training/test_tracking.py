@@ -18,10 +18,10 @@ from types import SimpleNamespace
 import pytest
 from fake_wandb import KEY, FakeWandb
 
-from lab1.core.errors import ParameterError
 from lab1.core.record import read_record
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.errors import ParameterError
 from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.trainer import StreamlinedTrainer

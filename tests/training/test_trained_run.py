@@ -8,9 +8,9 @@ from PIL import Image
 import lab1
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
-from lab1.core.errors import MissingRunsError, ParameterError, WeightsError
 from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.errors import MissingRunsError, ParameterError, WeightsError
 from lab1.training import data
 from lab1.training.engines import local as engine
 
@@ -20,7 +20,8 @@ OPTIONS = RuntimeOptions(device="cpu", progress=False)
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A store with one run that was trained, and its record."""
-    from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
+    from lab1.core.spec import ModelSpec, RunSpec
+    from lab1.core.training_config import TrainingConfig
 
     folder = tmp_path_factory.mktemp("trained")
     store = Store(folder / "results", folder / "runs")

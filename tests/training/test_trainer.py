@@ -8,9 +8,9 @@ import torch
 from repeats import repeating, same_weights, weights_of
 from torch import nn
 
-from lab1.core.errors import ParameterError, WeightsError
 from lab1.core.record import EVALUATION_FIELDS, HISTORY_FIELDS
-from lab1.core.spec import TrainingConfig
+from lab1.core.training_config import TrainingConfig
+from lab1.errors import ParameterError, WeightsError
 from lab1.training import device as devices
 from lab1.training import seeds, trainer
 from lab1.training.calibration import expected_calibration_error

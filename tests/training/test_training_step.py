@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lab1 import MLP, StreamlinedTrainer, TrainingConfig
-from lab1.core.errors import PublishError
+from lab1.errors import PublishError
 from lab1.site import excerpts
 from lab1.training import data
 

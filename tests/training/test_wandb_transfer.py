@@ -9,9 +9,9 @@ import pytest
 from fake_wandb import KEY, FakeWandb
 
 from lab1.cli.main import main
-from lab1.core.errors import RecordError, TrackingError
 from lab1.core.record import Record, read_record
 from lab1.core.store import Store
+from lab1.errors import RecordError, TrackingError
 from lab1.training.wandb import client as wandb_client
 from lab1.training.wandb import mapping as wandb_runs
 from lab1.training.wandb import transfer as wandb_transfer

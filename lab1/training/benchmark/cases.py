@@ -13,9 +13,10 @@ from torch.optim import lr_scheduler
 
 from ...core import paths
 from ...core.datasets import DATASETS
-from ...core.errors import DataError
 from ...core.families import FAMILIES
-from ...core.spec import ModelSpec, TrainingConfig
+from ...core.spec import ModelSpec
+from ...core.training_config import TrainingConfig
+from ...errors import DataError
 from .. import data, models, seeds
 from ..data.images import ImageSet, LoadedData
 from ..optimization import build_optimizer, build_scheduler

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...core.dataset import Dataset
-from ...core.errors import DataError
+from ...errors import DataError
 from . import downloading
 from .images import ImageSet, LoadedData
 

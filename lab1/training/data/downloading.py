@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...core import locks
+from ...core import files
 
 #: How long a host may say nothing.
 _SILENCE_SECONDS = 30.0
@@ -29,7 +29,7 @@ def alone(root: Path, title: str) -> Iterator[None]:
     def waiting() -> None:
         print(f"{title}: another process is downloading into {root}; waiting", file=sys.stderr)
 
-    with locks.claimed(root / ".download.lock", waiting):
+    with files.claimed(root / ".download.lock", waiting):
         for left in root.glob(f"{BEGUN}*"):  # by one that was killed: we have the lock
             shutil.rmtree(left, ignore_errors=True)
         before = socket.getdefaulttimeout()

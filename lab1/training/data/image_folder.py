@@ -15,10 +15,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ...core import own_images
+from ...core import datasets
 from ...core.dataset import Dataset, files_fingerprint
-from ...core.errors import DataError
 from ...core.files import write_bytes
+from ...errors import DataError
 from .images import ImageSet, LoadedData
 
 #: The most bytes of one image: the pixels of a data set's are some thousands.
@@ -55,7 +55,7 @@ def load_folder(declared: Dataset, folder: Path) -> LoadedData:
 
 
 def load_own(declared: Dataset) -> LoadedData:
-    """Reads a reader's own images, brought to their size; see `core.own_images`.
+    """Reads a reader's own images, brought to their size; see `core.datasets`.
 
     The tensors are kept in `runs/own-images/`.  Raises `DataError` where the folder is not as it
     was declared, or an image is none of 8 bits in grey or in colour.
@@ -64,10 +64,10 @@ def load_own(declared: Dataset) -> LoadedData:
     assert folder is not None
     again = "bring back what was there, or name the folder again, as other images"
     try:
-        listing = {name: (size, changed) for name, size, changed in own_images.files(folder)}
+        listing = {name: (size, changed) for name, size, changed in datasets.files(folder)}
     except (OSError, ValueError) as error:
         raise DataError(f"{declared.title}: {error}; {again}") from error
-    cache = own_images.tensors_file(declared.name)
+    cache = datasets.tensors_file(declared.name)
     content = _contents(declared, folder, listing, cache, _own_image)
     if content["fingerprint"] != declared.fingerprint:
         raise DataError(f"{folder}: its images are not those of {declared.name}; {again}")
@@ -93,7 +93,7 @@ def _loaded(declared: Dataset, content: Mapping[str, Any], source: str) -> Loade
     return LoadedData(declared, train, test, source, declared.fingerprint)
 
 
-_PARTS = own_images.PARTS
+_PARTS = datasets.PARTS
 
 
 def _list(folder: Path, declared: Dataset) -> _Listing:
@@ -120,7 +120,7 @@ def _list(folder: Path, declared: Dataset) -> _Listing:
 def _is_image(path: Path) -> bool:
     """Whether a file counts: not what a Mac (`._a.png`) or Jupyter leaves beside the images."""
     hidden = path.name.startswith(".") or path.parent.name.startswith((".", "__"))
-    return path.suffix.lower() in own_images.ENDINGS and not hidden
+    return path.suffix.lower() in datasets.ENDINGS and not hidden
 
 
 def _read_cache(path: Path, listing: _Listing) -> dict[str, Any] | None:

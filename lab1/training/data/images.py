@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core.dataset import Dataset
-from ...core.errors import ParameterError
+from ...errors import ParameterError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...core import paths
 from ...core.dataset import Dataset
 from ...core.datasets import DATASETS
-from ...core.errors import DataError, ParameterError
+from ...errors import DataError, ParameterError
 from .. import seeds
 from . import downloading
 from .cifar10 import load_cifar10

@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ...core.errors import MissingRunsError
 from ...core.record import Record
 from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...errors import MissingRunsError
 from .. import data, origin, run
 from .. import device as devices
 from ..wandb import tracker as tracking

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ...core import paths
-from ...core.errors import Lab1Error, MissingRunsError, ParameterError
 from ...core.files import write_text
 from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...errors import Lab1Error, MissingRunsError, ParameterError
 from .. import data, origin
 
 _CONNECT_SECONDS = 20.0

@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import MissingRunsError, ParameterError
 from ...core.families import FAMILIES
 from ...core.record import Record
 from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...errors import MissingRunsError, ParameterError
 from .. import interruption, trained_models
 from . import local, ray_cluster
 

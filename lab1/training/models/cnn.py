@@ -9,9 +9,9 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.errors import ParameterError
 from ...core.families import SIX_N_PLUS_TWO
 from ...core.layouts import default_blocks
+from ...errors import ParameterError
 
 
 class SimpleCNN(nn.Module):

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import ParameterError
+from ...core.fields import declarations
 from ...core.spec import ModelSpec
-from ...core.values import declarations
+from ...errors import ParameterError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

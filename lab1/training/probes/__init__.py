@@ -11,10 +11,10 @@ from typing import Any
 
 from ...core import probe_schema
 from ...core.datasets import DATASETS
-from ...core.errors import ParameterError
 from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...errors import ParameterError
 from .. import data, models, trained_models
 from .. import device as devices
 from .answers import (

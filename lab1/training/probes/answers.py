@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ...core.errors import ParameterError
 from ...core.spec import RunSpec
+from ...errors import ParameterError
 from .. import data
 from ..calibration import expected_calibration_error, fit_temperature
 from ..data.images import LoadedData

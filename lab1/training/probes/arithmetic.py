@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import ParameterError
 from ...core.spec import RunSpec
+from ...errors import ParameterError
 from .. import seeds
 from ..data.augmentation import AUGMENTATIONS
 from ..data.images import LoadedData

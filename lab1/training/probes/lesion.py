@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import ParameterError
 from ...core.spec import RunSpec
+from ...errors import ParameterError
 from ..data.images import LoadedData
 from ..models.cnn import PlainNet, ResidualCNN, padded_shortcut
 from .scoring import BATCH, device_of, laid_out

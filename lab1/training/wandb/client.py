@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import TrackingError
 from ...core.spec import RunSpec
+from ...errors import TrackingError
 from . import mapping as wandb_runs
 
 #: How long W&B may take to answer at the start of a run.

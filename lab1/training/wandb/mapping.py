@@ -11,12 +11,11 @@ from typing import Any
 
 from ...core.datasets import DATASETS
 from ...core.distillation import written_recipes
-from ...core.errors import RecordError
 from ...core.families import FAMILIES
 from ...core.keys import hash_key
 from ...core.record import Record, history_fields
 from ...core.spec import RunSpec
-from ...core.values import shown
+from ...errors import RecordError, short_repr
 
 #: The project of the runs that have a teacher, whatever their family.
 DISTILLATION_PROJECT = "dl-lab1-knowledge-distillation"
@@ -123,10 +122,14 @@ def _series(spec: RunSpec, history: Sequence[Row], epochs: int) -> dict[str, lis
         if (epoch := row.get("epoch")) is not None:
             values = {name: _number(name, row.get(name)) for name in names}
             if by_epoch.setdefault(epoch, values) != values:
-                raise RecordError(f"its history has two rows of epoch {shown(epoch)} that differ")
+                raise RecordError(
+                    f"its history has two rows of epoch {short_repr(epoch)} that differ"
+                )
     planned = spec.training.epochs
     if not 1 <= epochs <= planned:
-        raise RecordError(f"epochs = {shown(epochs)} is not allowed; allowed: from 1 to {planned}")
+        raise RecordError(
+            f"epochs = {short_repr(epochs)} is not allowed; allowed: from 1 to {planned}"
+        )
     if by_epoch.keys() != set(range(1, epochs + 1)):
         raise RecordError(f"its history has {len(by_epoch)} of {epochs} epochs")
     return {name: [by_epoch[epoch][name] for epoch in range(1, epochs + 1)] for name in names}
@@ -146,13 +149,13 @@ def _number(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name} = {shown(value)} is not allowed; allowed: a number")
+        raise ValueError(f"{name} = {short_repr(value)} is not allowed; allowed: a number")
     return _whole(name, value) if name in _WHOLE_NUMBERS else float(value)
 
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1 != 0:
-        raise ValueError(f"{name} = {shown(value)} is not allowed; allowed: a whole number")
+        raise ValueError(f"{name} = {short_repr(value)} is not allowed; allowed: a whole number")
     return int(value)
 
 

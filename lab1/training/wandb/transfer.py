@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core import weights_file
-from ...core.errors import RecordError, TrackingError
 from ...core.record import Record
 from ...core.store import Store
+from ...errors import RecordError, TrackingError
 from . import client as wandb_client
 from . import mapping as wandb_runs
 

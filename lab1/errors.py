@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import reprlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class Lab1Error(Exception):
@@ -61,3 +64,45 @@ def told(path: Path) -> Iterator[None]:
             f"{path}: cannot be written: {error.strerror or error}. What was there before is "
             "intact; make room, or allow writing there, and run the same command again"
         ) from error
+
+
+# How a message says a value
+
+#: The most characters of what may be a slip of the pen.
+_LONGEST_NAME = 100
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 100
+_short.maxlist = _short.maxtuple = 10
+_short.maxlong = 500
+_short.maxlevel = 2
+
+
+def short_repr(value: Any) -> str:
+    """A value as Python writes it, but for what is large, which is shortened."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def unknown(name: str, allowed: Iterable[str], where: str) -> ParameterError:
+    """The error for a name that is not among `allowed`."""
+    return ParameterError(
+        f"{prefix(where)}unknown parameter {short_repr(name)}; "
+        f"allowed: {', '.join(sorted(allowed))}{did_you_mean(name, allowed)}"
+    )
+
+
+def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
+    """The end of a message that names what a slip of the pen may have meant; else empty."""
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME:
+        return ""
+    by_case = {each.casefold(): each for each in allowed}
+    close = difflib.get_close_matches(value.casefold(), by_case, 1, 0.65)
+    return f"; did you mean {by_case[close[0]]}?" if close else ""
+
+
+def prefix(where: str) -> str:
+    """The beginning of a message that says where a value stood; empty where that is unknown."""
+    return f"{where}: " if where else ""

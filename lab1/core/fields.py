@@ -7,19 +7,17 @@ table and the JSON schema of `params/*.yml`.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-import reprlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from numbers import Real
 from types import NoneType
 from typing import Annotated, Any, Self, get_args, get_origin, get_type_hints
 
-from .errors import ParameterError
+from ..errors import ParameterError, did_you_mean, prefix, short_repr, unknown
 
 _NONE_WORDS = frozenset({"none", "null", "off"})
 
@@ -35,20 +33,6 @@ _MOST_CHARACTERS = 100
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FRACTION = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 100
-_short.maxlist = _short.maxtuple = 10
-_short.maxlong = 500
-_short.maxlevel = 2
-
-
-def shown(value: Any) -> str:
-    """A value as Python writes it, but for what is large, which is shortened."""
-    try:
-        return _short.repr(value)
-    except ValueError:  # Python writes out no integer of more than 4300 digits
-        return "a number of thousands of digits"
 
 
 def number(text: str) -> int | float | None:
@@ -240,8 +224,8 @@ class Field:
 
     def _refusal(self, value: Any, where: str) -> ParameterError:
         return ParameterError(
-            f"{prefix(where)}{self.name} = {shown(value)} is not allowed; allowed: {self.allowed}"
-            f"{did_you_mean(value, self.choices)}"
+            f"{prefix(where)}{self.name} = {short_repr(value)} is not allowed; "
+            f"allowed: {self.allowed}{did_you_mean(value, self.choices)}"
         )
 
 
@@ -285,39 +269,17 @@ class Checked:
             object.__setattr__(self, name, each.check(getattr(self, name), type(self).__name__))
 
 
-def unknown(name: str, allowed: Iterable[str], where: str) -> ParameterError:
-    """The error for a name that is not among `allowed`."""
-    return ParameterError(
-        f"{prefix(where)}unknown parameter {shown(name)}; allowed: {', '.join(sorted(allowed))}"
-        f"{did_you_mean(name, allowed)}"
-    )
-
-
 def each_once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
     """Names with their values; raises `ParameterError` for a name that is given twice."""
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
             raise ParameterError(
-                f"{prefix(where)}{name} is given twice, as {shown(values[name])} and as "
-                f"{shown(value)}; allowed: each parameter once"
+                f"{prefix(where)}{name} is given twice, as {short_repr(values[name])} and as "
+                f"{short_repr(value)}; allowed: each parameter once"
             )
         values[name] = value
     return values
-
-
-def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
-    """The end of a message that names what a slip of the pen may have meant; else empty."""
-    if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
-        return ""
-    by_case = {each.casefold(): each for each in allowed}
-    close = difflib.get_close_matches(value.casefold(), by_case, 1, 0.65)
-    return f"; did you mean {by_case[close[0]]}?" if close else ""
-
-
-def prefix(where: str) -> str:
-    """The beginning of a message that says where a value stood; empty where that is unknown."""
-    return f"{where}: " if where else ""
 
 
 def _elements(text: str) -> list[str]:
