@@ -245,8 +245,8 @@ def test_a_training_computes_what_its_recipe_did(family, precision, course):
     )
     assert found == pytest.approx(values[course], rel=TOLERANCE[precision]), (
         f"what training {family} in {precision} computes has changed: undo it, or raise "
-        f"RECIPE[{family!r}] in lab1/core/families.py above {recipe} (which asks for new records) and pin "
-        f"the new values with `python {here}`"
+        f"the recipe of {family!r} in lab1/core/families.py above {recipe} (which asks for new "
+        f"records) and pin the new values with `python {here}`"
     )
 
 
@@ -257,8 +257,9 @@ def test_a_single_change_computes_what_it_did(name):
     family = VARIANTS[name][0].get("family", "MLP")
     assert recipe == RECIPE[family], f"a recipe was raised: pin the new values with `python {here}`"
     assert losses_of_variant(name) == pytest.approx(values, rel=TOLERANCE["float32"]), (
-        f"what training with {name} computes has changed: undo it, or raise RECIPE[{family!r}] in "
-        f"lab1/core/families.py (which asks for new records) and pin the values with `python {here}`"
+        f"what training with {name} computes has changed: undo it, or raise the recipe of "
+        f"{family!r} in lab1/core/families.py (which asks for new records) and pin the values with "
+        f"`python {here}`"
     )
     assert values != GOLDEN["MLP", "float32"][1]["adam"]
 
@@ -320,8 +321,9 @@ def test_a_student_learns_what_it_did(course, tmp_path):
     assert losses_of_student(course, tmp_path) == pytest.approx(
         STUDENT[course], rel=TOLERANCE["float32"]
     ), (
-        "what a distilled training computes has changed: undo it, or raise RECIPE of all families "
-        f"in lab1/core/families.py (which asks for new records) and pin the values with `python {here}`"
+        "what a distilled training computes has changed: undo it, or raise all recipes in "
+        f"lab1/core/families.py (which asks for new records) and pin the values with "
+        f"`python {here}`"
     )
 
 
