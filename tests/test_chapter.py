@@ -84,7 +84,7 @@ def test_where_every_run_diverged_there_are_no_layers(chapter):
 
 def test_a_chapter_is_about_the_first_of_several_values(make_record):
     values = {"width": [16, 32], "optimizer": "sgd,adam", "depth": 2, "seeds": 0, "families": "MLP"}
-    opened = open_chapter("1_1", {"profile": "smoke", **values, "sweep_depth": "none"})
+    opened = open_chapter("1_1", {"profile": "smoke", **values, "further": "none"})
     assert (opened.parameters["width"], opened.parameters["optimizer"]) == (16, "sgd")
     opened.all_records = [
         replace(make_record(), spec=spec) for spec in reversed(opened.page.plan())

@@ -31,8 +31,7 @@ chapters:
     width: 16
     validation_size: 500
     patience: 3
-    sweep_depth: [8]
-    sweep_learning_rates: [0.01]
+    further: [{name: rates, depth: 8, learning_rate: 0.01}]
 """
 
 #: The texts that are tried, by parameter.
@@ -63,8 +62,7 @@ TEXTS = {
         "5", "none", "None", "NONE", "null", "Null", "nUlL", "~", "", "off", "OFF", "no", "false",
         "0", "[5]", "[none]", "nil", "never", "()", "5,none", "[null, 5]", "none, ~", "5,0",
     ],
-    "sweep_depth": ["none", "~", "", "null", "[]", "[none]", "8", "8,16", "off", "False"],
-    "sweep_learning_rates": ["none", "0.1,1e-2", "[1e-2, .1]", "[0.1, 1e-1]", "1e-2"],
+    "hidden_sizes": ["none", "~", "", "null", "[]", "[none]", "8", "8,16", "[8, 8]", "off"],
     "dataset": ["mnist", "MNIST", "smoke-grey", "'mnist'", "5", "true", "none", "", "[mnist]"],
     "families": ["MLP", "MLP,ResidualMLP", "[MLP, ResidualMLP]", '["MLP"]', "ResNet50", "MLP,MLP"],
     "augmentation": ["none", "None", "null", "~", "", "no", "shift", "crop-flip", "off"],
