@@ -62,7 +62,7 @@ TEXTS = {
         "5", "none", "None", "NONE", "null", "Null", "nUlL", "~", "", "off", "OFF", "no", "false",
         "0", "[5]", "[none]", "nil", "never", "()", "5,none", "[null, 5]", "none, ~", "5,0",
     ],
-    "hidden_sizes": ["none", "", "null", "[]", "[none]", "8", "8,16", "8,8", "off", "False"],
+    "hidden_sizes": ["none", "~", "", "null", "[]", "[none]", "8", "8,16", "[8, 8]", "off"],
     "dataset": ["mnist", "MNIST", "smoke-grey", "'mnist'", "5", "true", "none", "", "[mnist]"],
     "families": ["MLP", "MLP,ResidualMLP", "[MLP, ResidualMLP]", '["MLP"]', "ResNet50", "MLP,MLP"],
     "augmentation": ["none", "None", "null", "~", "", "no", "shift", "crop-flip", "off"],

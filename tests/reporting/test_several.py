@@ -74,17 +74,6 @@ def test_a_design_that_was_asked_for_is_no_change(experiment):
     assert [*table["Asked for"]] == [*answers] and {*table["Model"]} == {"MLP"}
 
 
-def test_where_the_main_runs_are_the_same_what_differs_is_compared(experiment):
-    main = experiment({("MLP", depth): [0.8] * 3 for depth in (2, 8)})
-    answers = {
-        f"T = {rate:g}": [*main, *experiment({("MLP", 2): [rate] * 3}, learning_rate=rate)]
-        for rate in (0.3, 0.2)
-    }
-    table = several.beside(answers).frame
-    assert [*table["Test accuracy"]] == [30.0, 20.0]
-    assert table["Gain on the first"].iloc[1].startswith("−10.00")
-
-
 def test_a_student_is_told_from_the_one_that_was_taught(make_record):
     sweep = ([(0.7, 0.75)] * 3, {"temperature": 16.0})
     answers = {

@@ -480,18 +480,10 @@ def test_none_leaves_the_profile_as_it_is(name, runs_dir):
     assert page == profiles.page(name, "smoke", {})
 
 
-#: What a profile plans besides, of depths of its own.
-CONTROLS = (
-    "changes_depth", "sweep_depth", "size_channels", "compared_precision", "gentle_learning_rate",
-    "deepest_depth",
-)  # fmt: skip
-
-
 @every_chapter_by_depth
 def test_parameters_change_the_plan(name, runs_dir):
     depth = ANOTHER_DEPTH[name]
-    changes = {"depth": str(depth), "seeds": [5], "learning_rate": "0.01"}
-    changes |= {each: "none" for each in CONTROLS if each in chapters.chapter(name).parameters}
+    changes = {"depth": str(depth), "seeds": [5], "learning_rate": "0.01", "further": "none"}
     page = open_chapter(name, {**BASE, **changes}).page
     assert {(s.model.depth, s.seed, s.training.learning_rate) for s in page.plan()} == {
         (depth, 5, 0.01)
@@ -501,7 +493,7 @@ def test_parameters_change_the_plan(name, runs_dir):
 @pytest.mark.parametrize("name", ["1_1", "1_2"])
 @pytest.mark.parametrize("word", ["none", "None", "off"])
 def test_the_word_none_switches_a_value_of_the_profile_off(name, word, runs_dir):
-    page = open_chapter(name, {"profile": "report", "patience": word, "sweep_depth": word}).page
+    page = open_chapter(name, {"profile": "report", "patience": word, "further": word}).page
     plan = page.plan()
     assert {spec.training.patience for spec in plan} == {None}
     assert len({spec.training.learning_rate for spec in plan}) == 1

@@ -41,15 +41,23 @@ def beside(
     """A chart and a table of test accuracies, where a page was asked for several values.
 
     `answers` are the records of each value, under its name; the page is about the first.  `main`
-    chooses what is compared from the frame of `runs` of an answer; where it is the same in all of
-    them, what differs is compared.  With a single answer, or without runs, nothing is shown.  The
-    table has the difference from the first value too, in points and paired by seed.
+    chooses what is compared from the frame of `runs` of an answer.  With a single answer, or
+    without runs, nothing is shown.  The table has the difference from the first value too, in
+    points and paired by seed.
     """
     if len(answers) < 2 or not all(answers.values()):
         return Verdict("")
-    runs = _compared({name: frames.runs(records) for name, records in answers.items()}, main)
-    if runs.empty:
+    parts = [main(frames.runs(records)) for records in answers.values()]
+    if len({frozenset(part["key"]) for part in parts}) == 1:
         return Verdict(f"The runs of {words.listed([*answers])} are the same.")
+    runs = pd.concat(
+        part.assign(
+            answer=answer,
+            place=place,
+            network=part["group"].map(labels(part, within=["family"], told=["depth"])),
+        )
+        for place, (answer, part) in enumerate(zip(answers, parts, strict=True))
+    ).reset_index(drop=True)
 
     def gained(part: pd.DataFrame) -> str:
         network, depth = part[["network", "depth"]].iloc[0]
@@ -79,24 +87,6 @@ def beside(
     )
     chart = in_notebook(_chart(runs, list(answers)).parts())
     return Table(table.frame, f"{sentence}{chart}{table.markup}")
-
-
-def _compared(
-    answers: Mapping[str, pd.DataFrame], main: Callable[[pd.DataFrame], pd.DataFrame]
-) -> pd.DataFrame:
-    """The runs that are compared: `answer` names theirs, `place` counts it, `network` is theirs."""
-    parts = [main(runs) for runs in answers.values()]
-    if len({frozenset(part["key"]) for part in parts}) == 1:
-        shared = set.intersection(*({*runs["key"]} for runs in answers.values()))
-        parts = [runs[~runs["key"].isin(shared)] for runs in answers.values()]
-    return pd.concat(
-        part.assign(
-            answer=answer,
-            place=place,
-            network=part["group"].map(labels(part, within=["family"], told=["depth"])),
-        )
-        for place, (answer, part) in enumerate(zip(answers, parts, strict=True))
-    ).reset_index(drop=True)
 
 
 def _chart(runs: pd.DataFrame, answers: Sequence[str]) -> Figure:
