@@ -110,7 +110,10 @@ class Chapter:
         """The value of each parameter by name, where these are set and the others are not."""
         defaults: dict[str, Any] = {_FURTHER.name: None}
         defaults |= {each.name: each.default for each in fields(TrainingConfig)}
-        defaults |= {name: each.default for name, each in self._signature.items()}
+        defaults |= {
+            name: None if each.default is each.empty else each.default
+            for name, each in self._signature.items()
+        }
         return {name: parameters.get(name, defaults[name]) for name in self.parameters}
 
     def questions(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
