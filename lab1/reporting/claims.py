@@ -13,7 +13,7 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ClaimError
-from ..core.escape import for_html
+from ..core.escape import for_html, for_markdown
 from ..core.values import did_you_mean
 from .paired import Comparison, Condition
 
@@ -98,7 +98,7 @@ def claim(
             levels = _listed(level for whole in carried.values() for level in whole.levels)
             sentence = f"{levels}\n\n{_NOTHING}".strip()
         elif not pairs and page is not None and any(c.is_pair for c in page):
-            sentence = f"*Not compared here: {conditions[0].comparison.reason}.*"
+            sentence = f"*Not compared here: {for_markdown(conditions[0].comparison.reason)}.*"
     further = page.further if page is not None else []
     result = Claim(_boxed(sentence, failed, further, number, published) if box else sentence)
     result.sentence, result.failed, result.box = sentence, tuple(failed), box
