@@ -314,7 +314,7 @@ class Comparison:
         title = self._metric.title
         if self.is_pair:
             says = f", {for_markdown(self.reason) or self.finding.value[1]}" if self.judged else ""
-            return f"{for_markdown(self.arms({}))}, {title}: {self} (n = {self.n}){says}"
+            return f"{for_markdown(self.arms({}))}, {title}: {self} (n\u00a0=\u00a0{self.n}){says}"
         return "; ".join([*self.levels, for_markdown(self._no_pair)])
 
     @property
@@ -323,7 +323,7 @@ class Comparison:
         there = [part for part in self.difference.selections if not part.runs.empty]
         return [
             f"{for_markdown(part.label({}))}: {self._metric.title} "
-            f"{getattr(part, str(self.metric))} (n = {len(part.runs)})"
+            f"{getattr(part, str(self.metric))} (n\u00a0=\u00a0{len(part.runs)})"
             for part in dict.fromkeys(there)
         ]
 
