@@ -148,7 +148,7 @@ class OpenChapter:
         }
         if dataset := self.settings.get("dataset"):
             declared = DATASETS[dataset]
-            facts |= {"data": declared.title, "classes": declared.num_classes}
+            facts |= {"data": for_markdown(declared.title), "classes": declared.num_classes}
             facts |= {"train_images": declared.train_size, "test_images": declared.test_size}
         specs = [record.spec for record in self.records]
         facts |= {

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
-from ..core.escape import for_html
+from ..core.escape import for_html, for_markdown
 from ..errors import ClaimError, did_you_mean
 from .paired import Comparison, Condition
 
@@ -97,7 +97,7 @@ def claim(
             levels = _listed(level for whole in carried.values() for level in whole.levels)
             sentence = f"{levels}\n\n{_NOTHING}".strip()
         elif not pairs and page is not None and any(c.is_pair for c in page):
-            sentence = f"*Not compared here: {conditions[0].comparison.reason}.*"
+            sentence = f"*Not compared here: {for_markdown(conditions[0].comparison.reason)}.*"
     further = page.further if page is not None else []
     result = Claim(_boxed(sentence, failed, further, number, published) if box else sentence)
     result.sentence, result.failed, result.box = sentence, tuple(failed), box

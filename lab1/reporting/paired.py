@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..core.escape import for_markdown
 from ..errors import ClaimError, did_you_mean
 from .kit.metrics import METRICS, Metric
 from .kit.statistics import FEWEST, LEVEL, MINUS, NO_ESTIMATE, Estimate, estimate
@@ -121,7 +122,7 @@ class Side:
         return str(getattr(self.arm, name))
 
     def __str__(self) -> str:
-        return self.label
+        return for_markdown(self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,18 +312,18 @@ class Comparison:
             return "; ".join(self.companion(name).clause for name in self.companions)
         title = self._metric.title
         if self.is_pair:
-            says = f", {self.reason or self.finding.value[1]}" if self.judged else ""
-            return f"{self.arms({})}, {title}: {self} (n = {self.n}){says}"
-        return "; ".join([*self.levels, self._no_pair])
+            says = f", {for_markdown(self.reason) or self.finding.value[1]}" if self.judged else ""
+            return f"{for_markdown(self.arms({}))}, {title}: {self} (n\u00a0=\u00a0{self.n}){says}"
+        return "; ".join([*self.levels, for_markdown(self._no_pair)])
 
     @property
     def levels(self) -> list[str]:
         """What was measured of its arms, each in a clause."""
+        there = [part for part in self.difference.selections if not part.runs.empty]
         return [
-            f"{part.label({})}: {self._metric.title} {getattr(part, str(self.metric))} "
-            f"(n = {len(part.runs)})"
-            for part in dict.fromkeys(self.difference.selections)
-            if not part.runs.empty
+            f"{for_markdown(part.label({}))}: {self._metric.title} "
+            f"{getattr(part, str(self.metric))} (n\u00a0=\u00a0{len(part.runs)})"
+            for part in dict.fromkeys(there)
         ]
 
     @property

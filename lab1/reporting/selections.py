@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..core import differences
+from ..core.escape import for_markdown
 from ..core.spec import ModelSpec, RunSpec
 from ..errors import ClaimError, ParameterError, unknown
 from .comparison import selection
@@ -240,7 +241,9 @@ class Selection(Arm):
             raise AttributeError(str(error)) from error
         if name in ("depth", "family"):
             return self.words_of(name, values)
-        return words.listed([f"{v:g}" if isinstance(v, float) else str(v) for v in values])
+        return words.listed(
+            [f"{value:g}" if isinstance(value, float) else for_markdown(value) for value in values]
+        )
 
     def __str__(self) -> str:
         return self.label({})

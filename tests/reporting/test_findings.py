@@ -172,7 +172,7 @@ def test_an_error_names_sentence_comparison_and_value(page):
     assert str(error.value) == (
         "“More layers **help** ({depth}).” is not carried by its records: depth needs above: "
         "32 layers − 2 layers, plain MLP, learning rate 0.001, test accuracy: "
-        "−2.00\u00a0±\u00a00.10\u00a0points (n = 5), lower"
+        "−2.00\u00a0±\u00a00.10\u00a0points (n\u00a0=\u00a05), lower"
     )
 
 

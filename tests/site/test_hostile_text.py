@@ -6,10 +6,13 @@ import pytest
 
 from lab1.core import escape
 from lab1.planning import profiles
+from lab1.reporting.claims import claim
 from lab1.reporting.comparison import perceptron_statements
+from lab1.reporting.findings import Findings
 from lab1.reporting.kit import frames
 from lab1.reporting.pages import provenance
 from lab1.reporting.pages import runs as runs_page
+from lab1.reporting.selections import Selection
 from lab1.site import run_it
 
 pypandoc = pytest.importorskip("pypandoc")
@@ -51,7 +54,11 @@ def page_of(make_record, text):
         for seed in range(3)
     ]
     page = profiles.page("1_2", "smoke", {})
+    both = Selection(frames.runs(made))
+    difference = both.at(family="ResidualMLP") - both.at(family="MLP")
+    cost = Findings.of({"cost": difference.beside("epoch_seconds")})["cost"]
     parts = [
+        claim("It took longer on {cost.one.hardware}.", [cost.stated()], published=True),
         run_it.fragment([run_it.Shown(page, "A title", made)], {}),
         runs_page.fragment(made, profile="smoke", published=set(), shown_on={}),
         f"```{{=html}}\n{provenance.runs_table(made, set()).markup}\n```\n",
