@@ -84,7 +84,7 @@ RESULTS = {
     "Train time (s)", "Improvement (points)", "Minus plain", "Residual minus it", "Training loss",
     "Test loss", "Change of it", "Minus alone (points)", "Minus alone", "Test errors",
     "Hinton et al. (2015)", "Cosine in bf16", "Cosine with jitter", "Seeds (runs)", "Device",
-    "Versions", "Commit",
+    "Versions", "Commit", "", "Difference", "p", "Corrected p", "Shows",
 }  # fmt: skip
 
 
@@ -108,6 +108,9 @@ def tables_of(page):
     given = {name: "none" if value is None else value for name, value in page.parameters.items()}
     namespace = {"profile": "report", **given}
     exec(setup, namespace)
+    for source in others:
+        if "chapter.findings(" in source:
+            exec(source, namespace)
     calls = [source for source in others if "#| label: tbl-" in source]
     made = {call.splitlines()[-1]: eval(call, namespace) for call in calls}
     return {call: table for call, table in made.items() if "<tr" in getattr(table, "markup", "")}
@@ -121,12 +124,21 @@ def cells_of(row):
 def test_n_is_that_of_the_seeds_and_each_row_has_a_label_of_its_own(page, seeds):
     for call, table in tables_of(page).items():
         header, *rows = map(cells_of, re.findall(r"<tr[^>]*>.*?</tr>", table.markup))
+        grouped, above = [], None
+        for row in rows:
+            if len(row) == 1:  # the heading of the rows below it
+                above = row[0]
+            else:
+                grouped.append((above, row))
         labels = [
-            tuple(c for h, c in zip(header, row, strict=True) if h not in RESULTS) for row in rows
+            (above, *(c for h, c in zip(header, row, strict=True) if h not in RESULTS))
+            for above, row in grouped
         ]
         assert len(set(labels)) == len(labels), f"{page.name}, {call}: rows that look alike"
-        for cell in [row[header.index("n")] for row in rows] if "n" in header else ():
-            of_row = seeds[led[1]] if (led := re.search(r"#runs-(\w+)", cell)) else DIGITS
+        without_runs = DIGITS if page.chapter == "2_2" else {spec.seed for spec in page.plan()}
+        for cell in [row[header.index("n")] for _, row in grouped] if "n" in header else ():
+            led = re.search(r"#runs-(\w+)", cell)
+            of_row = seeds[led[1]] if led else without_runs
             n = int(re.sub("<[^>]*>", "", cell))
             assert n <= len(set(of_row)) == len(of_row), f"{page.name}, {call}"
 

@@ -45,8 +45,8 @@ def page_of(make_record, text):
         "device": {"kind": "cpu", "name": text, "threads": 1},
         "data_source": text,
         "data_fingerprint": text,
-        "started": text,
-        "ended": text,
+        "started": "2026-01-01T12:00:00+00:00",  # a record is read only where these are times
+        "ended": "2026-01-01T12:01:00+00:00",
     }
     made = [
         make_record(family, 8, seed, 0.9, width=spec.model.width, origin=origin)
