@@ -171,14 +171,18 @@ class OpenChapter:
     def published_run(self, **values: Any) -> dict[str, str]:
         """Of the first published run with these values of its model: `run`, a link, and `time`.
 
-        Raises `MissingRunsError` where the published page has no such run.
+        Where its record is not at hand there is nothing to link to.  Raises `MissingRunsError`
+        where the published page has no such run.
         """
         specs = [s for page in profiles.published(self.page.chapter) for s in page.plan()]
         for spec in specs:
             if all(getattr(spec.model, name) == value for name, value in values.items()):
-                record = Store().find(spec)
-                taken = "an unknown time" if record is None else duration(record.seconds)
-                return {"run": f"[`{spec.key}`](../results/{spec.name}.json)", "time": taken}
+                store = Store()
+                record = store.find(spec)
+                if record is None or not store.is_published(record):
+                    return {"run": f"`{spec.key}`", "time": "an unknown time"}
+                link = f"[`{spec.key}`](../results/{spec.name}.json)"
+                return {"run": link, "time": duration(record.seconds)}
         raise MissingRunsError(
             f"chapter {self.page.chapter}: no published run has {values}; see params/{REPORT}.yml"
         )
