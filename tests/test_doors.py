@@ -317,6 +317,14 @@ def kernel(monkeypatch):
     return execute
 
 
+def test_a_kernel_without_a_history_is_asked_by_the_names_of_parameters(monkeypatch):
+    """As nbval's: what else it holds asks for nothing."""
+    monkeypatch.setattr(notebook, "papermill_command", lambda: None)
+    held = {"_ih": [""], "In": [""], "note": 3, "activation": contextlib, "depth": 4}
+    page = open_chapter("1_1", {"profile": "mine", **held}).page
+    assert (page.parameters["depth"], page.asked) == ((4,), {"depth": (4,)})
+
+
 #: What a set-up cell does, and what a reader does beside it.
 SET_UP = f"from lab1.chapter import open_chapter\n{OPENING}\nsays, runs = {{}}, 3"
 MINE = CELL.replace("'report'", "'mine'")

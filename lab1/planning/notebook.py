@@ -37,22 +37,23 @@ def asked(namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str
     """The parameters that a notebook with these globals was asked for, by name.
 
     Outside IPython, which leaves a list of the executed cells there, they are the plain values of
-    `namespace`.  `None` leaves a parameter as the profile has it, and is left out; papermill's
+    `namespace`; of a kernel that keeps no such list (nbval's), those that have a parameter's name.
+    `None` leaves a parameter as the profile has it, and is left out; papermill's
     `None` is a value like any other.  Raises `ParameterError`, naming `where`, for a name that is
     not `allowed`, for a parameter that papermill was told twice, and where a cell sets again what
     papermill's has set.
     """
     cells = namespace.get("_ih")
-    if isinstance(cells, list):
+    if isinstance(cells, list) and any(cells):
         values = _assigned(cells, namespace, allowed, where)
     else:
-        values = _unset_by_none(
-            {
-                name: value
-                for name, value in namespace.items()
-                if name in allowed or (isinstance(value, _PLAIN) and not name.startswith("__"))
-            }
-        )
+        in_kernel = isinstance(cells, list)
+
+        def counts(name: str, value: Any) -> bool:
+            plain = isinstance(value, _PLAIN) and not name.startswith("__")
+            return (name in allowed and plain) if in_kernel else (name in allowed or plain)
+
+        values = _unset_by_none({n: value for n, value in namespace.items() if counts(n, value)})
     told = _told(where)
     for name in (*values, *told):
         if name not in allowed:
