@@ -64,19 +64,32 @@ def record(spec, commit="0" * 40):
         "count": declared.test_size,
         "calibration_error": abs(0.02 + noise(spec, "calibration", 0.01)),
     }
+    versions = {
+        "lab1": "0.1.0",
+        "python": "3.11.0",
+        "torch": f"2.11.0 {HOSTILE}",
+        "torchvision": "0.26.0",
+        "numpy": "2.0.0",
+    }
+    device = {"kind": "cpu", "name": HOSTILE, "threads": 1}
+    started = "2026-01-01T12:00:00+00:00"
+    segment = {
+        "commit": commit,
+        "sources": hashlib.sha256(b"sources").hexdigest(),
+        "versions": versions,
+        "device": {**device, "family": HOSTILE, "instruction_set": HOSTILE},
+        "from": started,
+        "to": ended,
+        "epochs": [1, config.epochs],
+    }
     origin = {
         "commit": commit,
-        "versions": {
-            "lab1": "0.1.0",
-            "python": "3.11.0",
-            "torch": f"2.11.0 {HOSTILE}",
-            "torchvision": "0.26.0",
-            "numpy": "2.0.0",
-        },
-        "device": {"kind": "cpu", "name": HOSTILE, "threads": 1},
+        "versions": versions,
+        "device": device,
         "data_source": HOSTILE,
         "data_fingerprint": declared.fingerprint,
-        "started": "2026-01-01T12:00:00+00:00",
+        "segments": [segment],
+        "started": started,
         "ended": ended,
     }
     if spec.teacher is not None:

@@ -936,7 +936,7 @@ def test_run_trains_what_is_missing(tiny, lab1):
     status, out, err = tiny
     assert status == 0
     assert out.startswith("2 runs planned, 2 missing")
-    assert "training 2 missing runs" in err and "[2/2] MLP depth 1" in err
+    assert "training 2 missing runs" in err and "[2/2] MLP, 1 layer," in err
     records, problems = Store().all()
     assert problems == []
     assert [(r.spec.seed, r.epochs, r.test["count"]) for r in records] == [

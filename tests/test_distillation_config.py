@@ -209,7 +209,7 @@ def test_a_teacher_that_answers_another_question_is_refused(
 ):
     odd = replace(DATASETS["smoke-grey"], name="odd", **change)
     with monkeypatch.context() as patch:
-        patch.setattr("lab1.core.distillation.DATASETS", {**DATASETS, "mnist": odd})
+        patch.setattr("lab1.core.spec.DATASETS", {**DATASETS, "mnist": odd})
         teacher = make_spec(dataset="mnist")
         with pytest.raises(ParameterError, match=complaint):
             make_student(teacher)

@@ -180,7 +180,7 @@ def test_a_copy_runs_and_shows_its_captions_with_their_values(made, tmp_path, mo
     outputs = [o for cell in nbformat.read(out, 4).cells for o in cell.get("outputs", [])]
     texts = [o.data["text/markdown"] for o in outputs if "text/markdown" in o.get("data", {})]
     assert any(
-        re.match(r"\d+ runs of the profile `smoke` on \*\*built-in colour patterns\*\*\. The", each)
+        re.match(r"\d+ runs of the profile `smoke` on \*\*built-in colour patterns\*\*\.$", each)
         for each in texts
     )
     captions = [each for each in texts if re.match(r"\*\*(?:Figure|Table)", each)]

@@ -232,7 +232,7 @@ def test_the_agreement_of_a_student_is_that_of_its_record(make_spec, make_studen
 
 
 def test_a_run_without_teacher_agrees_with_none(make_spec, store):
-    with pytest.raises(ParameterError, match=r"'teacher-agreement' is not allowed for MLP depth 2"):
+    with pytest.raises(ParameterError, match=r"'teacher-agreement' is not allowed for MLP, 2 "):
         probes.measure(make_spec(), "teacher-agreement", OPTIONS, store)
 
 
@@ -265,7 +265,7 @@ def test_before_scaling_a_network_is_calibrated_as_its_record_says(measured, tra
 
 
 def test_without_validation_no_temperature_can_be_chosen(saying, make_spec, smoke_grey):
-    with pytest.raises(ParameterError, match=r"'temperature-scaling' is not allowed for MLP dep"):
+    with pytest.raises(ParameterError, match=r"'temperature-scaling' is not allowed for MLP, 2 l"):
         probes.temperature_scaling(saying(), make_spec(validation_size=0), smoke_grey)
 
 
@@ -440,7 +440,7 @@ def test_a_students_first_gradient_needs_the_weights_of_its_teacher_alone(
     probes.measure(student, "gradient-agreement", OPTIONS, store)
     assert 0.9 < store.find_probe(student, "gradient-agreement")["bf16"] < 1
     untrained = make_student(replace(trained.spec, seed=1))
-    with pytest.raises(MissingRunsError, match="the weights of MLP depth 2"):
+    with pytest.raises(MissingRunsError, match="the weights of MLP, 2 layers"):
         probes.measure(untrained, "gradient-agreement", OPTIONS, store)
 
 
@@ -565,5 +565,5 @@ def test_the_whole_network_has_the_score_of_its_record(make_spec, store):
 
 def test_only_networks_of_blocks_have_lesions(make_spec, smoke_grey):
     model = models.build(make_spec().model, smoke_grey.declared, 0)
-    with pytest.raises(ParameterError, match="probe 'lesion' is not allowed for MLP depth 2"):
+    with pytest.raises(ParameterError, match="probe 'lesion' is not allowed for MLP, 2 layers"):
         probes.lesion(model, make_spec(), smoke_grey)
