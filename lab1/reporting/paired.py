@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -20,7 +21,7 @@ from .kit.statistics import FEWEST, LEVEL, MINUS, NO_ESTIMATE, Estimate, estimat
 _FIRST = ("family", "change", "depth")
 
 
-class Arm:
+class Arm(ABC):
     """A side of a comparison: a selection of runs, or itself a difference of two.
 
     `named` are the words of the values that select it, by setting.
@@ -29,27 +30,27 @@ class Arm:
     named: Mapping[str, str]
 
     @property
+    @abstractmethod
     def selections(self) -> tuple[Any, ...]:
         """The selections of runs that it is made of."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def identity(self) -> Any:
         """Equal for arms of the same runs, whatever they are called."""
-        raise NotImplementedError
 
+    @abstractmethod
     def label(self, known: Mapping[str, str]) -> str:
         """What it is called where the settings in `known` go without saying."""
-        raise NotImplementedError
 
     def unknown(self, known: Mapping[str, str]) -> list[str]:
         """The words of its settings that are not `known`, family and depth first."""
         order = sorted(self.named, key=lambda name: (name not in _FIRST, name != "family"))
         return [words for n in order if (words := self.named[n]) and known.get(n) != words]
 
+    @abstractmethod
     def values(self, metric: str) -> pd.Series[float]:
         """A metric by seed, device and versions; NaN where a run diverged."""
-        raise NotImplementedError
 
     def __sub__(self, other: Arm) -> Difference:
         return Difference(self, other)
