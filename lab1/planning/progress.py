@@ -11,7 +11,6 @@ from functools import cache
 from statistics import median
 
 from ..core import architecture
-from ..core.datasets import DATASETS
 from ..core.families import FAMILIES
 from ..core.record import Record
 from ..core.spec import RunSpec
@@ -77,7 +76,8 @@ def _cost(spec: RunSpec) -> float:
 
 
 def _images(spec: RunSpec) -> int:
-    return DATASETS[spec.dataset].train_size - spec.training.validation_size
+    images = spec.images.train_size - spec.training.validation_size
+    return spec.training.train_size or images
 
 
 class GridProgress:
