@@ -50,7 +50,6 @@ HiddenSizes = Annotated[
     Field("units of each hidden layer, one by one, in place of depth and width", repeats=True),
 ]
 Channels = Annotated[int, Field("feature maps of the first stage", ge=1, le=4096)]
-Stages = Annotated[int, Field(ge=1, le=5)]
 Seed = Annotated[int, Field("seed of one run", ge=0, le=2**31 - 1)]
 Activation = Annotated[
     str, Field("activation function", choices=("relu", "gelu", "tanh", "leaky_relu"))
@@ -204,16 +203,14 @@ class RunSpec(Checked):
                 f"RunSpec: validation_size = {self.training.validation_size} is not allowed for "
                 f"{self.dataset}; allowed: from 0 to {room}"
             )
-        images = declared.train_size - self.training.validation_size
-        if self.training.train_size is not None:
-            if not declared.num_classes <= self.training.train_size <= images:
-                raise ParameterError(
-                    f"RunSpec: train_size = {self.training.train_size} is not allowed for "
-                    f"{self.dataset} with validation_size = {self.training.validation_size}; "
-                    f"allowed: from {declared.num_classes} to {images}, or none"
-                )
-            images = self.training.train_size
-        self.training.check_steps(images, "RunSpec")
+        split, size = declared.train_size - self.training.validation_size, self.training.train_size
+        if size is not None and not declared.num_classes <= size <= split:
+            raise ParameterError(
+                f"RunSpec: train_size = {size} is not allowed for "
+                f"{self.dataset} with validation_size = {self.training.validation_size}; "
+                f"allowed: from {declared.num_classes} to {split}, or none"
+            )
+        self.training.check_steps(self.training_images, "RunSpec")
         omitted = self.training.omitted_class
         if omitted is not None and omitted >= declared.num_classes:
             raise ParameterError(
@@ -244,6 +241,12 @@ class RunSpec(Checked):
     def images(self) -> Dataset:
         """Its data set."""
         return DATASETS[self.dataset]
+
+    @property
+    def training_images(self) -> int:
+        """The number of images that it is trained on, those of an omitted class among them."""
+        split = self.images.train_size - self.training.validation_size
+        return self.training.train_size or split
 
     @property
     def recipe(self) -> int:

@@ -2,8 +2,8 @@
 
 The signature says which parameters a profile, papermill or the command line may set: those without
 a default are required, and `**training` stands for the fields of
-`lab1.core.spec.TrainingConfig`.  Its types say what each takes.  A page's sweeps and controls are
-the same function of other values (`further_runs`).
+`lab1.core.training_config.TrainingConfig`.  Its types say what each takes.  A page's sweeps and
+controls are the same function of other values (`further_runs`).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
     paces: dict[_Kind, dict[float, list[float]]] = {}
     for record in on_a_cpu or records:
         cost = _cost(record.spec)
-        took = record.seconds / record.epochs / _images(record.spec) / cost
+        took = record.seconds / record.epochs / record.spec.training_images / cost
         for kind in _kinds(record.spec):
             paces.setdefault(kind, {}).setdefault(cost, []).append(took)
 
@@ -46,7 +46,7 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
         cost = _cost(spec)
         found = (pace_of(kind, cost) for kind in _kinds(spec))
         pace = next((each for each in found if each is not None), None)
-        work = cost * _images(spec) * spec.training.epochs
+        work = cost * spec.training_images * spec.training.epochs
         estimates.append(None if pace is None else pace * work)
     return estimates
 
@@ -73,11 +73,6 @@ def _cost(spec: RunSpec) -> float:
     """What one image costs."""
     products, layers = architecture.cost(spec.model, spec.dataset)
     return products + layers * _STEP / spec.training.batch_size
-
-
-def _images(spec: RunSpec) -> int:
-    images = spec.images.train_size - spec.training.validation_size
-    return spec.training.train_size or images
 
 
 class GridProgress:
