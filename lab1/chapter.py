@@ -112,8 +112,8 @@ class OpenChapter:
         from .reporting.kit import frames
         from .reporting.selections import Selection
 
-        answers = {name: Selection(frames.runs(own)) for name, own in self.answers.items()}
-        added = findings.of_further_networks(Selection(self.runs))
+        answers = {n: Selection(self.own(frames.runs(own))) for n, own in self.answers.items()}
+        added = findings.of_further_networks(Selection(self.own(self.runs)))
         added |= findings.of_several_answers(answers)
         self._findings = findings.Findings.of({**comparisons, **added})
         return self._findings
@@ -239,10 +239,10 @@ class OpenChapter:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row per run, see `runs`."""
+        """One row per run, see `runs`, and the name of the `further` runs that it is of."""
         from .reporting.kit import frames
 
-        return frames.runs(self.records)
+        return self._named(frames.runs(self.records))
 
     @cached_property
     def all_runs(self) -> pd.DataFrame:
@@ -253,10 +253,21 @@ class OpenChapter:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per run and epoch, see `history`."""
+        """One row per run and epoch, see `history`, with `further` as in `runs`."""
         from .reporting.kit import frames
 
-        return frames.history(self.records)
+        return self._named(frames.history(self.records))
+
+    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a frame of runs or their history that are of none of the `further` runs."""
+        named = self._named(frame)
+        own: pd.DataFrame = named if named.empty else named[named["further"] == ""]
+        return own
+
+    def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
+        names = self.page.further_of
+        keys = frame.get("key", ())
+        return frame.assign(further=[names.get(key, "") for key in keys])
 
     @cached_property
     def best(self) -> Record:

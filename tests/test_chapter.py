@@ -125,6 +125,18 @@ def test_a_chapter_names_the_published_run_that_it_shows(chapter):
         chapter(0.8).published_run(depth=3)
 
 
+def test_a_chapter_parts_its_own_runs_from_its_further_ones(make_record):
+    opened = open_chapter("1_2", {"profile": "smoke", "depth": 8, "seeds": 0, "families": "MLP"})
+    opened.all_records = [replace(make_record(), spec=spec, key="") for spec in opened.page.plan()]
+    named = ["", "learning rates", "identity start", "layer normalisation"]
+    assert [*opened.runs["further"]] == named
+    assert {*opened.own(opened.history)["key"]} == {opened.all_records[0].key}
+    assert opened.own(opened.runs.iloc[:0]).empty
+    assert str(opened.select("MLP", further="learning rates").at(seed=0)) == (
+        "plain MLP, learning rates, seed 0"
+    )
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [({}, [""]), ({"initialisation": "identity"}, ["identity start"]), ({"seed": 7}, [])],

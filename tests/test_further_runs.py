@@ -97,6 +97,14 @@ def test_what_a_reader_asks_for_is_kept(page, asked, expected):
     assert short(added(page("1_2", **asked))) == expected
 
 
+def test_a_run_is_named_by_its_further_runs_but_for_the_pages_own(page):
+    """A rate of a sweep that was asked for is the page's own."""
+    asked = page("1_2", learning_rate="0.001,0.003")
+    names = [asked.further_of.get(spec.key, "") for spec in asked.plan()]
+    assert [*dict.fromkeys(names)] == ["", "identity start", "ladder"]
+    assert names.count("") == 16
+
+
 def test_further_runs_of_distillation_have_teachers_of_their_own(page):
     specs = added(page("2_2"))
     assert [s.seed for s in specs if s.distillation is None] == [5, 6, 8, 9]

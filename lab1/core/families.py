@@ -249,7 +249,7 @@ _OURS: Mapping[str, Family] = _by_name(
         Family(
             name="SimpleCNN",
             recipe=2,
-            title="plain CNN",
+            title="simple CNN",
             unit="stage",
             axis="stages",
             fields=("depth", "channels"),
@@ -283,7 +283,7 @@ _OURS: Mapping[str, Family] = _by_name(
         Family(
             name="PlainCNN",
             recipe=1,
-            title="residual CNN without its skip connections",
+            title="plain CNN",
             unit="stage",
             axis="stages",
             fields=_STAGED,

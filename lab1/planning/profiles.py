@@ -87,9 +87,23 @@ class Page:
 
     def plan(self, question: Mapping[str, Any] | None = None) -> list[RunSpec]:
         """The runs that the page asks for, or those of one of its `questions`."""
+        return self._plan(question, self.parameters.get("further") or ())
+
+    @cached_property
+    def further_of(self) -> dict[str, str]:
+        """The name of the further runs that each of them is of, by key: not of the page's own."""
+        own = {spec.key for spec in self._plan(None, ())}
+        return {
+            spec.key: name
+            for name in self.parameters.get("further") or ()
+            for spec in self._plan(None, (name,))
+            if spec.key not in own
+        }
+
+    def _plan(self, question: Mapping[str, Any] | None, further: Sequence[str]) -> list[RunSpec]:
         parameters = self.parameters if question is None else question
         asked = {name: parameters[name] for name in self.asked}
-        chosen = [self.further[name] for name in self.parameters.get("further") or ()]
+        chosen = [self.further[name] for name in further]
         return plan_page(self.chapter, parameters, chosen, asked)
 
     def records(self, store: Store | None = None) -> list[Record]:

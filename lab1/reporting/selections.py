@@ -271,7 +271,7 @@ class Selection(Arm):
             for spec in self.runs["spec"][_equal(column, value)]:
                 if key in (settings := _settings(spec)):
                     return "" if settings[key].silent else settings[key].words
-        return str(value) if name == "change" else f"{name.replace('_', ' ')} {value}"
+        return str(value) if name in ("change", "further") else f"{name.replace('_', ' ')} {value}"
 
 
 def _joined(part: pd.DataFrame, measured: Mapping[str, Any], stopped: str) -> dict[str, Any]:

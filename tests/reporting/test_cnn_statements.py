@@ -67,7 +67,7 @@ def test_beyond_the_measured_sizes_there_is_no_comparison(networks):
     text = equal_size_effect(runs, "SimpleCNN").text
     assert "**2 stages, 3,163 parameters:**" in text
     assert (
-        "1,000,000 parameters:** outside the sizes of the plain CNN here, 1,000 to 100,000" in text
+        "1,000,000 parameters:** outside the sizes of the simple CNN here, 1,000 to 100,000" in text
     )
 
 

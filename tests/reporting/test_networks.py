@@ -128,4 +128,4 @@ def test_teacher_and_student_stand_on_one_scale(make_record, make_spec, make_stu
         make_record("SimpleCNN", 2, dataset="smoke-colour"),
     ]
     drawing = networks.teacher_and_student(records, 2, 16)
-    assert "residual CNN" in drawing.svgs[0] and "plain CNN" in drawing.svgs[1]
+    assert "residual CNN" in drawing.svgs[0] and "simple CNN" in drawing.svgs[1]

@@ -122,7 +122,7 @@ def test_a_mean_over_teachers_counts_the_seeds_of_the_student(make_record):
     (row,) = taught.runs.to_dict("records")
     assert row["temperature"] == 4 and row["parameters"] == 400 * 121 and row["seed"] == 1
     assert row["teacher_seed"] != row["teacher_seed"]  # no mean of settings
-    assert str(taught.at(seed=1)) == "plain CNN, alpha = 0.9, mean over 3 teachers, seed 1"
+    assert str(taught.at(seed=1)) == "simple CNN, alpha = 0.9, mean over 3 teachers, seed 1"
 
 
 def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):
@@ -138,7 +138,7 @@ def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):
     equal = plain.at_size_of(residual)
     half = log(2) / log(4)
     assert [*equal.runs["test_accuracy"]] == pytest.approx([0.6 + half * 0.1, 0.6 + half * 0.11])
-    assert str(equal) == "plain CNN, at equal size"
+    assert str(equal) == "simple CNN, at equal size"
     assert residual.at_size_of(plain.at(channels=8)).runs.empty
     beyond = residual.at_size_of(plain.at(channels=16)).missing
     assert beyond == "4,000 parameters are outside 2,000 to 2,000, the sizes here"
