@@ -118,13 +118,27 @@ class OpenChapter:
         self._findings = findings.Findings.of({**comparisons, **added})
         return self._findings
 
-    def claim(self, text: str, *conditions: Condition) -> Claim:
-        """A sentence that the comparisons in its conditions carry (`lab1.reporting.claims`)."""
-        return self._claim(text, conditions)
+    def claim(self, text: str, *conditions: Condition, name: str = "") -> Claim:
+        """A sentence that the comparisons in its conditions carry (`lab1.reporting.claims`).
 
-    def answer(self, text: str, *conditions: Condition, number: Comparison | None = None) -> Claim:
-        """The box that opens the page: a claim, beside which the `number` stands large."""
-        return self._claim(text, conditions, box=True, number=number)
+        The front page quotes those whose `name` is `headline` and `deck`.
+        """
+        return self._claim(text, conditions, name=name)
+
+    def answer(
+        self,
+        text: str,
+        *conditions: Condition,
+        number: Comparison | None = None,
+        card: str = "",
+        doubt: str = "",
+    ) -> Claim:
+        """The box that opens the page: a claim, beside which the `number` stands large.
+
+        The front page has the number on a card, between the sentence `card` and its `doubt`; the
+        same conditions carry them.
+        """
+        return self._claim(text, conditions, box=True, number=number, card=card, doubt=doubt)
 
     def _claim(self, text: str, conditions: Sequence[Condition], **keywords: Any) -> Claim:
         from .reporting import claims

@@ -19,7 +19,6 @@ TEXTS = {
     for path in (
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
-        ROOT / "run-it.qmd",
         *sorted((ROOT / "guide").glob("*.qmd")),
     )
 }

@@ -19,15 +19,15 @@ from .paired import Comparison, Condition
 if TYPE_CHECKING:
     from .findings import Findings
 
-#: Under this a claim's output says, for what quotes or checks it: its `text`, whether it is the
-#: `box` of its page, and what has `failed`.
+#: Under this a claim says, for what quotes or checks it: its `text`, its `name` where it has one,
+#: whether it is the `box` of its page, the `card` that leads to it, and what has `failed`.
 MIME = "application/vnd.lab1.claim+json"
 
 #: What the box that opens a page may hold.
 MOST_WORDS, MOST_NUMBERS = 45, 3
 
-#: What may hold digits in a claim: a link, a formula, code.
-_NO_PROSE = re.compile(r"\[[^\]]*\]\([^)]*\)|\$[^$]*\$|`[^`]*`")
+#: What may hold digits in a claim: a link, a formula, code, a tag.
+_NO_PROSE = re.compile(r"\[[^\]]*\]\([^)]*\)|\$[^$]*\$|`[^`]*`|<[^>]*>")
 
 #: What reads well only after typesetting, which a claim in Jupyter does not see.
 _TYPESET = re.compile(r"(?<![\w.])@[a-z]|^\s*#|\{#|:::", re.MULTILINE)
@@ -46,15 +46,18 @@ class Claim(Prose):
     """A sentence that comparisons carry, or what stands in its place.
 
     `sentence` is it without what frames it, `failed` says which conditions do not hold, and `box`
-    whether it opens its page.
+    whether it opens its page.  Another page quotes it by its `name`, or by its `card`.
     """
 
     sentence: str
     failed: tuple[str, ...]
     box: bool
+    name: str
+    card: dict[str, Any] | None
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        about = {"text": self.sentence, "box": self.box, "failed": [*self.failed]}
+        about = {"text": self.sentence, "name": self.name, "box": self.box, "card": self.card}
+        about["failed"] = [*self.failed]
         return {"text/markdown": str(self), "text/plain": self.sentence, MIME: about}
 
 
@@ -67,20 +70,25 @@ def claim(
     page: Findings | None = None,
     box: bool = False,
     number: Comparison | None = None,
+    name: str = "",
+    card: str = "",
+    doubt: str = "",
 ) -> Claim:
     """The sentence with its numbers, where every condition holds; else what is there instead.
 
     On a `published` page a condition that fails is an error, which a `draft` shows before the
     sentence.  On another page the comparisons take the sentence's place, one clause each, or the
     reason why nothing is compared, which the `box` alone gives where the `page` compares nothing.
-    The box opens the page, and in it `number` stands large.
+    The box opens the page, and in it `number` stands large.  So it does on the `card` that leads to
+    the page, between that sentence and its `doubt`, which the same conditions carry.
 
     Raises `ClaimError` for a sentence without a condition, with a placeholder that none of them
     names, or with a digit in its text; for a box that is too long; and where it is not carried.
     """
     template = cleandoc(template)
     carried = {condition.comparison.name: condition.comparison for condition in conditions}
-    _check_text(template, carried, conditions)
+    for text in filter(None, (template, card, doubt)):
+        _check_text(cleandoc(text), carried, conditions)
     failed = [f"{c.comparison.name} needs {c.needs}: {c.comparison.clause}"
               for c in conditions if not c.holds]  # fmt: skip
     failed += [f"{c.clause}: not measured" for c in _named(template, carried) if not c.value.n]
@@ -101,6 +109,10 @@ def claim(
     further = page.further if page is not None else []
     result = Claim(_boxed(sentence, failed, further, number, published) if box else sentence)
     result.sentence, result.failed, result.box = sentence, tuple(failed), box
+    result.name, result.card = name, None
+    if card and number is not None and not failed:
+        texts = {"text": fill(cleandoc(card), carried), "doubt": fill(cleandoc(doubt), carried)}
+        result.card = texts | number.strip
     return result
 
 
@@ -183,7 +195,8 @@ def _boxed(
         lead = "**What was found.**"
         if number is not None and number.value.n:
             mean, _, rest = str(number).partition("\u00a0")
-            large = f'<p class="lab1-number">{mean} <small>{rest}</small></p>\n\n'
+            style = f"lab1-number lab1-{number.strip['style']}"
+            large = f'<p class="{style}">{mean} <small>{rest}</small></p>\n\n'
     if published and not failed:
         text = re.sub(r"\([^)]*\)|<[^>]*>", "", f"{sentence} {large}")
         words, numbers = len(sentence.split()), len(re.findall(r"\d[\d.,]*", text))

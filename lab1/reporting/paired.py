@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..core.escape import for_markdown
+from ..core.families import FAMILIES
 from ..errors import ClaimError, did_you_mean
 from .kit.metrics import METRICS, Metric
 from .kit.statistics import FEWEST, LEVEL, MINUS, NO_ESTIMATE, Estimate, estimate
@@ -285,6 +286,20 @@ class Comparison:
         sides = (self.difference.one, self.difference.other)
         one, other = (side.values(str(self.metric)).reindex(seeds).mean() for side in sides)
         return f"{float(f'{one / other:.2g}'):,.4g}"
+
+    @property
+    def strip(self) -> dict[str, Any]:
+        """What a picture of it needs, in its unit: every pair, the mean and half its interval."""
+        value, scale = self.value, self._metric.scale
+        return {
+            "number": str(self).partition("\u00a0")[0],
+            "unit": self._metric.unit,
+            "style": FAMILIES[self.difference.selections[0].runs["family"].iloc[0]].style,
+            "mark": self.mark,
+            "pairs": [scale * pair for pair in self._pairs.dropna()],
+            "mean": scale * value.mean,
+            "half_width": None if math.isnan(value.half_width) else scale * value.half_width,
+        }
 
     @property
     def n(self) -> int:

@@ -14,7 +14,7 @@ from ..planning import profiles
 from ..planning.ensure import find_todo
 from ..planning.profiles import REPORT
 from . import publish
-from .answers import claims_of
+from .fragments import claims_of
 
 
 @contextmanager

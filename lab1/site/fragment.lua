@@ -6,7 +6,7 @@ Puts a fragment in place of a div that names it:
 
 The file is Markdown, and its name is relative to the project's folder, which QUARTO_PROJECT_ROOT
 names (Quarto sets it, and so does the preview). Links inside are relative to the page that shows
-the fragment. With `section="Its heading"` only what stands below that heading is shown. A file or a
+the fragment. What the div holds stands where the file is empty. With `section="Its heading"` only what stands below that heading is shown. A file or a
 section that is missing stops the build.
 
 Quarto must run this filter before it looks for figures, callouts and cross-references
@@ -59,5 +59,6 @@ function Div(div)
   end
   local blocks = pandoc.read(text, "markdown").blocks
   local section = div.attributes["section"]
-  return section and below(section, blocks, name) or blocks
+  blocks = section and below(section, blocks, name) or blocks
+  return #blocks > 0 and blocks or div.content
 end

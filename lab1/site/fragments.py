@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import vl_convert
+from nbformat import NotebookNode
 
 from ..core import benchmarks, paths
 from ..core.files import write_if_changed
@@ -15,7 +17,8 @@ from ..core.record import Record
 from ..core.store import Store
 from ..errors import RecordError
 from ..planning import profiles
-from . import answers, excerpts, exports, run_it
+from ..reporting.claims import MIME
+from . import excerpts, exports, run_it
 from .run_it import Shown
 
 _SITE = Path(__file__).parent
@@ -36,18 +39,26 @@ def write(
     records = {record.key: record for each in shown for record in each.records}
     if not records:
         return set()
-    parts, caption = front.headline(list(records.values()))
+    parts = front.chart(list(records.values()))
+    plain, residual = front.layers(list(records.values()))
     addresses, pictures = exports.write_pictures(parts, "headline", drawn, drawn)
     published = {record.key for record in records.values() if store.is_published(record)}
-    chapters = [each for each in shown if each.page.plan() and not each.page.variant]
+    pages = [
+        (
+            each.title,
+            f"report/{each.page.name}.ipynb",
+            claims_of(report / f"{each.page.name}.ipynb"),
+        )
+        for each in shown
+    ]
     shown_on = profiles.shown_on(profile)
     fragments = {
-        "answer": answers.fragment(
-            [(each.title, report / f"{each.page.name}.ipynb") for each in chapters]
-        ),
+        "headline": front.headline([claim for *_, claims in pages for claim in claims]),
+        "chart": front.figure(parts, addresses),
+        "plain-layer": plain,
+        "residual-layer": residual,
+        "cards": front.cards(pages),
         "chapters": _contents(shown),
-        "headline": front.chart(parts, addresses, caption),
-        "block": front.block(list(records.values())),
         "compare": side_by_side.fragment(f"{report.name}/assets"),
         "runs": runs_page.fragment(
             list(records.values()),
@@ -76,6 +87,13 @@ def write(
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
     return pictures
+
+
+def claims_of(page: Path | NotebookNode) -> list[dict[str, Any]]:
+    """What each claim of an executed page says of itself, as `claims.MIME` has it."""
+    notebook = nbformat.read(page, 4) if isinstance(page, Path) else page
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [data[MIME] for output in outputs if MIME in (data := output.get("data", {}))]
 
 
 def rounded_networks(records: Mapping[str, Record], store: Store) -> dict[str, Mapping[str, Any]]:

@@ -28,7 +28,7 @@ from ..errors import PublishError
 
 _ASSETS = Path(__file__).resolve().parent
 #: Those of them that a reader's browser loads.
-_SHIPPED = ("preview.css", "preview.js", "charts.css", "favicon.svg", "stix-two-math.woff")
+_SHIPPED = ("preview.css", "preview.js", "charts.css", "favicon.svg", "fonts")
 _FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
 
 #: The options of a cell that hold its caption, and all that the pages use.
@@ -80,7 +80,8 @@ def build(root: Path) -> list[Path]:
             (site / resource).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / resource, site / resource)
         for name in _SHIPPED:
-            shutil.copyfile(_ASSETS / name, site / name)
+            copy = shutil.copytree if (_ASSETS / name).is_dir() else shutil.copyfile
+            copy(_ASSETS / name, site / name)
         _replace(output, site, Path(folder) / "old")
     return [output / page.source.with_suffix(".html") for page in pages]
 
@@ -120,7 +121,8 @@ def _read_page(root: Path, source: PurePosixPath) -> Page:
         else:
             markdown = (root / source).read_text(encoding="utf-8")
         values = front_matter(markdown)
-        return Page(source, str(values["title"]), markdown, float(values.get("order", 0)))
+        title = str(values.get("title") or values["pagetitle"])
+        return Page(source, title, markdown, float(values.get("order", 0)))
     except Exception as error:  # of many kinds: not text, not a notebook, not YAML
         raise PublishError(f"{source}: {type(error).__name__}: {error}") from error
 
@@ -212,7 +214,7 @@ def _typeset(
         "template": str(_ASSETS / "preview.html"),
         "html-math-method": {"method": "mathml"},
         "wrap": "none",
-        "toc": True,
+        "toc": front_matter(page.markdown).get("toc", True),
         "fail-if-warnings": True,
         # A fragment may hold whatever a page may, so it comes first.
         "filters": [

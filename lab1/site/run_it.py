@@ -1,4 +1,4 @@
-"""What the page "Run it yourself" says of each chapter: commands, parameters, costs."""
+"""What the guide's page "Run it yourself" says of each chapter: commands, parameters, costs."""
 
 from __future__ import annotations
 
@@ -113,4 +113,4 @@ def gpu(benchmarks: Mapping[str, Mapping[str, Any]]) -> str:
         f"{rates['cuda'][title] / rates['cpu'][title]:.1f} times as fast for {title}"
         for title in common
     )
-    return f"A GPU is quicker: in the [benchmarks](report/speed.ipynb) it was {said}."
+    return f"A GPU is quicker: in the [benchmarks](../report/speed.ipynb) it was {said}."

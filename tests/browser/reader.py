@@ -23,7 +23,6 @@ PAGES = [
     "changes.html",
     "about.html",
     "compare.html",
-    "run-it.html",
     "guide/commands.html",
     "guide/own-images.html",
     "guide/own-network.html",

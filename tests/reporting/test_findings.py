@@ -133,7 +133,9 @@ def test_a_sentence_stands_where_its_conditions_hold(page):
         "32 layers **hurt**: −2.00\u00a0±\u00a00.10\u00a0points, 2.00\u00a0points, n = 5, "
         "beside +0.0."
     )
-    assert said._repr_mimebundle_()[MIME] == {"text": said, "box": False, "failed": []}
+    assert said._repr_mimebundle_()[MIME] == {
+        "text": said, "name": "", "box": False, "card": None, "failed": [],
+    }  # fmt: skip
     cost = page(WORSE)["cost"]
     assert "times" in say("{cost.parameters.ratio} times, on {cost.one.hardware}.", cost.stated())
 
@@ -228,7 +230,8 @@ def test_readers_comparisons_take_the_place_of_a_sentence_that_fails(page):
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
-        (WORSE, '<p class="lab1-number">−2.00 <small>±\u00a00.10\u00a0points</small></p>\n\n'
+        (WORSE, '<p class="lab1-number lab1-plain">'
+                "−2.00 <small>±\u00a00.10\u00a0points</small></p>\n\n"
                 "**What was found.** They hurt.\n\n</div>"),
         (EQUAL, "**Of these runs.**\n\n- 32 layers − 2 layers, plain MLP, learning rate 0.001, "),
         ({("MLP", 2): SEEDS}, "**Of these runs.**\n\n- plain MLP, 2 layers, learning rate 0.001: "),
@@ -240,6 +243,30 @@ def test_a_box_opens_the_page_whatever_its_runs_are(page, cells, expected):
     said = say("They hurt.", depth.below(), published=False, number=depth, page=findings, box=True)
     assert said.startswith(f'<div class="lab1-answer">\n\n{expected}')
     assert said.box and bool(said.failed) == (cells is not WORSE)
+
+
+def test_a_box_hands_on_a_card_with_its_number_and_every_pair(page):
+    depth = page(WORSE)["depth"]
+    made = say("They hurt.", depth.below(), number=depth, box=True,
+               card="{depth.one} are worse.", doubt="{depth.n} seeds.")  # fmt: skip
+    card = made._repr_mimebundle_()[MIME]["card"]
+    assert card.pop("pairs") == pytest.approx([100 * jitter - 2 for jitter in JITTER])
+    assert card.pop("half_width") == pytest.approx(0.1, abs=0.005)
+    assert card.pop("mean") == pytest.approx(-2)
+    assert '"lower">✓</span>' in card.pop("mark")
+    assert card == {
+        "text": "32 layers are worse.",
+        "doubt": "5 seeds.",
+        "number": "−2.00",
+        "unit": "points",
+        "style": "plain",
+    }
+    with pytest.raises(ClaimError, match="5 is typed"):
+        say("They hurt.", depth.below(), number=depth, box=True, card="A card.", doubt="5 seeds.")
+    alike = page(EQUAL)["depth"]
+    assert (
+        say("They hurt.", alike.below(), published=False, number=alike, card="Worse.").card is None
+    )
 
 
 @pytest.mark.parametrize("text", [46 * "word ", "{depth}, {depth.one}, {depth.other}."])

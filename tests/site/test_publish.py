@@ -239,12 +239,14 @@ def test_each_page_is_executed_into_the_report(home, _made):
         "1_1.ipynb",
         "1_2.ipynb",
         ".lock",
-        "answer.md",
+        "cards.md",
+        "chart.md",
         "compare.md",
         "excerpts.md",
         "chapters.md",
-        "block.md",
         "headline.md",
+        "plain-layer.md",
+        "residual-layer.md",
         "run-it.md",
         "runs.md",
         "assets",
@@ -354,8 +356,7 @@ def test_executing_again_gives_the_same_bytes(home):
     again = everything(home)
     assert {name for name in before if "1_1" in name} < again.keys()
     told = {
-        f"report/{each}.md"
-        for each in ("answer", "block", "chapters", "headline", "runs", "run-it")
+        f"report/{each}.md" for each in ("cards", "chart", "chapters", "headline", "runs", "run-it")
     }
     told |= {name for name in again if "/headline." in name} | {"report/assets/runs.js"}
     for name in again.keys() - told:

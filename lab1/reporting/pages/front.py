@@ -1,76 +1,110 @@
-"""The drawing and the chart of the site's front page."""
+"""The parts of the site's front page: its headline, chart, two layers, and a card a chapter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ...core.datasets import DATASETS
-from ...core.families import FAMILIES, residual_of, sole_difference
+from ...core.escape import for_html
+from ...core.families import residual_of
 from ...core.record import Record
 from .. import networks
 from ..comparison import charts
 from ..kit import figure as figures
 from ..kit import frames
+from ..networks import drawing
+
+#: The size of a card's strip, and how far from its ends the outermost mark lies.
+_WIDE, _HIGH, _EDGE = 190, 36, 10
 
 
-def headline(records: Sequence[Record]) -> tuple[dict[str, Any], str]:
-    """The parts of a chart of accuracy by depth and its caption, from the records of all pages.
+def headline(claims: Sequence[Mapping[str, Any]]) -> str:
+    """The claims named `headline` and `deck`, as HTML; nothing where no page makes them."""
+    named = {claim["name"]: claim["text"] for claim in claims if not claim["failed"]}
+    if "headline" not in named:
+        return ""
+    deck = f'\n\n<div class="lab1-deck">\n\n{named["deck"]}\n\n</div>' if "deck" in named else ""
+    return f'<h1 class="lab1-headline">{named["headline"]}</h1>{deck}\n'
 
-    The chart is about the first page's question.
-    """
+
+def chart(records: Sequence[Record]) -> dict[str, Any]:
+    """The parts of a chart of accuracy by depth, about the first page's question."""
     runs = frames.runs(frames.of_one_question(records))
-    titles = ", ".join(sorted({DATASETS[name].title for name in runs["dataset"]}))
-    caption = (
-        f"Test accuracy on {titles} against the number of hidden layers, with and without skip "
-        "connections: mean over the seeds and its 95 % interval. Choose a family in the legend; "
-        "point at a mark for its numbers."
-    )
-    return charts.accuracy_by_depth(runs, runs_page="runs.html").parts(), caption
+    return charts.accuracy_by_depth(runs, runs_page="runs.html").parts()
 
 
-def chart(parts: dict[str, Any], addresses: dict[str, str], caption: str) -> str:
-    """That chart, with its pictures at these addresses, as Markdown with its caption.
+def figure(parts: dict[str, Any], addresses: dict[str, str]) -> str:
+    """That chart, with its pictures at these addresses, as Markdown.
 
     Its scripts are named as seen from the front page.
     """
-    return _figure("headline", figures.render(parts, addresses, "report/assets"), caption)
+    return _html(figures.render(parts, addresses, "report/assets"))
 
 
-def block(records: Sequence[Record]) -> str:
-    """A block of a plain network and of its residual one, as Markdown with a caption.
+def layers(records: Sequence[Record]) -> tuple[str, str]:
+    """A layer of the chart's plain network and one of its residual network, as Markdown.
 
-    Twins come first, which differ in the skip connections alone, and of these the paper's;
-    nothing is drawn where no plain family of the records has its residual one beside it.
+    Nothing is drawn where the question has no such pair.
     """
-    specs = {record.spec for record in records}
-    present = {(spec.model.family, spec.model.depth, spec.dataset) for spec in specs}
-    pairs = sorted(
-        (sole_difference(family) is None, -[*FAMILIES].index(family), depth, dataset, family)
-        for family, depth, dataset in present
-        if (_residual(family), depth, dataset) in present
+    shown = frames.of_one_question(records)
+    families = {record.spec.model.family for record in shown}
+    for plain in families:
+        with suppress(KeyError):
+            pair = {plain, residual_of(plain)}
+            of_pair = [record for record in shown if record.spec.model.family in pair]
+            drawn = networks.one_block(of_pair, max(r.spec.model.depth for r in of_pair))
+            if isinstance(drawn, networks.Drawing) and len(drawn.svgs) == len(pair):
+                one, other = (drawing.Drawing([svg], drawn.alt).markup for svg in drawn.svgs)
+                return _html(one), _html(other)
+    return "", ""
+
+
+def cards(pages: Sequence[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> str:
+    """A card for each page that has one, as Markdown; from title, address and claims."""
+    found = [
+        (title, address, claim["card"])
+        for title, address, claims in pages
+        for claim in claims
+        if claim["card"]
+    ]
+    return "\n".join(_card(*parts) for parts in found)
+
+
+def _card(title: str, address: str, card: Mapping[str, Any]) -> str:
+    """A card; its title leads to the page, wherever it is touched."""
+    unit = f" <small>{for_html(card['unit'])}</small>" if card["unit"] else ""
+    number = f'<p class="lab1-number">{for_html(card["number"])}{unit}</p>'
+    doubt = f"::: {{.lab1-doubt}}\n{card['mark']} {card['doubt']}\n:::\n" if card["doubt"] else ""
+    return (
+        f"::: {{.lab1-card .lab1-{card['style']}}}\n### [{title}]({address})\n\n"
+        f"{_html(number)}\n{card['text']}\n\n{_html(_strip(card))}\n{doubt}:::\n"
     )
-    if not pairs:
-        return ""
-    *_, depth, dataset, family = pairs[0]
-    both = (family, _residual(family))
-    pair = [r for r in records if r.spec.model.family in both and r.spec.dataset == dataset]
-    caption = (
-        "A block of a plain network and of a residual one, from its input x to its output y. What "
-        "this laboratory is about is the blue line, a skip connection: the input is added to what "
-        "the layers compute."
-    )
-    drawn = networks.one_block(pair, depth)
-    return _figure("block", drawn.markup, caption) if isinstance(drawn, networks.Drawing) else ""
 
 
-def _residual(family: str) -> str | None:
-    with suppress(KeyError):
-        return residual_of(family)
-    return None
+def _strip(card: Mapping[str, Any]) -> str:
+    """Zero, every seed, and the interval of their mean, as an SVG."""
+    pairs, mean, half = card["pairs"], card["mean"], card["half_width"]
+    low, high = (mean - half, mean + half) if half is not None else (mean, mean)
+    first, last = min(0, low, *pairs), max(0, high, *pairs)
+    scale = (_WIDE - 2 * _EDGE) / ((last - first) or 1)
+
+    def x(value: float) -> float:
+        return round(_EDGE + scale * (value - first), 1)
+
+    middle = _HIGH / 3
+    parts = [
+        f'<path stroke="currentColor" opacity="0.6" d="M{x(0)} 2V{_HIGH - 14}"/>',
+        drawing.text(x(0), _HIGH - 1, "0"),
+        f'<rect x="{x(low)}" y="{middle - 7}" width="{round(scale * (high - low), 1)}" height="14" '
+        'rx="3" class="lab1-interval"/>',
+    ]
+    parts += [f'<circle cx="{x(pair)}" cy="{middle}" r="3.5" class="lab1-seed"/>' for pair in pairs]
+    sides = len({pair > 0 for pair in pairs})
+    said = f"{len(pairs)} seeds, {'all on one side' if sides == 1 else 'on both sides'} of zero"
+    svg = drawing.svg(_WIDE, _HIGH, said, parts)
+    return f'<div class="lab1-strip" role="img" aria-label="{said}">{svg}</div>'
 
 
-def _figure(label: str, markup: str, caption: str) -> str:
-    """A figure in Markdown that can be referred to as `fig-` and its label."""
-    return f"::: {{#fig-{label}}}\n```{{=html}}\n{markup}\n```\n\n{caption}\n:::\n"
+def _html(markup: str) -> str:
+    return f"```{{=html}}\n{markup}\n```\n"
