@@ -74,6 +74,7 @@ def config() -> dict[str, Any]:
             "gridOpacity": 0.25,
             "titleFontWeight": "normal",
         },
+        "axisY": {"tickCount": 5},
         "legend": {**_TEXT, "orient": "top", "symbolOpacity": 1, "title": None},
         "title": {"color": TEXT, "fontSize": 12, "fontWeight": "normal", "anchor": "end"},
         # The longest title of a panel that fits on a telephone.
