@@ -1,1 +1,1 @@
-"""What both halves may import: specifications, records and their store; standard library only."""
+"""Specifications, records and their store, which both halves import; standard library only."""

@@ -127,7 +127,7 @@ def check(benchmark: Mapping[str, Any]) -> None:
 
 
 def _check_networks(cases: Sequence[Mapping[str, Any]]) -> None:
-    """Those that share their data and settings must have the same contenders and rounds."""
+    """Refuses cases of the same data and settings whose contenders or rounds differ."""
     forms: dict[str, Any] = {}
     for index, case in enumerate(cases):
         form = {name: len(measured) for name, measured in case["rounds"].items()}
@@ -153,14 +153,14 @@ def rounds(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
             "contender": benchmark["contenders"][name],
             "precision": OURS.get(name),
             "round": index,
-            "milliseconds": 1e3 * own["seconds"] / _images(case),
-            "images_per_second": _images(case) / own["seconds"],
-            "ratio": own["seconds"] / other["seconds"],
-            "accuracy": own.get("accuracy"),
+            "milliseconds": 1e3 * ours["seconds"] / _images(case),
+            "images_per_second": _images(case) / ours["seconds"],
+            "ratio": ours["seconds"] / other["seconds"],
+            "accuracy": ours.get("accuracy"),
         }
         for case in benchmark["cases"]
         for name, measured in case["rounds"].items()
-        for index, (own, other) in enumerate(
+        for index, (ours, other) in enumerate(
             zip(measured, _compared_with(benchmark, case, name), strict=True)
         )
     ]
@@ -175,15 +175,15 @@ def _compared_with(
 ) -> Sequence[Mapping[str, float]]:
     """The rounds that those of a contender are set against."""
     if benchmark["compared"] == DEPTHS:
-        alike = [each for each in benchmark["cases"] if _settings(each) == _settings(case)]
+        alike = [other for other in benchmark["cases"] if _settings(other) == _settings(case)]
         first: Sequence[Mapping[str, float]] = alike[0]["rounds"][name]
         return first
-    ours = [measured for each, measured in case["rounds"].items() if each in OURS]
-    return min(ours, key=lambda measured: median(each["seconds"] for each in measured))
+    ours = [measured for name, measured in case["rounds"].items() if name in OURS]
+    return min(ours, key=lambda measured: median(round_["seconds"] for round_ in measured))
 
 
 def _settings(case: Mapping[str, Any]) -> str:
-    """What cases must share to be compared, in words."""
+    """The settings that cases must share to be compared, in words."""
     epochs = f"{case['epochs']} epoch{'s' if case['epochs'] > 1 else ''}"
     return (
         f"{DATASETS[case['dataset']].title}: {epochs} of {case['images']} images, batch "
@@ -204,17 +204,17 @@ def summary(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
     for case in benchmark["cases"]:
         for name in case["rounds"]:
             title = benchmark["contenders"][name]
-            own = [
+            rows = [
                 row for row in every if (row["case"], row["contender"]) == (case["title"], title)
             ]
-            rate = median(row["images_per_second"] for row in own)
-            ratios = [row["ratio"] for row in own]
-            accuracies = [row["accuracy"] for row in own if row["accuracy"] is not None]
+            rate = median(row["images_per_second"] for row in rows)
+            ratios = [row["ratio"] for row in rows]
+            accuracies = [row["accuracy"] for row in rows if row["accuracy"] is not None]
             result.append(
                 {
-                    **own[0],
-                    "rounds": len(own),
-                    "milliseconds": median(row["milliseconds"] for row in own),
+                    **rows[0],
+                    "rounds": len(rows),
+                    "milliseconds": median(row["milliseconds"] for row in rows),
                     "images_per_second": rate,
                     "ratio": median(ratios),
                     "minimum": min(ratios),
@@ -232,7 +232,7 @@ def summary(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def precisions(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How many times as fast ours is in bf16 as in float32, one row per case that has both.
+    """The speed of our trainer in bf16 over that in float32, one row per case that has both.
 
     `ratio` is the median over the rounds, `minimum` and `maximum` are the extremes; `faster` is
     the precision that was so in every round, or none.
@@ -240,7 +240,7 @@ def precisions(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
     result = []
     for case in benchmark["cases"]:
         by_precision = {
-            OURS[name]: [each["seconds"] for each in measured]
+            OURS[name]: [round_["seconds"] for round_ in measured]
             for name, measured in case["rounds"].items()
             if name in OURS
         }
@@ -255,7 +255,7 @@ def precisions(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def machine(benchmark: Mapping[str, Any]) -> str:
-    """What it was measured on: `AMD EPYC, 2 cores, torch 2.14.1`."""
+    """The machine of a benchmark: `AMD EPYC, 2 cores, torch 2.14.1`."""
     hardware = benchmark["hardware"]
     cores = f", {hardware['cores']} cores" if hardware["kind"] == "cpu" else ""
     return f"{hardware['name']}{cores}, torch {benchmark['versions']['torch']}"
@@ -266,16 +266,16 @@ _ORNAMENTS = re.compile(r"\((?:R|TM)\)| Processor\b| CPU\b")
 
 
 def processors(published: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What each was measured on, short enough for the title of a panel: `Intel Xeon, 2 cores`.
+    """The processor of each benchmark, short enough for a panel's title: `Intel Xeon, 2 cores`.
 
     Where two were measured on processors of one name, the benchmarks' own names tell them apart.
     """
-    found = {
-        name: _ORNAMENTS.sub("", machine(each).rpartition(", torch")[0])
-        for name, each in published.items()
+    titles = {
+        name: _ORNAMENTS.sub("", machine(benchmark).rpartition(", torch")[0])
+        for name, benchmark in published.items()
     }
-    alike = Counter(found.values())
-    return {name: p if alike[p] == 1 else f"{p} ({name})" for name, p in found.items()}
+    alike = Counter(titles.values())
+    return {name: p if alike[p] == 1 else f"{p} ({name})" for name, p in titles.items()}
 
 
 def text(benchmark: Mapping[str, Any]) -> str:

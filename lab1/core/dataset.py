@@ -1,4 +1,4 @@
-"""What a data set is declared as (standard library only)."""
+"""The declaration of a data set (standard library only)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Dataset:
 
     @property
     def own(self) -> bool:
-        """Whether these are a reader's own images."""
+        """True for user-defined images."""
         return self.folder is not None
 
     @property

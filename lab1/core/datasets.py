@@ -143,7 +143,7 @@ def known(name: str) -> Dataset:
 
 
 def tensors_file(name: str) -> Path:
-    """Where the decoded images are kept, which can be deleted at any time."""
+    """The file that keeps the decoded images; it can be deleted at any time."""
     return _file(name).with_name("tensors.pt")
 
 
@@ -166,7 +166,7 @@ def files(folder: Path) -> Files:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder")
-    found: list[tuple[str, int, int]] = []
+    files: list[tuple[str, int, int]] = []
     for part in PARTS:
         if not (folder / part).is_dir():
             raise ValueError(f"{folder} has no folder {part}/, with a folder of images per class")
@@ -186,12 +186,12 @@ def files(folder: Path) -> Files:
                         f"{path} has {status.st_size:,} bytes, more than {MOST_FILE_BYTES:,}"
                     )
                 name = f"{part}/{inside.name}/{path.name}"
-                found.append((name, status.st_size, status.st_mtime_ns))
-    return tuple(found)
+                files.append((name, status.st_size, status.st_mtime_ns))
+    return tuple(files)
 
 
 def _is_left_behind(name: str) -> bool:
-    """Whether a Mac, Windows, Jupyter or Python left that beside the images."""
+    """True for a file that a Mac, Windows, Jupyter or Python left beside the images."""
     return name.startswith((".", "__")) or name.lower() in _LEFT_BEHIND
 
 
@@ -255,7 +255,7 @@ def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset
 
 
 class _Datasets(dict[str, Dataset]):
-    """Those declared here, which it lists, and a reader's own, which it finds by name alone."""
+    """The data sets: it lists those declared here, and finds user-defined ones by name alone."""
 
     def __missing__(self, name: str) -> Dataset:
         return known(name)

@@ -151,7 +151,7 @@ def changes(spec: RunSpec, reference: RunSpec) -> dict[str, str]:
 def labels(
     specs: Sequence[RunSpec], within: Collection[str] = (), told: Collection[str] = ()
 ) -> list[str]:
-    """Of each run, in words, what tells it from the others that are alike in the fields `within`.
+    """For each run, in words, what tells it from the others that are alike in the fields `within`.
 
     These fields are said too.  Left out are the fields that are `told` beside the label, the seed
     of the network that is trained, which the runs of a row do not share, and what is silent.

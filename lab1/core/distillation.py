@@ -1,4 +1,4 @@
-"""What a run distils: its teacher, and how much it listens to it (standard library only)."""
+"""The distillation settings of a run: teacher, temperature, weight (standard library only)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class DistillationConfig(Checked):
     def from_dict(
         cls, values: Mapping[str, Any], spec_of: Callable[[Mapping[str, Any]], RunSpec]
     ) -> DistillationConfig:
-        """What `to_dict` spelled out; `spec_of` reads the teacher.
+        """Reads what `to_dict` wrote; `spec_of` reads the teacher.
 
         Raises `ParameterError` where the teacher's key is not that of its spec under the
         recipe that was written, which may be an older one.
@@ -85,9 +85,9 @@ class DistillationConfig(Checked):
         key = values.pop("teacher_key")
         teacher = values.pop("teacher")
         config = cls(teacher=spec_of(teacher), **values)
-        found = config.canonical(written_recipes(teacher))["teacher"]
-        if found != key:
-            raise ParameterError(f"its teacher's key {key} is not the key {found} of its spec")
+        computed = config.canonical(written_recipes(teacher))["teacher"]
+        if computed != key:
+            raise ParameterError(f"its teacher's key {key} is not the key {computed} of its spec")
         return config
 
 

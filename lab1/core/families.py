@@ -52,13 +52,13 @@ def _declared(ours: Mapping[str, Family]) -> dict[str, Family]:
 
     Raises `ParameterError` for a declaration that is not one, naming file, entry and value.
     """
-    found: dict[str, Family] = {}
+    declared: dict[str, Family] = {}
     for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
-        family = _read(Path(name).expanduser(), {**ours, **found})
-        found[family.name] = family
-    if found:  # the kernels of chapters and the other processes of a grid may work elsewhere
-        os.environ[VARIABLE] = os.pathsep.join(str(family.file) for family in found.values())
-    return found
+        family = _read(Path(name).expanduser(), {**ours, **declared})
+        declared[family.name] = family
+    if declared:  # the kernels of chapters and the other processes of a grid may work elsewhere
+        os.environ[VARIABLE] = os.pathsep.join(str(family.file) for family in declared.values())
+    return declared
 
 
 def _read(path: Path, others: Mapping[str, Family]) -> Family:
@@ -119,7 +119,7 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
         node.value
         for node in tree.body
         if isinstance(node, ast.Assign)
-        and any(isinstance(each, ast.Name) and each.id == "FAMILY" for each in node.targets)
+        and any(isinstance(target, ast.Name) and target.id == "FAMILY" for target in node.targets)
     ]
     if len(values) != 1:
         raise ParameterError(
@@ -128,17 +128,17 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
             '"depths": [1, 64]}'
         )
     try:
-        found = ast.literal_eval(values[0])
+        declaration = ast.literal_eval(values[0])
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise ParameterError(
             f"{path}: line {values[0].lineno}: FAMILY is not written out; allowed: a dictionary "
             "of texts, numbers and lists, since it is read without running the file"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(declaration, dict):
         raise ParameterError(
-            f"{path}: FAMILY = {short_repr(found)} is not allowed; allowed: a dictionary"
+            f"{path}: FAMILY = {short_repr(declaration)} is not allowed; allowed: a dictionary"
         )
-    return found
+    return declaration
 
 
 def _check(
@@ -178,7 +178,7 @@ def _check(
     depths = values.get("depths")
     if (
         not isinstance(depths, list)
-        or [type(each) for each in depths] != [int, int]
+        or [type(bound) for bound in depths] != [int, int]
         or not 1 <= depths[0] <= depths[1] <= 1024
     ):
         raise refuse("depths", "the smallest and the greatest, from [1, 1] to [1, 1024]")
@@ -342,7 +342,7 @@ def differences_from(plain: str) -> tuple[str, ...]:
 
 
 def sole_difference(plain: str) -> str | None:
-    """What alone tells a plain family from its residual one; `None` where that is several things.
+    """The one difference of a plain family from its residual one; `None` where there are several.
 
     `KeyError` for a family that is compared with none.
     """

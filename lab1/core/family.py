@@ -1,4 +1,4 @@
-"""What is said of a model family: its names, its fields, its depths (standard library only)."""
+"""The declaration of a model family: names, fields, depths (standard library only)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 
 @dataclass(frozen=True)
 class DepthRule:
-    """Which depths a family takes: `allowed` in words, and whether it `holds` for a number."""
+    """A rule for the depths of a family: `allowed` in words, and `holds` for a number."""
 
     allowed: str
     holds: Callable[[int], bool]
@@ -74,5 +74,5 @@ class Family:
 
     @property
     def own(self) -> bool:
-        """Whether a reader declared it, in a file of her own."""
+        """True for a user-defined family, declared in a file of the reader's."""
         return self.file is not None

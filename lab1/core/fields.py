@@ -1,4 +1,4 @@
-"""How a field is declared, and how its value is read and checked.
+"""Declares fields, and reads and checks their values.
 
 A field's type says all: `epochs: Annotated[int, Field("passes over the data", ge=1)] = 20`, or
 `further: Annotated[Epochs, "those of the teacher"]`.  From it come the check, `--help`, the guide's
@@ -52,7 +52,7 @@ def number(text: str) -> int | float | None:
 
 @dataclass(frozen=True)
 class Field:
-    """What stands beside a field's type: its meaning, and its range or the names it is one of.
+    """The annotation beside a field's type: its meaning, and its range or the names it is one of.
 
     The field's name and type say the rest (`declared`): `many` ones take a list (or one value, or
     `"0,1,2"`) and give a tuple, without repeats unless it `repeats`; `optional` ones also take
@@ -78,14 +78,16 @@ class Field:
 
     @property
     def said(self) -> dict[str, Any]:
-        """What differs from the defaults."""
+        """The values that differ from the defaults."""
         return {
-            each.name: v for each in fields(self) if (v := getattr(self, each.name)) != each.default
+            field.name: v
+            for field in fields(self)
+            if (v := getattr(self, field.name)) != field.default
         }
 
     @property
     def allowed(self) -> str:
-        """What is allowed, in words: `an integer from 1 to 1024`."""
+        """The allowed values, in words: `an integer from 1 to 1024`."""
         if self.choices:
             one = (
                 "one of "
@@ -235,8 +237,8 @@ def declared(name: str, hint: Any) -> Field:
     said: dict[str, Any] = {"name": name}
     while (origin := get_origin(hint)) is not None:
         if origin is Annotated:
-            for each in reversed(hint.__metadata__):  # what stands outside wins
-                said = (each.said if isinstance(each, Field) else {"meaning": each}) | said
+            for extra in reversed(hint.__metadata__):  # what stands outside wins
+                said = (extra.said if isinstance(extra, Field) else {"meaning": extra}) | said
             hint = hint.__origin__
         elif origin is tuple:
             said["many"], hint = True, get_args(hint)[0]
@@ -249,8 +251,8 @@ def declared(name: str, hint: Any) -> Field:
 def declarations(owner: Any) -> Mapping[str, Field]:
     """The fields of a class, or a function's parameters, that say what they mean, by name."""
     hints = get_type_hints(owner, include_extras=True)
-    found = (declared(name, hint) for name, hint in hints.items())
-    return {each.name: each for each in found if each.meaning}
+    declared_fields = (declared(name, hint) for name, hint in hints.items())
+    return {field.name: field for field in declared_fields if field.meaning}
 
 
 class Checked:
@@ -258,15 +260,15 @@ class Checked:
 
     def __new__(cls, *values: Any, **named: Any) -> Self:
         """Refuses an unknown name with what it may have meant; Python would raise `TypeError`."""
-        names = tuple(each.name for each in fields(cls))  # type: ignore[arg-type]
+        names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
         for name in named:
             if name not in names:
                 raise unknown(name, names, cls.__name__)
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for name, each in declarations(type(self)).items():  # type: ignore[arg-type]
-            object.__setattr__(self, name, each.check(getattr(self, name), type(self).__name__))
+        for name, field in declarations(type(self)).items():  # type: ignore[arg-type]
+            object.__setattr__(self, name, field.check(getattr(self, name), type(self).__name__))
 
 
 def each_once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _sweep(folder: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file exists, or may: one in a folder that is closed to us is told when it is read.
+    """True if a file exists, or may: one in a folder that is closed to us is told when it is read.
 
     A link that leads nowhere counts as one that exists.
     """

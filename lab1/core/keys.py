@@ -1,4 +1,4 @@
-"""How a key is made of what is hashed."""
+"""Makes a key of what is hashed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hash_key(canonical: Mapping[str, Any]) -> str:
 def without_defaults(instance: Any) -> dict[str, Any]:
     """The fields of a dataclass that differ from their default, or are marked as always hashed."""
     return {
-        each.name: getattr(instance, each.name)
-        for each in fields(instance)
-        if getattr(instance, each.name) != each.default or each.metadata.get("always hashed")
+        field.name: getattr(instance, field.name)
+        for field in fields(instance)
+        if getattr(instance, field.name) != field.default or field.metadata.get("always hashed")
     }

@@ -32,7 +32,7 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Those that multiply something, without biases and normalisation."""
+        """The number of weights that multiply something, without biases and normalisation."""
         size = 1 if self.kind == "linear" else int(self.kind[0])
         return size**2 * self.inputs * self.outputs
 
@@ -65,7 +65,7 @@ class Block:
 
     @property
     def parameters(self) -> int:
-        """Those of all its layers."""
+        """The number of parameters of all its layers."""
         return sum(layer.parameters for layer in self.all_layers)
 
 
@@ -83,7 +83,7 @@ class Stage:
 
     @property
     def parameters(self) -> int:
-        """Those of all its blocks."""
+        """The number of parameters of all its blocks."""
         return sum(block.parameters for block in self.blocks)
 
 
@@ -132,10 +132,10 @@ def _hidden_layers(model: ModelSpec, data: Dataset) -> list[Layer]:
 
 
 def _perceptron(model: ModelSpec, data: Dataset, blocks: Sequence[Block]) -> tuple[Stage, ...]:
-    found = [Stage("first hidden layer", None, (blocks[0],), stem=True)]
+    stages = [Stage("first hidden layer", None, (blocks[0],), stem=True)]
     if blocks[1:]:
-        found.append(Stage("further hidden layers", None, tuple(blocks[1:])))
-    return (*found, output(model.layer_sizes[-1], data))
+        stages.append(Stage("further hidden layers", None, tuple(blocks[1:])))
+    return (*stages, output(model.layer_sizes[-1], data))
 
 
 def output(inputs: int, data: Dataset) -> Stage:
@@ -146,13 +146,13 @@ def output(inputs: int, data: Dataset) -> Stage:
 def simple_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
     """One convolution a stage, each twice as wide as the one before, on half the side."""
     inputs, side, _ = data.image_shape
-    found = []
+    stages = []
     for index in range(model.depth):
         outputs = (model.channels or 0) * 2**index
         block = Block((convolution(inputs, outputs),))
-        found.append(Stage(f"stage {index + 1}", side >> index, (block,)))
+        stages.append(Stage(f"stage {index + 1}", side >> index, (block,)))
         inputs = outputs
-    return (*found, output(inputs, data))
+    return (*stages, output(inputs, data))
 
 
 def residual_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
@@ -161,7 +161,7 @@ def residual_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
 
 
 def plain_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """The same without skip connections."""
+    """The stages of `residual_cnn` without skip connections."""
     return _staged(model, data)
 
 
@@ -179,7 +179,7 @@ def resnet(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
 
 
 def plain_net(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """The same without skip connections."""
+    """The stages of `resnet` without skip connections."""
     return _by_depth(model, data)
 
 
@@ -202,7 +202,7 @@ def _of_blocks(
     """
     inputs, side, _ = data.image_shape
     first = Block((convolution(inputs, widths[0]),))
-    found = [Stage("first convolution", side, (first,), stem=True)]
+    stages = [Stage("first convolution", side, (first,), stem=True)]
     inputs = widths[0]
     for index, (outputs, count) in enumerate(zip(widths, counts, strict=True)):
         blocks = []
@@ -214,5 +214,5 @@ def _of_blocks(
                 skip = Skip(adds, convolution(inputs, outputs, 1, stride) if projected else None)
             blocks.append(Block(layers, skip))
             inputs = outputs
-        found.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
-    return (*found, output(inputs, data))
+        stages.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
+    return (*stages, output(inputs, data))

@@ -1,4 +1,4 @@
-"""Where things lie: the project's folders, found from any working directory."""
+"""The project's folders, found from any working directory."""
 
 from __future__ import annotations
 

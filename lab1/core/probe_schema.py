@@ -173,10 +173,10 @@ def _int8_weights(content: Any, spec: RunSpec) -> None:
     mapping({"layers": listing(layer, 1), "errors": mapping({"float32": errors, "int8": errors})})(
         "content", content
     )
-    for index, each in enumerate(content["layers"]):
-        outputs, inputs = each["shape"]
+    for index, layer in enumerate(content["layers"]):
+        outputs, inputs = layer["shape"]
         encoded = -(-outputs * inputs // 3) * 4
-        lengths = (len(each["scales"]), len(each["bias"]), len(each["int8"]))
+        lengths = (len(layer["scales"]), len(layer["bias"]), len(layer["int8"]))
         if lengths != (outputs, outputs, encoded):
             raise RecordError(
                 f"content.layers[{index}] has {lengths[0]} scales, {lengths[1]} biases and "

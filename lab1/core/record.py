@@ -48,7 +48,7 @@ def history_fields(config: TrainingConfig, *, distilled: bool = False) -> tuple[
 
 @dataclass(frozen=True)
 class Record:
-    """What one finished run did and where it came from.
+    """The record of a finished run: what it did and where it came from.
 
     `history` maps each of `HISTORY_FIELDS` to one value per epoch (`None` where there
     was no validation split); accuracies are fractions, `seconds` are wall-clock seconds of the
@@ -98,7 +98,7 @@ class Record:
 
     @property
     def diverged(self) -> bool:
-        """Whether its loss left the finite numbers, so that its weights prove nothing."""
+        """True if its loss left the finite numbers, so that its weights prove nothing."""
         return self.stopped == "diverged"
 
     @property
@@ -130,8 +130,8 @@ class Record:
     def recipe_change(self) -> str:
         """In words, for a record of an older recipe: `recipe 1, now 2`."""
         before, now = (
-            f"{own} (teacher {', '.join(map(str, further))})" if further else str(own)
-            for own, *further in (self.recipes, self.spec.recipes)
+            f"{recipe} (teacher {', '.join(map(str, further))})" if further else str(recipe)
+            for recipe, *further in (self.recipes, self.spec.recipes)
         )
         return f"recipe {before}, now {now}"
 
@@ -179,7 +179,7 @@ class Record:
 
 
 def finite(value: Any) -> Any:
-    """The same with `None` for NaN and infinity, which JSON does not know (a diverged run).
+    """A copy with `None` for NaN and infinity, which JSON does not know (a diverged run).
 
     Raises `TypeError` for a name that is no text, which JSON does not know either.
     """
@@ -187,9 +187,9 @@ def finite(value: Any) -> Any:
         for name in value:
             if not isinstance(name, str):
                 raise TypeError(f"the name {name!r} is no text, so it cannot be written as JSON")
-        return {name: finite(each) for name, each in value.items()}
+        return {name: finite(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(each) for each in value]
+        return [finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

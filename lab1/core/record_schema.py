@@ -1,4 +1,4 @@
-"""What a run record may hold, beyond its checksum and key (standard library only)."""
+"""Checks what a run record holds, beyond its checksum and key (standard library only)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _moment(place: str, value: Any) -> None:
 
 
 def _plain(place: str, value: Any) -> None:
-    """What a version may add to the origin: one value, or values by name."""
+    """An entry that a later version may add to the origin: one value, or values by name."""
     if isinstance(value, Mapping):
         mapping({}, others=_plain)(place, value)
     elif isinstance(value, str):
@@ -159,7 +159,7 @@ def _check_segments(record: Record) -> None:
 
 
 def _check_end(record: Record) -> None:
-    """How the training ended: when, at which epoch, and which was the best."""
+    """Checks the end of a training: when, at which epoch, and which was the best."""
     mapping(dict.fromkeys(record.series, listing(anything, 1)))("history", record.history)
     planned, epochs = record.spec.training.epochs, record.epochs
     stopped = record.stopped

@@ -12,7 +12,7 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """Where a run takes place and what it tells.  Nothing here changes its result or its key.
+    """The place of a run and its reports.  Nothing here changes its result or its key.
 
     `device` is `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
     `data_dir` is the data root (default: `LAB1_DATA`, else `data/`).  `progress` shows

@@ -59,7 +59,7 @@ def one_of(*values: Any) -> Rule:
     """One of a few values."""
 
     def check(place: str, value: Any) -> None:
-        if not any(type(value) is type(each) and value == each for each in values):
+        if not any(type(value) is type(allowed) and value == allowed for allowed in values):
             refuse(place, value, ", ".join(map(repr, values)))
 
     return check
@@ -76,7 +76,7 @@ def anything(place: str, value: Any) -> None:
 
 
 def optional(rule: Rule) -> Rule:
-    """What the rule allows, or `None`."""
+    """A rule that allows `None`, too."""
 
     def check(place: str, value: Any) -> None:
         if value is not None:
@@ -94,8 +94,8 @@ def listing(entry: Rule, least: int = 0, most: int | None = None) -> Rule:
         if len(value) < least or (most is not None and len(value) > most):
             length = least if least == most else f"{least} to {most or 'any number'}"
             raise RecordError(f"{place} has {len(value)} entries; allowed: {length}")
-        for index, each in enumerate(value):
-            entry(f"{place}[{index}]", each)
+        for index, item in enumerate(value):
+            entry(f"{place}[{index}]", item)
 
     return check
 

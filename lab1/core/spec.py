@@ -1,4 +1,4 @@
-"""What a run is: its model, its data set, its training and its key (standard library only).
+"""The specification of a run: model, data set, training and key (standard library only).
 
 A `RunSpec` is frozen and complete: together with `RECIPE` it determines what the
 training computes, and `RunSpec.key` is a hash of it.  Fields that equal their default are
@@ -122,16 +122,16 @@ class ModelSpec(Checked):
         family = FAMILIES[self.family]
         used = family.fields
         family.depths.check(self.depth, family.name)
-        for each in fields(self)[1:]:
-            value = getattr(self, each.name)
-            if each.name not in used and value != each.default:
+        for declared in fields(self)[1:]:
+            value = getattr(self, declared.name)
+            if declared.name not in used and value != declared.default:
                 raise ParameterError(
-                    f"{self.family} takes no {each.name} (got {value!r}); "
+                    f"{self.family} takes no {declared.name} (got {value!r}); "
                     f"it takes {', '.join(used)}"
                 )
-            required = each.name in _REQUIRED_FIELDS and self.hidden_sizes is None
-            if required and each.name in used and value is None:
-                raise ParameterError(f"{self.family} needs {each.name}")
+            required = declared.name in _REQUIRED_FIELDS and self.hidden_sizes is None
+            if required and declared.name in used and value is None:
+                raise ParameterError(f"{self.family} needs {declared.name}")
         if self.blocks_per_stage is not None:
             checked = _checked_blocks(self.blocks_per_stage, self.depth)
             object.__setattr__(self, "blocks_per_stage", checked)
@@ -159,7 +159,7 @@ class ModelSpec(Checked):
 
     @property
     def unit(self) -> str:
-        """What one step of its depth is called: `layer`, or `stage`."""
+        """The word for one step of its depth: `layer`, or `stage`."""
         return FAMILIES[self.family].unit
 
     @property
@@ -170,10 +170,10 @@ class ModelSpec(Checked):
 
 def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
     listed = tuple(blocks) if isinstance(blocks, (list, tuple)) else ()
-    if len(listed) != depth or not all(type(each) is int and each >= 1 for each in listed):
-        shown = list(blocks) if isinstance(blocks, (list, tuple)) else blocks
+    if len(listed) != depth or not all(type(count) is int and count >= 1 for count in listed):
+        given = list(blocks) if isinstance(blocks, (list, tuple)) else blocks
         raise ParameterError(
-            f"blocks_per_stage = {shown!r} is not allowed; allowed: {depth} numbers, one for "
+            f"blocks_per_stage = {given!r} is not allowed; allowed: {depth} numbers, one for "
             "each stage, each 1 or more"
         )
     return listed
@@ -266,7 +266,7 @@ class RunSpec(Checked):
     @property
     def recipes(self) -> tuple[int, ...]:
         """Its recipe and those of its `teachers`, all of which its key depends on."""
-        return tuple(each.recipe for each in (self, *self.teachers))
+        return tuple(spec.recipe for spec in (self, *self.teachers))
 
     def canonical(
         self,
@@ -279,9 +279,9 @@ class RunSpec(Checked):
         `recipes` are `recipes` unless others are given: those of an older record.  `old_selection`
         is that of `TrainingConfig.canonical`.
         """
-        own, *further = self.recipes if recipes is None else recipes
+        recipe, *further = self.recipes if recipes is None else recipes
         canonical: dict[str, Any] = {
-            "recipe": own,
+            "recipe": recipe,
             "model": without_defaults(self.model),
             "dataset": self.dataset,
             "training": self.training.canonical(old_selection=old_selection),
@@ -320,7 +320,7 @@ class RunSpec(Checked):
 
     def to_dict(self, recipes: Sequence[int] | None = None) -> dict[str, Any]:
         """All fields spelled out, for a record; `recipes` as in `canonical`."""
-        own, *further = self.recipes if recipes is None else recipes
+        recipe, *further = self.recipes if recipes is None else recipes
         family = FAMILIES[self.model.family]
         declared = {"own_family": {"file": str(family.file), "sha256": family.sha256}}
         return {
@@ -330,7 +330,7 @@ class RunSpec(Checked):
             "training": dataclasses.asdict(self.training),
             "seed": self.seed,
             "distillation": self.distillation and self.distillation.to_dict(further),
-            "recipe": own,
+            "recipe": recipe,
         }
 
     @classmethod
@@ -345,8 +345,8 @@ class RunSpec(Checked):
         try:
             if "role" in values:
                 raise KeyError("role, which a plan gives a run and no file holds")
-            if (own := values.pop("own_family", None)) is not None:
-                families.check_known(values["model"]["family"], own, FAMILIES)
+            if (declaration := values.pop("own_family", None)) is not None:
+                families.check_known(values["model"]["family"], declaration, FAMILIES)
             return cls(
                 **{
                     **values,

@@ -76,16 +76,16 @@ class Store:
         return None
 
     def is_replaced(self, name: str) -> bool:
-        """Whether a published run, by its name, was trained here again, so that `runs/` counts.
+        """True if a published run, by its name, was trained here again, so that `runs/` counts.
 
         A mere copy of the published record, which a Ray cluster needs in `runs/`, changes
         nothing.
         """
-        published, own = self.results / f"{name}.json", self.runs / name / "record.json"
-        if not (is_there(own) and published.exists()):
+        published, retrained = self.results / f"{name}.json", self.runs / name / "record.json"
+        if not (is_there(retrained) and published.exists()):
             return False
         try:
-            return own.read_bytes() != published.read_bytes()
+            return retrained.read_bytes() != published.read_bytes()
         except FileNotFoundError:  # it was promoted meanwhile
             return False
         except OSError:  # it is closed to us, which is told when it is read
@@ -95,11 +95,11 @@ class Store:
         """The files of all records, published ones first, without those that `runs/` replaces."""
         # One's own are listed first: what is promoted meanwhile is then in one list or in both.
         folders = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
-        own = [folder / "record.json" for folder in folders if is_there(folder / "record.json")]
+        records = [folder / "record.json" for folder in folders if is_there(folder / "record.json")]
         published = sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
-        copied = {path.parent.name for path in own}
+        copied = {path.parent.name for path in records}
         yield from (p for p in published if p.stem not in copied or not self.is_replaced(p.stem))
-        yield from own
+        yield from records
 
     def all(self) -> tuple[list[Record], list[RecordError]]:
         """All readable records, and an error for each file that is none.
@@ -133,12 +133,12 @@ class Store:
         return matching[0]
 
     def is_published(self, record: Record) -> bool:
-        """Whether a record is the one in `results/`."""
+        """True if a record is the one in `results/`."""
         path = self.results / f"{record.name}.json"
         return path.exists() and not self.is_replaced(record.name)
 
     def is_own(self, record: Record) -> bool:
-        """Whether a record, or a probe of it, lies in `runs/` and has not been published.
+        """True if a record, or a probe of it, lies in `runs/` and has not been published.
 
         Copies of published files, which a Ray cluster needs there, do not count.
         """
@@ -148,9 +148,9 @@ class Store:
             for path in (self.runs / record.name).glob("*.json")
         )
 
-    def _published_place(self, record: Record, own: Path) -> Path:
-        """Where a run's file in `runs/`, its record or a probe, lies once it is published."""
-        name = "json" if own.name == "record.json" else own.name
+    def _published_place(self, record: Record, path: Path) -> Path:
+        """The place of a run's file in `runs/`, its record or a probe, once it is published."""
+        name = "json" if path.name == "record.json" else path.name
         return self.results / f"{record.name}.{name}"
 
     def write(self, record: Record) -> Path:
@@ -225,19 +225,19 @@ class Store:
         """
         self.check_promotable(record, mixed_sources)
         source = self.runs / record.name
-        own = source / "record.json"
-        target = self._published_place(record, own)
+        written = source / "record.json"
+        target = self._published_place(record, written)
         moves = {
             path: self._published_place(record, path)
             for path in sorted(source.glob("*.json"))
             if path.name != "record.json"
         }
-        if own.exists():  # else it was published before, and the probes are what is new
+        if written.exists():  # else it was published before, and the probes are what is new
             if self.is_replaced(record.name):
                 for path in self.results.glob(f"{record.name}.*.json"):
                     path.unlink()
                 target.with_suffix(".safetensors").unlink(missing_ok=True)
-            moves[own] = target
+            moves[written] = target
         for path, destination in moves.items():
             write_bytes(destination, path.read_bytes())
         for path in moves:
@@ -273,15 +273,15 @@ class Store:
         return tuple(sorted(name.removesuffix(".json") for name in names))
 
     def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
-        """What `write_probe` wrote, from either folder; `None` where there is none.
+        """Reads a probe from either folder; `None` where there is none.
 
         Those of a published run do not count where it was trained here again.
         """
         _check_probe_name(probe)
         published = self.results / f"{spec.name}.{probe}.json"
-        own = self.run_dir(spec) / f"{probe}.json"
+        in_runs = self.run_dir(spec) / f"{probe}.json"
         for _ in range(2):  # the second time finds what was promoted between the two looks
-            for path in (own,) if self.is_replaced(spec.name) else (published, own):
+            for path in (in_runs,) if self.is_replaced(spec.name) else (published, in_runs):
                 if not is_there(path):
                     continue
                 try:
@@ -315,8 +315,8 @@ class Replacement(Store):
         return path if path.exists() else None
 
     def find_probe(self, spec: RunSpec, probe: str) -> Mapping[str, Any] | None:
-        own = (self.run_dir(spec) / f"{probe}.json").exists()
-        return super().find_probe(spec, probe) if own or spec != self._spec else None
+        in_runs = (self.run_dir(spec) / f"{probe}.json").exists()
+        return super().find_probe(spec, probe) if in_runs or spec != self._spec else None
 
     def is_replaced(self, name: str) -> bool:
         return name == self._spec.name or super().is_replaced(name)

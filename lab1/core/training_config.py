@@ -1,4 +1,4 @@
-"""How a model is trained, and what each of these settings may be (standard library only).
+"""The settings of a training, and their ranges (standard library only).
 
 **A default in this file must never change**: fields at their default are left out of a run's key.
 """
@@ -38,7 +38,7 @@ Precision = Annotated[str, Field("arithmetic of forward and backward", choices=(
 
 @dataclass(frozen=True)
 class TrainingConfig(Checked):
-    """How a model is trained.  Every field changes the result, so every field is hashed.
+    """The settings of a training.  Every field changes the result, so every field is hashed.
 
     `epochs` is an upper bound where `patience` is set: training stops after that many epochs
     without an improvement of `monitor` by more than `minimum_improvement`.  The weights of the

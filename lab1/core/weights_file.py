@@ -1,4 +1,4 @@
-"""Where the weights of a run are, and the published ones checked, without torch.
+"""Finds the weights of a run, and checks the published ones, without torch.
 
 One's own lie in `runs/<run>/weights.safetensors`, published ones in
 `results/<run>.safetensors`.  Such a file has eight bytes of length (little endian), a JSON header
@@ -71,11 +71,11 @@ def absence(spec: RunSpec, store: Store, purpose: str) -> str:
 
 def digest(tensors: Iterable[Part]) -> str:
     """The SHA-256 of tensors in the order of their names: of each, name, type, shape and bytes."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name, kind, shape, content in sorted(tensors):
-        found.update(json.dumps([name, kind, shape]).encode() + b"\n")
-        found.update(content)
-    return found.hexdigest()
+        sha256.update(json.dumps([name, kind, shape]).encode() + b"\n")
+        sha256.update(content)
+    return sha256.hexdigest()
 
 
 def read(path: Path) -> WeightsFile:
@@ -96,8 +96,10 @@ def read(path: Path) -> WeightsFile:
     except (safetensors.SafetensorError, RecordError) as error:
         raise refusal(path, f"is no file of weights, or a truncated one: {error}") from error
     run, named = metadata.get("run"), metadata["sha256"]
-    found = digest((name, each["dtype"], each["shape"], each["data"]) for name, each in tensors)
-    if found != named:
+    computed = digest(
+        (name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in tensors
+    )
+    if computed != named:
         raise refusal(path, "is damaged: the SHA-256 that it names is not that of its tensors")
     return WeightsFile(run, named, content)
 
@@ -118,7 +120,7 @@ def library(path: Path) -> Any:
 
 
 def with_sorted_header(content: bytes) -> bytes:
-    """The same file with its header in the order of the names: equal weights, equal bytes."""
+    """A weights file with its header in the order of the names: equal weights, equal bytes."""
     header, data = _parted(content)
     encoded = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)  # the tensors begin at a multiple of eight bytes

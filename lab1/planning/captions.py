@@ -26,8 +26,8 @@ def show(dataset: str) -> None:
         return
 
     def show_caption(cell: Any) -> None:
-        if found := _CAPTION.search(cell.raw_cell):
-            caption = yaml.safe_load(found[1])["caption"]
+        if match := _CAPTION.search(cell.raw_cell):
+            caption = yaml.safe_load(match[1])["caption"]
             say(caption.replace("{dataset}", dataset))
 
     while _shown_by:  # the chapter was opened before

@@ -1,4 +1,4 @@
-"""What each chapter runs, in the order of training, as a function of the chapter's parameters.
+"""The runs of each chapter, in the order of training, as a function of its parameters.
 
 The signature says which parameters a profile, papermill or the command line may set: those without
 a default are required, and `**training` stands for the fields of

@@ -29,7 +29,7 @@ _OF_BLOCKS = ("ResidualCNN", "PlainCNN", "ResNet", "PlainNet")
 
 
 def _gradient_probes(spec: RunSpec) -> tuple[str, ...]:
-    """How exact the first gradient is, of the seeds 0, 5, …
+    """The probe of the first gradient's exactness, for the seeds 0, 5, …
 
     So it is measured too where a setting has fresh seeds alone, which begin with 5.
     """
@@ -43,7 +43,7 @@ def _cnn_probes(spec: RunSpec) -> tuple[str, ...]:
 
 
 def _distillation_probes(spec: RunSpec) -> tuple[str, ...]:
-    """What teacher and student answer, and how sure they are; what is known of a class unseen."""
+    """The probes of teacher and student: answers, calibration, and a class unseen."""
     if spec.training.omitted_class is not None:
         probes = ["bias-correction", *(["int8-weights"] if spec.seed == 0 else [])]
     else:
@@ -89,20 +89,24 @@ class Chapter:
         """The parameters that the profile or the reader must set."""
         return tuple(
             name
-            for name, each in self._signature.items()
-            if each.default is each.empty and each.kind is each.KEYWORD_ONLY
+            for name, parameter in self._signature.items()
+            if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY
         )
 
     @cached_property
     def parameters(self) -> Mapping[str, Field]:
-        """What a profile, papermill or the command line may set, by name, required ones first.
+        """The parameters that a profile, papermill or the command line sets, required ones first.
 
         Where one value is needed several may be asked for, see `questions`.
         """
         if not (signature := self._signature):
             return {}
         takes = declarations(getattr(self.runs, "func", self.runs))
-        named = [name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY]
+        named = [
+            name
+            for name, parameter in signature.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        ]
         further = TRAINING_FIELDS if len(named) < len(signature) else {}
         declared = further | {name: takes[name] for name in named}
         order = (*self.required, *named, *further)
@@ -111,8 +115,8 @@ class Chapter:
 
     def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter by name, with its default, if it has one, where it is not set."""
-        defaults = {each.name: each.default for each in fields(TrainingConfig)}
-        defaults |= {name: each.default for name, each in self._signature.items()}
+        defaults = {field.name: field.default for field in fields(TrainingConfig)}
+        defaults |= {name: field.default for name, field in self._signature.items()}
         defaults |= dict.fromkeys(self.required)
         return {name: parameters.get(name, defaults.get(name)) for name in self.parameters}
 
@@ -131,7 +135,7 @@ class Chapter:
             raise ParameterError(
                 f"the values of {asked} make {count} questions; allowed: at most {MOST_VALUES}"
             )
-        return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
+        return [dict(zip(values, choice, strict=True)) for choice in product(*values.values())]
 
 
 #: What every page with runs of its own takes besides, see `further_runs`.
@@ -177,7 +181,7 @@ def describe_parameter(name: str, value: Any) -> str:
     """A parameter and its value, or values, in words: `MNIST`, `width 32, 64`."""
     if name == "dataset":
         value = tuple(
-            DATASETS[each].title for each in (value if isinstance(value, tuple) else (value,))
+            DATASETS[item].title for item in (value if isinstance(value, tuple) else (value,))
         )
     return describe(name, value)
 
@@ -204,7 +208,7 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
     """
     checked = check_parameters(name, values)
     checked.pop(_FURTHER.name, None)
-    missing = [each for each in chapter(name).required if each not in checked]
+    missing = [parameter for parameter in chapter(name).required if parameter not in checked]
     if missing:
         raise ParameterError(f"chapter {name}: needs a value for {', '.join(missing)}")
     try:
@@ -215,7 +219,7 @@ def plan(name: str, **values: Any) -> list[RunSpec]:
 
 
 def teachers_first(specs: Sequence[RunSpec]) -> list[RunSpec]:
-    """The same runs, each once, in their order, but for teachers before their students."""
+    """Runs without repetition, in their order, but for teachers before their students."""
     listed = set(specs)
     lines = ((*reversed(spec.teachers), spec) for spec in specs)
-    return list(dict.fromkeys(each for line in lines for each in line if each in listed))
+    return list(dict.fromkeys(spec for line in lines for spec in line if spec in listed))

@@ -32,7 +32,7 @@ def no_probes(spec: RunSpec) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Todo:
-    """What is to be done for a list of runs, found out once per command.
+    """The work that a list of runs asks for, found out once per command.
 
     `records` are those there are, by run; `missing` the runs to be trained, teachers first, with
     the teachers that have to be trained for them; `seconds` about how long each of these takes,
@@ -46,15 +46,15 @@ class Todo:
 
 
 def find_todo(specs: Sequence[RunSpec], store: Store) -> Todo:
-    """What is missing of a list of runs.
+    """Finds what is missing of a list of runs.
 
     Raises `MissingRunsError` where a trained teacher's weights are missing, and
     `RecordError` where a record is damaged.
     """
-    found = {spec: store.find(spec) for spec in specs}
-    missing = with_teachers((spec for spec, record in found.items() if record is None), store)
+    known = {spec: store.find(spec) for spec in specs}
+    missing = with_teachers((spec for spec, record in known.items() if record is None), store)
     seconds = estimate(missing, store.all()[0]) if missing else []
-    records = {spec: record for spec, record in found.items() if record is not None}
+    records = {spec: record for spec, record in known.items() if record is not None}
     return Todo(tuple(specs), records, tuple(missing), tuple(seconds))
 
 
@@ -89,14 +89,14 @@ def ensure(
 def ensure_probe(
     record: Record, probe: str, options: RuntimeOptions | None = None, store: Store | None = None
 ) -> Mapping[str, Any]:
-    """What `probe` found on a run, measured first where nobody has yet.
+    """A probe's record of a run, measured first where there is none yet.
 
     Raises `MissingRunsError` where it must be measured and the weights, or
     torch, are not here.
     """
     store = store or Store()
-    found = store.find_probe(record.spec, probe)
-    if found is None:
+    content = store.find_probe(record.spec, probe)
+    if content is None:
         if importlib.util.find_spec("torch") is None:
             raise MissingRunsError(
                 f"the probe {probe!r} of {record.spec.title} has no record, and torch is not "
@@ -105,13 +105,13 @@ def ensure_probe(
         from ..training import probes
 
         probes.measure(record.spec, probe, options or RuntimeOptions(), store)
-        found = store.find_probe(record.spec, probe)
-        assert found is not None
-    return found
+        content = store.find_probe(record.spec, probe)
+        assert content is not None
+    return content
 
 
 def is_out_of_reach(record: Record, probe: str, store: Store) -> bool:
-    """Whether a probe of a run has no record and can have none here.
+    """True if a probe of a run has no record and can have none here.
 
     That is where it asks a run that was published without its weights, or another one whose weights
     are not here: a student's twin that was never trained, or is being trained.
@@ -208,7 +208,7 @@ def _train(
 
 def _check_stays_here(wanted: Sequence[RunSpec], options: RuntimeOptions) -> None:
     """Raises `ParameterError` where a reader's own network or images would have to leave."""
-    own = [
+    local = [
         f"{spec.model.family}, a network of your own, whose file is"
         for spec in wanted
         if FAMILIES[spec.model.family].own
@@ -221,9 +221,9 @@ def _check_stays_here(wanted: Sequence[RunSpec], options: RuntimeOptions) -> Non
         ("engine = 'ray'", options.engine == "ray"),
         ("report_to = 'wandb'", options.report_to is not None),
     ):
-        if asked and own:
+        if asked and local:
             raise ParameterError(
-                f"{what} is not allowed for {own[0]} on this machine alone; allowed: the local "
+                f"{what} is not allowed for {local[0]} on this machine alone; allowed: the local "
                 "engine, and no report"
             )
 

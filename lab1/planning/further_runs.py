@@ -51,9 +51,9 @@ class FurtherRuns:
                 if fields[name].repeats:
                     return None
                 values, wanted = (
-                    each if isinstance(each, tuple) else (each,) for each in (value, asked[name])
+                    item if isinstance(item, tuple) else (item,) for item in (value, asked[name])
                 )
-                if not (both := tuple(each for each in values if each in wanted)):
+                if not (both := tuple(item for item in values if item in wanted)):
                     return None
                 value = both if isinstance(value, tuple) else both[0]
             kept[name] = value
@@ -62,10 +62,10 @@ class FurtherRuns:
 
 def read(of_chapter: str, values: Any, where: str) -> dict[str, FurtherRuns]:
     """The further runs that a page lists, by name; raises `ParameterError` for anything else."""
-    found: dict[str, FurtherRuns] = {}
+    rows: dict[str, FurtherRuns] = {}
     if values is None or values in ("none", ""):
-        return found
-    if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
+        return rows
+    if not isinstance(values, list) or not all(isinstance(row, dict) for row in values):
         raise ParameterError(
             f"{where}: further = {short_repr(values)} is not allowed; allowed: a list of further "
             "runs, each with a name and the parameters in which it differs from the page"
@@ -76,7 +76,7 @@ def read(of_chapter: str, values: Any, where: str) -> dict[str, FurtherRuns]:
         if (
             not (isinstance(name, str) and name.strip() and name.isprintable())
             or "," in name
-            or name in found
+            or name in rows
         ):
             raise ParameterError(
                 f"{where}: further runs: name = {short_repr(name)} is not allowed; allowed: a text "
@@ -86,8 +86,8 @@ def read(of_chapter: str, values: Any, where: str) -> dict[str, FurtherRuns]:
         role = _ROLE.check(changes.pop("role", None), place)
         checked = check_parameters(of_chapter, changes, place)
         checked.pop("further", None)
-        found[name] = FurtherRuns(name, checked, role)
-    return found
+        rows[name] = FurtherRuns(name, checked, role)
+    return rows
 
 
 def plan_page(
@@ -103,17 +103,17 @@ def plan_page(
     runs = plan(of_chapter, **parameters)
     of_page = set(map(_without_seed, runs))
     fresh: set[RunSpec] = set()
-    for each in further:
-        changes = each.within(of_chapter, asked or {})
+    for row in further:
+        changes = row.within(of_chapter, asked or {})
         if changes is None:
             continue
         try:
             planned = plan(of_chapter, **{**parameters, **changes})
         except ParameterError as error:
-            raise ParameterError(f"further runs {each.name!r}: {error}") from error
-        if each.role:
-            chosen = [spec for spec in planned if _without_seed(spec) not in of_page]
-            fresh.update(chosen)
+            raise ParameterError(f"further runs {row.name!r}: {error}") from error
+        if row.role:
+            added = [spec for spec in planned if _without_seed(spec) not in of_page]
+            fresh.update(added)
         runs += planned
     settings = set(map(_without_seed, fresh))
     return teachers_first(

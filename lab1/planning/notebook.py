@@ -1,4 +1,4 @@
-"""What a notebook was asked for: what its parameters cell assigns, and what papermill was told.
+"""Reads the parameters that a notebook's own cell and papermill's assign.
 
 A kernel knows which cells it has executed, and not their tags.  A parameters cell is one of nothing
 but assignments, `profile` among them; what else a notebook holds (variables of its reader's,
@@ -67,7 +67,7 @@ def asked(namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str
 def _assigned(
     cells: list[str], namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str
 ) -> dict[str, Any]:
-    """What the parameters cells and papermill's have set, the last of them first of all.
+    """The values that the parameters cells and papermill's have set, the last of them first.
 
     The last of `cells` is the one that runs.  A cell that sets all parameters forgets those before
     it.  Until a chapter is opened, what papermill's cell has set must stay in force: papermill puts
@@ -164,7 +164,7 @@ def papermill_command() -> tuple[list[str], Path] | None:
 
 
 def _told(where: str) -> dict[str, Any]:
-    """What papermill was told, by name, as it was written; nothing where there is none.
+    """The values given to papermill, by name, as they were written; nothing where there are none.
 
     What is typed names a parameter once; it wins over what stands in files.
     """

@@ -44,7 +44,7 @@ class Page:
 
     @property
     def variant(self) -> str:
-        """What sets a further page of a chapter apart: `narrow` in `1_1-narrow`, else empty."""
+        """The suffix of a further page of a chapter: `narrow` in `1_1-narrow`, else empty."""
         return self.name.removeprefix(self.chapter).removeprefix("-")
 
     @property
@@ -67,8 +67,8 @@ class Page:
         """
         chapter = chapter_of(self.chapter)
         every = pages(REPORT) if REPORT in names() else []
-        published = [chapter.values(each.parameters) for each in every
-                     if each.chapter == self.chapter]  # fmt: skip
+        published = [chapter.values(page.parameters) for page in every
+                     if page.chapter == self.chapter]  # fmt: skip
         values = chapter.values(self.parameters)
         if not published or values in published:
             return []
@@ -82,7 +82,7 @@ class Page:
 
     @property
     def reads_pages(self) -> bool:
-        """Whether it shows the records of the profile's other pages, and has no runs of its own."""
+        """True if it shows the records of the profile's other pages, and has no runs of its own."""
         return chapter_of(self.chapter).reads_pages
 
     def plan(self, question: Mapping[str, Any] | None = None) -> list[RunSpec]:
@@ -92,19 +92,19 @@ class Page:
     @cached_property
     def further_of(self) -> dict[str, str]:
         """The name of the further runs that each of them is of, by key: not of the page's own."""
-        own = {spec.key for spec in self._plan(None, ())}
+        main = {spec.key for spec in self._plan(None, ())}
         return {
             spec.key: name
             for name in self.parameters.get("further") or ()
             for spec in self._plan(None, (name,))
-            if spec.key not in own
+            if spec.key not in main
         }
 
     def _plan(self, question: Mapping[str, Any] | None, further: Sequence[str]) -> list[RunSpec]:
         parameters = self.parameters if question is None else question
         asked = {name: parameters[name] for name in self.asked}
-        chosen = [self.further[name] for name in further]
-        return plan_page(self.chapter, parameters, chosen, asked)
+        rows = [self.further[name] for name in further]
+        return plan_page(self.chapter, parameters, rows, asked)
 
     def records(self, store: Store | None = None) -> list[Record]:
         """The records that the page shows; those of its own runs are trained where missing.
@@ -182,12 +182,12 @@ def planned(
 
     `chapters` chooses the pages by the name of their chapter.
     """
-    found: dict[str, Planned] = {}
+    runs: dict[str, Planned] = {}
     for page in pages(profile):
         for spec in page.plan() if chapters(page.chapter) else ():
-            before = found[spec.key].pages if spec.key in found else ()
-            found[spec.key] = Planned(spec, (*before, page.name))
-    return found
+            before = runs[spec.key].pages if spec.key in runs else ()
+            runs[spec.key] = Planned(spec, (*before, page.name))
+    return runs
 
 
 def probes_of(spec: RunSpec, profile: str) -> tuple[str, ...]:
@@ -234,19 +234,19 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     Raises `ParameterError` as `pages` does.
     """
     of_profile = pages(profile)
-    named = [each for each in of_profile if each.name == chapter]
+    named = [candidate for candidate in of_profile if candidate.name == chapter]
     if not named:
         chapter_of(chapter)
-        named = [each for each in of_profile if each.chapter == chapter]
-    for each in named[:1]:
-        changed = check_parameters(each.chapter, overrides)
+        named = [candidate for candidate in of_profile if candidate.chapter == chapter]
+    for candidate in named[:1]:
+        changed = check_parameters(candidate.chapter, overrides)
         for published in of_profile:  # a notebook that publishing executes is given all parameters
-            if published.chapter == each.chapter and published.parameters == changed:
+            if published.chapter == candidate.chapter and published.parameters == changed:
                 return published
-        _check_names(changed.get("further"), each)
-        asked = {n: value for n, value in changed.items() if value != each.parameters.get(n)}
+        _check_names(changed.get("further"), candidate)
+        asked = {n: value for n, value in changed.items() if value != candidate.parameters.get(n)}
         asked.pop("further", None)
-        return replace(each, parameters=_changed(each.parameters, changed), asked=asked)
+        return replace(candidate, parameters=_changed(candidate.parameters, changed), asked=asked)
     raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
 
 

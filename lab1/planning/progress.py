@@ -1,4 +1,4 @@
-"""How long a grid takes: an estimate before it, and a line for each run that finished."""
+"""Estimates how long a grid takes, and prints a line for each run that finished."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
     kind. Of them those count whose networks are nearest in cost, which is products of weights and
     numbers, and a part for each layer. `None` where there is no record to judge from.
     """
-    on_a_cpu = [each for each in records if each.origin.get("device", {}).get("kind") == "cpu"]
+    on_a_cpu = [
+        record for record in records if record.origin.get("device", {}).get("kind") == "cpu"
+    ]
     # By kind and cost first: a large grid would otherwise go through all records for every run.
     paces: dict[_Kind, dict[float, list[float]]] = {}
     for record in on_a_cpu or records:
@@ -38,14 +40,14 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
         alike = paces.get(kind, {})
         if not alike:
             return None
-        nearest = min(alike, key=lambda each: abs(math.log(each / cost)))
+        nearest = min(alike, key=lambda known: abs(math.log(known / cost)))
         return median(alike[nearest])
 
     estimates: list[float | None] = []
     for spec in specs:
         cost = _cost(spec)
-        found = (pace_of(kind, cost) for kind in _kinds(spec))
-        pace = next((each for each in found if each is not None), None)
+        candidates = (pace_of(kind, cost) for kind in _kinds(spec))
+        pace = next((known for known in candidates if known is not None), None)
         work = cost * spec.training_images * spec.training.epochs
         estimates.append(None if pace is None else pace * work)
     return estimates
@@ -56,7 +58,7 @@ _Kind = tuple[object, ...]
 
 
 def _kinds(spec: RunSpec) -> Iterator[_Kind]:
-    """What a run has in common with others, the most first."""
+    """The kinds that a run shares with others, the closest first."""
     family, taught = spec.model.family, spec.distillation is not None
     yield family, taught, spec.dataset, spec.training.precision
     yield family, taught
@@ -70,7 +72,7 @@ _STEP = 10_000_000
 
 
 def _cost(spec: RunSpec) -> float:
-    """What one image costs."""
+    """The seconds that one image costs."""
     products, layers = architecture.cost(spec.model, spec.dataset)
     return products + layers * _STEP / spec.training.batch_size
 
@@ -82,12 +84,12 @@ class GridProgress:
         self._total = len(specs)
         self._done = 0
         self._started = time.monotonic()
-        known = [each for each in estimates if each is not None]
+        known = [seconds for seconds in estimates if seconds is not None]
         # Runs of unknown length are taken to be like the known ones.
         mean = sum(known) / len(known) if known else 1.0
         self._weights = {
-            spec.key: mean if each is None else each
-            for spec, each in zip(specs, estimates, strict=True)
+            spec.key: mean if seconds is None else seconds
+            for spec, seconds in zip(specs, estimates, strict=True)
         }
         self._whole = self._left = sum(self._weights.values())
         about = f", about {duration(self._left)} on one core" if known else ""
@@ -115,7 +117,7 @@ class GridProgress:
 
 
 def is_first_process() -> bool:
-    """Whether this is the one that speaks, where torchrun started several."""
+    """True in the one process that reports, where torchrun started several."""
     return os.environ.get("RANK", "0") == "0"
 
 

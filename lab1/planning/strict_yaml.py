@@ -26,7 +26,7 @@ _TAG = "tag:yaml.org,2002:"
 
 
 def load(text: str, where: str) -> Any:
-    """What a text says; raises `ParameterError`, naming `where` it stood, if it is not in order."""
+    """Parses a text; raises `ParameterError`, naming `where` it stood, if it is not in order."""
     if len(text) > MOST_BYTES:
         raise _too_large(where)
     try:
@@ -44,7 +44,7 @@ def load(text: str, where: str) -> Any:
 
 
 def load_file(path: Path) -> Any:
-    """What a file says, named without its folder; raises `ParameterError` as `load` does."""
+    """Parses a file, named without its folder; raises `ParameterError` as `load` does."""
     if not path.is_file():
         raise ParameterError(f"{path.name}: cannot be read: it is no file, or leads to none")
     try:
@@ -67,7 +67,7 @@ def load_file(path: Path) -> Any:
 
 
 def _words(error: yaml.YAMLError) -> str:
-    """What is wrong, and where, in one line."""
+    """The fault and its place, in one line."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return " ".join(str(error).split())
@@ -84,7 +84,7 @@ def _check_size(node: yaml.Node, sizes: dict[int, int]) -> int:
     if size is None:
         sizes[id(node)] = 0  # while it is counted: what is found in itself has no end
         below = node.value if isinstance(node, yaml.CollectionNode) else ()
-        parts = [part for each in below for part in (each if isinstance(each, tuple) else (each,))]
+        parts = [part for item in below for part in (item if isinstance(item, tuple) else (item,))]
         size = sizes[id(node)] = 1 + sum(_check_size(part, sizes) for part in parts)
     if size == 0:
         raise yaml.YAMLError("a value refers to itself")

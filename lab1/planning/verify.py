@@ -31,12 +31,12 @@ _STUDENT_T = (4.31, 3.19, 2.78, 2.58, 2.45, 2.37, 2.31, 2.27)
 
 
 def has_torch() -> bool:
-    """Whether models can be built here."""
+    """True if models can be built here."""
     return importlib.util.find_spec("torch") is not None
 
 
 def check(record: Record) -> list[str]:
-    """What is wrong with a record, in words: its data's fingerprint, its number of parameters.
+    """The faults of a record, in words: its data's fingerprint, its number of parameters.
 
     Its contents, key and checksum were checked when it was read.  The parameter count is recomputed
     where torch is installed.
@@ -58,14 +58,14 @@ def check(record: Record) -> list[str]:
 
 @cache
 def _count_parameters(model: ModelSpec, dataset: str) -> int:
-    """Those of the model itself, built once for all runs of its kind."""
+    """The number of parameters of the model itself, built once for all runs of its kind."""
     from ..training import models
 
     return models.count_parameters(models.build(model, DATASETS[dataset], seed=0))
 
 
 def check_probes(store: Store, records: Sequence[Record]) -> list[str]:
-    """What is wrong with the probes of some records, in words."""
+    """The faults of the probes of some records, in words."""
     # Those of an older recipe are never read.
     specs = {record.name: record.spec for record in records if record.key == record.spec.key}
     findings = []
@@ -79,7 +79,7 @@ def check_probes(store: Store, records: Sequence[Record]) -> list[str]:
 
 
 def check_benchmarks() -> list[str]:
-    """What is wrong with the published benchmarks, in words."""
+    """The faults of the published benchmarks, in words."""
     findings = []
     for path in benchmarks.files():
         try:
@@ -90,7 +90,7 @@ def check_benchmarks() -> list[str]:
 
 
 def check_weights(store: Store, records: Sequence[Record]) -> list[str]:
-    """What is wrong with weights, in words.
+    """The faults of weights, in words.
 
     Their digest must be that of their tensors and the one that their record names, a published
     record must say how published ones came about, and the students among `records` must have
@@ -122,13 +122,13 @@ def _check_digest(record: Record, store: Store, digests: Mapping[Path, str]) -> 
     if record.weights_sha256 is None or path is None or path.suffix == ".pt":
         return []
     try:
-        found = digests.get(path) or weights_file.read(path).sha256
+        actual = digests.get(path) or weights_file.read(path).sha256
     except WeightsError as error:
         return [str(error)]
-    if found == record.weights_sha256:
+    if actual == record.weights_sha256:
         return []
     return [
-        f"{path}: has the SHA-256 {found}, and the record of its run says {record.weights_sha256}"
+        f"{path}: has the SHA-256 {actual}, and the record of its run says {record.weights_sha256}"
     ]
 
 
@@ -187,7 +187,7 @@ def retrain(
 
 
 def _first_loss(record: Record, again: Record) -> tuple[str, bool]:
-    """How far the first epoch's training losses agree, in words and whether far enough."""
+    """The agreement of the first epoch's training losses, in words and whether it suffices."""
     first, second = (run.history["train_loss"][0] for run in (record, again))
     assert first is not None and second is not None  # as in every record with a test score
     words = f"training loss of the first epoch {first:.5g}, trained again {second:.5g}"
@@ -208,7 +208,7 @@ def _first_family(record: Record) -> str | None:
 def _accuracy(
     record: Record, again: Record, tolerance: float, records: Sequence[Record]
 ) -> tuple[str, bool]:
-    """How far the test accuracies agree, in words and whether far enough."""
+    """The agreement of the test accuracies, in words and whether it suffices."""
     before, after = record.test["accuracy"], again.test["accuracy"]
     of_seed = {
         other.spec.seed: other.test["accuracy"]

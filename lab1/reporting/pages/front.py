@@ -90,7 +90,7 @@ def _strip(card: Mapping[str, Any]) -> str:
     scale = (_WIDE - 2 * _EDGE) / ((last - first) or 1)
 
     def x(value: float) -> float:
-        return round(_EDGE + scale * (value - first), 1)
+        return float(round(_EDGE + scale * (value - first), 1))
 
     middle = _HIGH / 3
     parts = [
