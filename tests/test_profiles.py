@@ -406,7 +406,7 @@ def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
 
 def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch):
     monkeypatch.setattr(ensuring, "_train", None)
-    both = CHAPTER + CHAPTER.split("chapters:")[1].replace("1_1", "1_2") + "  summary: {}\n"
+    both = CHAPTER + CHAPTER.split("chapters:")[1].replace("1_1", "1_2") + "  results: {}\n"
     name = profile(both)
     with pytest.raises(MissingRunsError, match=r"no run of the profile 'mine' .*run CHAPTER"):
         profiles.trained(name)
@@ -415,8 +415,8 @@ def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch)
         Store().write(record)
     assert profiles.trained(name) == records  # each once, although two pages plan the first
     assert profiles.trained(name, lambda chapter: chapter == "1_1") == records[:1]
-    (summary,) = (page for page in profiles.pages(name) if page.chapter == "summary")
-    assert summary.plan() == [] and summary.records() == records
+    (results,) = (page for page in profiles.pages(name) if page.chapter == "results")
+    assert results.plan() == [] and results.records() == records
     on = profiles.shown_on(name)
     assert [on[record.key] for record in records] == [("1_1", "1_2"), ("1_2",)]
 

@@ -36,6 +36,11 @@ class Layer:
         size = 1 if self.kind == "linear" else int(self.kind[0])
         return size**2 * self.inputs * self.outputs
 
+    @property
+    def normalised(self) -> bool:
+        """Whether a normalisation follows, which has a scale and a shift for each output."""
+        return self.parameters > self.weights + self.outputs
+
 
 @dataclass(frozen=True)
 class Skip:
@@ -73,13 +78,15 @@ class Block:
 class Stage:
     """Blocks on equally large images: `side` pixels each way, or `None` for units in a row.
 
-    A `stem` is the single layer that reads the image, before the blocks begin.
+    A `stem` is the single layer that reads the image, before the blocks begin.  After a `pooled`
+    stage a 2 × 2 max pooling halves the side.
     """
 
     title: str
     side: int | None
     blocks: tuple[Block, ...]
     stem: bool = False
+    pooled: bool = False
 
     @property
     def parameters(self) -> int:
@@ -150,7 +157,7 @@ def simple_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
     for index in range(model.depth):
         outputs = (model.channels or 0) * 2**index
         block = Block((convolution(inputs, outputs),))
-        stages.append(Stage(f"stage {index + 1}", side >> index, (block,)))
+        stages.append(Stage(f"stage {index + 1}", side >> index, (block,), pooled=True))
         inputs = outputs
     return (*stages, output(inputs, data))
 

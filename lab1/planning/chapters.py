@@ -162,8 +162,7 @@ CHAPTERS: Mapping[str, Chapter] = {
     "depth": Chapter(degradation, _degradation_probes, reads_benchmarks=True),
     # No runs of their own: how fast they are made, and what all pages together say.
     "speed": Chapter(reads_benchmarks=True),
-    "dynamics": Chapter(reads_pages=True),
-    "summary": Chapter(reads_pages=True),
+    "results": Chapter(reads_pages=True),
 }
 
 

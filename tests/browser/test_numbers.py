@@ -84,7 +84,7 @@ def gain(record, records):
 
 
 #: The pages without a table of scored runs.
-WITHOUT = ("report/dynamics.html", "report/speed.html")
+WITHOUT = ("report/speed.html",)
 
 #: What a column must say of the scored runs of a row.
 COLUMNS = {

@@ -191,7 +191,7 @@ def test_a_number_leads_to_its_runs_in_their_fold(read, name):
     assert row.is_visible()
 
 
-@pytest.mark.pages("report/1_2.html", "report/1_3.html", "report/2_2.html", "report/summary.html")
+@pytest.mark.pages("report/1_2.html", "report/1_3.html", "report/2_2.html", "report/results.html")
 @pytest.mark.preview("report/1_3.html")
 def test_a_result_is_in_sight_beside_what_names_it(seen):
     """Without scrolling its table, on a telephone too."""

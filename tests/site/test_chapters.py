@@ -26,14 +26,14 @@ NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 CHART = re.compile(
     r"^((charts|convergence|networks|softened)\.\w+|training_time\.time_by_depth|speed\.ratios"
     r"|probed\.(confusion|class_accuracy)"
-    r"|degradation\.(?!errors|times)\w+|distillation\.\w+|summaries\.accuracy"
-    r"|dynamics\.(?!\w+_table)\w+)\(",
+    r"|degradation\.(?!errors|times)\w+|distillation\.\w+"
+    r"|results\.(?!performance|distillation|thumbnails|main_experiment)\w+)\(",
     re.MULTILINE,
 )
 TABLE = re.compile(
     r"^(tables\.\w+|findings\.table|changes\.table|speed\.table|probed\.hardest|degradation\.errors"
     r"|chapter\.provenance|draw_a_digit\.table"
-    r"|distillation_tables\.\w+|gradients\.\w+|summaries\.(performance|distillation)|dynamics\.\w+_table)\(",
+    r"|distillation_tables\.\w+|gradients\.\w+|results\.(performance|distillation))\(",
     re.MULTILINE,
 )
 

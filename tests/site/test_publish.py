@@ -859,23 +859,23 @@ def test_the_digest_of_a_page_that_reads_others_says_where_the_runs_stand(
     """A run that a further page shows is named there, though its record is the same."""
     record = make_record()
     store.write(record)
-    page = profiles.Page("summary", "summary", "report", {})
-    write_profile(laboratory, {"1_1": GRID, "summary": {}})
+    page = profiles.Page("results", "results", "report", {})
+    write_profile(laboratory, {"1_1": GRID, "results": {}})
     digests = [publish.records_digest(page, records, store) for records in ([record], [])]
-    write_profile(laboratory, {**PROFILE, "summary": {}})
+    write_profile(laboratory, {**PROFILE, "results": {}})
     digests.append(publish.records_digest(page, [record], store))
     assert len(set(digests)) == 3
 
 
 def test_pages_that_read_the_others_come_last(laboratory, make_record, monkeypatch):
     """So they see what was trained for those."""
-    write_profile(laboratory, {"summary": {}, "1_1": GRID})
+    write_profile(laboratory, {"results": {}, "1_1": GRID})
     trained = []
     monkeypatch.setattr(profiles.Page, "records", lambda page, store: trained.append(page.name))
     monkeypatch.setattr(publish, "_prepare", fail)
     with pytest.raises(PublishError, match="2 of 2 pages failed"):
         publish.publish()
-    assert trained == ["1_1", "summary"]
+    assert trained == ["1_1", "results"]
 
 
 WIDE = f'<svg width="700" height="300"><text fill="{figures.TEXT}"/></svg>'

@@ -15,6 +15,8 @@ import pytest
 from built_site import ROOT, git
 from fontTools.ttLib import TTFont
 
+from lab1.reporting.pages import results
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("quarto") is None, reason="Quarto is not on the PATH"),
@@ -45,7 +47,7 @@ class _Loads(HTMLParser):
             self.links.append(own["href"])
 
 
-CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "dynamics", "speed", "summary")
+CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "results", "speed")
 REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
 #: Those that have runs of their own, and among them those on perceptrons.
@@ -75,9 +77,8 @@ LABELS = [
         "tbl-precision",
         "tbl-runs",
     ),
-    ("fig-perceptrons", "fig-photographs", "fig-deep"),
+    ("fig-time", "fig-rates", "fig-gradients", "fig-memory", "tbl-performance", "tbl-distillation"),
     ("fig-ratios", "tbl-speed"),
-    ("fig-accuracy", "tbl-performance", "tbl-distillation"),
 ]
 
 
@@ -154,18 +155,18 @@ def test_the_counts_in_a_table_lead_to_the_runs(site):
 
 
 def test_every_row_leads_to_its_runs(site):
-    """From the summaries at once, from a chapter by way of its own section of runs."""
+    """From the page of results at once, from a chapter by way of its own section of runs."""
     sections = set(re.findall(r'<section class="lab1-run" id="(runs-\w+)"', site.text("runs.html")))
     led = {
         name: set(re.findall(r'"\.\./runs\.html#(runs-\w+)"', site.text(name))) for name in REPORT
     }
     for name in OF_RUNS:
         assert led[name] == set(re.findall(r'<tr [^>]*id="(runs-\w+)"', site.text(name)))
-    assert led["report/summary.html"] == sections == set().union(*led.values())
+    assert led["report/results.html"] < sections == set().union(*led.values())
 
 
 def test_the_summaries_can_be_sorted_and_taken_away(site):
-    text = site.text("report/summary.html")
+    text = site.text("report/results.html")
     assert text.count("lab1-table lab1-sortable") == 2
     assert text.count('src="assets/tables.js"') == 2
     names = re.findall(r'download="([^"]*)" href="data:text/csv', text)
@@ -182,7 +183,7 @@ def test_the_search_knows_the_chapters(site):
 
 def test_the_charts_are_on_the_pages(site):
     # No run of the profile has a patience, so none of its charts shows where one ran out.
-    counts = (1, 3, 3, 8, 7, 5, 3, 1, 1)
+    counts = (1, 3, 3, 8, 7, 5, 7, 1)
     for name, count in zip(["index.html", *REPORT], counts, strict=True):
         text = site.text(name)
         assert text.count('class="lab1-chart"') == count
@@ -193,6 +194,17 @@ def test_the_charts_are_on_the_pages(site):
                 assert ((site.root / name).parent / address).is_file()
         for spec in re.findall(r'class="lab1-spec">(.*?)</script>', text):
             assert json.loads(spec)["$schema"].endswith(".json")
+
+
+def test_the_small_pictures_are_those_of_the_pages_they_lead_to(site):
+    text = site.text("report/results.html")
+    pages = [place for part in results.CHARTS.values() for place in part if place[0] != "results"]
+    for page, label in pages:
+        assert f'href="{page}.html#{label}"' in text
+        assert f'id="{label}"' in site.text(f"report/{page}.html")
+    pictures = re.findall(r'src="(assets/figures/[^"]*)" alt="" loading', text)
+    assert len(pictures) >= 2 * len(pages)
+    assert all((site.root / "report" / picture).is_file() for picture in pictures)
 
 
 def test_the_icon_font_has_the_icons_that_are_shown(site):

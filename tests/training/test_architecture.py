@@ -10,8 +10,10 @@ from torch import fx, nn
 from lab1.core import architecture, layouts
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
-from lab1.core.spec import ModelSpec
+from lab1.core.spec import ModelSpec, RunSpec
+from lab1.core.training_config import TrainingConfig
 from lab1.training import models
+from lab1.training.optimization import build_optimizer
 
 CASES = [
     (ModelSpec("MLP", 1, width=8), "mnist"),
@@ -94,6 +96,53 @@ def test_a_stage_says_how_large_its_images_are(spec, dataset):
         if layer.kind == "3 × 3"
     ]
     assert drawn == list(sides.values())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize(("spec", "dataset"), CASES[:-1], ids=lambda case: str(case)[:60])
+def test_the_activations_are_what_autograd_keeps(spec, dataset, precision):
+    model = models.build(spec, DATASETS[dataset], seed=0).train()
+    weights = {tuple(sorted(each.shape)) for each in model.parameters()}
+    held = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
+    kept = {}
+
+    def note(tensor):
+        storage = tensor.untyped_storage()
+        is_copy = tensor.dtype == torch.bfloat16 and tuple(sorted(tensor.shape)) in weights
+        if storage.data_ptr() not in held and not is_copy:
+            kept[storage.data_ptr()] = tensor, storage.nbytes()
+        return tensor
+
+    images = torch.zeros(4, *DATASETS[dataset].image_shape)
+    bf16 = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        with bf16:
+            logits = model(images)
+        nn.functional.cross_entropy(logits.float(), torch.zeros(4, dtype=torch.int64))
+    config = TrainingConfig(batch_size=4, precision=precision, validation_size=0)
+    sizes = architecture.memory(RunSpec(spec, dataset, config, seed=0))
+    count = models.count_parameters(model)
+    assert sizes["parameters"] == (6 if precision == "bf16" else 4) * count
+    found = sum(size for _, size in kept.values())
+    # Besides there are means, variances, labels and logits in float32.
+    assert sizes["activations"] == pytest.approx(found, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "momentum"), [("adam", 0.9), ("adamw", 0.9), ("sgd", 0.9), ("sgd", 0)]
+)
+def test_the_optimiser_state_is_that_of_torch(optimizer, momentum):
+    config = TrainingConfig(optimizer=optimizer, momentum=momentum)
+    (spec, dataset), model = CASES[0], nn.Linear(4, 3)
+    made = build_optimizer(model, config)
+    model(torch.ones(1, 4)).sum().backward()
+    made.step()
+    states = [
+        each for state in made.state.values() for name, each in state.items() if name != "step"
+    ]
+    count = sum(each.numel() for each in states if each is not None)
+    sizes = architecture.memory(RunSpec(spec, dataset, config, seed=0))
+    assert sizes["optimiser state"] == sizes["gradients"] * count // models.count_parameters(model)
 
 
 def test_a_gate_is_counted_with_the_layers_of_its_block():

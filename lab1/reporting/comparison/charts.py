@@ -75,12 +75,12 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     )
 
 
-def accuracy_by_parameters(runs: pd.DataFrame) -> Figure:
-    """Test accuracy against the number of parameters, with intervals."""
+def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure:
+    """Test accuracy against the number of parameters, with intervals; points lead to their runs."""
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     return points(
-        linked(table, base, by),
+        linked(table, base, by, runs_page),
         _PARAMETERS,
         Axis("mean", "test accuracy (%)"),
         also={"depth": ""},

@@ -117,20 +117,30 @@ def bars(
     x: Axis,
     y: Axis,
     *,
-    colour: str,
+    colour: str | tuple[str, Sequence[str]],
     text: str,
     title: str = "",
+    panels: Panels | None = None,
     number: str = "",
+    beside: str = "",
     also: Mapping[str, str] | None = None,
     data: pd.DataFrame | None = None,
 ) -> Figure:
-    """Bars of one colour along `x`, one for each name of `y`.
+    """Bars along `x`, one for each name of `y`, of one colour or of parts by a column `colour`.
 
-    With `number`, a format of d3's, the value stands behind each; the rest is as in `lines`.
+    With `number`, a format of d3's, the value stands behind each; a diamond has the value of the
+    column `beside`, the same for all parts of a bar.  The rest is as in `lines`.
     """
-    form = _Form(table, x, y, None, colour)
-    base = form.base(tooltip=form.tooltip([y.column], also))
-    form.add(base.mark_bar())
+    form = _Form(table, x, y, panels, colour)
+    if form.colour:  # the parts in the order of their legend
+        form.table = table.assign(place=table[form.colour].map(form.colours.index))
+    order = {"order": alt.Order("place:Q")} if form.colour else {}
+    base = form.base(tooltip=form.tooltip([y.column], also), **order)
+    form.add(base.mark_bar(), form.colour)
+    if beside:
+        mark = alt.Chart().mark_point(shape="diamond", size=80, color=figure.TEXT, fill=figure.TEXT)
+        value = alt.Tooltip(f"max({beside}):Q", title=beside, format=x.digits)
+        form.add(mark.encode(x=alt.X(f"max({beside}):Q"), y=form.along_y(), tooltip=[value]))
     if number:
         value, tint = alt.Text(f"{x.column}:Q", format=number), alt.value(figure.TEXT)
         form.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
@@ -156,9 +166,11 @@ class _Form:
         self.value = x if y.order else y
         self.place = x.column
         self.panel = table[panels.column] if panels else pd.Series("", table.index)
-        self.height = _CURVES if dense else _PANEL if panels else _HEIGHT
+        self.height: Any = _CURVES if dense else _PANEL if panels else _HEIGHT
         if y.order:
             self.height = _ROW * len(y.order)
+            if panels and "y" in panels.apart:  # each has names of its own
+                self.height = alt.Step(_ROW)
         self.tint = colour if isinstance(colour, str) and colour.startswith("#") else ""
         self.colour, self.colours = _legend(table, "" if self.tint else colour)
         self.dash, self.dashes = _legend(table, dash)

@@ -85,7 +85,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     Accuracies are fractions; `train_seconds` are wall-clock, `epoch_seconds` their median over
     the epochs, validation included; `peak_memory_bytes` is the most that any epoch used;
     `at_chance` tells whether the network was no better than a guess when its training ended;
-    `validation_accuracy` is that of the best epoch, `train_loss` and
+    `validation_accuracy` is that of the best epoch, `train_loss`, `gradient_norm` and
     `train_evaluation_accuracy` those of the last.
     `epochs` were trained of the `epochs_allowed`; `patience` is NaN where there was none.
     `errors` are the test images that were not recognised.  `change` is that of `changes_of`.
@@ -124,6 +124,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
             "at_chance": _at_chance(record),
             "train_loss": record.history["train_loss"][-1],
+            "gradient_norm": record.history["gradient_norm"][-1],
             "train_evaluation_accuracy": _fit(record),
             "validation_accuracy": _at_best(record, "validation_accuracy"),
             "train_accuracy": _at_best(record, "train_accuracy"),

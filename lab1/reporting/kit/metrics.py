@@ -60,6 +60,7 @@ METRICS: Mapping[str, Metric] = {
     "test_accuracy": _accuracy("test accuracy"),
     "test_loss": Metric("test loss"),
     "train_loss": Metric("training loss"),
+    "gradient_norm": Metric("gradient norm"),
     "train_accuracy": _accuracy("training accuracy"),
     "train_evaluation_accuracy": _accuracy("training accuracy in evaluation mode"),
     "validation_accuracy": _accuracy("validation accuracy"),

@@ -202,6 +202,16 @@ def _timed_on(part: pd.DataFrame) -> str:
     return f"{timed} (not in the time: {' / '.join(others)})" if others else timed
 
 
+#: Of a whole training, over the runs on one kind of device.
+TRAIN_TIME = Column(
+    "Train time (s)",
+    lambda part: on_one_device(part)["train_seconds"].mean(),
+    "{:.0f}",
+    "Train time",
+    digits=1,
+)
+
+
 def performance(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     """The performance summary: accuracies in percent, times in seconds; `n` leads to the runs.
 
@@ -223,13 +233,7 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
         EPOCHS,
         PRECISION,
         page_only(PARAMETERS),
-        Column(
-            "Train time (s)",
-            lambda part: on_one_device(part)["train_seconds"].mean(),
-            "{:.0f}",
-            "Train time",
-            digits=1,
-        ),
+        TRAIN_TIME,
         Column("Device", _timed_on, is_text=True),
         csv_only(TEST_LOSS),
         Column("", "augmentation", name="Augmentation"),

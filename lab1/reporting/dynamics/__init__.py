@@ -1,1 +1,0 @@
-"""How the trainings went: rates, gradients, stopping and costs."""

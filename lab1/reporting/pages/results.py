@@ -1,0 +1,348 @@
+"""The page of results: two tables and sixteen charts, in the order of the course's list.
+
+A chart that stands in a chapter is shown as a small picture that leads there.  Where there is no
+run of the kind that a function shows, it gives a sentence that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from ...core import architecture
+from ...core.escape import for_html
+from ..claims import Prose
+from ..comparison.selection import base_rate
+from ..curves import by_epoch
+from ..distillation import pairs as twins
+from ..kit import tables, words
+from ..kit.axes import Axis, Panels, depths
+from ..kit.charts import bars, lines, linked, points
+from ..kit.figure import Figure
+from ..kit.frames import on_one_device
+from ..kit.statistics import mean_of, summarize
+from ..kit.tables import RUNS_PAGE, Column, Table
+from ..networks import drawing
+
+if TYPE_CHECKING:
+    from ...chapter import OpenChapter
+
+#: The course's list of charts, by part: where each stands, as the chapter and the label of its
+#: figure there, and what it is called.
+CHARTS: Mapping[str, Mapping[tuple[str, str], str]] = {
+    "perceptrons": {
+        ("1_2", "fig-loss"): "Training and validation loss, for each depth",
+        ("1_2", "fig-accuracy"): "Test accuracy by depth",
+        ("results", "fig-time"): "Training time by depth",
+        ("results", "fig-parameters"): "Test accuracy by number of parameters",
+    },
+    "convolutional networks": {
+        ("1_3", "fig-validation"): "Validation accuracy by epoch",
+        ("1_3", "fig-loss"): "Training and validation loss, for each depth",
+        ("1_3", "fig-accuracy"): "Test accuracy by depth",
+        ("1_3", "fig-epochs"): "Speed of convergence",
+    },
+    "distillation": {
+        ("2_2", "fig-paired"): "The student alone and with its teacher",
+        ("2_2", "fig-temperature"): "The effect of the temperature",
+        ("2_2", "fig-losses"): "Hard, soft and combined loss",
+        ("2_2", "fig-size"): "Test accuracy by size of the student",
+    },
+    "dynamics": {
+        ("results", "fig-rates"): "Learning-rate schedules",
+        ("results", "fig-gradients"): "Gradient norms",
+        ("results", "fig-stopping"): "Where early stopping came in",
+        ("results", "fig-memory"): "Memory by model",
+    },
+}
+
+_NO_RUNS = Prose("*No run of this kind has a record yet.*")
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Small pictures of charts, each a link to it, and a list of links where there is no site."""
+
+    markup: str
+    links: str
+    words: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.links, drawing.MIME: self.markup, "text/plain": self.words}
+
+
+def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:
+    """The charts of a part of the course's list that stand on other pages of the profile."""
+    pages = {page for names in chapter.pages.values() for page in names}
+    # Where publishing writes the pictures (`lab1.site.publish`), as seen from a page.
+    figures = "../figures" if chapter.published else "assets/figures"
+    there = {place: name for place, name in CHARTS[part].items() if place[0] in pages}
+    shown, links = [], []
+    for (page, label), name in there.items():
+        file = f"{page}-{label.removeprefix('fig-')}"
+        text = f"<span>{for_html(name)} ({page.replace('_', '.')})</span>"
+        pictures = "".join(
+            f'<picture class="lab1{theme}"><img src="{address}" alt="" loading="lazy"></picture>'
+            for theme, address in (
+                ("-light", f"{figures}/{file}.svg"),
+                ("-dark", f"assets/figures/{file}.dark.svg"),
+            )
+        )
+        shown.append(f'<a href="{page}.html#{label}">{pictures}{text}</a>')
+        links.append(f'<li><a href="{page}.ipynb">{text}</a></li>')
+    return Thumbnails(
+        f'<div class="lab1-thumbnails">{"".join(shown)}</div>',
+        f"<ul>{''.join(links)}</ul>",
+        "; ".join(there.values()),
+    )
+
+
+# The tables
+
+
+_MODEL = Column(
+    "Model",
+    lambda part: (
+        f"{part['family'].iloc[0]}, "
+        f"{words.depth(int(part['depth'].iloc[0]), part['family'].iloc[0])}"
+    ),
+    is_text=True,
+    tells=("family", "depth"),
+)
+
+
+def _timed_on(part: pd.DataFrame) -> str:
+    """The device of the runs whose time a row shows, and how many of its runs these are."""
+    timed = on_one_device(part)
+    share = "" if len(timed) == len(part) else f" ({len(timed)} of {len(part)} runs)"
+    return f"{timed['hardware'].iloc[0]}{share}"
+
+
+def performance(*parts: pd.DataFrame) -> Table | Prose:
+    """The performance summary: each network at the learning rate that its part shares.
+
+    A time is the mean over the runs on one kind of device, that of most of them.
+    """
+    networks = [base_rate(part).assign(part=i) for i, part in enumerate(parts) if len(part)]
+    if not networks:
+        return _NO_RUNS
+    columns = [
+        _MODEL,
+        tables.DATASET,
+        tables.PARAMETERS,
+        tables.TEST_ACCURACY,
+        tables.TRAIN_TIME,
+        tables.column_n(tables.with_a_score),
+        tables.count_of_runs(RUNS_PAGE, tables.with_a_score),
+        Column("Timed on", _timed_on, is_text=True),
+    ]
+    runs = pd.concat(networks, ignore_index=True)
+    table = tables.table_of(runs, ["part", "family", "depth"], columns)
+    return sortable(table, "performance-summary.csv")
+
+
+def main_experiment(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of the runs on distillation the first teacher, and its student without it and with it."""
+    return twins.main(runs) if "teacher" in runs and runs["teacher"].notna().any() else runs[:0]
+
+
+def distillation(runs: pd.DataFrame) -> Table | Prose:
+    """The knowledge distillation summary, of the `main_experiment`.
+
+    The improvement is the mean of the differences between twins, in points.
+    """
+    if runs.empty:
+        return _NO_RUNS
+    pairs = twins.pairs(runs)
+    pairs["points"] = 100 * pairs["gain"]
+    teachers = {*runs["teacher"].dropna()}
+
+    def model(part: pd.DataFrame) -> str:
+        role = "student, alone" if part["teacher"].isna().all() else "student, with the teacher"
+        role = "teacher" if teachers & {*part["key"]} else role
+        return f"{part['family'].iloc[0]}, {role}"
+
+    columns = [
+        Column("Model", model, is_text=True, tells=None),
+        tables.PARAMETERS,
+        tables.TEST_ACCURACY,
+        Column(
+            "Improvement (points)",
+            lambda part: mean_of(pairs[pairs["key"].isin(part["key"])], "points"),
+            tables.words_for("+.2f", ".2f"),
+            "Improvement",
+            "Improvement half-width",
+            digits=3,
+        ),
+        tables.column_n(tables.with_a_score),
+        tables.count_of_runs(RUNS_PAGE, tables.with_a_score),
+        tables.DATASET,
+    ]
+    # The teacher has more parameters than its student.
+    table = tables.table_of(runs.assign(size=-runs["parameters"]), ["size", "temperature"], columns)
+    return sortable(table, "distillation-summary.csv")
+
+
+def sortable(table: Table, name: str) -> Table:
+    """The table with columns that a script sorts, and below it the frame as a file to download.
+
+    Without the script it is the same table; `name` is the file's.
+    """
+    marked = table.markup.replace('class="lab1-table"', 'class="lab1-table lab1-sortable"', 1)
+    # The file travels in the page: it is there in every profile, and without a server.
+    address = f"data:text/csv;charset=utf-8,{quote(table.to_csv())}"
+    download = f'<a download="{for_html(name)}" href="{address}">CSV</a>'
+    return Table(
+        table.frame,
+        f'{marked}\n<p class="lab1-downloads">{download}</p>\n'
+        '<script src="assets/tables.js" defer></script>',
+    )
+
+
+# The charts
+
+
+def training_time(runs: pd.DataFrame) -> Figure | Prose:
+    """Seconds of a whole training by depth, over the runs on one kind of device, which is named."""
+    if runs.empty:
+        return _NO_RUNS
+    timed = on_one_device(base_rate(runs))
+    table = summarize(timed, ["family", "depth"], "train_seconds")
+    device, data = timed["hardware"].iloc[0], words.dataset_titles(timed)
+    said = words.rows(table, "{family} {depth}: {mean:.0f} s")
+    return lines(
+        linked(table, timed, ["family", "depth"], RUNS_PAGE),
+        depths(table),
+        Axis("mean", "training time (s)", zero=True, digits=".1f"),
+        title=f"{data}, on {device}",
+        text=f"Time of a whole training on {data} by depth, on {device}. {said}.",
+    )
+
+
+def learning_rates(parts: Mapping[str, pd.DataFrame], history: pd.DataFrame) -> Figure | Prose:
+    """The learning rate by step, a panel for each of the `parts`, a line for each course in it.
+
+    A record has the rate of each epoch's last step.
+    """
+    courses = []
+    for part, runs in parts.items():
+        # One run is enough for each course: the longest, since the others are its beginning.
+        longest = base_rate(runs).sort_values("epochs", kind="stable") if len(runs) else runs
+        for key, spec in zip(longest.get("key", ()), longest.get("spec", ()), strict=True):
+            training = spec.training
+            course = (part, training.optimizer, training.schedule, training.epochs)
+            courses.append((*course, -(-spec.training_images // training.batch_size), key))
+    if not courses:
+        return _NO_RUNS
+    names = ["part", "optimiser", "schedule", "epochs", "steps"]
+    longest = pd.DataFrame(courses, columns=[*names, "key"]).drop_duplicates(names, keep="last")
+    series = history[["key", "epoch", "scheduled_learning_rate"]]
+    table = longest.merge(series, on="key").rename(columns={"scheduled_learning_rate": "rate"})
+    table["step"] = table["steps"] * table["epoch"]
+    ends = words.rows(longest, "{part}: {optimiser}, {schedule}, {epochs} epochs")
+    return lines(
+        table,
+        Axis("step", "step", format="~s", digits=","),
+        Axis("rate", "learning rate", zero=True, digits=".3g"),
+        panels=Panels("part", "", columns=2, apart="xy", order=[*parts]),
+        colour=("schedule", sorted(table["schedule"].unique())),
+        detail="key",
+        dense=True,
+        also={"optimiser": "", "epochs": ""},
+        text=f"Learning rate by step, a panel per chapter. {ends}.",
+        data=table[["part", "optimiser", "schedule", "epochs", "epoch", "step", "rate"]],
+    )
+
+
+def gradient_norms(history: pd.DataFrame) -> Figure | Prose:
+    """The mean norm of an epoch's gradients by epoch, a panel per depth."""
+    if history.empty:
+        return _NO_RUNS
+    return by_epoch(
+        base_rate(history),
+        ["gradient_norm"],
+        Axis("mean", "gradient norm", log=True, digits=".3g"),
+        panels=Panels("depth"),
+        text="Mean norm of the gradients of an epoch on {data}, a panel per depth. In the last "
+        "epoch: {ends}.",
+        ending="{family} {depth}: {mean:.3g}",
+    )
+
+
+def early_stopping(runs: pd.DataFrame) -> Figure | Prose:
+    """The runs that early stopping ended, each from its best epoch to its last."""
+    patient = runs[runs["patience"].notna()] if len(runs) else runs
+    early = patient[patient["stopped"] == "early stopping"] if len(patient) else patient
+    if early.empty:
+        return Prose("*Early stopping ended none of these runs.*")
+    base = base_rate(patient)["learning_rate"].iloc[0]
+    rates = [f", learning rate {rate:g}" if rate != base else "" for rate in early["learning_rate"]]
+    said = tables.labels(patient, ("family", "depth"), ("learning_rate",))
+    named = early.assign(
+        network=early["group"].map(said) + rates, run="seed " + early["seed"].astype(str)
+    )
+    table = named.sort_values(["family", "depth", "learning_rate", "group", "seed"])[
+        ["network", "run", "family", "best_epoch", "epochs", "patience", "epochs_allowed"]
+    ]
+    listed = words.rows(table, "{network}, {run}: best epoch {best_epoch:g}, last epoch {epochs}")
+    x = Axis(
+        "epochs", "epoch", zero=True, format="d", digits="d", interval=("best_epoch", "epochs")
+    )
+    return points(
+        table,
+        x,
+        Axis("run", "", order=sorted(table["run"].unique())),
+        panels=Panels("network", "", columns=1, apart="y"),
+        also={"patience": "", "epochs_allowed": ""},
+        title=words.dataset_titles(early),
+        text=f"The runs that early stopping ended. {listed}.",
+    )
+
+
+def stopping(runs: pd.DataFrame) -> dict[str, str]:
+    """How many runs had a patience, how many it ended, and how many epochs that saved, in words."""
+    patient = runs[runs["patience"].notna()] if len(runs) else runs
+    early = patient[patient["stopped"] == "early stopping"] if len(patient) else patient
+    saved = (early["epochs_allowed"] - early["epochs"]).sum() if len(early) else 0
+    allowed = patient["epochs_allowed"].sum() if len(patient) else 0
+    numbers = {"patient": len(patient), "ended": len(early), "saved": saved, "allowed": allowed}
+    return {name: f"{number:,}" for name, number in numbers.items()}
+
+
+def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
+    """What a step of training keeps by network, computed from its layout, in megabytes.
+
+    `parts` are runs by the name of their panel.  Beside it is the most that a GPU measured in such
+    a training, where a record has that.
+    """
+    rows = []
+    for part, runs in parts.items():
+        networks = base_rate(runs).groupby(["family", "depth"]) if len(runs) else ()
+        for _, network in networks:
+            spec, on_gpu = network["spec"].iloc[0], network[network["device"] == "cuda"]
+            sizes = {name: size / 1e6 for name, size in architecture.memory(spec).items()}
+            measured = on_gpu["peak_memory_bytes"].max() / 1e6
+            model = f"{spec.model.family} {spec.model.depth}"
+            if sizes:
+                rows.append({"part": part, "model": model, **sizes, "measured": measured})
+    if not rows:
+        return _NO_RUNS
+    wide = pd.DataFrame(rows)
+    names = [*architecture.MEMORY]
+    long = wide.melt(["part", "model", "measured"], names, "kept", "megabytes")
+    total = wide.assign(total=wide[names].sum(axis=1))
+    return bars(
+        long,
+        Axis("megabytes", "MB", zero=True, digits=",.2f"),
+        Axis("model", "", order=[*dict.fromkeys(wide["model"])]),
+        colour=("kept", names),
+        panels=Panels("part", "", columns=1, apart="xy", order=[*parts]),
+        beside="measured",
+        text="Memory of a training step by network, from its layout: "
+        f"{words.rows(total, '{model} {total:,.1f} MB')}.",
+        data=wide.round(3),
+    )
