@@ -139,8 +139,8 @@ def bars(
     form.add(base.mark_bar(), form.colour)
     if beside:
         mark = alt.Chart().mark_point(shape="diamond", size=80, color=figure.TEXT, fill=figure.TEXT)
-        value = alt.Tooltip(f"max({beside}):Q", title=beside, format=x.digits)
-        form.add(mark.encode(x=alt.X(f"max({beside}):Q"), y=form.along_y(), tooltip=[value]))
+        measured = alt.Tooltip(f"max({beside}):Q", title=beside, format=x.digits)
+        form.add(mark.encode(x=alt.X(f"max({beside}):Q"), y=form.along_y(), tooltip=[measured]))
     if number:
         value, tint = alt.Text(f"{x.column}:Q", format=number), alt.value(figure.TEXT)
         form.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
