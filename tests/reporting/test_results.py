@@ -156,7 +156,7 @@ def test_where_there_are_no_runs_a_sentence_says_so():
         results.early_stopping(runs), results.memory({"1.2": runs}),
     ):  # fmt: skip
         assert "run" in shown._repr_markdown_()
-    assert results.stopping(runs) == dict.fromkeys(["patient", "ended", "saved", "allowed"], "0")
+    assert results.stopping(runs) == dict.fromkeys(["patient", "ended", "saved", "allowed"], 0)
 
 
 # The small pictures
@@ -237,7 +237,7 @@ def test_the_runs_that_early_stopping_ended_are_shown_and_counted(trained):
     columns = ["run", "best_epoch", "epochs"]
     assert figure.data[columns].values.tolist() == [["seed 0", 2, 4], ["seed 1", 4, 6]]
     # Six epochs and four, of three times ten.
-    counts = {"patient": "3", "ended": "2", "saved": "10", "allowed": "30"}
+    counts = {"patient": 3, "ended": 2, "saved": 10, "allowed": 30}
     assert results.stopping(runs) == counts
     figure.parts()
 

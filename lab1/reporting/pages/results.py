@@ -69,10 +69,9 @@ class Thumbnails:
 
     markup: str
     links: str
-    words: str
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.links, drawing.MIME: self.markup, "text/plain": self.words}
+        return {"text/html": self.links, drawing.MIME: self.markup}
 
 
 def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:
@@ -80,9 +79,10 @@ def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:
     pages = {page for names in chapter.pages.values() for page in names}
     # Where publishing writes the pictures (`lab1.site.publish`), as seen from a page.
     figures = "../figures" if chapter.published else "assets/figures"
-    there = {place: name for place, name in CHARTS[part].items() if place[0] in pages}
     shown, links = [], []
-    for (page, label), name in there.items():
+    for (page, label), name in CHARTS[part].items():
+        if page not in pages:
+            continue
         file = f"{page}-{label.removeprefix('fig-')}"
         text = f"<span>{for_html(name)} ({page.replace('_', '.')})</span>"
         pictures = "".join(
@@ -94,11 +94,14 @@ def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:
         )
         shown.append(f'<a href="{page}.html#{label}">{pictures}{text}</a>')
         links.append(f'<li><a href="{page}.ipynb">{text}</a></li>')
-    return Thumbnails(
-        f'<div class="lab1-thumbnails">{"".join(shown)}</div>',
-        f"<ul>{''.join(links)}</ul>",
-        "; ".join(there.values()),
-    )
+    markup = f'<div class="lab1-thumbnails">{"".join(shown)}</div>'
+    return Thumbnails(markup, f"<ul>{''.join(links)}</ul>")
+
+
+def _together(parts: Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
+    """The runs of some parts, each at the learning rate that its networks share."""
+    chosen = [base_rate(runs).assign(part=part) for part, runs in parts.items() if len(runs)]
+    return pd.concat(chosen, ignore_index=True) if chosen else pd.DataFrame()
 
 
 # The tables
@@ -127,8 +130,8 @@ def performance(*parts: pd.DataFrame) -> Table | Prose:
 
     A time is the mean over the runs on one kind of device, that of most of them.
     """
-    networks = [base_rate(part).assign(part=i) for i, part in enumerate(parts) if len(part)]
-    if not networks:
+    runs = _together(dict(enumerate(parts)))
+    if runs.empty:
         return _NO_RUNS
     columns = [
         _MODEL,
@@ -140,7 +143,6 @@ def performance(*parts: pd.DataFrame) -> Table | Prose:
         tables.count_of_runs(RUNS_PAGE, tables.with_a_score),
         Column("Timed on", _timed_on, is_text=True),
     ]
-    runs = pd.concat(networks, ignore_index=True)
     table = tables.table_of(runs, ["part", "family", "depth"], columns)
     return sortable(table, "performance-summary.csv")
 
@@ -228,22 +230,18 @@ def learning_rates(parts: Mapping[str, pd.DataFrame], history: pd.DataFrame) -> 
 
     A record has the rate of each epoch's last step.
     """
-    courses = []
-    for part, runs in parts.items():
-        # One run is enough for each course: the longest, since the others are its beginning.
-        longest = base_rate(runs).sort_values("epochs", kind="stable") if len(runs) else runs
-        for key, spec in zip(longest.get("key", ()), longest.get("spec", ()), strict=True):
-            training = spec.training
-            course = (part, training.optimizer, training.schedule, training.epochs)
-            courses.append((*course, -(-spec.training_images // training.batch_size), key))
-    if not courses:
+    runs = _together(parts)
+    if runs.empty:
         return _NO_RUNS
-    names = ["part", "optimiser", "schedule", "epochs", "steps"]
-    longest = pd.DataFrame(courses, columns=[*names, "key"]).drop_duplicates(names, keep="last")
-    series = history[["key", "epoch", "scheduled_learning_rate"]]
-    table = longest.merge(series, on="key").rename(columns={"scheduled_learning_rate": "rate"})
+    steps = [-(-spec.training_images // spec.training.batch_size) for spec in runs["spec"]]
+    runs = runs.assign(steps=steps, optimiser=runs["optimizer"]).sort_values("epochs")
+    course = ["part", "optimiser", "schedule", "epochs_allowed", "steps"]
+    # One run is enough for each course: the longest, since the others are its beginning.
+    longest = runs.drop_duplicates(course, keep="last").sort_values(course)[[*course, "key"]]
+    rates = history.assign(rate=history["scheduled_learning_rate"])[["key", "epoch", "rate"]]
+    table = longest.merge(rates, on="key")
     table["step"] = table["steps"] * table["epoch"]
-    ends = words.rows(longest, "{part}: {optimiser}, {schedule}, {epochs} epochs")
+    said = words.rows(longest, "{part}: {optimiser}, {schedule}, {epochs_allowed} epochs")
     return lines(
         table,
         Axis("step", "step", format="~s", digits=","),
@@ -252,9 +250,9 @@ def learning_rates(parts: Mapping[str, pd.DataFrame], history: pd.DataFrame) -> 
         colour=("schedule", sorted(table["schedule"].unique())),
         detail="key",
         dense=True,
-        also={"optimiser": "", "epochs": ""},
-        text=f"Learning rate by step, a panel per chapter. {ends}.",
-        data=table[["part", "optimiser", "schedule", "epochs", "epoch", "step", "rate"]],
+        also={"optimiser": ""},
+        text=f"Learning rate by step, a panel per chapter. {said}.",
+        data=table.drop(columns=["key", "steps"]),
     )
 
 
@@ -275,8 +273,7 @@ def gradient_norms(history: pd.DataFrame) -> Figure | Prose:
 
 def early_stopping(runs: pd.DataFrame) -> Figure | Prose:
     """The runs that early stopping ended, each from its best epoch to its last."""
-    patient = runs[runs["patience"].notna()] if len(runs) else runs
-    early = patient[patient["stopped"] == "early stopping"] if len(patient) else patient
+    patient, early = _with_patience(runs)
     if early.empty:
         return Prose("*Early stopping ended none of these runs.*")
     base = base_rate(patient)["learning_rate"].iloc[0]
@@ -303,14 +300,22 @@ def early_stopping(runs: pd.DataFrame) -> Figure | Prose:
     )
 
 
-def stopping(runs: pd.DataFrame) -> dict[str, str]:
-    """How many runs had a patience, how many it ended, and how many epochs that saved, in words."""
-    patient = runs[runs["patience"].notna()] if len(runs) else runs
-    early = patient[patient["stopped"] == "early stopping"] if len(patient) else patient
-    saved = (early["epochs_allowed"] - early["epochs"]).sum() if len(early) else 0
-    allowed = patient["epochs_allowed"].sum() if len(patient) else 0
-    numbers = {"patient": len(patient), "ended": len(early), "saved": saved, "allowed": allowed}
-    return {name: f"{number:,}" for name, number in numbers.items()}
+def stopping(runs: pd.DataFrame) -> dict[str, int]:
+    """How many runs had a patience, how many it ended, and of how many epochs it saved how many."""
+    patient, early = _with_patience(runs)
+    if patient.empty:
+        return dict.fromkeys(("patient", "ended", "saved", "allowed"), 0)
+    saved = int((early["epochs_allowed"] - early["epochs"]).sum())
+    allowed = int(patient["epochs_allowed"].sum())
+    return {"patient": len(patient), "ended": len(early), "saved": saved, "allowed": allowed}
+
+
+def _with_patience(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs that early stopping could end, and those that it ended."""
+    if runs.empty:
+        return runs, runs
+    patient = runs[runs["patience"].notna()]
+    return patient, patient[patient["stopped"] == "early stopping"]
 
 
 def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
@@ -319,16 +324,15 @@ def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
     `parts` are runs by the name of their panel.  Beside it is the most that a GPU measured in such
     a training, where a record has that.
     """
-    rows = []
-    for part, runs in parts.items():
-        networks = base_rate(runs).groupby(["family", "depth"]) if len(runs) else ()
-        for _, network in networks:
-            spec, on_gpu = network["spec"].iloc[0], network[network["device"] == "cuda"]
-            sizes = {name: size / 1e6 for name, size in architecture.memory(spec).items()}
-            measured = on_gpu["peak_memory_bytes"].max() / 1e6
-            model = f"{spec.model.family} {spec.model.depth}"
-            if sizes:
-                rows.append({"part": part, "model": model, **sizes, "measured": measured})
+    runs, rows = _together(parts), []
+    networks = runs.groupby(["part", "family", "depth"]) if len(runs) else ()
+    for (part, family, depth), network in networks:
+        sizes = architecture.memory(network["spec"].iloc[0])
+        measured = network[network["device"] == "cuda"]["peak_memory_bytes"].max()
+        if sizes:
+            named = {"part": part, "model": f"{family} {depth}"}
+            in_megabytes = {name: size / 1e6 for name, size in sizes.items()}
+            rows.append({**named, **in_megabytes, "measured": measured / 1e6})
     if not rows:
         return _NO_RUNS
     wide = pd.DataFrame(rows)
