@@ -183,20 +183,24 @@ class OpenChapter:
         return settings.table(self.settings, usual, declared.parameters)
 
     def published_run(self, **values: Any) -> dict[str, str]:
-        """Of the first published run with these values of its model: `run`, a link, and `time`.
+        """Of the first published run with these values of its model: `run`, a link, its `time`,
+        and the `device`.
 
         Where its record is not at hand there is nothing to link to.  Raises `MissingRunsError`
         where the published page has no such run.
         """
+        from .reporting.kit import frames
+
         specs = [s for page in profiles.published(self.page.chapter) for s in page.plan()]
         for spec in specs:
             if all(getattr(spec.model, name) == value for name, value in values.items()):
                 store = Store()
                 record = store.find(spec)
                 if record is None or not store.is_published(record):
-                    return {"run": f"`{spec.key}`", "time": "an unknown time"}
+                    return {"run": f"`{spec.key}`", **dict.fromkeys(("time", "device"), "unknown")}
                 link = f"[`{spec.key}`](../results/{spec.name}.json)"
-                return {"run": link, "time": duration(record.seconds)}
+                device = for_markdown(frames.hardware(record))
+                return {"run": link, "time": duration(record.seconds), "device": device}
         raise MissingRunsError(
             f"chapter {self.page.chapter}: no published run has {values}; see params/{REPORT}.yml"
         )

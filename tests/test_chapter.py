@@ -120,7 +120,7 @@ def test_a_chapter_says_its_setting_beside_the_published_one(make_record):
 def test_a_chapter_names_the_published_run_that_it_shows(chapter):
     named = chapter(0.8).published_run(depth=32)
     assert re.fullmatch(r"\[`\w+`\]\(../results/MLP-d32-mnist-s0\.\w+\.json\)", named["run"])
-    assert named["time"].endswith(" s")
+    assert named["time"].endswith(" s") and named["device"] == "AMD EPYC, 1 thread"
     with pytest.raises(MissingRunsError, match=r"no published run has \{'depth': 3\}"):
         chapter(0.8).published_run(depth=3)
 

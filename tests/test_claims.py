@@ -113,15 +113,35 @@ def test_every_comparison_stands_in_a_claim(name):
     assert named == {comparison.name for comparison in chapter.findings}
 
 
+#: What a metric is called in a record, and what is said there of what is right.
+IN_RECORD = {"test_accuracy": "accuracy", "test_loss": "loss", "test_error": "accuracy",
+             "train_error": "train_evaluation_accuracy"}  # fmt: skip
+
+#: Where the rows of an arm have other measurements: an epoch, or the value of a probe.
+EPOCHS = {"last epoch": -1, "two epochs earlier": -3}
+PROBES = {
+    "running statistics": ("recomputed-statistics", lambda probe: probe["error"]),
+    "fresh statistics": ("recomputed-statistics", lambda probe: probe["recomputed_error"]),
+    "first layer": ("layers", lambda probe: math.log10(probe["initial"]["gradient_norm"][0])),
+    "last convolution": ("layers", lambda probe: math.log10(probe["initial"]["gradient_norm"][-2])),
+}
+
+
 def measured(key, metric):
     """A metric of a run, read from its JSON; of several runs, their mean."""
     values = []
     for part in key.split("+"):
-        (path,) = (ROOT / "results").glob(f"*.{part}.json")
+        run, _, called = part.partition(".")
+        probe, found = PROBES.get(called, ("", None))
+        (path,) = (ROOT / "results").glob(f"*.{run}{probe and '.'}{probe}.json")
         record = json.loads(path.read_text())
-        where = {"test_accuracy": "accuracy", "test_loss": "loss"}.get(metric, metric)
-        values.append(record["test"][where] if where in record["test"] else
-                      record["history"][metric][-1])  # fmt: skip
+        if found:
+            values.append(found(record["content"]))
+            continue
+        where = IN_RECORD.get(metric, metric)
+        value = (record["test"][where] if where in record["test"] else
+                 record["history"][where][EPOCHS.get(called, -1)])  # fmt: skip
+        values.append(1 - value if metric.endswith("_error") else value)
     return mean(values)
 
 
@@ -147,15 +167,19 @@ def differs_in(one, other):
 def test_a_comparison_is_that_of_another_calculation(name, compared):
     """In plain Python, from the records' JSON."""
     comparison = chapter_of(name).findings[compared]
-    arms = [comparison.difference.one, comparison.difference.other]
-    if any(len(arm.selections) > 1 or "interpolated" in set(arm.runs["stopped"]) for arm in arms):
+    arms = comparison.difference.selections
+    if any("interpolated" in set(arm.runs["stopped"]) for arm in arms):
         pytest.skip("of no run alone")
-    one, other = (dict(zip(arm.runs["seed"], arm.runs["key"], strict=True)) for arm in arms)
-    seeds = sorted(one.keys() & other.keys())
-    values = [
-        measured(one[seed], comparison.metric) - measured(other[seed], comparison.metric)
-        for seed in seeds
-    ]
+
+    def value(arm, seed):
+        """Of a selection of runs, or of a difference of two."""
+        if len(arm.selections) > 1:
+            return value(arm.one, seed) - value(arm.other, seed)
+        (key,) = arm.runs["key"][arm.runs["seed"] == seed]
+        return measured(key, comparison.metric)
+
+    seeds = sorted(set.intersection(*(set(arm.runs["seed"]) for arm in arms)))
+    values = [value(comparison.difference, seed) for seed in seeds]
     error = stdev(values) / math.sqrt(len(values))
     half_width = stats.t.ppf(0.975, len(values) - 1) * error
     assert comparison.n == len(seeds)
@@ -186,7 +210,7 @@ def test_arms_differ_in_what_their_labels_say(name, compared):
     # What follows from these: the units of a layer, the blocks of a stage.
     said |= {"hidden_sizes", "width", "channels"} if "parameters" in said else set()
     first, second = (
-        {chapter.specs[part] for key in arm.runs["key"] for part in key.split("+")}
+        {chapter.specs[part.split(".")[0]] for key in arm.runs["key"] for part in key.split("+")}
         for arm in (one, other)
     )
     for a in first:

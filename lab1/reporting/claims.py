@@ -172,7 +172,7 @@ def _parsed(template: str) -> list[tuple[str, str | None, str | None, str | None
 
 
 def _names(template: str) -> list[str]:
-    return [name.split(".")[0] for _, name, _, _ in _parsed(template) if name is not None]
+    return [re.split(r"[.[]", name)[0] for _, name, _, _ in _parsed(template) if name is not None]
 
 
 def _named(template: str, carried: Mapping[str, Comparison]) -> Iterator[Comparison]:

@@ -86,6 +86,13 @@ class Difference(Arm):
     def identity(self) -> Any:
         return frozenset((self.one.identity, self.other.identity))
 
+    @property
+    def is_of_the_same_runs(self) -> bool:
+        """Whether both sides, of it or of a difference that it is made of, are the same runs."""
+        arms = (self.one, self.other)
+        within = any(isinstance(arm, Difference) and arm.is_of_the_same_runs for arm in arms)
+        return within or self.one.identity == self.other.identity
+
     def label(self, known: Mapping[str, str]) -> str:
         within = {**known, **self.named}
         sides = f"{self.one.label(within)} {MINUS} {self.other.label(within)}"
@@ -184,7 +191,7 @@ class Comparison:
                 return str(part.missing or f"no run of {part.label({})}")
             if part.runs["seed"].duplicated().any():
                 return f"{part.label({})} has several runs of one seed"
-        if self.difference.one.identity == self.difference.other.identity:
+        if self.difference.is_of_the_same_runs:
             return "both are the same runs"
         return "" if len(self._pairs) else "no two runs share seed, device and versions"
 
@@ -208,7 +215,7 @@ class Comparison:
     def reason(self) -> str:
         """Why it is not judged, in a clause; empty where it is."""
         if self.metric is None:
-            return "shown beside"
+            return self.companion(self.companions[0]).reason or "shown beside"
         few = f"fewer than {FEWEST} seeds"
         return self._no_pair or self._apart or (few if self.value.n < FEWEST else "")
 

@@ -170,6 +170,19 @@ class Selection(Arm):
         named = {**self.named, setting: form.format(values.nunique())}
         return Selection(self._of(rows), named, "no seed has every value")
 
+    def with_measured(self, called: str, measured: pd.DataFrame) -> Selection:
+        """The same runs with other measurements in the place of theirs: earlier, or by a probe.
+
+        `measured` has a row for each run by its key, and a column for each metric; a run without a
+        row is left out.  `called` names the measurements in labels, and in the keys of the rows.
+        """
+        runs = self.runs[self.runs["key"].isin(measured.index)] if len(self.runs) else self.runs
+        keys = runs.get("key", pd.Series(dtype=object))
+        changed = {name: keys.map(measured[name]) for name in measured}
+        runs = runs.assign(**changed, key=keys + f".{called}")
+        missing = self.missing or f"no run has {called}"
+        return Selection(runs, {**self.named, "measured": called}, missing)
+
     def at_size_of(self, other: Selection) -> Selection:
         """One row per seed: what these networks would measure with as many parameters as `other`.
 

@@ -1,8 +1,9 @@
 import pytest
 from benchmark_records import depths_record
 
-from lab1.reporting.degradation import charts as degradation
+from lab1.reporting import degradation
 from lab1.reporting.kit import frames, literature, timings
+from lab1.reporting.selections import Selection
 
 CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
 
@@ -35,30 +36,34 @@ def by(table, *columns):
     return table.set_index([*columns])["mean"]
 
 
-def test_the_curves_are_of_training_and_validation_error(both):
-    table = degradation.error_curves(frames.history(both)).data
-    means = by(table, "family", "depth", "split", "epoch")
-    assert means["PlainNet", 56, "training", 3] == pytest.approx(24)
-    assert means["PlainNet", 56, "validation", 3] == pytest.approx(29)
-    assert means["ResNet", 20, "validation", 1] == pytest.approx(38)
-    assert set(table["n"]) == {3}
+def test_the_curves_are_of_the_training_error_of_each_seed(both):
+    figure = degradation.error_curves(frames.history(both))
+    error = figure.data.set_index(["family", "depth", "seed", "epoch"])["error"]
+    assert error["PlainNet", 56, 0, 3] == pytest.approx(25)
+    assert error["ResNet", 20, 2, 3] == pytest.approx(12)
+    assert "PlainNet 56: 24.00 %" in figure.alt
+    svg = figure.parts()["svg"]
+    ends = [svg.index(f">{name}<") for name in ("ResNet 56", "ResNet 20", "PlainNet 20")]
+    assert len({*ends}) == 3 and ">PlainNet 56<" in svg
 
 
-def test_a_deeper_network_has_the_thicker_line(both):
-    svg = degradation.error_curves(frames.history(both)).parts()["svg"]
-    for width in ("1.2", "3.8"):  # of each family in both panels
-        assert svg.count(f'stroke-width="{width}"') == 2 * 2
-    assert "from thin to thick: 20, 56 layers" in svg
+def test_without_a_training_error_there_are_no_curves(experiment):
+    history = frames.history(experiment({("ResNet", 20): [0.8]}, dataset="cifar10-jpeg"))
+    assert str(degradation.error_curves(history)) == degradation.NOT_MEASURED
 
 
-def test_the_end_is_shown_beside_the_papers_values(both):
+def test_the_test_error_stands_beside_that_of_papers(both):
     table = degradation.error_by_depth(frames.runs(both)).data
-    ours = by(table[table["source"] == "this laboratory"], "family", "depth", "split")
-    assert ours["PlainNet", 56, "training"] == pytest.approx(24)
-    assert ours["PlainNet", 56, "test"] == pytest.approx(29)
-    papers = table[table["source"] == "He et al. (2016)"]
-    assert dict(zip(papers["depth"], papers["mean"], strict=True)) == literature.RESNET_ERROR
-    assert set(papers["split"]) == {"test"} and papers["n"].isna().all()
+    ours = by(table[table["source"] == "this laboratory"], "family", "depth")
+    assert ours["PlainNet", 56] == pytest.approx(29)
+    papers = table[table["source"] != "this laboratory"].set_index(["family", "source"])
+    for cell, reported in {
+        ("ResNet", "He et al. (2016)"): literature.RESNET_ERROR,
+        ("PlainNet", "Li et al. (2018)"): literature.PLAIN_ERROR,
+    }.items():
+        rows = papers.loc[[cell]]
+        assert dict(zip(rows["depth"], rows["mean"], strict=True)) == reported
+        assert rows["n"].isna().all()
 
 
 def test_the_papers_values_do_not_stand_beside_other_data(experiment):
@@ -71,8 +76,9 @@ def test_the_papers_values_do_not_stand_beside_other_data(experiment):
 def test_the_papers_values_are_those_of_its_table():
     """He et al. (2016), Table 6; its text gives ResNet-20 as 91.25 % right."""
     assert literature.RESNET_ERROR[20] == pytest.approx(100 - 91.25)
-    errors = literature.resnet_errors().sort_values("depth")["error"]
-    assert errors.is_monotonic_decreasing
+    errors = literature.errors().sort_values("depth").set_index("family")["error"]
+    assert errors["ResNet"].is_monotonic_decreasing
+    assert errors["PlainNet"].is_monotonic_increasing  # Li et al. (2018)
 
 
 def test_the_table_of_errors(both):
@@ -91,6 +97,59 @@ def test_the_table_of_errors(both):
 def test_an_unknown_error_is_called_so(experiment):
     runs = frames.runs(experiment({("ResNet", 20): [0.8]}, dataset="cifar10-jpeg"))
     assert "unknown" in degradation.errors(runs).markup
+
+
+def test_the_cosines_are_those_of_the_runs_of_their_row(experiment):
+    """Two devices may measure different ones."""
+    cells = {("PlainNet", 20): [0.5] * 3}
+    records = [
+        record
+        for precision in ("float32", "bf16")
+        for record in experiment(cells, precision=precision, **CIFAR)
+    ]
+    probes = [(records[0], {"bf16": -0.19, "jittered": 1.0}),
+              (records[3], {"bf16": 0.1, "jittered": 0.9})]  # fmt: skip
+    table = degradation.precisions(frames.runs(records), probes)
+    found = table.frame.set_index("Precision")["Cosine in bf16"]
+    assert found.to_dict() == {"float32": -0.19, "bf16": 0.1}
+    assert "\u22120.19" in table.markup
+
+
+def test_arms_may_have_other_measurements_of_the_same_runs(both):
+    runs = Selection(frames.runs(both)).at(family="PlainNet", depth=56)
+    history = frames.history(both)
+    ends = [
+        degradation.at_epoch(runs, history, called).runs["train_error"].tolist()
+        for called in ("two epochs earlier", "last epoch")
+    ]
+    fits = [record.history["train_evaluation_accuracy"] for record in both[3:6]]
+    assert ends == [[1 - fit[0] for fit in fits], [1 - fit[2] for fit in fits]]
+    probe = {"error": 0.3, "recomputed_error": 0.2}
+    for called, error in (("running statistics", 0.3), ("fresh statistics", 0.2)):
+        arm = degradation.with_statistics(runs, [(both[3], probe)], called)
+        assert arm.runs["train_error"].tolist() == [error]
+
+
+def test_signals_are_of_the_ends_and_the_stages(both):
+    """Two layers a stage behind the first convolution; the logits count for nothing."""
+    norms = [80.0, 8.0, 4.0, 2.0, 1.0, 1.0, 0.8, 99.0]
+    probe = {
+        "names": [*"abcdefg", "output"],
+        "initial": {"gradient_norm": norms, "response": [1.0] * 8},
+        "trained": {"gradient_norm": norms, "response": [0.2] * 6 + [0.9, 9.0]},
+    }
+    layers = frames.layers([(record, probe) for record in both])
+    runs = Selection(frames.runs(both)).at(family="PlainNet", depth=20)
+
+    def at(place):
+        return degradation.at_layers(runs, layers, place).runs.iloc[0]
+
+    assert at("first layer")["gradient_norm"] == 80
+    assert at("first layer")["log_gradient_norm"] == pytest.approx(1.90309)
+    assert at("last convolution")["gradient_norm"] == 0.8
+    assert at("first stage")["gradient_growth"] == 2
+    assert at("last stage")["gradient_growth"] == pytest.approx(1 / 0.8)
+    assert at("after training")["response"] == pytest.approx(0.3)
 
 
 def test_signals_are_shown_layer_by_layer(layers):
@@ -170,7 +229,7 @@ def test_charts_are_valid_and_name_their_data(name, both, layers):
     assert spec["title"] == "CIFAR-10 (JPEG copy)"
     assert "CIFAR-10 (JPEG copy)" in figure.alt and "object at 0x" not in str(spec)
     svg = figure.parts()["svg"]
-    assert ">PlainNet<" in svg and ">ResNet<" in svg
+    assert ">PlainNet" in svg and ">ResNet" in svg
 
 
 def test_our_points_lead_to_their_runs_and_the_papers_nowhere(experiment):
@@ -178,6 +237,6 @@ def test_our_points_lead_to_their_runs_and_the_papers_nowhere(experiment):
     records = experiment({("ResNet", 20): [0.9] * 3}, **evaluated)
     figure = degradation.error_by_depth(frames.runs(records))
     (rows,) = figure.parts()["spec"]["datasets"].values()
-    led = {(row["source"], row["split"]): row["runs"] for row in rows if row["depth"] == 20}
-    assert led["this laboratory", "test"] == f"#runs-{frames.group_of(records[0])}"
-    assert led["He et al. (2016)", "test"] == ""
+    led = {row["source"]: row["runs"] for row in rows if row["depth"] == 20}
+    assert led["this laboratory"] == f"#runs-{frames.group_of(records[0])}"
+    assert led["He et al. (2016)"] == led["Li et al. (2018)"] == ""

@@ -64,15 +64,15 @@ def test_what_the_network_makes_of_its_training_images_in_the_end(make_record):
     """In evaluation mode, after the last epoch, whichever was the best on validation."""
     record = make_record(train_evaluation_size=250, best_epoch=1)
     record.history["train_evaluation_accuracy"][:] = [0.3, 0.5, 0.4]
-    assert frames.runs([record]).iloc[0]["train_evaluation_accuracy"] == 0.4
+    assert frames.runs([record]).iloc[0]["train_error"] == 1 - 0.4
     assert [*frames.history([record])["train_evaluation_accuracy"]] == [0.3, 0.5, 0.4]
 
 
 @pytest.mark.parametrize("change", [{}, {"train_evaluation_size": 250, "stopped": "diverged"}])
 def test_it_is_unknown_where_it_was_not_measured_or_proves_nothing(make_record, change):
     frame = frames.runs([make_record(**change)])
-    assert frame["train_evaluation_accuracy"].dtype == float
-    assert frame["train_evaluation_accuracy"].isna().all()
+    assert frame["train_error"].dtype == float
+    assert frame["train_error"].isna().all()
 
 
 def test_cost_is_that_of_an_epoch_and_the_most_memory(make_record):

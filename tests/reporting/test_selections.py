@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import log
 from statistics import mean
 
+import pandas as pd
 import pytest
 from distilled import study
 
@@ -123,6 +124,20 @@ def test_a_mean_over_teachers_counts_the_seeds_of_the_student(make_record):
     assert row["temperature"] == 4 and row["parameters"] == 400 * 121 and row["seed"] == 1
     assert row["teacher_seed"] != row["teacher_seed"]  # no mean of settings
     assert str(taught.at(seed=1)) == "simple CNN, alpha = 0.9, mean over 3 teachers, seed 1"
+
+
+def test_the_same_runs_may_have_other_measurements(plain):
+    shallow = plain.at(family="MLP", depth=2)
+    key = shallow.runs["key"].iloc[0]
+    measured = pd.DataFrame({"test_loss": [0.5]}, index=[key])
+    probed = shallow.with_measured("first layer", measured)
+    assert dict(zip(probed.runs["key"], probed.runs["test_loss"], strict=True)) == {
+        f"{key}.first layer": 0.5
+    }
+    assert str(probed) == "plain MLP, 2 layers, first layer"
+    assert (shallow - probed).in_("test_loss").is_pair
+    nothing = plain.at(family="MLP", depth=64).with_measured("first layer", measured)
+    assert nothing.runs.empty and probed.with_measured("earlier", measured).runs.empty
 
 
 def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):

@@ -26,14 +26,15 @@ NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 CHART = re.compile(
     r"^((charts|convergence|networks|softened)\.\w+|training_time\.time_by_depth|speed\.ratios"
     r"|probed\.(confusion|class_accuracy)"
-    r"|degradation\.(?!errors|times)\w+|distillation\.\w+"
+    r"|degradation\.(?!errors|precisions)\w+|distillation\.\w+"
     r"|results\.(?!performance|distillation|thumbnails|main_experiment)\w+)\(",
     re.MULTILINE,
 )
 TABLE = re.compile(
-    r"^(tables\.\w+|findings\.table|changes\.table|speed\.table|probed\.hardest|degradation\.errors"
+    r"^(tables\.\w+|findings\.table|changes\.table|speed\.table|probed\.hardest"
     r"|chapter\.provenance|draw_a_digit\.table"
-    r"|distillation_tables\.\w+|gradients\.\w+|results\.(performance|distillation))\(",
+    r"|distillation_tables\.\w+|degradation\.(errors|precisions)"
+    r"|results\.(performance|distillation))\(",
     re.MULTILINE,
 )
 

@@ -45,6 +45,7 @@ def lines(
     shape: str = "",
     thickness: str = "",
     detail: str = "",
+    label: str = "",
     dense: bool = False,
     level: float | None = None,
     also: Mapping[str, str] | None = None,
@@ -53,18 +54,20 @@ def lines(
     """Lines along `x`, one for each value of the columns `colour`, `dash`, `thickness`, `detail`.
 
     The points have the shapes of a column `shape`, by default those of the colour; intervals stand
-    side by side, and each line has its name at its end.  Curves of many points are `dense`: they
-    have dots, bands for intervals, and a common zoom.  `colour` and `dash` may come with the names
+    side by side, and each line has its name at its end, that of a column `label` where there is
+    one.  Curves of many points are `dense`: they have dots, bands for intervals, a common zoom, and
+    no other names than those of a `label`.  `colour` and `dash` may come with the names
     of their legends, the solid line's first.  A rule marks a `level`.  `title` stands above the
     chart, and `text` says what it shows.  A tooltip has the columns of `also` too, each with its
     format, d3's.  `data` is what a reader takes away, by default the `table` without links.
     """
     form = _Form(table, x, y, panels, colour, dash, shape, dense)
     parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
+    if label or not dense:
+        form.name_lines(parts, label)
     if dense:
         form.cut_at_zero()
     else:
-        form.name_lines(parts)
         form.part_intervals(parts)
     base = form.base(detail=[f"{name}:N" for name in parts[1:]]) if parts[1:] else form.base()
     styled = base
@@ -166,7 +169,7 @@ class _Form:
         self.value = x if y.order else y
         self.place = x.column
         self.panel = table[panels.column] if panels else pd.Series("", table.index)
-        self.height: Any = _CURVES if dense else _PANEL if panels else _HEIGHT
+        self.height: Any = (_CURVES if dense else _PANEL) if panels else _HEIGHT
         if y.order:
             self.height = _ROW * len(y.order)
             if panels and "y" in panels.apart:  # each has names of its own
@@ -308,15 +311,17 @@ class _Form:
         data = self.given.drop(columns="runs", errors="ignore") if data is None else data
         return Figure(chart.properties(title=title) if title else chart, data, text)
 
-    def name_lines(self, parts: Sequence[str]) -> None:
+    def name_lines(self, parts: Sequence[str], label: str = "") -> None:
         """Gives the last point of each line its name, where there are several in a panel.
 
         The name stands in a column `name`, and in `end` the value at which it stands, clear of the
-        others.  It is that of the colour; or that of the dash, where the dash alone tells lines
-        apart or the line is not solid.  Lines of one name have it once, in their middle.
+        others.  It is that of the `label`; else that of the colour, or of the dash, where the dash
+        alone tells lines apart or the line is not solid.  Lines of one name have it once, in their
+        middle.
         """
-        table, value, panel, name = self.table, self.y.column, self.panel, self.table[self.colour]
-        if self.dash:
+        table, value, panel = self.table, self.y.column, self.panel
+        name = table[label or self.colour]
+        if self.dash and not label:
             several = name.groupby(panel).nunique().max() > 1
             name = name.where(several & (table[self.dash] == self.dashes[0]), table[self.dash])
         if name.groupby(panel).nunique().max() < 2:

@@ -85,13 +85,13 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     Accuracies are fractions; `train_seconds` are wall-clock, `epoch_seconds` their median over
     the epochs, validation included; `peak_memory_bytes` is the most that any epoch used;
     `at_chance` tells whether the network was no better than a guess when its training ended;
-    `validation_accuracy` is that of the best epoch, `train_loss`, `gradient_norm` and
-    `train_evaluation_accuracy` those of the last.
+    `validation_accuracy` is that of the best epoch, `train_loss`, `gradient_norm` and `train_error`
+    (in evaluation mode, where that was measured) those of the last.
     `epochs` were trained of the `epochs_allowed`; `patience` is NaN where there was none.
     `errors` are the test images that were not recognised.  `change` is that of `changes_of`.
     `calibration_error` and `teacher_agreement` are NaN in records from before they were measured.
     A distilled run names the key of its `teacher` and of its `twin`, which differs in the loss
-    alone.  The test columns and `train_evaluation_accuracy` of a diverged run are NaN.
+    alone.  The test columns and the `train_error` of a diverged run are NaN.
     """
     changed = changes_of(records)
     rows = [
@@ -125,10 +125,11 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "at_chance": _at_chance(record),
             "train_loss": record.history["train_loss"][-1],
             "gradient_norm": record.history["gradient_norm"][-1],
-            "train_evaluation_accuracy": _fit(record),
+            "train_error": _fit(record),
             "validation_accuracy": _at_best(record, "validation_accuracy"),
             "train_accuracy": _at_best(record, "train_accuracy"),
             "test_accuracy": record.test.get("accuracy"),
+            "test_error": _missed(record.test.get("accuracy")),
             "test_loss": record.test.get("loss"),
             "calibration_error": record.test.get("calibration_error"),
             "teacher_agreement": record.test.get("teacher_agreement"),
@@ -262,7 +263,11 @@ def _fit(record: Record) -> float | None:
     """What the network makes of its training images in the end; a diverged one proves nothing."""
     if record.diverged:
         return None
-    return _series(record, "train_evaluation_accuracy")[-1]
+    return _missed(_series(record, "train_evaluation_accuracy")[-1])
+
+
+def _missed(accuracy: float | None) -> float | None:
+    return None if accuracy is None else 1 - accuracy
 
 
 def _series(record: Record, name: str) -> Sequence[float | None]:

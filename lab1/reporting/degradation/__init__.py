@@ -1,1 +1,0 @@
-"""The degradation problem: plain and residual nets of twenty layers and more."""
