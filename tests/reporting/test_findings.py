@@ -215,6 +215,17 @@ def test_what_was_not_measured_carries_no_sentence(page):
         say("Beside {depth.calibration_error}.", depth.below())
 
 
+def test_a_change_with_depth_needs_two_depths(experiment):
+    """What depth does to one network, minus what it does to another."""
+    runs = Selection(frames.runs(experiment({("MLP", 2): SEEDS, ("ResidualMLP", 2): SEEDS})))
+    changes = [
+        part.deepest - part.shallowest for part in map(runs.of_family, FAMILIES) if part.depths
+    ]
+    comparison = (changes[1] - changes[0]).in_("test_accuracy").beside("test_loss")
+    assert not comparison.is_pair and comparison.reason == "both are the same runs"
+    assert (changes[1] - changes[0]).beside("test_loss").reason == "both are the same runs"
+
+
 def test_readers_comparisons_take_the_place_of_a_sentence_that_fails(page):
     depth = page(EQUAL)["depth"]
     said = say("They **hurt** ({depth}).", depth.below(), published=False)
@@ -278,6 +289,7 @@ def test_a_box_is_short(page, text):
 
 def test_a_description_claims_nothing(page):
     assert describe("On {data}: {size:,}.", {"data": "MNIST", "size": 5000}) == "On MNIST: 5,000."
+    assert describe("{paper[20]} %", {"paper": {20: 8.75}}) == "8.75 %"
     for text, values, why in (
         ("{depth}", {"depth": page(WORSE)["depth"]}, "depth is a comparison: say it in a claim"),
         ("{dat}", {"data": "MNIST"}, "nothing is called 'dat'; did you mean data"),
