@@ -147,8 +147,8 @@ def without_heaps(result: Estimate, *arms: pd.DataFrame) -> Estimate:
 
 #: What is measured on a run; anything else is set, and a mean of it says nothing.
 MEASURED = (
-    "train_loss", "train_error", "validation_accuracy", "train_accuracy", "test_accuracy",
-    "test_error", "test_loss", "errors", "calibration_error", "teacher_agreement",
+    "train_loss", "train_error", "gradient_norm", "validation_accuracy", "train_accuracy",
+    "test_accuracy", "test_error", "test_loss", "errors", "calibration_error", "teacher_agreement",
 )  # fmt: skip
 
 
