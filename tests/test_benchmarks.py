@@ -1,11 +1,13 @@
 import copy
 import json
+import math
 import re
 
 import pytest
 from benchmark_records import contenders_record, depths_record
 
 from lab1.core import benchmarks
+from lab1.core.schema import seal
 from lab1.errors import RecordError
 from lab1.planning import profiles
 
@@ -76,7 +78,7 @@ def damaged(change):
     def apply(benchmark):
         changed = copy.deepcopy(benchmark)
         change(changed)
-        return json.dumps(changed)
+        return json.dumps(seal(changed))
 
     return apply
 
@@ -107,14 +109,16 @@ def damaged(change):
             damaged(lambda b: b["cases"][0]["rounds"]["lab1"][0].update(accuracy=2.0)),
             r"accuracy = 2.0 is not allowed; allowed: a number from 0 to 1",
         ),
-        (damaged(lambda b: b.update(note=float("nan"))), "not readable.*NaN"),
+        (lambda b: json.dumps({**b, "note": math.nan}), "not readable.*NaN"),
+        (lambda b: json.dumps(seal(b)).replace("01-01", "01-02"), "checksum does not fit"),
+        (json.dumps, "checksum does not fit"),
         (lambda _: "[]", "not readable"),
         (lambda _: "{", "not readable"),
     ],
 )
 def test_what_is_no_benchmark_is_refused_by_name(benchmark, tmp_path, make, complaint):
     path = tmp_path / "cpu.json"
-    path.write_text(json.dumps(benchmark))
+    path.write_text(json.dumps(seal(benchmark)))
     assert benchmarks.read(path) == benchmark
     path.write_text(make(benchmark))
     with pytest.raises(RecordError, match=complaint) as caught:
@@ -161,7 +165,7 @@ def test_networks_are_compared_with_the_first_of_their_settings_within_a_round(d
 def test_a_network_without_all_rounds_is_no_benchmark(depths, tmp_path):
     path = tmp_path / "cpu.json"
     depths["cases"][1]["rounds"]["lab1"].pop()
-    path.write_text(json.dumps(depths))
+    path.write_text(json.dumps(seal(depths)))
     with pytest.raises(RecordError, match="others than the first of its data"):
         benchmarks.read(path)
 

@@ -8,7 +8,8 @@ import pytest
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.distillation import DistillationConfig
-from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS, Record, checksum
+from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS, Record
+from lab1.core.schema import seal
 from lab1.core.spec import RECIPE, RunSpec
 from lab1.core.store import _is_record_name
 from lab1.core.training_config import TrainingConfig
@@ -154,7 +155,7 @@ def test_a_record_whose_teacher_was_changed_is_told(make_spec, make_student, mak
         recipes = [distillation["teacher"]["recipe"]]
         distillation["teacher_key"] = config.hash_key(teacher.canonical(recipes))
     with pytest.raises(RecordError, match=r"teacher's key|is not the key of its spec"):
-        Record.from_dict({**body, "checksum": checksum(body)})
+        Record.from_dict(seal(body))
 
 
 def test_a_distilled_record_is_written_and_found(make_spec, make_student, make_record, store):

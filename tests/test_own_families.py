@@ -97,6 +97,8 @@ def test_what_is_no_declaration_is_refused_by_file_entry_and_value(tmp_path, cha
     [
         ("", "sets FAMILY 0 times; allowed: once"),
         ("FAMILY = {}\nFAMILY = {}\n", "sets FAMILY 2 times"),
+        ("FAMILY: dict = [1]\n", "FAMILY = [1] is not allowed"),
+        ("FAMILY = {'name': 'A', 'title': 'b', 'name': 'C'}\n", "FAMILY has 'name' twice"),
         ("FAMILY = dict(name='Mine')\n", "line 1: FAMILY is not written out"),
         ("FAMILY = {'depths': [1, 2 ** 3]}\n", "FAMILY is not written out"),
         ("FAMILY = [1]\n", "FAMILY = [1] is not allowed; allowed: a dictionary"),

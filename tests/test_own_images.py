@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +69,9 @@ def test_what_systems_leave_behind_does_not_count(flowers):
     (flowers / "train" / ".DS_Store").write_text("")
     (flowers / "train" / "rose" / "._0.png").write_text("")
     (flowers / "test" / "rose" / "Thumbs.db").write_text("")
-    (flowers / "test" / ".ipynb_checkpoints").mkdir()
+    for left in (".ipynb_checkpoints", "__pycache__", "__MACOSX"):
+        (flowers / "test" / left).mkdir()
+        (flowers / "test" / left / "0.png").write_text("")
     assert declared(flowers) == before
 
 
@@ -94,10 +98,15 @@ def rename_class(folder):
         (lambda f: (f / "train" / "rose" / "more.png").mkdir(), "more.png is no image"),
         (lambda f: (f / "train" / "rose" / "a.png").symlink_to("/nowhere"), "a.png is no image"),
         (rename_class, "the class '<b>rose' has other signs"),
-        (
-            lambda f: shutil.copy(f / "train" / "rose" / "0.png", f / "test" / "daisy" / "9.png"),
-            "train/rose/0.png and test/daisy/9.png are the same image",
+        *(
+            (
+                lambda f, copy=copy: shutil.copy(f / "train" / "rose" / "0.png", f / copy),
+                f"train/rose/0.png and {copy} are the same image",
+            )
+            for copy in ("test/daisy/9.png", "train/rose/9 (1).png", "train/rose/copy.png")
         ),
+        (lambda f: (f / "train" / "daisy").rename(f / "train" / "__daisy"), "__daisy is hidden"),
+        (lambda f: (f / "test" / "rose").rename(f / "test" / ".rose"), ".rose is hidden"),
     ],
 )
 def test_what_is_no_data_set_is_refused_by_value_and_place(flowers, spoil, complaint):
@@ -188,14 +197,38 @@ def test_the_images_are_brought_to_their_size_and_kept(flowers):
     assert (data.load(declared(flowers).name).test.images[3] == 200).all()
 
 
+def png_of_16_bits():
+    """A picture of one pixel, in colours of 16 bits."""
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"\0" + bytes(6)))
+    return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
+
+
+def test_a_screenshot_that_hides_nothing_is_an_image(flowers):
+    data = pytest.importorskip("lab1.training.data")
+    opaque = Image.new("RGBA", (9, 9), (10, 20, 30, 255))
+    opaque.save(flowers / "test" / "rose" / "0.png")
+    loaded = data.load(declared(flowers).name)
+    assert loaded.test.images[3, :, 0, 0].tolist() == [10, 20, 30]
+
+
 @pytest.mark.parametrize(
     ("image", "why"),
     [
-        (Image.new("RGBA", (9, 9)), "of mode RGBA; allowed: grey or colour of 8 bits"),
-        (Image.new("LA", (9, 9)), "of mode LA"),
+        (Image.new("RGBA", (9, 9)), "of mode RGBA, transparent; allowed: grey or colour of 8 bits"),
+        (Image.new("LA", (9, 9)), "of mode LA, transparent"),
         (Image.new("I;16", (9, 9)), "of mode I;16"),
-        (b"", "cannot identify"),
-        (b"\x89PNG\r\n", "cannot identify"),
+        (png_of_16_bits(), "of mode RGB, of 16 bits"),
+        (b"", "it is empty; allowed: PNG and JPEG"),
+        (b"\x89PNG\r\n", "it is neither"),
+        (b"<!DOCTYPE html>", "it is HTML"),
+        (b"version https://git-lfs.github.com/spec/v1", "it is a pointer of Git LFS"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "it is WebP"),
     ],
 )
 def test_an_image_of_another_kind_is_told_before_anything_is_trained(flowers, image, why):

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from lab1.core import paths
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.files import write_text
-from lab1.core.record import HISTORY_FIELDS, checksum, read_record
+from lab1.core.record import HISTORY_FIELDS, read_record
+from lab1.core.schema import seal
 from lab1.core.spec import RECIPE
 from lab1.core.store import Replacement, Store
 from lab1.errors import Lab1Error, ParameterError, RecordError
@@ -223,7 +225,7 @@ def rewritten(path, change):
     body = json.loads(path.read_text())
     del body["checksum"]
     change(body)
-    path.write_text(json.dumps({**body, "checksum": checksum(body)}))
+    path.write_text(json.dumps(seal(body)))
 
 
 def test_a_record_of_another_schema_is_told(store, make_record):
@@ -634,6 +636,29 @@ def test_a_promotion_that_fails_loses_nothing(store, make_record, monkeypatch):
     assert store.find(record.spec) == record
 
 
+@pytest.mark.parametrize("killed_after", [0, 1, 2])
+def test_a_killed_promotion_leaves_no_copy_behind(store, make_record, monkeypatch, killed_after):
+    record = make_record()
+    with_everything(store, record)
+    replace, moved = Path.replace, []
+
+    def killed(self, target):
+        if len(moved) == killed_after:
+            raise KeyboardInterrupt
+        moved.append(target)
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with suppress(KeyboardInterrupt):
+            store.promote(record)
+    names = [path.name for path in store.runs.glob("*/*.json")]
+    published = {path.name.removeprefix(f"{record.name}.") for path in store.results.iterdir()}
+    published = {"record.json" if name == "json" else name for name in published}
+    assert not published & {*names}
+    assert store.find(record.spec) == record and store.probes_of(record.spec)
+
+
 # Probes
 
 
@@ -689,6 +714,7 @@ def test_a_probe_that_is_no_plain_json_is_refused_when_it_is_written(store, make
         lambda text: "null",
         lambda text: text.replace("0.25", "0.5"),
         lambda text: text.replace("0.25", "NaN"),
+        lambda text: text.replace('"norm": 0.25', '"norm": 0.25, "norm": 0.25'),
         lambda text: text.replace('"checksum": "', '"checksum": "0'),
     ],
 )

@@ -253,6 +253,7 @@ def notebooks(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measures the speed of the trainer and of others."""
     from ..core import benchmarks
+    from ..core.schema import seal
     from ..training.benchmark import cases, measure
 
     chosen = [cases.CASES[name] for name in options.case or cases.CASES]
@@ -268,7 +269,7 @@ def bench(options: argparse.Namespace) -> int:
         device=options.device,
         data_dir=options.data_dir,
     )
-    print(json.dumps(result, indent=1) if options.json else benchmarks.text(result))
+    print(json.dumps(seal(result), indent=1) if options.json else benchmarks.text(result))
     return 0
 
 

@@ -28,6 +28,7 @@ from .schema import (
     one_of,
     optional,
     read_object,
+    unseal,
     whole,
 )
 from .schema import text as text_rule
@@ -63,6 +64,7 @@ def read(path: Path) -> Mapping[str, Any]:
     """The benchmark in a file; raises `RecordError`, naming it, where it holds none."""
     content = read_object(path, "a benchmark")
     with in_file(path):
+        content = unseal(content)
         check(content)
     return content
 

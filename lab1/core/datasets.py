@@ -35,7 +35,7 @@ Files = tuple[tuple[str, int, int], ...]
 
 #: The endings of images, and what systems leave in a folder besides.
 ENDINGS = (".jpg", ".jpeg", ".png")
-_LEFT_BEHIND = ("thumbs.db", "desktop.ini")
+_LEFT_BEHIND = ("thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__", "__macosx", ".git")
 
 PARTS = ("train", "test")
 _SIZES = (8, 256)
@@ -171,12 +171,14 @@ def files(folder: Path) -> Files:
         if not (folder / part).is_dir():
             raise ValueError(f"{folder} has no folder {part}/, with a folder of images per class")
         for inside in sorted((folder / part).iterdir()):
-            if _is_left_behind(inside.name):
+            if _is_left_behind(inside):
                 continue
             if not inside.is_dir():
                 raise ValueError(f"{inside} lies beside the folders of the classes")
+            if inside.name.startswith((".", "__")):
+                raise ValueError(f"{inside} is hidden, and would be a class; rename it")
             for path in sorted(inside.iterdir()):
-                if _is_left_behind(path.name):
+                if _is_left_behind(path):
                     continue
                 if path.suffix.lower() not in ENDINGS or not path.is_file():
                     raise ValueError(f"{path} is no image of the endings {', '.join(ENDINGS)}")
@@ -190,9 +192,11 @@ def files(folder: Path) -> Files:
     return tuple(files)
 
 
-def _is_left_behind(name: str) -> bool:
-    """True for a file that a Mac, Windows, Jupyter or Python left beside the images."""
-    return name.startswith((".", "__")) or name.lower() in _LEFT_BEHIND
+def _is_left_behind(path: Path) -> bool:
+    """True for what a Mac, Windows, Jupyter or Python left beside the images."""
+    name = path.name.lower()
+    hidden_file = name.startswith(".") and path.suffix.lower() not in ENDINGS
+    return name in _LEFT_BEHIND or name.startswith("._") or (hidden_file and not path.is_dir())
 
 
 @lru_cache(maxsize=8)
@@ -229,9 +233,10 @@ def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset
     for name, _, _ in listing:
         digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         twin = names.setdefault(digests[name], name)
-        if twin.split("/")[0] != name.split("/")[0]:
+        if twin != name:
             raise ValueError(
-                f"{twin} and {name} are the same image: the test would ask for what was trained"
+                f"{twin} and {name} are the same image: the test or the validation would ask for "
+                "what was trained, or one image would have two classes; take one out"
             )
     grey = "-grey" if channels == 1 else ""
     fingerprint = files_fingerprint(digests)

@@ -118,8 +118,9 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
     values = [
         node.value
         for node in tree.body
-        if isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == "FAMILY" for target in node.targets)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id == "FAMILY"
     ]
     if len(values) != 1:
         raise ParameterError(
@@ -127,6 +128,11 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
             'FAMILY = {"name": "MyNet", "title": "my network", "fields": ["depth", "width"], '
             '"depths": [1, 64]}'
         )
+    entries = values[0].keys if isinstance(values[0], ast.Dict) else []
+    names = [entry.value for entry in entries if isinstance(entry, ast.Constant)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ParameterError(f"{path}: FAMILY has {short_repr(name)} twice; allowed: once")
     try:
         declaration = ast.literal_eval(values[0])
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -51,6 +52,22 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Moves a file in one step, so that a kill leaves it in one place, where one disk has both.
+
+    Raises `StorageError` where it cannot be written.
+    """
+    with told(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            source.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            write_bytes(target, source.read_bytes())
+            source.unlink()
 
 
 #: Younger ones are left alone: their owner may be about to lock them.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +13,7 @@ from ..errors import RecordError, short_repr
 from . import record_schema
 from .distillation import written_recipes
 from .keys import hash_key
-from .schema import in_file, read_object
+from .schema import in_file, read_object, seal, unseal
 from .spec import RunSpec
 from .training_config import TrainingConfig
 
@@ -145,8 +143,7 @@ class Record:
             }
         )
         del body["recipe"], body["teacher_recipes"]  # they are part of the spec as written
-        body["checksum"] = checksum(body)
-        return body
+        return seal(body)
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Record:
@@ -159,9 +156,7 @@ class Record:
             raise RecordError("not a run record (it has no schema or no spec)")
         if body["schema"] != SCHEMA:
             raise RecordError(f"schema {short_repr(body['schema'])}; this version reads {SCHEMA}")
-        body = dict(body)
-        if body.pop("checksum", None) != checksum(body):
-            raise RecordError("the checksum does not fit the content: damaged or edited by hand")
+        body = unseal(body)
         body.pop("schema")
         written = body.pop("spec")
         try:
@@ -191,12 +186,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def checksum(body: Mapping[str, Any]) -> str:
-    """The SHA-256 of what is written, in a form that does not depend on its layout."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_record(path: Path) -> Record:

@@ -6,9 +6,11 @@ A rule is called with the place of a value (`history.train_loss[2]`) and the val
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,7 +139,9 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
             raise RecordError(f"{path}: has {size:,} bytes; allowed: up to {MOST_BYTES:,}")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_no_number, object_pairs_hook=_once
+        )
     except (OSError, ValueError, RecursionError) as error:
         why = str(error) or type(error).__name__
         raise RecordError(f"{path}: not readable as {what}: {why}") from error
@@ -158,6 +162,34 @@ def in_file(path: Path) -> Iterator[None]:
         raise RecordError(f"{path}: {error}") from error
     except RecursionError as error:
         raise RecordError(f"{path}: it is nested too deeply") from error
+
+
+def seal(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with its checksum, as it is written."""
+    return {**body, "checksum": _checksum(body)}
+
+
+def unseal(sealed: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without its checksum; raises `RecordError` where that does not fit."""
+    body = dict(sealed)
+    if body.pop("checksum", None) != _checksum(body):
+        raise RecordError("the checksum does not fit the content: damaged or edited by hand")
+    return body
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    """The SHA-256 of what is written, in a form that does not depend on its layout."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these entries; a name that stands twice is an error, as in YAML."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        twice = next(name for name, count in Counter(n for n, _ in pairs).items() if count > 1)
+        raise ValueError(f"{short_repr(twice)} stands there twice")
+    return entries
 
 
 def _no_number(name: str) -> NoReturn:

@@ -19,6 +19,8 @@ from ..errors import ParameterError
 from . import device as devices
 from . import trained_models
 from .data.augmentation import Normalize
+from .data.images import check_images
+from .data.pictures import prepare
 from .probes.scoring import device_of, logits_of, normalizer_of
 
 if TYPE_CHECKING:
@@ -56,8 +58,9 @@ class TrainedRun:
         """The probabilities of all classes, float32 on the CPU, of shape (count, classes).
 
         `images` are uint8 of shape (count, channels, height, width), or one such image without
-        its count; or one picture of Pillow's or a list of them, which are resized and made grey or
-        coloured as the data set is.  Raises `ParameterError` for anything else.
+        its count; or one picture of Pillow's or a list of them, which are prepared as those that
+        a network is trained on (`data.pictures.prepare`).  Raises `ParameterError` for anything
+        else.
         """
         return logits_of(self.model, self.dataset, self._batch(images)).softmax(1)
 
@@ -70,12 +73,7 @@ class TrainedRun:
         if isinstance(images, (Tensor, np.ndarray)):
             tensor = torch.as_tensor(images)
             tensor = tensor[None] if tensor.ndim == 3 else tensor
-            shape = tuple(tensor.shape[1:])
-            if tensor.dtype != torch.uint8 or shape != self.dataset.image_shape or not len(tensor):
-                raise ParameterError(
-                    f"images of {tensor.dtype} and shape {tuple(tensor.shape)} are not allowed; "
-                    f"allowed: uint8 of shape (count, {', '.join(map(str, self._shape))})"
-                )
+            check_images(tensor, self._shape)
             return tensor
         pictures = images if isinstance(images, Sequence) else [images]
         if not pictures or not all(hasattr(each, "convert") for each in pictures):
@@ -86,9 +84,10 @@ class TrainedRun:
         return torch.stack([self._of_picture(each) for each in pictures])
 
     def _of_picture(self, picture: Image) -> Tensor:
-        channels, height, width = self._shape
-        sized = picture.convert("RGB" if channels == 3 else "L").resize((width, height))
-        pixels = np.array(sized, np.uint8).reshape(height, width, channels)
+        try:
+            pixels = prepare(picture, self._shape)
+        except ValueError as error:
+            raise ParameterError(f"a picture cannot be answered: {error}") from error
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
     @property

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo import OptimizedModule
 
-from ..core.record import history_fields
+from ..core.record import HISTORY_FIELDS, history_fields
 from ..core.training_config import TrainingConfig
 from ..errors import ParameterError
 from . import device as devices
@@ -21,12 +22,15 @@ from .calibration import expected_calibration_error
 from .callbacks import BestEpoch, Callback
 from .checkpoint import Checkpointer
 from .data.augmentation import AUGMENTATIONS, Normalize
-from .data.images import ImageSet
+from .data.images import ImageSet, check_images
 from .optimization import build_optimizer, build_scheduler
 from .progress import Clock, Progress
 
 #: A custom metric: (logits, labels) of the whole validation split to a number.
 Metric = Callable[[Tensor, Tensor], float]
+
+#: What `evaluate` gives beside custom metrics.
+_SCORES = ("loss", "accuracy", "errors", "count", "calibration_error")
 
 #: Large, since no gradients are kept; the result does not depend on it beyond rounding.
 EVALUATION_BATCH = 1000
@@ -109,6 +113,12 @@ class StreamlinedTrainer:
             raise ParameterError(
                 f"StreamlinedTrainer: patience = {config.patience} needs an eval_dataset to watch"
             )
+        for name in (*self.quantities, *(compute_metrics or {})):
+            if name in (taken := {*HISTORY_FIELDS, *history_fields(config), *_SCORES}):
+                raise ParameterError(
+                    f"{type(self).__name__}: a metric or quantity {name!r} is not allowed, since "
+                    f"the trainer writes one; allowed: any name but {', '.join(sorted(taken))}"
+                )
         self.config = config
         self.seed = seed
         self._group = distributed.current()
@@ -116,10 +126,14 @@ class StreamlinedTrainer:
         self.device = devices.resolve(device)
         devices.check_precision(config.precision, self.device)
         devices.exact_float32(self.device)
+        # What torch.compile gives has other names in its state, which fit no plain model.
+        ready = model if isinstance(model, OptimizedModule) else None
+        model = model if ready is None else ready._orig_mod
         memory_format = devices.memory_format(model, self.device, config.precision)
         self.model = model.to(self.device).to(memory_format=memory_format)
         self._parallel = self._group.wrap(self.model)
-        self._compiled = devices.compiled(self._parallel) if compile else self._parallel
+        plain = self._parallel if ready is None else ready
+        self._compiled = devices.compiled(self._parallel) if compile else plain
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
         if mean is None or std is None:
@@ -251,6 +265,7 @@ class StreamlinedTrainer:
 
         `images` are uint8 of shape (count, channels, height, width).
         """
+        check_images(images)
         return self._logits(images.to(self.device)).cpu()
 
     def _train_epoch(self, clock: Clock) -> None:

@@ -59,6 +59,23 @@ def test_one_image_an_array_and_pictures_are_taken_too(trained):
     assert run.predict(large_and_grey).shape == (1, 10)
 
 
+def test_a_picture_is_prepared_as_one_that_was_trained_on(trained, tmp_path):
+    """Turned by EXIF, cropped to its middle; what is not allowed in training is refused here."""
+    store, record = trained
+    run = lab1.load_run(record.key, store=store)
+    image = data.load("smoke-colour").test.images[0]
+    picture = Image.fromarray(np.asarray(image.permute(1, 2, 0)))
+    wide = Image.new("RGB", (96, 32))
+    wide.paste(picture, (32, 0))
+    assert run.predict(wide).allclose(run.predict(image))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    assert run.predict(Image.open(tmp_path / "turned.png")).allclose(run.predict(image))
+    with pytest.raises(ParameterError, match="of mode RGBA, transparent; allowed: grey or colour"):
+        run.answers(Image.new("RGBA", (32, 32)))
+
+
 @pytest.mark.parametrize(
     "images",
     [

@@ -268,6 +268,9 @@ def test_predictions_are_logits_on_the_cpu(make_trainer, toy):
     assert (logits.dtype, logits.device.type) == (torch.float32, "cpu")
     assert not logits.requires_grad
     torch.testing.assert_close(logits, made.model(made.normalize(images)).detach())
+    for wrong in (images / 255, images[0]):
+        with pytest.raises(ParameterError, match="are not allowed; allowed: uint8 of shape"):
+            made.predict(wrong)
 
 
 @pytest.mark.parametrize("size", [1, 7, 45, 10_000])
@@ -655,6 +658,29 @@ def test_custom_metrics_are_scored_on_the_whole_validation_split(make_trainer):
     ):
         assert accuracy <= top <= 1
     assert made.evaluate()["top2"] == result.history["top2"][result.best_epoch - 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["accuracy", "errors", "loss", "validation_accuracy", "train_loss", "seconds"]
+)
+def test_a_metric_takes_no_name_that_the_trainer_writes(make_trainer, name):
+    with pytest.raises(ParameterError, match=f"'{name}' is not allowed, since the trainer writes"):
+        make_trainer(compute_metrics={name: top2})
+    observing = type("Observing", (StreamlinedTrainer,), {"quantities": (name,)})
+    with pytest.raises(ParameterError, match=f"'{name}' is not allowed, since the trainer writes"):
+        make_trainer(kind=observing)
+
+
+def test_a_compiled_model_leaves_weights_that_fit_the_plain_one(
+    make_trainer, small_mlp, toy, tmp_path
+):
+    path = tmp_path / "best.safetensors"
+    made = make_trainer(model=torch.compile(small_mlp(), backend="eager"), weights_path=path)
+    made.train()
+    plain = small_mlp()
+    plain.load_state_dict(load_weights(path))
+    again = make_trainer(model=plain)
+    assert again.evaluate(toy(20)) == made.evaluate(toy(20))
 
 
 def test_custom_metrics_have_a_value_per_epoch_without_validation_too(make_trainer):

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from ...core import datasets
 from ...core.dataset import Dataset, files_fingerprint
 from ...core.files import write_bytes
 from ...errors import DataError
+from . import pictures
 from .images import ImageSet, LoadedData
 
 #: The most bytes of one image: the pixels of a data set's are some thousands.
@@ -30,10 +31,6 @@ _Listing = dict[str, tuple[int, int]]
 
 #: What reads an image: its pixels, uint8 of shape (height, width, channels), and its SHA-256.
 _Reader = Callable[[Path, Dataset], tuple[np.ndarray, str]]
-
-#: What own images may be: Pillow's names for 8 bits or fewer, and the most pixels.
-_MODES = ("1", "L", "P", "RGB")
-_MOST_PIXELS = 100_000_000
 
 
 def load_folder(declared: Dataset, folder: Path) -> LoadedData:
@@ -173,21 +170,10 @@ def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
 
 
 def _own_image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
-    """Like `_image`, of an image of any size: its middle, as a square of the declared size."""
-    channels, height, width = declared.image_shape
+    """Like `_image`, of an image of any size (`pictures.prepare`)."""
     try:
         content = path.read_bytes()
-        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-        if image.width * image.height > _MOST_PIXELS:  # before it is decoded
-            raise ValueError(f"it has {image.width} x {image.height} pixels")
-        if image.mode not in _MODES or "transparency" in image.info:
-            raise ValueError(
-                f"it is of mode {image.mode}{', transparent' * ('transparency' in image.info)}; "
-                "allowed: grey or colour of 8 bits, without transparency"
-            )
-        turned = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
-        fitted = ImageOps.fit(turned, (width, height), Image.Resampling.BICUBIC)
-        pixels = np.asarray(fitted).reshape(height, width, channels)
+        pixels = pictures.prepare(pictures.read(content), declared.image_shape)
     except Exception as error:  # Pillow raises many kinds for a damaged file
         why = str(error) or type(error).__name__
         raise DataError(

@@ -11,6 +11,20 @@ from ...core.dataset import Dataset
 from ...errors import ParameterError
 
 
+def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
+    """Raises `ParameterError` for what are no images: uint8, of shape (count, *`shape`).
+
+    Without a `shape`, of any number of channels, height and width.
+    """
+    fits = images.ndim == 4 if shape is None else tuple(images.shape[1:]) == shape and len(images)
+    if images.dtype != torch.uint8 or not fits:
+        sizes = ("channels", "height", "width") if shape is None else shape
+        raise ParameterError(
+            f"images of {images.dtype} and shape {tuple(images.shape)} are not allowed; allowed: "
+            f"uint8 of shape (count, {', '.join(map(str, sizes))})"
+        )
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images and labels of one split.
@@ -29,11 +43,7 @@ class ImageSet:
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise ParameterError(
-                "images must be uint8 of shape (count, channels, height, width), "
-                f"got {self.images.dtype} of shape {tuple(self.images.shape)}"
-            )
+        check_images(self.images)
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ParameterError(
                 f"labels must be int64 of shape ({len(self.images)},), "
