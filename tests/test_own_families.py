@@ -1,10 +1,12 @@
 """A reader's own network: what its declaration may say, and what becomes of its runs."""
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,7 @@ import pytest
 
 from lab1.core import families
 from lab1.core.families import FAMILIES
+from lab1.core.training_config import TrainingConfig
 from lab1.errors import ParameterError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,26 +155,103 @@ def test_the_command_line_refuses_a_wrong_declaration_in_a_line(tmp_path):
 BROKEN = [
     ("import nowhere\n", "", "NormalisedMLP: ModuleNotFoundError: No module named 'nowhere'"),
     ("depth, width):\n", "depth):\n", "unexpected keyword argument 'width'"),
-    ("(width, num_classes)", "(width, 7)", "gives (2, 7) for two images of built-in grey patterns"),
+    ("(width, num_classes)", "(width, 7)", "gives (2, 7) for 2 images of built-in grey patterns"),
     ("return self.layers(images)", "return images.nothing()", "has no attribute 'nothing'"),
-    ("return self.layers(images)", "return [1]", "gives list for two images"),
+    ("return self.layers(images)", "return [1]", "gives list for 2 images"),
     ("(nn.Module):", ":", "NormalisedMLP is no torch.nn.Module"),
 ]
 
 
-@pytest.mark.slow
+def tried(tmp_path, monkeypatch, text, **training):
+    """Tries the network of such a file as a command does before it trains."""
+    own_models = pytest.importorskip("lab1.training.own_models")
+    designed = {name: family for name, family in FAMILIES.items() if not family.own}
+    family = families._read(written(tmp_path, text), designed)
+    monkeypatch.setitem(FAMILIES, family.name, family)
+    # Not specs, whose families are those that were declared when the process began.
+    model = namedtuple("Model", "family depth width")(family.name, 2, 8)
+    run = namedtuple("Run", "model dataset training training_images")
+    own_models.check([run(model, "smoke-grey", TrainingConfig(**training), 4000)])
+
+
 @pytest.mark.parametrize(("old", "new", "complaint"), BROKEN)
-def test_a_network_that_cannot_be_trained_is_told_before_any_is(tmp_path, old, new, complaint):
+def test_a_network_that_cannot_be_trained_is_told_before_any_is(
+    tmp_path, monkeypatch, old, new, complaint
+):
     text = GUIDE.replace(old, new) if new else old + GUIDE
     assert text != GUIDE
     if old == "(nn.Module):":
         text = text.replace("        super().__init__()\n", "")
-    written(tmp_path, text)
+    with pytest.raises(ParameterError) as caught:
+        tried(tmp_path, monkeypatch, text)
+    assert complaint in str(caught.value) and str(tmp_path / "mine.py") in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_command_line_tells_of_such_a_network_and_trains_nothing(tmp_path):
+    written(tmp_path, GUIDE.replace("return self.layers(images)", "return [1]"))
     told = lab1(tmp_path, *RUN, *SMALL, "-p", "families=MLP,NormalisedMLP")
     assert told.returncode == 2, told.stderr
     (line,) = [each for each in told.stderr.splitlines() if each.startswith("lab1: ")]
-    assert complaint in line and str(tmp_path / "mine.py") in line
+    assert "gives list for 2 images" in line
     assert not list(tmp_path.glob("runs/*/record.json"))
+
+
+def test_a_network_may_import_from_its_folder_and_its_key_covers_that(tmp_path, monkeypatch):
+    text = GUIDE.replace(
+        "from torch import nn", "from torch import nn\nfrom parts.sizes import SIZE"
+    )
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("")
+    (tmp_path / "parts" / "sizes.py").write_text("import further\n\nSIZE = further.SIZE\n")
+    (tmp_path / "further.py").write_text("SIZE = 3\n")
+    tried(tmp_path, monkeypatch, text)
+    before = families.digest(tmp_path / "mine.py")
+    (tmp_path / "further.py").write_text("SIZE = 4\n")
+    assert families.digest(tmp_path / "mine.py") != before
+    alone = written(tmp_path, GUIDE)
+    assert families.digest(alone) == hashlib.sha256(alone.read_bytes()).hexdigest()
+
+
+FORWARD, START = "return self.layers(images)", "super().__init__()"
+
+
+@pytest.mark.parametrize(
+    ("old", "added", "complaint"),
+    [
+        (FORWARD, f"open({str(ROOT / 'README.md')!r}).close()", "README.md, which its runs' key"),
+        (START, "open('sizes.txt').read()", "sizes.txt"),
+        (FORWARD, "images = images * random.random()", "differs from one call to the next"),
+        (START, "self.x = nn.Parameter(torch.rand(1) * random.random())", "with the same seed; al"),
+        (START, "raise SystemExit(0)", "SystemExit: 0"),
+        (START, "self.x = nn.LazyLinear(1)", "has lazy x.weight; allowed: tensors of known shape"),
+        (START, "self.register_buffer('x', torch.zeros(1, dtype=torch.complex64))", "complex64 x"),
+    ],
+)
+def test_what_a_run_would_depend_on_unseen_is_refused(tmp_path, monkeypatch, old, added, complaint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sizes.txt").write_text("3")
+    with pytest.raises(ParameterError, match=complaint):
+        text = GUIDE.replace(old, f"{old}; {added}" if old == START else f"{added}; {old}")
+        tried(tmp_path, monkeypatch, f"import random\nimport torch\n{text}")
+
+
+def test_a_module_from_elsewhere_is_refused(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "borrowed_parts.py").write_text("SIZE = 3\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    with pytest.raises(
+        ParameterError, match=r"it imports .*borrowed_parts\.py, which its runs' key"
+    ):
+        tried(tmp_path, monkeypatch, "import borrowed_parts\n" + GUIDE)
+
+
+def test_a_last_batch_of_one_image_is_tried(tmp_path, monkeypatch):
+    text = GUIDE.replace("nn.LayerNorm(outputs)", "nn.BatchNorm1d(outputs)")
+    tried(tmp_path, monkeypatch, text, batch_size=64)
+    with pytest.raises(ParameterError, match="Expected more than 1 value per channel"):
+        tried(tmp_path, monkeypatch, text, batch_size=3999)
 
 
 @pytest.mark.slow

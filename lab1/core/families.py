@@ -67,6 +67,7 @@ def _read(path: Path, others: Mapping[str, Family]) -> Family:
         path = path.resolve(strict=True)
         content = path.read_bytes()
         tree = ast.parse(content, str(path))
+        sha256 = digest(path)
     except (OSError, SyntaxError, ValueError) as error:
         raise ParameterError(f"{VARIABLE}: {path}: not a Python file: {error}") from error
     values = _declaration(path, tree)
@@ -92,8 +93,41 @@ def _read(path: Path, others: Mapping[str, Family]) -> Family:
         compared_with={twin: tuple(values["differs_in"])} if twin else {},
         single_threaded=bool(like and like.single_threaded),
         file=path,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
     )
+
+
+def sources(path: Path) -> dict[str, bytes]:
+    """The modules in a file's folder that it imports, and those that they import, by their names.
+
+    They are read from its import statements, wherever these stand; without the file itself.
+    """
+    modules: dict[str, bytes] = {}
+    waiting = [ast.parse(path.read_bytes())]
+    while waiting:
+        for node in ast.walk(waiting.pop()):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                start = f"{node.module}." if node.module else ""
+                names = [node.module or "", *(f"{start}{alias.name}" for alias in node.names)]
+            for name in filter(None, names):
+                parts = name.split(".")
+                for end in range(1, len(parts) + 1):
+                    base = path.parent.joinpath(*parts[:end])
+                    for file in (base.with_suffix(".py"), base / "__init__.py"):
+                        relative = file.relative_to(path.parent).as_posix()
+                        if file != path and relative not in modules and file.is_file():
+                            modules[relative] = file.read_bytes()
+                            waiting.append(ast.parse(modules[relative], str(file)))
+    return modules
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, and of the modules in its folder that it imports, where it does."""
+    sha256 = hashlib.sha256(path.read_bytes())
+    for name, source in sorted(sources(path).items()):
+        sha256.update(f"\0{name}\0".encode() + source)
+    return sha256.hexdigest()
 
 
 def check_known(name: str, written: Mapping[str, str], families: Mapping[str, Family]) -> None:

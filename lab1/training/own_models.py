@@ -1,38 +1,52 @@
-"""Networks of a reader's own: loaded from the file that declares them, and tried beforehand."""
+"""User-defined networks: loaded from the file that declares them, and tried before a training."""
 
 from __future__ import annotations
 
-import hashlib
+import site
 import sys
-from collections.abc import Sequence
-from functools import cache
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from importlib import util
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from ..core import families
 from ..core.dataset import Dataset
 from ..core.datasets import DATASETS
 from ..core.families import FAMILIES
 from ..core.family import Family
+from ..core.paths import PACKAGE
 from ..core.spec import ModelSpec, RunSpec
 from ..errors import ParameterError
+from .weights import KINDS
+
+_T = TypeVar("_T")
 
 
 def check(specs: Sequence[RunSpec]) -> None:
-    """Builds each own network of some runs once, and shows it two images, before any is trained.
+    """Tries each user-defined network of some runs, before any is trained.
 
-    Raises `ParameterError`, naming the file, for one that cannot be trained.
+    It is built twice and shown as many images as a batch may have.  Raises `ParameterError`, naming
+    the file, for one that cannot be trained, or that depends on what its key does not cover.
     """
-    own = [spec for spec in specs if FAMILIES[spec.model.family].own]
-    for model, dataset in dict.fromkeys((spec.model, spec.dataset) for spec in own):
-        _try(model, DATASETS[dataset])
+    tried: dict[tuple[ModelSpec, str, int], None] = {}
+    for spec in specs:
+        if FAMILIES[spec.model.family].own:
+            last = spec.training_images % spec.training.batch_size
+            tried[spec.model, spec.dataset, 1 if last == 1 else 2] = None
+    for model, dataset, images in tried:
+        _try(model, DATASETS[dataset], images)
 
 
 def build(spec: ModelSpec, dataset: Dataset) -> nn.Module:
-    """The network of an own family, called with the image's shape, the classes and its fields."""
+    """The network of a user-defined family, called with an image's shape, classes and fields."""
     family = FAMILIES[spec.family]
     made = _told(
         family,
@@ -47,32 +61,55 @@ def build(spec: ModelSpec, dataset: Dataset) -> nn.Module:
     return made
 
 
-def _try(spec: ModelSpec, dataset: Dataset) -> None:
+def _try(spec: ModelSpec, dataset: Dataset, images: int) -> None:
     family = FAMILIES[spec.family]
+    network = f"{family.file}: {family.name}"
     state = torch.get_rng_state()  # to build draws numbers, and a try must change nothing
+
+    def seeded(call: Callable[[], _T]) -> _T:
+        torch.manual_seed(0)
+        return _told(family, call)
+
     try:
-        model = build(spec, dataset)
+        with _reading(family):
+            model, again = (seeded(lambda: build(spec, dataset)) for _ in range(2))
+        weights, others = model.state_dict(), again.state_dict()
+        for name, tensor in weights.items():
+            if is_lazy(tensor) or tensor.dtype not in KINDS:
+                kind = "lazy" if is_lazy(tensor) else str(tensor.dtype)
+                raise ParameterError(
+                    f"{network} has {kind} {name}; allowed: tensors of known shape, of "
+                    f"{', '.join(str(kind).removeprefix('torch.') for kind in KINDS)}"
+                )
         if not any(parameter.requires_grad for parameter in model.parameters()):
-            raise ParameterError(f"{family.file}: {family.name} has nothing to train")
-        logits = _told(family, lambda: model(torch.rand(2, *dataset.image_shape)))
+            raise ParameterError(f"{network} has nothing to train")
+        inputs = torch.rand(images, *dataset.image_shape)
+        with _reading(family):
+            logits, repeated = (seeded(partial(net.train(), inputs)) for net in (model, again))
+        wanted = (images, dataset.num_classes)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ParameterError(
+                f"{network} gives {got} for {images} images of {dataset.title}; allowed: logits of "
+                f"shape {wanted}"
+            )
+        alike = all(torch.equal(tensor, others[name]) for name, tensor in weights.items())
+        if not alike or not torch.equal(logits.nan_to_num(), repeated.nan_to_num()):
+            raise ParameterError(
+                f"{network} differs from one call to the next with the same seed; allowed: random "
+                "numbers of torch's own generator, which a run seeds"
+            )
     finally:
         torch.set_rng_state(state)
-    wanted = (2, dataset.num_classes)
-    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != wanted:
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ParameterError(
-            f"{family.file}: {family.name} gives {got} for two images of "
-            f"{dataset.title}; allowed: logits of shape {wanted}"
-        )
 
 
-def _told(family: Family, call: Any) -> Any:
-    """What a call of the reader's code gives; its error is told with the file."""
+def _told(family: Family, call: Callable[[], _T]) -> _T:
+    """What a call of the user's code gives; its error, or exit, is told with the file."""
     try:
         return call()
     except ParameterError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ParameterError(
             f"{family.file}: {family.name}: {type(error).__name__}: {error}"
         ) from error
@@ -80,16 +117,75 @@ def _told(family: Family, call: Any) -> Any:
 
 @cache
 def _module(family: Family) -> ModuleType:
-    """The reader's file as a module; raises `ParameterError` where it changed or does not run."""
+    """The user's file as a module; raises `ParameterError` where it changed or does not run."""
     file = family.file
     assert file is not None
-    content = _told(family, file.read_bytes)
-    if hashlib.sha256(content).hexdigest() != family.sha256:
+    if _told(family, lambda: families.digest(file)) != family.sha256:
         raise ParameterError(f"{file} has changed since it was read; start the command again")
     name = f"lab1_own_{family.name}"
     spec = util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    loader = spec.loader
+    assert loader is not None
     module = util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
-    _told(family, lambda: spec.loader.exec_module(module))
+    covered = {file, *(file.parent / helper for helper in families.sources(file))}
+    before = set(sys.modules)
+    sys.path.insert(0, str(file.parent))
+    try:
+        _told(family, lambda: loader.exec_module(module))
+    finally:
+        sys.path.remove(str(file.parent))
+    for new in sys.modules.keys() - before:
+        origin = getattr(sys.modules[new], "__file__", None)
+        if origin and not _is_installed(Path(origin)) and Path(origin) not in covered:
+            raise ParameterError(
+                f"{file}: it imports {origin}, which its runs' key does not cover; allowed: what "
+                "is installed, and modules in its folder that an import statement names"
+            )
     return module
+
+
+# Files that a network reads
+
+
+#: What was opened or connected to since `_reading` began; `None` outside it.
+_opened: list[str] | None = None
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _opened is not None and event in ("open", "socket.connect"):
+        target, mode = (arguments[0], arguments[1]) if event == "open" else (arguments[1], "r")
+        if not isinstance(target, int) and not (isinstance(mode, str) and set(mode) & set("wax")):
+            _opened.append(str(target))
+
+
+@cache
+def _listen() -> None:
+    sys.addaudithook(_audit)  # which cannot be taken away again
+
+
+@contextmanager
+def _reading(family: Family) -> Iterator[None]:
+    """Refuses what the user's code reads inside the block and its key does not cover."""
+    global _opened
+    _listen()
+    _opened = []
+    try:
+        yield
+        read = _opened
+    finally:
+        _opened = None
+    for name in read:
+        if Path(name).suffix not in (".py", ".pyc", ".so") and not _is_installed(Path(name)):
+            raise ParameterError(
+                f"{family.file}: {family.name} reads {name}, which its runs' key does not cover; "
+                "allowed: a network that is made of its file alone"
+            )
+
+
+def _is_installed(path: Path) -> bool:
+    """True for what belongs to Python, an installed package, this one, or the system."""
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    roots = [*map(sysconfig.get_path, kinds), site.getusersitepackages(), str(PACKAGE)]
+    return any(path.is_relative_to(root) for root in (*roots, "/proc", "/sys", "/dev", "/etc"))

@@ -13,7 +13,7 @@ from ..core import weights_file
 from ..core.files import write_bytes
 
 #: What safetensors calls the types that a model's state can have.
-_KINDS = {
+KINDS = {
     torch.float32: "F32",
     torch.float64: "F64",
     torch.bfloat16: "BF16",
@@ -31,7 +31,7 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     That is `digest`, whichever way the tensors lie in memory.
     """
     return weights_file.digest(
-        (name, _KINDS[tensor.dtype], list(tensor.shape), _bytes(tensor))
+        (name, KINDS[tensor.dtype], list(tensor.shape), _bytes(tensor))
         for name, tensor in weights.items()
     )
 
@@ -67,7 +67,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise weights_file.refusal(path, "is not readable as weights") from error
     if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.dtype in _KINDS
+        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.dtype in KINDS
         for name, tensor in weights.items()
     ):
         raise weights_file.refusal(path, "holds no tensors by name")
