@@ -94,31 +94,15 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
     table.loc[table["panel"] == "accuracy (%)", "value"] *= 100
     ends = at_the_end(table, ["training", "panel", "split"])
     listed = words.rows(ends, "{training}, {split} {panel}: {value:.3g}")
-    return curves(table, names, f"Curves by epoch. At the end: {listed}.")
-
-
-def curves(
-    table: pd.DataFrame,
-    names: Sequence[str],
-    text: str = "",
-    panels: Sequence[str] = (*PANELS,),
-    run: str = "",
-) -> Figure:
-    """Curves by epoch in `panels`, a colour for each of `names`, training solid, validation dashed.
-
-    The rows of `table` have the columns of `plot`'s data.  `run` names a further one that parts the
-    curves of one colour.
-    """
     return lines(
         table,
         Axis("epoch", "epoch", format="d"),
         Axis("value", digits=".4g"),
-        panels=Panels("panel", columns=2, apart="y", order=panels),
+        panels=Panels("panel", columns=2, apart="y", order=[*PANELS]),
         colour=("training", names),
         dash=("split", ["training", "validation"]),
-        detail=run,
         dense=True,
-        text=text,
+        text=f"Curves by epoch. At the end: {listed}.",
     )
 
 

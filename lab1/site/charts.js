@@ -3,16 +3,16 @@
 (() => {
   if (window.lab1Charts) return; // each chart names this script; once is enough
 
-  let bundle;
-  const load = (assets) => {
-    bundle ??= new Promise((resolve, reject) => {
+  const loads = {};
+  const load = (assets, name) => {
+    loads[name] ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = `${assets}/vega.js`;
-      script.onload = () => resolve(window.vegaEmbed);
+      script.src = `${assets}/${name}.js`;
+      script.onload = resolve;
       script.onerror = () => reject(new Error(`${script.src} could not be loaded`));
       document.head.append(script);
     });
-    return bundle;
+    return loads[name];
   };
 
   // As kit/figure.py fits a picture: panels fill the width, and so does a single chart.
@@ -54,43 +54,58 @@
   };
 
   const drawn = new Map(); // of each live chart: its view, what it shows, and for which width
-  const started = new WeakSet();
+  const begun = new Map(); // of each chart that is to come alive: when it will be drawn
 
-  const draw = async (chart) => {
-    if (started.has(chart)) return;
-    started.add(chart);
+  const draw = (chart) => {
+    if (!begun.has(chart)) begun.set(chart, enliven(chart));
+  };
+
+  const enliven = async (chart) => {
     const view = chart.querySelector(".lab1-view");
     const spec = JSON.parse(chart.querySelector(".lab1-spec").textContent);
     const live = document.createElement("div");
     live.className = "lab1-view lab1-live";
     live.setAttribute("aria-hidden", "true"); // as the picture's, its marks are named as a whole
     try {
-      const embed = await load(chart.dataset.assets);
+      await load(chart.dataset.assets, "vega");
       view.before(live); // measured in place; the picture stays until the live chart stands
       // Interpreted (ast), since a site's policy may forbid code that is made of text.
       const options = { renderer: "svg", actions: false, ast: true };
       // What the reader turns stands beside the chart, which is one picture to a screen reader.
       if (turns(spec)) options.bind = controls(chart);
-      const width = chart.clientWidth;
-      drawn.set(chart, { ...(await embed(live, fit(spec, width), options)), spec, width, options });
+      await embed(chart, live, spec, options);
       view.remove();
       if (JSON.stringify(spec).includes('"bind":"scales"')) chart.after(zooming());
     } catch (error) {
       live.remove();
-      started.delete(chart);
+      begun.delete(chart);
       console.error(error);
     }
   };
 
+  const embed = async (chart, live, spec, options) => {
+    drawn.get(chart)?.finalize();
+    const width = chart.clientWidth;
+    const made = await window.vegaEmbed(live, fit(spec, width), options);
+    drawn.set(chart, { ...made, live, spec, width, options });
+  };
+
+  // Draws something else in the place of what a chart shows, once that is drawn.
+  const show = (chart, spec) => {
+    const again = () => {
+      const { live, options } = drawn.get(chart);
+      return embed(chart, live, spec, options);
+    };
+    if (begun.has(chart)) begun.set(chart, begun.get(chart).then(again));
+    else chart.querySelector(".lab1-spec").textContent = JSON.stringify(spec);
+    draw(chart);
+    return begun.get(chart);
+  };
+
   // Panels are fitted again when the page's width has changed; a single chart follows by itself.
-  const refit = async () => {
-    for (const [chart, { spec, width, options, finalize }] of drawn) {
-      if (chart.clientWidth === width || !spec.spec) continue;
-      finalize();
-      const live = chart.querySelector(".lab1-live");
-      const now = chart.clientWidth;
-      const made = await window.vegaEmbed(live, fit(spec, now), options);
-      drawn.set(chart, { ...made, spec, width: now, options });
+  const refit = () => {
+    for (const [chart, { spec, width }] of drawn) {
+      if (spec.spec && chart.clientWidth && chart.clientWidth !== width) show(chart, spec);
     }
   };
   let soon;
@@ -145,7 +160,7 @@
     chart.before(slider);
   };
 
-  window.lab1Charts = { load, fit, walk }; // also what the page of runs side by side draws with
+  window.lab1Charts = { load, show }; // for the page of all runs
 
   const turns = (spec) => (spec.params ?? []).some((each) => each.bind?.input);
 

@@ -33,8 +33,8 @@ def write(
     the pictures of the front page, which go to the folder `drawn`.
     """
     from ..reporting.distillation import draw_a_digit
-    from ..reporting.pages import front, side_by_side
-    from ..reporting.pages import runs as runs_page
+    from ..reporting.pages import front
+    from ..reporting.pages.runs import RunsPage
 
     records = {record.key: record for each in shown for record in each.records}
     if not records:
@@ -51,7 +51,8 @@ def write(
         )
         for each in shown
     ]
-    shown_on = profiles.shown_on(profile)
+    runs = RunsPage([*records.values()], published, profiles.shown_on(profile))
+    its_addresses, its_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
     fragments = {
         "headline": front.headline([claim for *_, claims in pages for claim in claims]),
         "chart": front.figure(parts, addresses),
@@ -59,13 +60,7 @@ def write(
         "residual-layer": residual,
         "cards": front.cards(pages),
         "chapters": _contents(shown),
-        "compare": side_by_side.fragment(f"{report.name}/assets"),
-        "runs": runs_page.fragment(
-            list(records.values()),
-            profile=profile,
-            published=published,
-            shown_on=shown_on,
-        ),
+        "runs": runs.fragment(its_addresses, f"{report.name}/assets"),
         "excerpts": excerpts.fragment(paths.PACKAGE),
         "run-it": run_it.fragment(shown, benchmarks.published(benchmarks.CONTENDERS)),
     }
@@ -75,18 +70,17 @@ def write(
     # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
-    runs = side_by_side.script(list(records.values()), published=published, shown_on=shown_on)
-    write_if_changed(assets / "runs.js", runs.encode())
     rounded = rounded_networks(records, store)
     asked = {records[key].spec.dataset for key in rounded}
-    for name, content in draw_a_digit.scripts(rounded, sorted(asked)).items():
+    scripts = runs.scripts() | draw_a_digit.scripts(rounded, sorted(asked))
+    for name, content in scripts.items():
         write_if_changed(assets / name, content.encode())
-    for name in ("charts.js", "compare.js", "draw.js", "folds.js", "tables.js"):
+    for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
         write_if_changed(assets / name, (_SITE / name).read_bytes())
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-    return pictures
+    return pictures | its_pictures
 
 
 def claims_of(page: Path | NotebookNode) -> list[dict[str, Any]]:

@@ -59,12 +59,17 @@ class Axis:
         return kind(f"{name}:Q", title=self.title, scale=scale, axis=alt.Axis(**ticks))
 
     def tooltip(self, table: pd.DataFrame) -> list[alt.Tooltip]:
-        """Its value, and the interval where the table has one: with its seeds, or as both ends."""
+        """Its value, and the interval where the table has one: with its seeds, or as both ends.
+
+        A column `interval` has it in words, where not all values have one.
+        """
         digits = self.digits or ".2f"
         rows = [alt.Tooltip(f"{self.column}:Q", title=self.title, format=digits)]
         if "half_width" in table:
             rows.append(alt.Tooltip("half_width:Q", title="± 95 %", format=digits))
             rows.append(alt.Tooltip("n:Q", title="seeds"))
+        elif "interval" in table:
+            rows.append(alt.Tooltip("interval:N", title="95 % interval"))
         elif self.interval[0] in table:
             rows += [alt.Tooltip(f"{end}:Q", title=end, format=digits) for end in self.interval]
         return rows

@@ -70,7 +70,7 @@ class Estimate:
             return math.nan
         if self.half_width == 0:
             return 1.0 if self.mean == 0 else 0.0
-        error = self.half_width / _quantile(self.n)
+        error = self.half_width / quantile(self.n)
         return float(2 * special.stdtr(self.n - 1, -abs(self.mean) / error))
 
 
@@ -78,7 +78,7 @@ class Estimate:
 NO_ESTIMATE = Estimate(math.nan, math.nan, 0)
 
 
-def _quantile(n: int) -> float:
+def quantile(n: int) -> float:
     """How many standard errors half of the 95 % interval of `n` values is (Student's t)."""
     return float(special.stdtrit(n - 1, 1 - LEVEL / 2))
 
@@ -120,7 +120,7 @@ def estimate(values: Sequence[float] | pd.Series[float]) -> Estimate:
     n = len(kept)
     half_width = math.nan
     if n >= FEWEST:
-        half_width = float(_quantile(n) * kept.std(ddof=1) / math.sqrt(n))
+        half_width = float(quantile(n) * kept.std(ddof=1) / math.sqrt(n))
     return Estimate(float(kept.mean()) if n else math.nan, half_width, n)
 
 

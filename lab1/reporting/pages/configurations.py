@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from ...core import differences
 from ...core.datasets import DATASETS
+from ...core.escape import for_html
 from ...core.record import Record
 from ..kit.frames import group_of, hardware
 
@@ -25,14 +26,29 @@ def titles(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     return dict(zip(groups, differences.labels(specs, within=differences.TITLE), strict=True))
 
 
-def settings(record: Record, part: str) -> dict[str, str]:
-    """What a part of the spec, `model`, `training` or `distillation`, states, in words by name."""
-    stated = getattr(record.spec, part)
-    values = {} if stated is None else asdict(stated)
+def settings(record: Record) -> dict[str, str]:
+    """What its model, its training and its distillation state, in words by name."""
+    spec = record.spec
+    stated = [asdict(part) for part in (spec.model, spec.training, spec.distillation) if part]
+    values = {name: value for part in stated for name, value in part.items()}
     values.pop("teacher", None)
-    if values.get("optimizer") != "sgd":  # it alone has one
-        values.pop("momentum", None)
-    return {name.replace("_", " "): str(v) for name, v in values.items() if v is not None}
+    if values["optimizer"] != "sgd":  # it alone has one
+        values.pop("momentum")
+    said = {name.replace("_", " "): str(v) for name, v in values.items() if v is not None}
+    return {name.capitalize(): value for name, value in said.items()}
+
+
+def seed(record: Record, published: Collection[str], root: str = "") -> str:
+    """Its seed as HTML that names its key, and leads to its record where that is `published`."""
+    if record.key not in published:
+        return f'<span title="{record.key}">{record.spec.seed}</span>'
+    file = f"{root}results/{for_html(record.name)}.json"
+    return f'<a href="{file}" title="{record.key}">{record.spec.seed}</a>'
+
+
+def address(keys: Sequence[str], root: str = "") -> str:
+    """Where the runs of these keys are ticked; `root` leads to the site's front."""
+    return f"{root}runs.html#runs={','.join(keys)}"
 
 
 def circumstances(members: Sequence[Record]) -> dict[str, str]:

@@ -14,8 +14,7 @@ from ...core.record import Record
 from ..kit import words
 from ..kit.frames import hardware
 from ..kit.tables import RUNS_PAGE, Table, markup, number, runs_link, text
-from . import side_by_side
-from .configurations import by_configuration, commit, start, versions
+from .configurations import address, by_configuration, commit, seed, start, versions
 
 
 def runs_table(
@@ -95,13 +94,10 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _seed(record: Record, published: set[str], detailed: Collection[str]) -> str:
-    seed = record.spec.seed
     if record.key in detailed:
-        leads = side_by_side.address([record.key], "../")
-        return f'<a href="{leads}" title="{record.key}">{seed}</a>'
-    if record.key not in published:
-        return f'<span title="{record.key}">{seed}</span>'
-    return f'<a href="../results/{for_html(record.name)}.json" title="{record.key}">{seed}</a>'
+        leads = address([record.key], "../")
+        return f'<a href="{leads}" title="{record.key}">{record.spec.seed}</a>'
+    return seed(record, published, "../")
 
 
 #: What the first columns tell.

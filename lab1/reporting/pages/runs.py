@@ -1,146 +1,313 @@
-"""The page of all runs: a section per configuration, where every number of the site leads.
+"""The page of all runs: a table of configurations, and the curves of those that are ticked.
 
-A section says what was trained, shows how each seed went, where it took place and on which data,
-and gives the commands that train it again.
+Every number of the site leads here.  `lab1/site/runs.js` filters the rows and draws what a reader
+ticks; the page opens with the picture of some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
 
 from ...core.datasets import DATASETS
+from ...core.differences import changes
 from ...core.escape import for_html
+from ...core.families import FAMILIES
 from ...core.record import Record
-from ..kit import words
-from ..kit.figure import COLOURS
-from ..kit.tables import markup, number
-from . import configurations, side_by_side
+from ...core.spec import RunSpec
+from ..kit import frames, words
+from ..kit.axes import Axis, Panels
+from ..kit.charts import lines
+from ..kit.figure import PALETTE, render
+from ..kit.statistics import at_the_end, estimate, mean_of, quantile
+from ..kit.tables import TEST_ACCURACY, TEST_LOSS, markup, number
+from . import configurations
 
-_WIDTH, _HEIGHT = 220, 60
+#: As many configurations as can be told apart, each with a letter and its colour.
+LETTERS = dict(zip("ABCDEF", PALETTE, strict=True))
+
+#: The curves of a run: panel, split, and the series of its history.  An error shows on a
+#: logarithmic axis what tells good networks apart, as an accuracy does not.
+_SERIES = (
+    ("loss", "training", "train_loss"),
+    ("loss", "validation", "validation_loss"),
+    ("error (%)", "training", "train_accuracy"),
+    ("error (%)", "validation", "validation_accuracy"),
+    ("gradient norm", "training", "gradient_norm"),
+)
+
+#: What the configurations are called that the page opens with.
+FIRST = "to begin with"
+
+#: What the table is filtered by.
+_KINDS = ("chapter", "data", "network", "depth")
+
+_HEADER = ["Configuration", "Test accuracy (%)", "Seeds", "Shown on"]
 
 
-def fragment(
-    records: Sequence[Record],
-    *,
-    profile: str,
-    published: set[str],
-    shown_on: Mapping[str, Sequence[str]],
-) -> str:
-    """The page below its introduction, as Markdown.
+@dataclass(frozen=True)
+class RunsPage:
+    """What the page shows of these records.
 
-    `published` holds the keys of the records in `results/`, which the site carries.
-    `shown_on` names the pages that show a run, by its key; their chapters train it again.
+    `published` holds the keys of those in `results/`, which the site carries, and `shown_on` the
+    names of the pages that show a run, by its key.
     """
-    kinds: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    configured = configurations.by_configuration(records)
-    titles = configurations.titles(configured)
-    for group, members in configured.items():
-        kind = (members[0].spec.model.family, members[0].spec.dataset)
-        kinds.setdefault(kind, {})[group] = members
-    parts = []
-    for (family, dataset), groups in kinds.items():
-        name = words.NAMES[family]
-        parts.append(f"## {name[0].upper()}{name[1:]} on {DATASETS[dataset].title}\n")
-        for group, members in groups.items():
-            pages = list(dict.fromkeys(n for r in members for n in shown_on.get(r.key, ())))
-            section = _section(group, titles[group], members, profile, published, pages)
-            parts.append(f"```{{=html}}\n{section}\n```\n")
-    return "\n".join(parts)
 
+    records: Sequence[Record]
+    published: Collection[str]
+    shown_on: Mapping[str, Sequence[str]]
 
-def _section(
-    group: str,
-    title: str,
-    members: Sequence[Record],
-    profile: str,
-    published: set[str],
-    pages: Sequence[str],
-) -> str:
-    first = members[0]
-    links = ", ".join(
-        f'<a href="report/{for_html(page)}.html">{for_html(page.replace("_", "."))}</a>'
-        for page in pages
-    )
-    commands = [f"python -m lab1 verify {first.key} --retrain"]
-    if pages:
-        # A further page of a chapter has parameters of its own; the key alone names its runs.
-        chapter = pages[0].split("-")[0]
-        commands.append(f"python -m lab1 run {chapter} --profile {profile}")
-    parts = {part: configurations.settings(first, part) for part in ("model", "training")}
-    facts = {
-        "Shown on": links,
-        **{name.capitalize(): for_html(_listed(values)) for name, values in parts.items()},
-        **{k: for_html(value) for k, value in configurations.circumstances(members).items()},
-        "Again": "<br>".join(f"<code>{for_html(command)}</code>" for command in commands),
-    }
-    listed = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
-    together = side_by_side.address([record.key for record in members])
-    beside = f'<p><a href="{together}">Its curves, beside those of others</a></p>'
-    # The heading's own link, which Quarto's script makes, leads to the section.
-    heading = f'<h3 data-anchor-id="runs-{group}">{for_html(title)}</h3>'
-    return (
-        f'<section class="lab1-run" id="runs-{group}">\n{heading}\n'
-        f"{_curves(members)}\n{_seeds(members, published)}\n{beside}\n"
-        f"<dl>\n{listed}\n</dl>\n</section>"
-    )
+    @cached_property
+    def groups(self) -> dict[str, list[Record]]:
+        """The runs of each configuration."""
+        return configurations.by_configuration(self.records)
 
+    @cached_property
+    def presets(self) -> dict[str, list[str]]:
+        """Up to six configurations for each page, by its name, and those to begin with.
 
-def _listed(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+        A page's are its kinds of networks, with a teacher or without, on its first data set: each
+        at all depths, or where these are too many at the least and the greatest, and otherwise
+        trained like its first.  The first page with several kinds gives what to begin with: the
+        greatest depth of two kinds, and the first of them with identity start.
+        """
+        begin: list[str] = []
+        presets = {}
+        for page in dict.fromkeys(page for group in self.groups for page in self._pages(group)):
+            specs = {g: self._spec(g) for g in self.groups if page in self._pages(g)}
+            first = next(iter(specs.values()))
+            kinds: dict[Any, list[str]] = {}
+            for group, spec in specs.items():
+                if spec.dataset == first.dataset:
+                    kind = (spec.model.family, spec.distillation is None)
+                    alike = kinds.setdefault(kind, [group])
+                    if {*changes(spec, specs[alike[0]])} == {"depth"}:
+                        alike.append(group)
+            ends = [[alike[0], *alike[1:][-1:]] for alike in kinds.values()]
+            fits = sum(map(len, kinds.values())) <= len(LETTERS)
+            members = [g for alike in (kinds.values() if fits else ends) for g in alike]
+            presets[page] = members[: len(LETTERS)]
+            if len(ends) > 1 and not begin:
+                begin = [alike[-1] for alike in ends[:2]]
+                for group, spec in specs.items():
+                    if changes(spec, specs[begin[0]]) == {"initialisation": "identity start"}:
+                        begin.append(group)
+        return {FIRST: begin or [*self.groups][:3], **presets}
 
+    @cached_property
+    def opening(self) -> dict[str, str]:
+        """The configurations that the page opens with, each with its letter."""
+        return dict(zip(self.presets[FIRST], LETTERS, strict=False))
 
-def _seeds(members: Sequence[Record], published: set[str]) -> str:
-    header = [
-        "Seed", "Run", "Test accuracy (%)", "Best epoch", "Epochs", "Stopped", "Time (s)", "Record",
-    ]  # fmt: skip
-    rows = []
-    for record in members:
-        accuracy = f"{100 * record.test['accuracy']:.2f}" if record.test else ""
-        run = f'<a href="{side_by_side.address([record.key])}"><code>{record.key}</code></a>'
-        file = ""
-        if record.key in published:
-            file = f'<a href="results/{for_html(record.name)}.json">JSON</a>'
-        rows.append(
-            [
-                number(record.spec.seed),
-                f"<td>{run}</td>",
-                number(accuracy),
-                number("" if record.best_epoch is None else record.best_epoch),
-                number(record.epochs),
-                f"<td>{for_html(record.stopped)}</td>",
-                number(f"{record.seconds:.0f}"),
-                f"<td>{file}</td>",
-            ]
+    @cached_property
+    def figure(self) -> dict[str, Any]:
+        """The parts of the figure that the page opens with."""
+        rows = [
+            {"training": letter, "panel": panel, "split": split, **point}
+            for group, letter in self.opening.items()
+            for index, (panel, split, _) in enumerate(_SERIES)
+            for point in self._points(group, index)
+        ]
+        table = pd.DataFrame(rows)
+        curve = ["training", "split", "panel", "run"]
+        listed = words.rows(
+            at_the_end(table, curve), "{training}, {run}, {split} {panel}: {value:.4g}"
         )
-    return markup(header, rows)
+        return lines(
+            table,
+            Axis("epoch", "epoch", format="d"),
+            Axis("value", log=True, digits=".4g"),
+            panels=Panels("panel", apart="y", order=[*dict.fromkeys(each[0] for each in _SERIES)]),
+            colour=("training", [*self.opening.values()]),
+            dash=("split", ["training", "validation"]),
+            detail="run",
+            dense=True,
+            text=f"Curves by epoch. At the end: {listed}.",
+        ).parts()
+
+    def fragment(self, addresses: Mapping[str, str], assets: str) -> str:
+        """The page below its introduction, as Markdown.
+
+        `addresses` are those of the figure's pictures; the scripts lie in the folder `assets`.
+        """
+        groups = [*self.opening, *(group for group in self.groups if group not in self.opening)]
+        table = markup(_HEADER, [*map(self._row, groups)], [f"runs-{group}" for group in groups])
+        table = table.replace('class="lab1-table"', 'class="lab1-table lab1-sortable"', 1)
+        links = " ".join(
+            f'<a href="{configurations.address([r.key for g in own for r in self.groups[g]])}">'
+            f"{for_html(name.replace('_', '.'))}</a>"
+            for name, own in {**self.presets, "none": []}.items()
+        )
+        scripts = "".join(
+            f'<script src="{assets}/{name}.js" defer></script>\n'
+            for name in ("runs-data", "tables", "runs")
+        )
+        return (
+            f'```{{=html}}\n<div class="lab1-runs" data-assets="{assets}">\n'
+            f'{self._form()}\n<p class="lab1-common">Tick: {links}</p>\n{table}\n'
+            f'<p class="lab1-common" role="status">{len(groups)} configurations</p>\n'
+            f"{render(self.figure, addresses, assets)}\n"
+            f'<div class="lab1-compared"></div>\n</div>\n{scripts}```\n'
+        )
+
+    def scripts(self) -> dict[str, str]:
+        """The data of the page, by file; a page opened from a file may load scripts alone."""
+        data = {
+            "configurations": [self._configuration(group) for group in self.groups],
+            "letters": LETTERS,
+        }
+        series = [{"panel": panel, "split": split} for panel, split, _ in _SERIES]
+        curves = {r.key: [_curve(r, index) for index in range(len(_SERIES))] for r in self.records}
+        return {
+            "runs-data.js": _script("lab1Runs", data),
+            "curves-data.js": _script("lab1Curves", {"series": series, "curves": curves}),
+        }
+
+    # Its parts
+
+    @cached_property
+    def _runs(self) -> pd.DataFrame:
+        return frames.runs(self.records).set_index(["group", "key"], drop=False).sort_index()
+
+    @cached_property
+    def _titles(self) -> dict[str, str]:
+        return configurations.titles(self.groups)
+
+    def _spec(self, group: str) -> RunSpec:
+        return replace(self.groups[group][0].spec, seed=0)
+
+    def _pages(self, group: str) -> list[str]:
+        runs = self.groups[group]
+        return list(dict.fromkeys(page for r in runs for page in self.shown_on.get(r.key, ())))
+
+    def _filters(self, group: str) -> dict[str, list[str]]:
+        spec = self._spec(group)
+        pages = [page.replace("_", ".") for page in self._pages(group)]
+        network, depth = FAMILIES[spec.model.family].title, str(spec.model.depth)
+        values = (pages, [DATASETS[spec.dataset].title], [network], [depth])
+        return dict(zip(_KINDS, values, strict=True))
+
+    def _form(self) -> str:
+        filters = [*map(self._filters, self.groups)]
+        fields = ['<label>Search <input type="search" name="search"></label>']
+        for kind in _KINDS:
+            values = {value for each in filters for value in each[kind]}
+            ordered = sorted(values, key=int) if kind == "depth" else sorted(values)
+            options = "".join(f"<option>{for_html(value)}</option>" for value in ordered)
+            select = f'<select name="{kind}"><option value="">all</option>{options}</select>'
+            fields.append(f"<label>{kind.capitalize()} {select}</label>")
+        for name, value, label in (
+            ("seeds", "each", "Each seed, not their mean"),
+            ("axes", "linear", "Linear axes"),
+        ):
+            box = f'<input type="checkbox" name="{name}" value="{value}">'
+            fields.append(f"<label>{box} {label}</label>")
+        return f'<form class="lab1-controls">{"".join(fields)}</form>'
+
+    def _row(self, group: str) -> list[str]:
+        letter = self.opening.get(group)
+        looks = f' data-letter="{letter}" style="--colour: {LETTERS[letter]}"' if letter else ""
+        box = f'<input type="checkbox"{" checked" if letter else ""}>'
+        pages = (
+            f'<a href="report/{for_html(page)}.html">{for_html(page.replace("_", "."))}</a>'
+            for page in self._pages(group)
+        )
+        seeds = (configurations.seed(r, self.published) for r in self.groups[group])
+        return [
+            f"<td><label{looks}>{box}{for_html(self._titles[group])}</label></td>",
+            number(self._results[group]["Test accuracy (%)"]),
+            f"<td>{', '.join(seeds)}</td>",
+            f"<td>{', '.join(pages)}</td>",
+        ]
+
+    def _configuration(self, group: str) -> dict[str, Any]:
+        runs = self.groups[group]
+        return {
+            "group": group,
+            "title": self._titles[group],
+            "filters": self._filters(group),
+            "settings": configurations.settings(runs[0]),
+            "spread": quantile(len(runs)) / math.sqrt(len(runs)) if self._judged(group) else None,
+            "results": self._results[group],
+            "facts": configurations.circumstances(runs),
+            "runs": [
+                {
+                    "key": r.key,
+                    "seed": r.spec.seed,
+                    "file": f"results/{r.name}.json" if r.key in self.published else "",
+                    "results": _results(r),
+                    "facts": configurations.circumstances([r]),
+                }
+                for r in runs
+            ],
+        }
+
+    def _judged(self, group: str) -> bool:
+        return mean_of(self._runs.loc[group], "test_accuracy").judged
+
+    @cached_property
+    def _results(self) -> dict[str, dict[str, str]]:
+        """Of each configuration a mean with its interval, or what its seeds have in their order."""
+        found = {}
+        for group, runs in self.groups.items():
+            part = self._runs.loc[group]
+            timed = frames.on_one_device(part)
+            seeds = {name: [_results(r)[name] for r in runs] for name in _results(runs[0])}
+            found[group] = {
+                **{n: ", ".join(v if len({*v}) > 1 else v[:1]) for n, v in seeds.items()},
+                "Test accuracy (%)": TEST_ACCURACY.content(TEST_ACCURACY.value_of(part)),
+                "Test loss": TEST_LOSS.content(TEST_LOSS.value_of(part)) or "diverged",
+                "Seconds of a run": (
+                    f"{timed['train_seconds'].mean():.0f}, on {timed['hardware'].iloc[0]}"
+                ),
+            }
+        return found
+
+    def _points(self, group: str, index: int) -> Iterator[dict[str, Any]]:
+        """A series of its runs: the mean with its interval, or each seed where there is none."""
+        curves = {f"seed {r.spec.seed}": _curve(r, index) for r in self.groups[group]}
+        if not self._judged(group):
+            for run, values in curves.items():
+                for epoch, value in enumerate(values, 1):
+                    if value:  # a logarithmic axis has no zero
+                        yield {"run": run, "epoch": epoch, "value": value, "interval": "none"}
+            return
+        for epoch, at_epoch in enumerate(zip(*curves.values(), strict=False), 1):
+            known = [value for value in at_epoch if value is not None]
+            mean = estimate(known)
+            if mean.n == len(curves) and mean.mean > 0:
+                point = {"run": f"mean of {mean.n} seeds", "epoch": epoch, "value": mean.mean}
+                interval = f"{mean.low:.4g} to {mean.high:.4g}"
+                yield {**point, "interval": interval, "low": mean.low, "high": mean.high}
 
 
-def _curves(members: Sequence[Record]) -> str:
-    """The accuracies by epoch, a line per seed: on validation, else on the training images."""
-    validated = members[0].spec.training.validation_size > 0
-    name = "validation_accuracy" if validated else "train_accuracy"
-    curves = [
-        [(epoch, value) for epoch, value in enumerate(record.history[name]) if value is not None]
-        for record in members
-    ]
-    values = [value for curve in curves for _, value in curve]
-    if not values:
-        return ""
-    low, high = min(values), max(values)
-    last = max(1, *(record.epochs - 1 for record in members))
+def _results(record: Record) -> dict[str, str]:
+    best, test = record.best_epoch, record.test
+    return {
+        "Test accuracy (%)": f"{100 * test['accuracy']:.2f}" if test else record.stopped,
+        "Test loss": f"{test['loss']:.3f}" if test else record.stopped,
+        "Best epoch": "none" if best is None else str(best),
+        "Epochs trained": str(record.epochs),
+        "Seconds of a run": f"{record.seconds:.0f}, on {frames.hardware(record)}",
+    }
 
-    def point(epoch: int, value: float) -> str:
-        share = (value - low) / (high - low) if high > low else 0.5
-        return f"{2 + (_WIDTH - 4) * epoch / last:.1f},{_HEIGHT - 2 - (_HEIGHT - 4) * share:.1f}"
 
-    lines = "".join(
-        f'<polyline points="{" ".join(point(*each) for each in curve)}"/>' for curve in curves
-    )
-    what = "Validation accuracy" if validated else "Training accuracy"
-    said = f"{what} by epoch, a line per seed: from {100 * low:.1f} to {100 * high:.1f} %"
-    return (
-        f'<svg class="lab1-spark" role="img" aria-label="{said}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke-width="1.5" '
-        f'stroke="{COLOURS[members[0].spec.model.family]}"><title>{said}</title>'
-        f"{lines}</svg>"
-    )
+def _curve(record: Record, index: int) -> list[float | None]:
+    """Four significant digits, more than a pixel shows; None where there is no finite value."""
+    panel, _, name = _SERIES[index]
+    values = [math.nan if value is None else value for value in record.history.get(name, [])]
+    if panel == "error (%)":
+        values = [100 * (1 - value) for value in values]
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
+
+
+def _script(name: str, data: Any) -> str:
+    # JSON knows no NaN, and none must come of it.
+    content = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return f"window.{name} = {content};\n"
