@@ -141,8 +141,9 @@ class Site:
         return self.home / "_site"
 
     def pages(self):
-        """All but the one for a wrong address, whose links begin at the root of the host."""
-        return sorted(path for path in self.root.glob("**/*.html") if path.name != "404.html")
+        """All but that for a wrong address, whose links begin at the root, and the one that moved."""
+        left = ("404.html", "compare.html")
+        return sorted(path for path in self.root.glob("**/*.html") if path.name not in left)
 
     def names(self):
         """The addresses of its pages, relative to its root."""

@@ -24,7 +24,10 @@
     const rows = new Map(); // of each configuration: its row, its box, and the text that is searched
     for (const each of configurations) {
       const row = document.getElementById(`runs-${each.group}`);
-      rows.set(each, [row, row.querySelector("input"), JSON.stringify(each).toLowerCase()]);
+      const { title, filters, settings, facts, runs } = each;
+      const values = [filters, settings, facts].flatMap(Object.values);
+      const text = [title, ...values, ...runs.map((run) => run.key)].join(" ").toLowerCase();
+      rows.set(each, [row, row.querySelector("input"), text]);
     }
 
     // What is ticked, by its letter: a configuration, or one of its runs that an address names.

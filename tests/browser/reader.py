@@ -22,7 +22,6 @@ PAGES = [
     "glossary.html",
     "changes.html",
     "about.html",
-    "compare.html",
     "guide/commands.html",
     "guide/own-images.html",
     "guide/own-network.html",
@@ -35,11 +34,10 @@ PAGES = [
     "reference/training.html",
 ]
 
-#: One page of each kind: the front, a chapter, those of all runs, the reference.
+#: One page of each kind: the front, a chapter, that of all runs, the reference.
 KINDS = [
     "index.html",
     "report/1_3.html",
-    "compare.html",
     "runs.html",
     "reference/training.html",
 ]
@@ -56,13 +54,16 @@ class Reader:
     each file that it was sent.
     """
 
-    def __init__(self, browser, address, *, dark=False, width=WIDE, scripts=True, height=900):
+    def __init__(
+        self, browser, address, *, dark=False, width=WIDE, scripts=True, height=900, touch=False
+    ):
         self.address = address
         self._browser = browser
         self._view = {
             "viewport": {"width": width, "height": height},
             "color_scheme": "dark" if dark else "light",
             "java_script_enabled": scripts,
+            "has_touch": touch,
             "reduced_motion": "reduce",
         }
         self.complaints, self.foreign, self.received = [], [], {}

@@ -38,7 +38,7 @@ def test_the_policy_is_in_force(chromium, strict):
         assert len(reader.complaints) == 2
 
 
-@pytest.mark.parametrize("name", [*CHARTED, "compare.html", "runs.html"])
+@pytest.mark.parametrize("name", [*CHARTED, "runs.html"])
 def test_under_a_strict_policy_a_page_is_whole(chromium, strict, name):
     """Its charts come alive, its theme can be changed, and nothing complains."""
     with Reader(chromium, strict) as reader:

@@ -123,8 +123,8 @@ def test_a_seed_leads_to_its_run_on_the_site_or_else_to_its_record(laboratory, m
     assert [record.key for record in page.records] == [published.key, own.key]
     assert links(page.provenance().markup) == [
         f"../runs.html#runs-{frames.group_of(own)}",
-        f"../compare.html#runs={published.key}",
-        f"../compare.html#runs={own.key}",
+        f"../runs.html#runs={published.key}",
+        f"../runs.html#runs={own.key}",
     ]
     assert links(runs_table([published], {published.key}).markup) == [
         f"../results/{published.name}.json"

@@ -243,7 +243,6 @@ def test_each_page_is_executed_into_the_report(home, _made):
         ".lock",
         "cards.md",
         "chart.md",
-        "compare.md",
         "excerpts.md",
         "chapters.md",
         "headline.md",
@@ -322,11 +321,11 @@ def test_the_front_page_tells_of_all_pages(home):
         assert f"### [A chapter](report/{name}.ipynb)" in cards
         assert f"- [A chapter](report/{name}.ipynb): It is small.\n" in contents
     assert cards.count("−20.00 <small>points</small>") == len(PROFILE)
-    assert (home / "report" / "runs.md").read_text().count('<section class="lab1-run"') == 4
+    assert (home / "report" / "runs.md").read_text().count('<tr id="runs-') == 4
     assert "python -m lab1 run 1_2 " in (home / "report" / "run-it.md").read_text()
     assert 'class="lab1-chart"' in (home / "report" / "chart.md").read_text()
     assets = home / "report" / "assets"
-    for name in ("charts.js", "compare.js", "draw.js", "folds.js", "tables.js"):
+    for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
         shipped = publish.paths.PACKAGE / "site" / name
         assert (assets / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (assets / "vega.js").read_text()

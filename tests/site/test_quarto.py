@@ -156,7 +156,7 @@ def test_the_counts_in_a_table_lead_to_the_runs(site):
 
 def test_every_row_leads_to_its_runs(site):
     """From the page of results at once, from a chapter by way of its own section of runs."""
-    sections = set(re.findall(r'<section class="lab1-run" id="(runs-\w+)"', site.text("runs.html")))
+    sections = set(re.findall(r'<tr id="(runs-\w+)"', site.text("runs.html")))
     led = {
         name: set(re.findall(r'"\.\./runs\.html#(runs-\w+)"', site.text(name))) for name in REPORT
     }
