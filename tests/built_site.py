@@ -141,7 +141,7 @@ class Site:
         return self.home / "_site"
 
     def pages(self):
-        """All but the one that moved, and that for a wrong address, whose links begin at the root."""
+        """All but the one that moved, and that for a wrong address, with links from the root."""
         left = ("404.html", "compare.html")
         return sorted(path for path in self.root.glob("**/*.html") if path.name not in left)
 

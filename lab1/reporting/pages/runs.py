@@ -48,6 +48,11 @@ FIRST = "to begin with"
 #: What the table is filtered by.
 _KINDS = ("chapter", "data", "network", "depth")
 
+_CHOICES = (
+    '<label><input type="checkbox" name="seeds" value="each"> Each seed, not their mean</label>'
+    '<label><input type="checkbox" name="axes" value="linear"> Linear axes</label>'
+)
+
 _HEADER = ["Configuration", "Test accuracy (%)", "Seeds", "Shown on"]
 
 
@@ -115,10 +120,8 @@ class RunsPage:
             for point in self._points(group, index)
         ]
         table = pd.DataFrame(rows)
-        curve = ["training", "split", "panel", "run"]
-        listed = words.rows(
-            at_the_end(table, curve), "{training}, {run}, {split} {panel}: {value:.4g}"
-        )
+        ends = at_the_end(table, ["training", "split", "panel", "run"])
+        listed = words.rows(ends, "{training}, {run}, {split} {panel}: {value:.4g}")
         return lines(
             table,
             Axis("epoch", "epoch", format="d"),
@@ -158,14 +161,11 @@ class RunsPage:
 
     def scripts(self) -> dict[str, str]:
         """The data of the page, by file; a page opened from a file may load scripts alone."""
-        data = {
-            "configurations": [self._configuration(group) for group in self.groups],
-            "letters": LETTERS,
-        }
+        runs = [*map(self._configuration, self.groups)]
         series = [{"panel": panel, "split": split} for panel, split, _ in _SERIES]
         curves = {r.key: [_curve(r, index) for index in range(len(_SERIES))] for r in self.records}
         return {
-            "runs-data.js": _script("lab1Runs", data),
+            "runs-data.js": _script("lab1Runs", {"configurations": runs, "letters": LETTERS}),
             "curves-data.js": _script("lab1Curves", {"series": series, "curves": curves}),
         }
 
@@ -202,13 +202,7 @@ class RunsPage:
             options = "".join(f"<option>{for_html(value)}</option>" for value in ordered)
             select = f'<select name="{kind}"><option value="">all</option>{options}</select>'
             fields.append(f"<label>{kind.capitalize()} {select}</label>")
-        for name, value, label in (
-            ("seeds", "each", "Each seed, not their mean"),
-            ("axes", "linear", "Linear axes"),
-        ):
-            box = f'<input type="checkbox" name="{name}" value="{value}">'
-            fields.append(f"<label>{box} {label}</label>")
-        return f'<form class="lab1-controls">{"".join(fields)}</form>'
+        return f'<form class="lab1-controls">{"".join(fields)}{_CHOICES}</form>'
 
     def _row(self, group: str) -> list[str]:
         letter = self.opening.get(group)
