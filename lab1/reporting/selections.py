@@ -24,6 +24,9 @@ from .paired import Arm
 _BEST = {"learning_rate": "best learning rate", "temperature": "best T", "alpha": "best alpha"}
 _MEANS = {"teacher_seed": "mean over {} teachers"}
 
+#: Columns whose values need no name beside them.
+_SAID_ALONE = ("change", "further", "case", "contender")  # the latter two of benchmarks
+
 
 @cache
 def _cached(spec: RunSpec, role: str | None) -> dict[str, differences.Setting]:
@@ -284,7 +287,7 @@ class Selection(Arm):
             for spec in self.runs["spec"][_equal(column, value)]:
                 if key in (settings := _settings(spec)):
                     return "" if settings[key].silent else settings[key].words
-        return str(value) if name in ("change", "further") else f"{name.replace('_', ' ')} {value}"
+        return str(value) if name in _SAID_ALONE else f"{name.replace('_', ' ')} {value}"
 
 
 def _joined(part: pd.DataFrame, measured: Mapping[str, Any], stopped: str) -> dict[str, Any]:

@@ -73,6 +73,7 @@ METRICS: Mapping[str, Metric] = {
     "response": Metric("response of a layer", form=".3f"),
     "parameters": Metric("parameters", form=",.0f"),
     "flops": Metric("FLOPs of a forward pass", form=",.0f"),
+    "relative_time": Metric("time, lab1 in float32 being 1", form=".2f", of_machine=True),
     "epoch_seconds": Metric("time of an epoch", "s", "s", form=".2g", of_machine=True),
     "train_seconds": Metric("time of a training", "s", "s", form=".3g", of_machine=True),
     "peak_memory_bytes": Metric("memory", "MB", "MB", 1e-6, ",.0f", of_machine=True),
