@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import unicodedata
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,18 @@ def test_what_systems_leave_behind_does_not_count(flowers):
     assert declared(flowers) == before
 
 
+@pytest.mark.parametrize(
+    "name", ["cafe\u0301", "B&W", "C++", "tench, Tinca tinca", "हिन्दी", "St. John's (wort)"]
+)
+def test_a_class_may_be_called_as_things_are(flowers, name):
+    for part in ("train", "test"):
+        (flowers / part / "rose").rename(flowers / part / name)
+    dataset = declared(flowers)
+    assert unicodedata.normalize("NFC", name) in dataset.class_names
+    loaded = pytest.importorskip("lab1.training.data").load(dataset.name)
+    assert sorted(set(loaded.test.labels.tolist())) == [0, 1]
+
+
 def keep_one_class(folder):
     for part in ("train", "test"):
         shutil.rmtree(folder / part / "rose")
@@ -97,7 +110,7 @@ def rename_class(folder):
         (lambda f: (f / "train" / "rose" / "a.gif").write_text(""), "a.gif is no image of the end"),
         (lambda f: (f / "train" / "rose" / "more.png").mkdir(), "more.png is no image"),
         (lambda f: (f / "train" / "rose" / "a.png").symlink_to("/nowhere"), "a.png is no image"),
-        (rename_class, "the class '<b>rose' has other signs"),
+        (rename_class, "the class '<b>rose' has a sign of"),
         *(
             (
                 lambda f, copy=copy: shutil.copy(f / "train" / "rose" / "0.png", f / copy),

@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -46,7 +47,7 @@ MOST_FILE_BYTES = 20_000_000
 
 _PLACE = re.compile(r"(?P<folder>.+)@(?P<size>[0-9]{1,9})(?P<grey>-grey)?", re.DOTALL)
 #: What a class may be called: its name is shown in tables and charts.
-_CLASS = re.compile(r"[\w .-]{1,100}")
+_CLASS = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029/\\<>|\"`*$\[\]{}]{1,100}")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,40}-[0-9]{1,3}(-grey)?-[0-9a-f]{12}")
 
 _DECLARED = mapping(
@@ -192,6 +193,11 @@ def files(folder: Path) -> Files:
     return tuple(files)
 
 
+def class_of(folder: str) -> str:
+    """The class of a folder's name, composed (NFC): a Mac writes an accent apart."""
+    return unicodedata.normalize("NFC", folder)
+
+
 def _is_left_behind(path: Path) -> bool:
     """True for what a Mac, Windows, Jupyter or Python left beside the images."""
     name = path.name.lower()
@@ -205,7 +211,7 @@ def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset
     counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
     for name, _, _ in listing:
         part, inside, _ = name.split("/", 2)
-        counts[part][inside] += 1
+        counts[part][class_of(inside)] += 1
     classes = sorted(counts["train"])
     if not 2 <= len(classes) <= _MOST_CLASSES:
         raise ValueError(
@@ -215,8 +221,8 @@ def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset
     for name in classes:
         if not _CLASS.fullmatch(name):
             raise ValueError(
-                f"the class {short_repr(name)} has other signs in its name than letters, digits, "
-                "spaces, points, dashes and underscores, or more than 100"
+                f'the class {short_repr(name)} has a sign of / \\ < > | " ` * $ [ ] {{ }} in '
+                "its name, or one that is not seen, or more than 100 signs"
             )
     if sorted(counts["test"]) != classes:
         one = sorted(set(classes) ^ set(counts["test"]))[0]

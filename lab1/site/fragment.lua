@@ -41,7 +41,7 @@ local function below(heading, blocks, name)
   return found
 end
 
-function Div(div)
+local function fragment(div)
   if not div.classes:includes("fragment") then
     return nil
   end
@@ -62,3 +62,22 @@ function Div(div)
   blocks = section and below(section, blocks, name) or blocks
   return #blocks > 0 and blocks or div.content
 end
+
+local function exists(path)
+  local file = io.open(path)
+  return file and file:close()
+end
+
+-- A link to a chapter that this site leaves out is its text.
+local function known_page(link)
+  local path = link.target:match("^([^#:]+%.ipynb)")
+  if not path or link.attributes.download or FORMAT == "gfm" then
+    return nil
+  end
+  local input = quarto and quarto.doc and quarto.doc.input_file
+  local is_page = exists((input and pandoc.path.directory(input) .. "/" or "") .. path)
+  local chapter = project_root() .. "/chapters/" .. pandoc.path.filename(path)
+  return not is_page and exists(chapter) and link.content or nil
+end
+
+return { { Div = fragment }, { Link = known_page } }

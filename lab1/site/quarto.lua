@@ -128,7 +128,7 @@ local function exists(path)
   return file and file:close()
 end
 
--- A link to a source leads to its page; to a chapter that the profile leaves out, to its notebook.
+-- A link to a source leads to its page.
 local function link_to_page(link)
   local path, anchor = link.target:match("^([^#]+)(.*)$")
   if not path or path:match("^%a+:") then
@@ -140,12 +140,7 @@ local function link_to_page(link)
   end
   local is_source = path:match("%.qmd$") or path:match("%.ipynb$")
   if is_source and not link.attributes.download then
-    if exists(path) then
-      link.target = path:gsub("%.%a+$", ".html") .. anchor
-      return link
-    end
-    path = path:match("^report/") and path:gsub("^report", "chapters") or "../chapters/" .. path
-    link.target = path
+    link.target = path:gsub("%.%a+$", ".html") .. anchor
   end
   if not exists(path) then
     pandoc.log.warn("a link leads nowhere: " .. path)

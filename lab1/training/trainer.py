@@ -103,7 +103,7 @@ class StreamlinedTrainer:
         std: Sequence[float] | None = None,
         compute_metrics: Mapping[str, Metric] | None = None,
         callbacks: Sequence[Callback] = (),
-        weights_path: Path | None = None,
+        weights_path: Path | str | None = None,
         checkpointer: Checkpointer | None = None,
         compile: bool = False,
     ) -> None:
@@ -145,7 +145,7 @@ class StreamlinedTrainer:
             config.monitor,
             config.patience,
             config.minimum_improvement,
-            weights_path if self._writes else None,
+            Path(weights_path) if weights_path is not None and self._writes else None,
         )
         self.callbacks: list[Callback] = [self.best, *callbacks]
         #: Set by a callback to end the training after the current epoch.
@@ -401,7 +401,7 @@ class StreamlinedTrainer:
         if state["cuda"]:
             torch.cuda.set_rng_state_all(state["cuda"])
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: what a network keeps of a call could not be trained on
     def _logits(self, images: Tensor) -> Tensor:
         self.model.eval()
         with self._autocast():

@@ -260,6 +260,22 @@ def test_there_must_be_something_to_score(make_trainer, toy):
         make_trainer().evaluate(toy(0))
 
 
+def test_a_network_that_keeps_a_tensor_is_scored_before_it_is_trained(make_trainer, toy):
+    class Keeping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.scale = nn.Linear(36, 3), None
+
+        def forward(self, images):
+            inputs = images.flatten(1)
+            self.scale = inputs.new_ones(1) if self.scale is None else self.scale
+            return self.inner(inputs * self.scale)
+
+    made = make_trainer(model=Keeping())
+    made.evaluate(toy(20))
+    made.train()
+
+
 def test_predictions_are_logits_on_the_cpu(make_trainer, toy):
     made = make_trainer()
     images = toy(25, seed=3).images

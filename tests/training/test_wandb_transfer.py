@@ -94,22 +94,34 @@ def test_a_record_that_was_sent_twice_is_there_once_and_comes_back(
         assert without(back, "pulled_from") == without(Record.from_dict(each.to_dict()))
 
 
+def _times_out(**_):
+    raise TimeoutError("no answer")
+
+
 def test_pulling_says_what_it_leaves_and_goes_on(wandb, lab1, make_record):
     damaged, unfinished, cut, good = (make_record(seed=seed) for seed in range(4))
     foreign = _Run(good, config={"learning_rate": 0.1})
     foreign.id = "foreign"
+    empty = _Run(good)
+    empty.id, empty.config = "empty", None
+    silent = _Run(good)
+    silent.id, silent.history = "silent", _times_out
     runs = [
+        empty,
+        silent,
         _Run(damaged, spec=make_record(seed=9).spec.to_dict()),
         foreign,
         _Run(unfinished, state="running"),
         _Run(cut),
         _Run(good),
     ]
-    del runs[3].rows[1]
+    del runs[5].rows[1]
     wandb.runs = {("P", run.id): run for run in runs}
     status, out, err = lab1("pull", "--entity", "me", "--project", "P")
     assert status == 1
-    assert "1 pulled, 0 present, 2 skipped, 2 refused" in out
+    assert "1 pulled, 0 present, 3 skipped, 3 refused" in out
+    assert "me/P/empty: skipped: it has no spec" in out
+    assert "me/P/silent: refused: me/P/silent could not be read: Weights & Biases: " in err
     assert "me/P/foreign: skipped: it has no spec, so it is no run of lab1" in out
     assert f"me/P/{unfinished.key}: skipped: it is not finished (its state: running)" in out
     assert f"me/P/{damaged.key}: refused: its key" in err

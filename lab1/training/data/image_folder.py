@@ -140,13 +140,14 @@ def _decode(folder: Path, listing: _Listing, declared: Dataset, read: _Reader) -
             {name: digest for name, (_, digest) in zip(names, decoded, strict=True)}
         ),
     }
-    classes = sorted({name.split("/")[1] for name in names})
+    class_names = [datasets.class_of(name.split("/")[1]) for name in names]
+    classes = sorted(set(class_names))
     for part in _PARTS:
         chosen = [index for index, name in enumerate(names) if name.startswith(f"{part}/")]
         images = np.stack([decoded[index][0] for index in chosen]).transpose(0, 3, 1, 2)
         content[f"{part}_images"] = torch.from_numpy(np.ascontiguousarray(images))
         content[f"{part}_labels"] = torch.tensor(
-            [classes.index(names[index].split("/")[1]) for index in chosen]
+            [classes.index(class_names[index]) for index in chosen]
         )
     content["checksum"] = _checksum(content)
     return content

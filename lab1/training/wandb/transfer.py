@@ -66,13 +66,21 @@ def pull(entity: str, project: str, store: Store) -> Iterator[Pulled]:
     with _answering(f"{entity}/{project}"):
         runs = list(wandb.Api(timeout=_ANSWER_SECONDS).runs(f"{entity}/{project}"))
     for run in runs:
-        yield _pull_one(run, f"{entity}/{project}/{run.id}", store)
+        source = f"{entity}/{project}/{run.id}"
+        try:
+            yield _pull_one(run, source, store)
+        except TrackingError as error:  # one bad run of many ends nothing
+            yield Pulled(source, "refused", str(error))
 
 
 def _pull_one(run: Any, source: str, store: Store) -> Pulled:
     with _answering(source):
         config, state = run.config, run.state
-    if not isinstance(config.get("spec"), Mapping) or "key" not in config:
+    if (
+        not isinstance(config, Mapping)
+        or not isinstance(config.get("spec"), Mapping)
+        or "key" not in config
+    ):
         return Pulled(source, "skipped", "it has no spec, so it is no run of lab1")
     if state != "finished" or "origin" not in config:
         return Pulled(source, "skipped", f"it is not finished (its state: {state})")
