@@ -15,9 +15,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .core import benchmarks
+from .core import benchmarks, differences
 from .core.datasets import DATASETS
-from .core.differences import settings_of
 from .core.escape import for_markdown
 from .core.fields import Field
 from .core.record import Record
@@ -183,17 +182,18 @@ class OpenChapter:
         return settings.table(self.settings, usual, declared.parameters)
 
     def published_run(self, **values: Any) -> dict[str, str]:
-        """Of the first published run with these values of its model: `run`, a link, its `time`,
-        and the `device`.
+        """Of the first published run with these values: `run`, a link, its `time`, its `device`.
 
-        Where its record is not at hand there is nothing to link to.  Raises `MissingRunsError`
-        where the published page has no such run.
+        They are fields of a run, such as `depth`, or `teacher` for one that has a teacher.  Where
+        its record is not at hand there is nothing to link to.  Raises `MissingRunsError` where the
+        published page has no such run.
         """
         from .reporting.kit import frames
 
         specs = [s for page in profiles.published(self.page.chapter) for s in page.plan()]
         for spec in specs:
-            if all(getattr(spec.model, name) == value for name, value in values.items()):
+            known = differences.settings(spec)
+            if all(name in known and known[name].value == values[name] for name in values):
                 store = Store()
                 record = store.find(spec)
                 if record is None or not store.is_published(record):
@@ -367,6 +367,6 @@ class OpenChapter:
 
 def _size(model: ModelSpec) -> str:
     """What a network has beside its depth: `width 128`, say."""
-    known = settings_of(model)
+    known = differences.settings_of(model)
     sizes = (known[name] for name in ("width", "channels", "hidden_sizes"))
     return ", ".join(each.words for each in sizes if not each.silent)

@@ -120,6 +120,10 @@ IN_RECORD = {"test_accuracy": "accuracy", "test_loss": "loss", "test_error": "ac
 #: Where the rows of an arm have other measurements: an epoch, or the value of a probe.
 EPOCHS = {"last epoch": -1, "two epochs earlier": -3}
 PROBES = {
+    "on the class": (
+        "bias-correction",
+        lambda probe: 1 - probe["errors_of_class"]["before"] / probe["count_of_class"],
+    ),
     "running statistics": ("recomputed-statistics", lambda probe: probe["error"]),
     "fresh statistics": ("recomputed-statistics", lambda probe: probe["recomputed_error"]),
     "first layer": ("layers", lambda probe: math.log10(probe["initial"]["gradient_norm"][0])),
@@ -223,6 +227,10 @@ def test_arms_differ_in_what_their_labels_say(name, compared):
     said = {n for n in one.named.keys() | other.named if one.named.get(n) != other.named.get(n)}
     # What follows from these: the units of a layer, the blocks of a stage.
     said |= {"hidden_sizes", "width", "channels"} if "parameters" in said else set()
+    teachers = {arm.named.get("teacher_seed") for arm in (one, other)}
+    said |= {"teacher"} if len(teachers) > 1 else set()
+    # Who has none, has neither a temperature nor a weight.
+    said |= {"temperature", "alpha"} if "no teacher" in teachers else set()
     first, second = (
         {chapter.specs[part.split(".")[0]] for key in arm.runs["key"] for part in key.split("+")}
         for arm in (one, other)

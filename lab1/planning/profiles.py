@@ -91,11 +91,11 @@ class Page:
 
     @cached_property
     def further_of(self) -> dict[str, str]:
-        """The name of the further runs that each of them is of, by key: not of the page's own."""
+        """The name of the further runs that each of them is of, by key: the first of several."""
         main = {spec.key for spec in self._plan(None, ())}
         return {
             spec.key: name
-            for name in self.parameters.get("further") or ()
+            for name in reversed(self.parameters.get("further") or ())
             for spec in self._plan(None, (name,))
             if spec.key not in main
         }

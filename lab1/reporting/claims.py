@@ -99,13 +99,14 @@ def claim(
         why = for_html("; ".join(failed))
         sentence = f"<mark>Not carried by the records: {why}.</mark> {sentence}"
     if failed and not published:
-        pairs = [comparison for comparison in carried.values() if comparison.is_pair]
-        sentence = _listed(comparison.clause for comparison in pairs)
+        parts = [part for comparison in carried.values() for part in comparison.parts]
+        pairs = [part for part in parts if part.is_pair]
+        sentence = _listed(part.clause for part in pairs)
         if box and not pairs:
             levels = _listed(level for whole in carried.values() for level in whole.levels)
             sentence = f"{levels}\n\n{_NOTHING}".strip()
-        elif not pairs and page is not None and any(c.is_pair for c in page):
-            sentence = f"*Not compared here: {for_markdown(conditions[0].comparison.reason)}.*"
+        elif not pairs and page is not None and any(p.is_pair for c in page for p in c.parts):
+            sentence = f"*Not compared here: {for_markdown(parts[0].reason)}.*"
     further = page.further if page is not None else []
     result = Claim(_boxed(sentence, failed, further, number, published) if box else sentence)
     result.sentence, result.failed, result.box = sentence, tuple(failed), box

@@ -162,17 +162,22 @@ def of_several_answers(answers: Mapping[str, Selection]) -> dict[str, Comparison
     """What a page compares where several values were asked for: each with the first.
 
     `answers` are the runs of each value under its name.  Compared are the deepest networks of each
-    family at the rate that depths share.
+    family at the rate that depths share, with a teacher and without, where the value changes them.
     """
-    added = {}
+    added: dict[str, Comparison] = {}
     (first, whole), *others = answers.items()
-    for family in dict.fromkeys(whole.runs.get("family", ())):
+    networks = whole.runs
+    if networks.empty:
+        return added
+    for family, taught in networks.groupby(["family", networks["teacher"].notna()]).groups:
         arms = {}
         for name, runs in answers.items():
-            network = runs.of_family(family).at_base_rate().deepest
+            network = runs.of_family(family, teacher=taught).at_base_rate().deepest
             named = {**network.named, "learning_rate": "", "answer": name}
             arms[name] = replace(network, named=named)
         for name, _ in others:
-            difference = (arms[name] - arms[first]).in_("test_accuracy").beside("test_loss")
-            added[f"{family}, {name}"] = replace(difference, further=True)
+            if arms[name].identity != arms[first].identity:
+                difference = (arms[name] - arms[first]).in_("test_accuracy").beside("test_loss")
+                label = f"{family}{', taught' * taught}, {name}"
+                added[label] = replace(difference, further=True)
     return added

@@ -171,6 +171,11 @@ class Comparison:
         raise AttributeError(f"{name!r} is nothing of a comparison, and no companion of this one")
 
     @property
+    def parts(self) -> list[Comparison]:
+        """What of it has a value: it or, where only its companions have one, these."""
+        return [self] if self.metric else [self.companion(name) for name in self.companions]
+
+    @property
     def runs(self) -> Any:
         """What it compares, whatever that is called: the runs of each arm, and the metric."""
         return self.difference.identity, self.metric
@@ -270,8 +275,7 @@ class Comparison:
 
     def stated(self) -> Condition:
         """Its companions have a value, from which nothing is drawn; where nothing is judged."""
-        beside = [self.companion(name) for name in self.companions]
-        held = self.metric is None and all(companion.value.n for companion in beside)
+        held = self.metric is None and all(companion.value.n for companion in self.parts)
         return Condition(self, "stated beside", held)
 
     def _is_open(self, sign: int) -> bool:
@@ -332,7 +336,7 @@ class Comparison:
     def clause(self) -> str:
         """The comparison in a generic clause, for where no sentence fits; else what there is."""
         if self.metric is None:
-            return "; ".join(self.companion(name).clause for name in self.companions)
+            return "; ".join(companion.clause for companion in self.parts)
         title = self._metric.title
         if self.is_pair:
             says = f", {for_markdown(self.reason) or self.finding.value[1]}" if self.judged else ""

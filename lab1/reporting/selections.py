@@ -146,12 +146,13 @@ class Selection(Arm):
         missing = "no seed was trained with every value" if complete.empty else ""
         return Selection(pd.concat(kept), {**self.named, setting: called}, missing)
 
-    def tuned(self) -> Selection:
-        """Of each seed the run at the learning rate that `best` gives; none where one was tried."""
-        if not self.runs.empty and self._present("learning_rate").nunique() < 2:
-            called = {**self.named, "learning_rate": _BEST["learning_rate"]}
-            return Selection(self.runs.iloc[:0], called, "one learning rate was tried")
-        return self.best("learning_rate")
+    def tuned(self, setting: str = "learning_rate") -> Selection:
+        """Of each seed the run at the value that `best` gives; none where one value was tried."""
+        if not self.runs.empty and self._present(setting).nunique() < 2:
+            called = {**self.named, setting: _BEST.get(setting, f"best {setting}")}
+            tried = f"one {setting.replace('_', ' ')} was tried"
+            return Selection(self.runs.iloc[:0], called, tried)
+        return self.best(setting)
 
     def averaged_over(self, setting: str) -> Selection:
         """One row per seed: what was measured, averaged over the values of a setting.
@@ -160,9 +161,9 @@ class Selection(Arm):
         teachers.  The seeds are those that have every value; where one of a seed's runs diverged,
         so did its mean.
         """
-        if self.runs.empty:
-            return self
         values = self._present(setting)
+        if values.nunique() < 2:
+            return self
         rows = []
         for _, part in self.runs.groupby("seed"):
             if values[part.index].nunique() < values.nunique():
@@ -287,7 +288,7 @@ class Selection(Arm):
             for spec in self.runs["spec"][_equal(column, value)]:
                 if key in (settings := _settings(spec)):
                     return "" if settings[key].silent else settings[key].words
-        return str(value) if name in _SAID_ALONE else f"{name.replace('_', ' ')} {value}"
+        return str(value) if name in _SAID_ALONE else differences.describe(key, value)
 
 
 def _joined(part: pd.DataFrame, measured: Mapping[str, Any], stopped: str) -> dict[str, Any]:

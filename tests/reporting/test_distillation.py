@@ -1,10 +1,11 @@
 import pytest
-from distilled import SETTING, bias_probe, digits, lengthened, measured, several
+from distilled import SETTING, bias_probe, digits, lengthened, measured, several, study
 
 from lab1.reporting.distillation import charts as distillation
 from lab1.reporting.distillation import tables as tables
 from lab1.reporting.kit import frames, literature
 from lab1.reporting.kit.sentences import Verdict
+from lab1.reporting.selections import Selection
 
 PAIRS = [(0.70, 0.72), (0.73, 0.74), (0.76, 0.79)]
 
@@ -39,17 +40,40 @@ def means(table, *columns):
     return table.set_index([*columns])["mean"].to_dict()
 
 
-def test_twins_are_joined_by_a_line(runs):
+def test_the_students_of_a_seed_are_joined_by_a_line(make_record):
+    runs = frames.runs(study(make_record, PAIRS, longer=[0.81, 0.82]))
     figure = distillation.paired(runs, SETTING)
     table = figure.data.set_index(["student", "seed"])["accuracy"]
     assert table["alone", 1] == pytest.approx(73) and table["with teacher", 1] == pytest.approx(74)
+    assert table["alone, 30 epochs"].to_dict() == {0: pytest.approx(81), 1: pytest.approx(82)}
     spec = figure.chart.to_dict()
-    assert [part["field"] for part in spec["layer"][0]["encoding"]["detail"]] == ["role", "seed"]
-    (rows,) = spec["datasets"].values()
-    taught = {row["student"]: row["accuracy"] for row in rows if row["role"] == "teacher"}
-    assert taught == {"alone": 86, "with teacher": 86}
-    assert {row["name"] for row in rows} == {None, "SimpleCNN", "teacher"}
-    assert "which has 86.00 %" in figure.alt and "seed 2: +3.00" in figure.alt
+    assert [part["field"] for part in spec["layer"][0]["encoding"]["detail"]] == ["seed"]
+    assert "alone, 30 epochs 81.50 %" in figure.alt and "seed 2: +3.00" in figure.alt
+
+
+@pytest.fixture
+def gains(runs):
+    """The students with the teacher minus those alone, of each width, and a comparison of none."""
+    students = Selection(runs).at(family="SimpleCNN", alpha=0.9, temperature=4)
+    alone = Selection(runs).at(family="SimpleCNN", teacher_seed=None)
+    sizes = (11, 16, 23)
+    pairs = [students.at(channels=each) - alone.at(channels=each) for each in sizes]
+    return [pair.in_("test_accuracy").beside("test_loss") for pair in pairs]
+
+
+def test_one_network_stands_against_others(gains):
+    figure = distillation.against(*gains)
+    assert [*figure.data["other"]] == ["no teacher"] * 2 and [*figure.data["n"]] == [3, 3]
+    assert figure.data["mean"].tolist() == pytest.approx([2, 2])
+    assert figure.data["half_width"].iloc[0] == pytest.approx(2.484, abs=1e-3)
+    assert isinstance(distillation.against(gains[2]), Verdict)
+
+
+def test_the_same_question_is_a_row_for_each_selection_of_runs(gains):
+    table = tables.same_question(*gains, gains[0])
+    assert [*table.frame["Student"]] == ["11 channels", "16 channels"]
+    assert [*table.frame["Difference"]] == ["+2.00\u00a0±\u00a02.48\u00a0points"] * 2
+    assert isinstance(tables.same_question(gains[2]), Verdict)
 
 
 def test_the_gain_by_temperature(runs):

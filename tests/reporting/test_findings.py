@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from distilled import study
 from scipy import stats
 
 from lab1.core.families import FAMILIES
@@ -351,3 +352,29 @@ def test_several_answers_are_compared_with_the_first(experiment):
     assert comparison.arms({}) == "activation tanh − activation relu, plain MLP, 32 layers"
     assert comparison.n == 5 and comparison.further
     assert of_several_answers({"": whole["activation relu"]}) == {}
+
+
+def test_several_answers_of_students_are_compared_where_they_change_something(make_record):
+    """Neither the teacher nor the students alone have a temperature."""
+    whole = {
+        f"T = {hot:g}": Selection(frames.runs(study(make_record, [(0.7, a)] * 3, temperature=hot)))
+        for hot, a in ((2.0, 0.8), (4.0, 0.9))
+    }
+    (comparison,) = Findings.of(of_several_answers(whole))
+    assert comparison.arms({}).startswith("T = 4 − T = 2, simple CNN")
+    assert comparison.value.mean == pytest.approx(0.1)
+
+
+def test_of_companions_alone_those_that_there_are_take_the_sentences_place(runs):
+    network = Selection(runs(WORSE)).of_family("MLP")
+    whole = Findings.of(
+        {
+            "there": (network.deepest - network.shallowest).beside("test_accuracy"),
+            "missing": (network.at(depth=8) - network.shallowest).beside("test_accuracy"),
+        }
+    )
+    two = [whole["there"].stated(), whole["missing"].stated()]
+    said = say("So it is ({there.test_accuracy}).", *two, published=False, page=whole)
+    assert said.startswith("- 32 layers − 2 layers, plain MLP, test accuracy: ")
+    said = say("So it is.", two[1], published=False, page=whole)
+    assert "no run of plain MLP" in said and "shown beside" not in said

@@ -38,7 +38,7 @@ def plain(selected):
         ({"learning_rate": 0.001, "family": "ResidualMLP"}, 2, "residual MLP, learning rate 0.001"),
         ({"teacher_seed": None}, 8, "no teacher"),
         ({"change": "", "batch_size": 128, "normalization": "none"}, 8, "batch size 128"),
-        ({"initialisation": "identity"}, 0, "initialisation identity"),
+        ({"initialisation": "identity"}, 0, "identity start"),
         ({"depth": 64}, 0, "64 layers"),
     ],
 )
@@ -100,6 +100,7 @@ def test_one_rate_leaves_nothing_to_tune(selected, validation_size):
     one = selected({("MLP", 2): [0.9] * 3}, validation_size=validation_size)
     assert one.tuned().runs.empty and one.tuned().missing == "one learning rate was tried"
     assert len(one.best("depth").runs) == 3
+    assert one.tuned("depth").missing == "one depth was tried"
 
 
 def test_a_mean_over_teachers_counts_the_seeds_of_the_student(make_record):
@@ -124,6 +125,8 @@ def test_a_mean_over_teachers_counts_the_seeds_of_the_student(make_record):
     assert row["temperature"] == 4 and row["parameters"] == 400 * 121 and row["seed"] == 1
     assert row["teacher_seed"] != row["teacher_seed"]  # no mean of settings
     assert str(taught.at(seed=1)) == "simple CNN, alpha = 0.9, mean over 3 teachers, seed 1"
+    of_one = whole.at(teacher_seed=0)
+    assert of_one.averaged_over("teacher_seed") is of_one
 
 
 def test_the_same_runs_may_have_other_measurements(plain):

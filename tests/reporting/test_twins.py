@@ -111,9 +111,8 @@ def test_what_is_known_of_a_class_unseen(make_record):
     records = digits(make_record, [(70, 150, 80)], [(1200, 220)])
     alone, taught = bias_probe(1000, 1200, 900, 1100), bias_probe(150, 220, 20, 110)
     table = twins.unseen(measured(records, [alone], [taught])).set_index("taught")
-    assert table.loc[False, "right"] == 0
+    assert table.loc[False, "unseen_accuracy"] == 0
     row = table.loc[True]
-    assert (row["right"], row["corrected_right"]) == pytest.approx((0.85, 0.98))
-    assert row["corrected_gain"] == pytest.approx(110 / 10_000)
+    assert (row["unseen_accuracy"], row["corrected_accuracy"]) == pytest.approx((0.85, 0.98))
     assert (row["errors"], row["class_errors"]) == (220, 150)
     assert (row["corrected_errors"], row["corrected_class_errors"]) == (110, 20)

@@ -18,7 +18,7 @@ from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
 from lab1.core.training_config import TrainingConfig
 from lab1.planning import profiles
-from lab1.training import data, device, models, trainer
+from lab1.training import data, device, distillation, models, trained_models, trained_run, trainer
 from lab1.training.models import mlp
 from lab1.training.run import train_run
 
@@ -60,8 +60,8 @@ def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
     made = {}
 
     class Trainer:
-        def __init__(self, model, config, train, validation, *, seed, mean, std):
-            made.update(model=model, config=config, seed=seed, scale=(mean, std))
+        def __init__(self, model, config, train, validation, *, seed, mean, std, **teaching):
+            made.update(model=model, config=config, seed=seed, scale=(mean, std), **teaching)
 
         train = evaluate = lambda self, *_: {}
 
@@ -76,6 +76,8 @@ def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
     monkeypatch.setattr(data, "load", load)
     monkeypatch.setattr(data, "split", split)
     monkeypatch.setattr(trainer, "StreamlinedTrainer", Trainer)
+    monkeypatch.setattr(distillation, "DistillationTrainer", Trainer)
+    monkeypatch.setattr(trained_run, "load_run", lambda key: SimpleNamespace(model=key))
     one_run(name)()
     spec = published(name).spec
     declared = DATASETS[spec.dataset]
@@ -83,7 +85,13 @@ def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
     assert made["dataset"] is declared and made["scale"] == (declared.mean, declared.std)
     assert made["config"] == spec.training and made["seed"] == spec.seed
     assert made["split"] == ("train", spec.training.validation_size, spec.seed)
-    assert type(made["model"]) is type(model) and spec.distillation is None
+    assert type(made["model"]) is type(model)
+    taught = spec.distillation
+    assert ("teacher" in made) == (taught is not None)
+    if taught:
+        assert Store().of_key(made["teacher"]).spec == taught.teacher
+        assert (made["temperature"], made["alpha"]) == (taught.temperature, taught.alpha)
+        assert taught.wrong_classes == "kept"
     weights = made["model"].state_dict()
     assert weights.keys() == model.state_dict().keys()
     assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
@@ -91,20 +99,36 @@ def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
 
 @pytest.mark.slow
 @every_chapter
-def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch):
-    """On built-in images instead of the published ones, for two epochs."""
+def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch, store):
+    """On 500 built-in images instead of the published ones, for two epochs, in float32."""
     spec = published(name).spec
     small = "smoke-grey" if DATASETS[spec.dataset].image_shape[0] == 1 else "smoke-colour"
-    fewer = {"epochs": 2, "validation_size": 3500}  # of 4,000, so that a deep network takes seconds
+    # Of 4,000, so that a deep network takes seconds.
+    fewer = {"epochs": 2, "validation_size": 3500, "precision": "float32"}
     pixels = {"input_size": prod(DATASETS[small].image_shape)}
     for whole in (mlp.MLP, mlp.ResidualMLP):
         fitting = lambda whole=whole, **sizes: whole(**sizes | pixels)  # noqa: E731
         monkeypatch.setattr(mlp, whole.__name__, fitting)
     monkeypatch.setattr("lab1.core.spec.TrainingConfig", lambda **s: TrainingConfig(**s | fewer))
     monkeypatch.setattr(data, "load", lambda _: data.load_once(small))
-    spec = replace(spec, dataset=small, training=replace(spec.training, **fewer))
+    least = {"train_size": 200, "validation_size": 100}
+    options = RuntimeOptions(progress=False, save_weights=True)
+
+    def shrunk(spec, further):
+        training = replace(spec.training, **fewer | further)
+        return replace(spec, dataset=small, training=training)
+
     with device.threads(1):
-        assert one_run(name)() == train_run(spec, RuntimeOptions(progress=False)).test
+        if taught := spec.distillation:
+            taught = replace(taught, teacher=shrunk(taught.teacher, least))
+            store.write(train_run(taught.teacher, options, store))
+            teacher = trained_models.load(
+                taught.teacher, DATASETS[small], store, "it teaches"
+            ).model
+            loaded = lambda _: SimpleNamespace(model=teacher)  # noqa: E731
+            monkeypatch.setattr(trained_run, "load_run", loaded)
+        scores = train_run(replace(shrunk(spec, {}), distillation=taught), options, store).test
+        assert one_run(name)().items() <= scores.items()
 
 
 @every_chapter

@@ -1,4 +1,4 @@
-"""Knowledge distillation in charts: twins, sweeps, losses, sizes, and a class that was never seen.
+"""Knowledge distillation in charts: twins, controls, sweeps, losses, sizes, and a class never seen.
 
 Means are over seeds and carry their 95 % interval where there are three or more.
 """
@@ -20,6 +20,7 @@ from ..kit.figure import COLOURS, Figure
 from ..kit.sentences import Verdict
 from ..kit.statistics import in_percent, summarize_each
 from ..kit.words import dataset_titles
+from ..paired import Comparison
 from . import pairs as twins
 from .pairs import Setting
 
@@ -29,31 +30,64 @@ _NO_PAIR = Verdict("There is no distilled run here whose twin is there too.")
 
 
 def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
-    """Each student without the teacher and with it, a line per seed; and the teacher itself."""
+    """Each student alone, with the teacher, and alone for longer: a line per seed."""
     pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
     if pairs.empty:
         return _NO_PAIR
-    teacher = twins.teachers(twins.photographs(runs)).iloc[0]
-    rows = [
-        {"family": row["family"], "seed": row["seed"], "student": student, "accuracy": 100 * value}
-        for row in pairs.to_dict("records")
-        for student, value in ((_ALONE, row["alone"]), (_TAUGHT, row["test_accuracy"]))
-    ]
-    table = pd.DataFrame(rows)
-    level = {"family": teacher["family"], "seed": teacher["seed"], "role": "teacher"}
-    level["accuracy"] = 100 * teacher["test_accuracy"]
-    beside = pd.DataFrame([{**level, "student": student} for student in (_ALONE, _TAUGHT)])
+    longer = twins.longer(runs, setting)
+    students = {
+        _ALONE: pairs.assign(test_accuracy=pairs["alone"]),
+        _TAUGHT: pairs,
+        **{f"{_ALONE}, {n} epochs": part for n, part in longer.groupby("epochs_allowed")},
+    }
+    table = pd.concat(
+        [
+            part[["family", "seed"]].assign(student=name, accuracy=100 * part["test_accuracy"])
+            for name, part in students.items()
+        ],
+        ignore_index=True,
+    )
     gains = words.rows(pairs.assign(gain=100 * pairs["gain"]), "seed {seed}: {gain:+.2f}")
+    means = words.rows(table.groupby("student", sort=False)["accuracy"].mean().reset_index(),
+                       "{student} {accuracy:.2f} %")  # fmt: skip
     return lines(
-        pd.concat([table.assign(role="student"), beside], ignore_index=True),
-        Axis("student", order=[_ALONE, _TAUGHT]),
+        table,
+        Axis("student", order=[*students]),
         Axis("accuracy", "test accuracy (%)"),
-        dash="role",
         detail="seed",
         title=dataset_titles(pairs),
-        text=f"Test accuracy on {dataset_titles(pairs)} of each student alone and with the "
-        f"teacher, which has {level['accuracy']:.2f} %. Gains in points: {gains}.",
-        data=table,
+        text=f"Test accuracy on {dataset_titles(pairs)} of each student. Means: {means}. Gains "
+        f"from the teacher in points: {gains}.",
+    )
+
+
+def against(*comparisons: Comparison) -> Figure | Verdict:
+    """The differences of one network from several others in accuracy, with their intervals."""
+    pairs = [comparison for comparison in comparisons if comparison.is_pair]
+    if not pairs:
+        return Verdict("There is nothing here to compare.")
+    rows = [
+        {
+            "other": comparison.difference.other.label(comparison.difference.named),
+            "mean": comparison.value.mean,
+            "half_width": comparison.value.half_width,
+            "low": comparison.value.low,
+            "high": comparison.value.high,
+            "n": comparison.n,
+        }
+        for comparison in pairs
+    ]
+    table = in_percent(pd.DataFrame(rows))
+    runs = pairs[0].difference.one.selections[0].runs
+    return points(
+        table,
+        Axis("mean", "difference (points)"),
+        Axis("other", order=[*table["other"]]),
+        colour=COLOURS[runs["family"].iloc[0]],
+        level=0,
+        title=dataset_titles(runs),
+        text=f"Test accuracy on {dataset_titles(runs)} of the student with the teacher minus that "
+        f"of others, in points: {words.rows(table, '{other}: {mean:+.2f}')}.",
     )
 
 
@@ -140,7 +174,11 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Ver
     if table["taught"].nunique() < 2:
         return Verdict("No student was trained without one class, with a teacher and without.")
     taught = table["taught"].astype(bool)
-    states = (table["right"][~taught], table["right"][taught], table["corrected_right"][taught])
+    states = [
+        table["unseen_accuracy"][~taught],
+        table["unseen_accuracy"][taught],
+        table["corrected_accuracy"][taught],
+    ]
     shares = table.assign(source=_OURS, **dict(zip(_UNSEEN_STATES, states, strict=True)))
     shown = in_percent(summarize_each(shares, ["source"], _UNSEEN_STATES, "student"))
     record = measured[0][0]

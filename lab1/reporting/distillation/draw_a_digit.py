@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from ...core.record import Record
 from ..kit.figure import Piece
 from ..kit.sentences import Verdict
 from ..kit.tables import Table, markup, number, text
-from .verdicts import Measured
+
+#: Runs, each with what a probe found on it.
+Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 _NAMES = ("without a teacher", "with a teacher")
 _MEGABYTE = 1_000_000

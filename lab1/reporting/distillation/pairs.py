@@ -6,14 +6,12 @@ Each function takes the frame of `runs`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from ...core.differences import changes
 from ...core.record import Record
-from ...core.spec import RunSpec
 
 #: Twins are compared only where these are the same.
 _SHARED = ["device", "versions"]
@@ -26,9 +24,7 @@ class Setting:
     channels: int
     temperature: float
     alpha: float
-    #: The seed of the teacher, and the seeds of the students, `None` for all.
     teacher_seed: int = 0
-    seeds: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Setting:
@@ -40,31 +36,16 @@ class Setting:
             parameters["teacher_seed"],
         )
 
-    @classmethod
-    def fresh(cls, parameters: Mapping[str, Any], runs: pd.DataFrame) -> Setting | None:
-        """The one that validation chose, on seeds that had no part in the choice, or `None`."""
-        fresh = [spec for spec in runs["spec"] if spec.distillation and spec.role == "fresh"]
-        if not fresh:
-            return None
-        return replace(
-            cls.of(parameters),
-            temperature=fresh[0].distillation.temperature,
-            alpha=fresh[0].distillation.alpha,
-            seeds=tuple(sorted({spec.seed for spec in fresh})),
-        )
-
 
 def pairs(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per distilled run whose twin is there: its columns, and what it gained.
 
     `gain` is its test accuracy minus the twin's, `validation_gain` the same on the validation
-    split, `loss_gain` the same of the test loss, `calibration_gain` of the calibration error, and
-    `fewer_errors` the twin's test errors minus its own; `alone` is the twin's test accuracy,
-    `loss_alone` its test loss.  Pairs of different devices or versions are left out.
+    split, `loss_gain` the same of the test loss, and `fewer_errors` the twin's test errors minus
+    its own; `alone` is the twin's test accuracy.  Pairs of different devices or versions are left
+    out.
     """
-    measured = [
-        "test_accuracy", "validation_accuracy", "errors", "test_loss", "calibration_error",
-    ]  # fmt: skip
+    measured = ["test_accuracy", "validation_accuracy", "errors", "test_loss"]
     alone = runs[["key", *_SHARED, *measured]].rename(
         columns={"key": "twin"} | {name: f"{name}_alone" for name in measured}
     )
@@ -74,9 +55,7 @@ def pairs(runs: pd.DataFrame) -> pd.DataFrame:
         gain=joined["test_accuracy"] - joined["test_accuracy_alone"],
         validation_gain=joined["validation_accuracy"] - joined["validation_accuracy_alone"],
         fewer_errors=joined["errors_alone"] - joined["errors"],
-        loss_alone=joined["test_loss_alone"],
         loss_gain=joined["test_loss"] - joined["test_loss_alone"],
-        calibration_gain=joined["calibration_error"] - joined["calibration_error_alone"],
     ).drop(columns=[f"{name}_alone" for name in measured])
 
 
@@ -97,17 +76,8 @@ def photographs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def digits(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of perceptrons, without the far smaller students."""
-    own = runs[runs["channels"].isna()]
-    chosen: pd.DataFrame = own[~own["key"].isin(small_digits(runs)["key"])]
-    return chosen
-
-
-def small_digits(runs: pd.DataFrame) -> pd.DataFrame:
-    """The perceptrons that are far smaller than the other students of the digits, if there are."""
-    own = runs[runs["channels"].isna()]
-    widths = sorted(own[own["teacher"].notna()]["width"].unique())
-    chosen: pd.DataFrame = own[own["width"] == (widths[0] if len(widths) > 1 else -1)]
+    """The runs of perceptrons."""
+    chosen: pd.DataFrame = runs[runs["channels"].isna()]
     return chosen
 
 
@@ -120,13 +90,13 @@ def teachers(runs: pd.DataFrame) -> pd.DataFrame:
 
 def of_setting(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The pairs of one student at one temperature and one alpha, with the setting's teacher."""
-    chosen = _usual(pairs, setting)
-    chosen = chosen[
-        (chosen["channels"] == setting.channels)
-        & (chosen["temperature"] == setting.temperature)
-        & (chosen["alpha"] == setting.alpha)
+    usual = _usual(pairs, setting)
+    chosen: pd.DataFrame = usual[
+        (usual["channels"] == setting.channels)
+        & (usual["temperature"] == setting.temperature)
+        & (usual["alpha"] == setting.alpha)
     ]
-    return chosen if setting.seeds is None else chosen[chosen["seed"].isin(setting.seeds)]
+    return chosen
 
 
 def _usual(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
@@ -164,10 +134,9 @@ def sweep(runs: pd.DataFrame, setting: Setting, by: str) -> pd.DataFrame:
 def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame:
     """One row per run and its probe `bias-correction`.
 
-    `taught` tells whether it was distilled; `right` is the share of the test images of the
-    omitted `class` that it recognises, `errors` are its errors on all test images, and
-    `class_errors` those on the class, each also `corrected_`; `corrected_gain` is what the
-    correction adds to the accuracy over all classes.
+    `taught` tells whether it was distilled; `unseen_accuracy` is the share of the test images of
+    the omitted `class` that it recognises, `errors` are its errors on all test images, and
+    `class_errors` those on the class, each also `corrected_`.
     """
     rows = []
     for record, probe in measured:
@@ -175,70 +144,22 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame
         of_class, errors = probe["errors_of_class"], probe["errors"]
         rows.append(
             {
+                "key": record.key,
                 "seed": record.spec.seed,
                 "taught": record.spec.distillation is not None,
                 "class": probe["omitted_class"],
-                "images": images,
-                "offset": probe["offset"],
                 "errors": errors["before"],
                 "class_errors": of_class["before"],
-                "right": 1 - of_class["before"] / images,
+                "unseen_accuracy": 1 - of_class["before"] / images,
                 "corrected_errors": errors["after"],
                 "corrected_class_errors": of_class["after"],
-                "corrected_right": 1 - of_class["after"] / images,
-                "corrected_gain": (errors["before"] - errors["after"]) / record.test["count"],
+                "corrected_accuracy": 1 - of_class["after"] / images,
             }
         )
     return pd.DataFrame(rows, columns=_UNSEEN)
 
 
 _UNSEEN = [
-    "seed", "taught", "class", "images", "offset", "errors", "class_errors", "right",
-    "corrected_errors", "corrected_class_errors", "corrected_right", "corrected_gain",
+    "key", "seed", "taught", "class", "errors", "class_errors", "unseen_accuracy",
+    "corrected_errors", "corrected_class_errors", "corrected_accuracy",
 ]  # fmt: skip
-
-
-#: In one of these a control differs from the student alone or from the one with the teacher.
-_CONTROLLED = {"label_smoothing", "learning_rate", "wrong_classes"}
-
-
-def controls(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """The student's runs that tell what the teacher brings from what else may: one row per run.
-
-    `control` names each: `alone`, `with teacher`, or what alone differs from one of these, such as
-    `learning rate 0.2`.  Only seeds that have a control take part.
-    """
-    taught = of_setting(pairs(photographs(runs)), setting)
-    if taught.empty:
-        return runs.iloc[:0].assign(control="")
-    usual = taught["spec"].iloc[0]
-    alone = replace(usual, distillation=None)
-
-    def control(spec: RunSpec) -> str:
-        reference, words = (usual, "with teacher") if spec.distillation else (alone, "alone")
-        changed = {name: w for name, w in changes(spec, reference).items() if name != "seed"}
-        return ", ".join(changed.values()) or words if changed.keys() <= _CONTROLLED else ""
-
-    named = runs.assign(control=[control(spec) for spec in runs["spec"]])
-    named = named[named["control"] != ""]
-    a_control = ~named["control"].isin(["alone", "with teacher"])
-    twins = named["key"].isin({*taught["key"], *taught["twin"]})
-    of_seeds = named["seed"].isin(named[a_control]["seed"])
-    compared: pd.DataFrame = named[(a_control | twins) & of_seeds]
-    return compared
-
-
-def by_teacher(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """The pairs of the setting with each teacher, for the seeds that all teachers have."""
-    found = pairs(photographs(runs))
-    own = pd.concat(
-        [
-            of_setting(found, replace(setting, teacher_seed=int(seed)))
-            for seed in sorted(found["teacher_seed"].unique())
-        ]
-        or [found]
-    )
-    per_seed = own.groupby("seed")["teacher_seed"].nunique()
-    common = per_seed[per_seed == own["teacher_seed"].nunique()].index
-    chosen: pd.DataFrame = own[own["seed"].isin(common)]
-    return chosen

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,7 @@ from ...core.record import Record
 from ..comparison.mistakes import class_names
 from ..kit import literature
 from ..kit.sentences import Verdict
-from ..kit.statistics import NO_ESTIMATE, Estimate, estimate, mean_of, paired_difference
+from ..kit.statistics import Estimate, estimate, in_words, mean_of
 from ..kit.tables import (
     DATASET,
     DEVICE,
@@ -39,9 +38,8 @@ from ..kit.tables import (
     with_a_score,
     words_for,
 )
+from ..paired import Comparison
 from . import pairs as twins
-from .pairs import Setting
-from .verdicts import count
 
 
 def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
@@ -114,50 +112,25 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     return table_of(runs, by, columns)
 
 
-def controls(runs: pd.DataFrame, setting: Setting) -> Table | Verdict:
-    """The student alone, with the teacher, and with what else might bring the gain.
-
-    Differences are paired by seed, of the seeds that have a control.
-    """
-    own = twins.controls(runs, setting)
-    if own.empty:
-        return Verdict("No control of these students is here.")
-    alone = own[own["control"] == "alone"]
-
-    def change(value: str, factor: float) -> Callable[[pd.DataFrame], Estimate]:
-        def difference(part: pd.DataFrame) -> Estimate:
-            if part["control"].iloc[0] == "alone":  # what the others are compared with
-                return NO_ESTIMATE
-            result = paired_difference(alone, part, value)
-            mean, half_width = factor * result.mean, factor * result.half_width
-            return replace(result, mean=mean, half_width=half_width)
-
-        return difference
-
-    columns = [
-        Column("Student", "control", is_text=True, tells=None),
-        TEST_ACCURACY,
-        Column(
-            "Minus alone (points)",
-            change("test_accuracy", 100),
-            words_for("+.2f", ".2f"),
-            "Minus alone",
-            "Minus alone half-width",
-            digits=3,
-        ),
-        TEST_LOSS,
-        Column(
-            "Minus alone",
-            change("test_loss", 1),
-            words_for("+.3f", ".3f"),
-            "Loss minus alone",
-            "Loss minus alone half-width",
-            digits=4,
-        ),
-        column_n(with_a_score),
-        count_of_runs("", with_a_score),
+def same_question(*comparisons: Comparison) -> Table | Verdict:
+    """One difference measured on several selections of runs, in accuracy and in test loss."""
+    both = [[each.companion(metric) for metric in _BOTH] for each in comparisons]
+    there = [*{pair[0].runs: pair for pair in both if pair[0].is_pair}.values()]
+    if not there:
+        return Verdict("There is nothing here to compare.")
+    arms = [accuracy.difference.one for accuracy, _ in there]
+    known = {n: w for n, w in arms[0].named.items() if all(arm.named.get(n) == w for arm in arms)}
+    columns = ["Student", "n", "Difference", "Of the test loss"]
+    rows = [
+        (arm.label(known), pair[0].n, *map(str, pair))
+        for arm, pair in zip(arms, there, strict=True)
     ]
-    return table_of(own, ["control"], columns)
+    cells = [[text(label), *map(number, numbers)] for label, *numbers in rows]
+    return Table(pd.DataFrame(rows, columns=columns), markup(columns, cells))
+
+
+#: What says whether a student got better: how often it is right, and how sure of it.
+_BOTH = ("test_accuracy", "test_loss")
 
 
 def digits(
@@ -215,13 +188,18 @@ def digits(
     cells = [
         [
             text(name),
-            number(count(value)),
+            number(_count(value)),
             number(value.n),
             number(papers if comparable and papers is not None else ""),
         ]
         for name, value, papers in rows
     ]
     return Table(frame, markup(["Network", "Test errors", "n", "Hinton et al. (2015)"], cells))
+
+
+def _count(value: Estimate) -> str:
+    """A number of errors: `74.0 ± 5.1`, or of a single run `74`."""
+    return in_words(value, ".0f" if value.n == 1 else ".1f") if value.n else "unknown"
 
 
 #: How many classes a softened answer lists.

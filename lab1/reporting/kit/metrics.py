@@ -71,6 +71,8 @@ METRICS: Mapping[str, Metric] = {
     "log_gradient_norm": Metric("gradient norm", "powers of ten", form=".2f"),
     "gradient_growth": Metric("growth of the gradient norm by layer", form=".2f"),
     "response": Metric("response of a layer", form=".3f"),
+    "unseen_accuracy": _accuracy("accuracy on the class never seen"),
+    "corrected_accuracy": _accuracy("accuracy on it with its logit raised"),
     "parameters": Metric("parameters", form=",.0f"),
     "flops": Metric("FLOPs of a forward pass", form=",.0f"),
     "relative_time": Metric("time, lab1 in float32 being 1", form=".2f", of_machine=True),

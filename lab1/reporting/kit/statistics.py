@@ -152,22 +152,16 @@ MEASURED = (
 )  # fmt: skip
 
 
-def paired_difference(
-    first: pd.DataFrame, second: pd.DataFrame, value: str, *, over_teachers: bool = False
-) -> Estimate:
+def paired_difference(first: pd.DataFrame, second: pd.DataFrame, value: str) -> Estimate:
     """The mean over the common seeds of `value` in `second` minus that in `first`.
 
-    Runs are twins only where they share the device's kind and the versions too.  With
-    `over_teachers` students of one seed that have several teachers count once: what was measured
-    on them is averaged first.  Raises `ValueError` where a seed stands in one of them more than
-    once, since then it is not clear which runs are twins, and where what was not measured is to be
-    averaged.
+    Runs are twins only where they share the device's kind and the versions too.  Raises
+    `ValueError` where a seed stands in one of them more than once, since then it is not clear which
+    runs are twins.
     """
-    if over_teachers and value not in MEASURED:
-        raise ValueError(f"{value} is not measured, so it is not averaged over teachers")
     columns = []
     for frame in (first, second):
-        if frame["seed"].duplicated().any() and not over_teachers:
+        if frame["seed"].duplicated().any():
             raise ValueError("a seed stands more than once: these runs are not paired by seed")
         shared = [name for name in ("seed", "device", "versions") if name in frame]
         columns.append(frame.astype({value: float}).groupby(shared)[value].mean())
