@@ -109,7 +109,6 @@ def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch, store):
     for whole in (mlp.MLP, mlp.ResidualMLP):
         fitting = lambda whole=whole, **sizes: whole(**sizes | pixels)  # noqa: E731
         monkeypatch.setattr(mlp, whole.__name__, fitting)
-    monkeypatch.setattr("lab1.core.spec.TrainingConfig", lambda **s: TrainingConfig(**s | fewer))
     monkeypatch.setattr(data, "load", lambda _: data.load_once(small))
     least = {"train_size": 200, "validation_size": 100}
     options = RuntimeOptions(progress=False, save_weights=True)
@@ -128,6 +127,8 @@ def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch, store):
             loaded = lambda _: SimpleNamespace(model=teacher)  # noqa: E731
             monkeypatch.setattr(trained_run, "load_run", loaded)
         scores = train_run(replace(shrunk(spec, {}), distillation=taught), options, store).test
+        smaller = lambda **settings: TrainingConfig(**settings | fewer)  # noqa: E731
+        monkeypatch.setattr("lab1.core.spec.TrainingConfig", smaller)
         assert one_run(name)().items() <= scores.items()
 
 
