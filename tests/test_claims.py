@@ -186,6 +186,8 @@ def test_a_comparison_is_that_of_another_calculation(name, compared):
     arms = comparison.difference.selections
     if any("interpolated" in set(arm.runs.get("stopped", ())) for arm in arms):
         pytest.skip("of no run alone")
+    if comparison.reason:
+        pytest.skip(f"not judged: {comparison.reason}")
 
     def value(arm, seed):
         """Of a selection of runs, or of a difference of two."""
@@ -225,6 +227,8 @@ def test_arms_differ_in_what_their_labels_say(name, compared):
     if len(one.selections) + len(other.selections) > 2:
         pytest.skip("its arms are differences, whose arms are compared alone")
     said = {n for n in one.named.keys() | other.named if one.named.get(n) != other.named.get(n)}
+    # Each at its best value: that may be another.
+    said |= {name for name, words in one.named.items() if words.startswith("best ")}
     # What follows from these: the units of a layer, the blocks of a stage.
     said |= {"hidden_sizes", "width", "channels"} if "parameters" in said else set()
     teachers = {arm.named.get("teacher_seed") for arm in (one, other)}

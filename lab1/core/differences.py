@@ -45,7 +45,7 @@ _WORDS: Mapping[Any, str] = {
     "normalization": "{} normalisation",
     "initialisation": "{} start",
     ("residual_factor", "one"): "residual factor 1",
-    ("residual_factor", "sqrt-half"): "both terms times sqrt(1/2)",
+    ("residual_factor", "sqrt-half"): "scaled sum",
     ("skip_carries", "activated"): "skip of the activated input",
     "layers_per_skip": "{} layers inside a skip",
     ("layers_per_skip", 1): "1 layer inside a skip",

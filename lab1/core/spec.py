@@ -135,6 +135,7 @@ class ModelSpec(Checked):
         if self.blocks_per_stage is not None:
             checked = _checked_blocks(self.blocks_per_stage, self.depth)
             object.__setattr__(self, "blocks_per_stage", checked)
+        check_start(self.initialisation, self.layer_sizes, self.activation, self.family)
 
     def _read_hidden_sizes(self) -> None:
         """Sets depth and width by the hidden sizes, which stay where the layers differ in size."""
@@ -166,6 +167,26 @@ class ModelSpec(Checked):
     def layer_sizes(self) -> tuple[int, ...]:
         """The units of each hidden layer of a perceptron; empty for a network without them."""
         return self.hidden_sizes or ((self.width,) * self.depth if self.width else ())
+
+
+def check_start(initialisation: str, sizes: Sequence[int], activation: str, where: str) -> None:
+    """Raises `ParameterError` where a perceptron of these hidden sizes has no such start."""
+
+    def refuse(what: str, allowed: str) -> ParameterError:
+        return ParameterError(
+            f"{where}: initialisation = {initialisation!r} is not allowed with {what}; "
+            f"allowed: {allowed}"
+        )
+
+    if initialisation == "identity" and len(set(sizes)) > 1:
+        allowed = "equal sizes, since the identity maps a layer to one of the same size"
+        raise refuse(f"hidden_sizes = {list(sizes)}", allowed)
+    if initialisation == "looks-linear":
+        if activation not in ("relu", "gelu"):
+            raise refuse(f"activation = {activation!r}", "relu, gelu")
+        if any(size % 2 for size in sizes):
+            allowed = "even sizes, whose halves mirror each other"
+            raise refuse(f"hidden_sizes = {list(sizes)}", allowed)
 
 
 def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:

@@ -235,7 +235,7 @@ class Selection(Arm):
         return frozenset(self.runs["key"]) if not self.runs.empty else frozenset()
 
     def label(self, known: Mapping[str, str]) -> str:
-        return ", ".join(self.unknown(known)) or self.named.get("family", "all runs")
+        return ", ".join(self.unknown(known)) or ("usual design" if self.named else "all runs")
 
     def values(self, metric: str) -> pd.Series[float]:
         shared = ["seed", "device", "versions", *["hardware"] * METRICS[metric].of_machine]

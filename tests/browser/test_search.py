@@ -24,7 +24,7 @@ def test_the_search_index_holds_each_formula_once(site):
     assert not [
         each["href"] for each in found if re.search(r"\\(frac|text|mathcal|phi)\b", each["text"])
     ]
-    method = next(each for each in found if each["href"] == "report/1_2.html#sec-method")
+    method = next(each for each in found if each["href"] == "report/1_2.html#the-network")
     assert method["text"].count("ϕ") > 2
 
 

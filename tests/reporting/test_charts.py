@@ -244,6 +244,7 @@ CHARTS = {
     "loss_curves": frames.history,
     "accuracy_by_depth": frames.runs,
     "outcomes_by_depth": frames.runs,
+    "fit_by_network": frames.runs,
     "accuracy_by_parameters": frames.runs,
     "learning_rate_sweep": frames.runs,
 }
@@ -299,6 +300,26 @@ def test_accuracy_by_depth_is_in_percent_and_without_the_sweep(both):
         "% at 8; ResidualMLP from 84.00 % at 2 to 74.00 % at 8; mean over 3 seeds."
     )
     assert encodings(figure, "point")["y"]["title"] == "test accuracy (%)"
+
+
+def test_the_fit_of_changed_networks_stands_beside_that_of_the_usual_ones(experiment):
+    """At the greatest depth, in the order of the loss, without runs in two heaps."""
+    names = {"MLP": 0.04, "ResidualMLP": 0.01}
+    records = []
+    for family, loss in names.items():
+        cells = {(family, depth): [0.9] * 3 for depth in (2, 8)}
+        records += experiment(cells, train_loss={(family, 8): [loss, loss, 2 * loss]})
+    changed = {("MLP", 8): [0.9] * 3}
+    records += experiment(changed, train_loss={("MLP", 8): [0.02] * 3}, initialisation="identity")
+    heaps = experiment(changed, normalization="layer")
+    heaps[0] = replace(heaps[0], history=heaps[0].history | {"train_accuracy": [0.1] * 3})
+    figure = charts.fit_by_network(frames.runs(records + heaps))
+    assert [*figure.data["network"]] == ["ResidualMLP", "identity start", "MLP"]
+    assert [*figure.data["mean"].round(4)] == [0.0133, 0.02, 0.0533]
+    # The interval of a loss may reach zero, which a logarithmic axis does not have.
+    (rules,) = (part for part in spec_of(figure)["layer"] if part["mark"]["type"] == "rule")
+    shown = rules["encoding"]
+    assert min(row["low"] for row in rows_of(figure)) > 0 and shown["x"]["scale"]["type"] == "log"
 
 
 def test_accuracy_by_parameters_is_in_percent(both):

@@ -30,7 +30,7 @@ BOTH_LOSSES = {"split": {"training", "validation"}}
 #: What the chart of each item of the course's list must contain: columns, and values in them.
 CONTENTS = {
     ("1_2", "fig-loss"): {**PERCEPTRONS, **BOTH_LOSSES, "epoch": {1, 20}},
-    ("1_2", "fig-accuracy"): {**PERCEPTRONS, "mean": set(), "low": set()},
+    ("1_2", "fig-depth"): {**PERCEPTRONS, "outcome": {"test accuracy (%)"}, "low": set()},
     ("results", "fig-time"): {**PERCEPTRONS, "mean": set(), "low": set()},
     ("results", "fig-parameters"): {**PERCEPTRONS, "parameters": {118_282, 613_642}},
     ("1_3", "fig-validation"): {**PHOTOGRAPHS, "epoch": {1, 12}},
@@ -172,7 +172,7 @@ class Chapter:
 def test_a_small_picture_leads_to_its_chart(published):
     shown = results.thumbnails("perceptrons", Chapter(published))
     wide = "../figures" if published else "assets/figures"
-    for label, name in (("loss", "for each depth (1.2)"), ("accuracy", "Test accuracy by depth")):
+    for label, name in (("loss", "for each depth (1.2)"), ("depth", "Test accuracy by depth")):
         assert f'<a href="1_2.html#fig-{label}">' in shown.markup and name in shown.markup
         assert f'src="{wide}/1_2-{label}.svg" alt=""' in shown.markup
         assert f'src="assets/figures/1_2-{label}.dark.svg" alt=""' in shown.markup

@@ -7,13 +7,11 @@ import pytest
 from claimed import claims
 
 from lab1.core.families import residual_of
-from lab1.reporting.comparison import selection, verdicts
+from lab1.reporting.comparison import selection
 from lab1.reporting.comparison.verdicts import (
     at_deepest,
     depth_effect,
     design_effect,
-    fit_effect,
-    rescue,
     skip_effect,
 )
 from lab1.reporting.kit import frames
@@ -149,65 +147,6 @@ def test_the_sweep_is_left_out_of_the_verdict_on_depth(runs):
     )
     assert claims(verdict) == ["hurt"]
     assert "0.04" not in verdict.text and "n = 3" in verdict.text
-
-
-# The fit of the training images
-
-LOW, HIGH = [0.010, 0.012, 0.014], [0.110, 0.113, 0.116]
-
-
-def fits(shallow, deep, family="MLP"):
-    cells = {(family, 2): SEEDS, (family, 32): SEEDS}
-    return {"accuracies": cells, "train_loss": {(family, 2): shallow, (family, 32): deep}}
-
-
-def test_a_higher_training_loss_is_degradation(runs):
-    verdict = fit_effect(runs(**fits(LOW, HIGH)), "MLP")
-    assert claims(verdict) == ["worse"]
-    assert "**worse**" in verdict.text and "*degradation*" in verdict.text
-    assert "0.11 ± 0.01 with 32 layers and 0.012 ± " in verdict.text
-    assert "the interval excludes zero" in verdict.text
-
-
-def test_a_lower_training_loss_is_no_degradation(runs):
-    verdict = fit_effect(runs(**fits(HIGH, LOW)), "MLP")
-    assert "**better**" in verdict.text
-    assert "worse" not in verdict.text and "degradation" not in verdict.text
-    assert "the interval excludes zero" in verdict.text
-
-
-def test_the_verdict_on_the_fit_turns_round_with_the_depths(experiment, swap_depths):
-    records = experiment(**fits(LOW, HIGH))
-    assert "**worse**" in fit_effect(frames.runs(records), "MLP").text
-    assert "**better**" in fit_effect(frames.runs(swap_depths(records, 2, 32)), "MLP").text
-
-
-def test_the_verdict_on_the_fit_is_that_of_the_family(experiment, swap_families):
-    records = experiment(**fits(LOW, HIGH)) + experiment(**fits(HIGH, LOW, "ResidualMLP"))
-    before, after = frames.runs(records), frames.runs(swap_families(records))
-    for family, words in (("MLP", ("worse", "better")), ("ResidualMLP", ("better", "worse"))):
-        assert f"**{words[0]}**" in fit_effect(before, family).text
-        assert f"**{words[1]}**" in fit_effect(after, family).text
-
-
-def test_noise_shows_no_difference_in_the_fit(runs):
-    verdict = fit_effect(runs(**fits([0.01, 0.02, 0.03], [0.03, 0.02, 0.01])), "MLP")
-    assert claims(verdict) == ["no measurable difference"]
-    # The loss is no accuracy, so what is not excluded is not in points.
-    assert "differences of up to 0.050 are not excluded)" in verdict.text
-
-
-def test_two_seeds_carry_no_claim_on_the_fit(runs):
-    cells = {("MLP", 2): [0.9, 0.9], ("MLP", 32): [0.9, 0.9]}
-    verdict = fit_effect(
-        runs(cells, train_loss={("MLP", 2): LOW[:2], ("MLP", 32): HIGH[:2]}), "MLP"
-    )
-    assert "fewer than 3 common seeds" in verdict.text
-    assert "±" not in verdict.text and "**" not in verdict.text
-
-
-def test_one_depth_says_nothing_about_the_fit(runs):
-    assert fit_effect(runs({("MLP", 8): SEEDS}), "MLP").text == ""
 
 
 # The residual design, depth by depth
@@ -352,128 +291,14 @@ def test_at_the_greatest_depth_twins_have_a_cause(runs):
     assert "the skip connections **help**" in at_deepest(runs(cells), "PlainNet").text
 
 
-# The learning rate
-
-
-def sweep(plain, residual=None, depth=32):
-    """A sweep of one depth over 0.001 and 0.003: a pair of accuracy lists per family."""
-    cells = {("MLP", 2): SEEDS, ("MLP", depth): plain[0], ("MLP", depth, 0.003): plain[1]}
-    if residual:
-        cells |= {
-            ("ResidualMLP", 2): SEEDS,
-            ("ResidualMLP", depth): residual[0],
-            ("ResidualMLP", depth, 0.003): residual[1],
-        }
-    return cells
-
-
-WORST, WORSE, SAME, BETTER = (around(shift) for shift in (-0.04, -0.02, 0.0, 0.02))
-
-
-def test_tuning_does_not_rescue_what_stays_worse(runs):
-    verdict = rescue(runs(sweep((WORST, WORSE), (SAME, WORSE))))
-    assert "Of 2 learning rates, the validation accuracy of the other seeds chooses 0.003" in (
-        verdict.text
-    )
-    assert "chooses 0.001 for the residual MLP" in verdict.text
-    assert claims(verdict) == ["does not close the gap"]
-    assert "+2.00 ± " in verdict.text and "the interval excludes zero" in verdict.text
-
-
-def test_the_verdict_on_tuning_turns_round_with_the_families(experiment, swap_families):
-    records = experiment(sweep((WORST, WORSE), (SAME, WORSE)))
-    verdict = rescue(frames.runs(swap_families(records)))
-    assert "chooses 0.001 for the plain MLP" in verdict.text
-    assert "chooses 0.003 for the residual MLP" in verdict.text
-    assert claims(verdict) == ["the better one"]
-    assert "−2.00 ± " in verdict.text and "the interval excludes zero" in verdict.text
-
-
-def test_a_tuned_network_can_be_rescued(runs):
-    verdict = rescue(runs(sweep((WORST, around(0, NOISE)), (WORSE, SAME))))
-    assert claims(verdict) == ["no measurable difference"]
-    assert "the interval contains zero" in verdict.text
-
-
-@pytest.mark.parametrize(
-    ("tuned", "claim"),
-    [(WORSE, "hurts"), (BETTER, "helps"), (around(0, NOISE), "no measurable difference")],
-)
-def test_a_plain_network_alone_is_held_against_its_shallowest(runs, tuned, claim):
-    verdict = rescue(runs(sweep((WORST, tuned))))
-    assert "network of 2 layers" in verdict.text
-    assert claims(verdict) == [claim]
-    relation = "contains" if "no" in claim else "excludes"
-    assert f"the interval {relation} zero" in verdict.text
-
-
-def test_the_rate_is_chosen_on_validation_and_not_on_the_test_set(runs):
-    """0.003 is the better one on the test set, and 0.001 on the validation split."""
-    cells = sweep((WORSE, BETTER))
-    validation = {("MLP", 32): [0.8] * 3, ("MLP", 32, 0.003): [0.7] * 3}
-    frame = runs(cells, validation=validation)
-    assert set(selection.at_best_rate(frame, "MLP", 32)["learning_rate"]) == {0.001}
-    verdict = rescue(frame)
-    assert "chooses 0.001" in verdict.text
-    assert claims(verdict) == ["hurts"]
-
-
-def test_no_run_has_a_part_in_the_choice_of_its_own_rate(runs):
-    """Each rate is the best by far of one seed, which must not bring the two others over."""
-    cells = {("MLP", 32): [0.9, 0.9, 0.9], ("MLP", 32, 0.003): [0.8, 0.8, 0.8]}
-    validation = {("MLP", 32): [0.9, 0.1, 0.5], ("MLP", 32, 0.003): [0.1, 0.5, 0.5]}
-    frame = runs(cells, validation=validation)
-    chosen = selection.at_best_rate(frame, "MLP", 32).set_index("seed")["learning_rate"]
-    assert chosen.to_dict() == {0: 0.003, 1: 0.001, 2: 0.001}
-    assert "chooses 0.001 or 0.003 for the plain MLP" in rescue(frame).text
-
-
-def test_a_single_seed_chooses_for_itself(runs):
-    cells = {("MLP", 32): [0.9], ("MLP", 32, 0.003): [0.8]}
-    validation = {("MLP", 32): [0.1], ("MLP", 32, 0.003): [0.5]}
-    chosen = selection.at_best_rate(runs(cells, validation=validation), "MLP", 32)
-    assert [*chosen["learning_rate"]] == [0.003]
-
-
-def test_each_family_is_judged_at_its_own_rate(runs):
-    """At either shared rate one of the two would look broken."""
-    verdict = rescue(runs(sweep((SAME, WORST), (WORST, SAME))))
-    assert "chooses 0.001 for the plain" in verdict.text
-    assert "chooses 0.003 for the residual" in verdict.text
-    assert claims(verdict) == ["no measurable difference"]
-
-
-def test_the_deepest_swept_depth_is_judged(runs):
-    cells = sweep((BETTER, BETTER), depth=8) | sweep((WORST, WORSE), depth=32)
-    verdict = rescue(runs(cells))
-    assert "with 32 layers" in verdict.text
-    assert claims(verdict) == ["hurts"]
-
-
-def test_nothing_swept_leaves_the_question_open(runs):
-    assert rescue(runs(pairs_at(SAME, SAME))) is verdicts.NOT_SWEPT
-    assert "**" not in verdicts.NOT_SWEPT.text and "open" in verdicts.NOT_SWEPT.text
-
-
-def test_two_seeds_carry_no_claim_on_tuning(runs):
-    verdict = rescue(runs(sweep(([0.5] * 2, [0.6] * 2), ([0.9] * 2, [0.8] * 2))))
-    assert "fewer than 3 common seeds" in verdict.text
-    assert "±" not in verdict.text and "**" not in verdict.text
-
-
-def test_a_single_depth_that_was_swept_is_not_held_against_itself(runs):
-    """``-p depth 32`` with a sweep of 32 layers: there is no shallower network to compare with."""
-    verdict = rescue(runs({("MLP", 32): WORSE, ("MLP", 32, 0.003): BETTER}))
-    assert "chooses 0.003 for the plain MLP with 32 layers" in verdict.text
-    assert claims(verdict) == []
-    assert "Against the network of 32 layers" not in verdict.text
-
-
 # The shared learning rate
 
 
+PLACES = (("MLP", 2), ("MLP", 32))
+
+
 def test_the_base_rate_is_the_one_that_all_depths_share(runs):
-    frame = runs(sweep((SAME, SAME)) | {("MLP", 32, 0.0003): SAME})
+    frame = runs(dict.fromkeys((*PLACES, ("MLP", 32, 0.003), ("MLP", 32, 0.0003)), SEEDS))
     base = selection.base_rate(frame)
     assert set(base["learning_rate"]) == {0.001}
     assert set(base["depth"]) == {2, 32}
@@ -481,7 +306,7 @@ def test_the_base_rate_is_the_one_that_all_depths_share(runs):
 
 
 def test_the_swept_depths_are_those_with_several_rates(runs):
-    frame = runs(sweep((SAME, SAME), depth=8) | {("MLP", 32): SAME})
+    frame = runs(dict.fromkeys((*PLACES, ("MLP", 8), ("MLP", 8, 0.003)), SEEDS))
     assert selection.swept_depths(frame) == [8]
 
 
@@ -544,23 +369,15 @@ def test_where_all_runs_diverged_no_number_is_made_up(experiment, diverged, wher
     records = diverged(*place) + experiment(others)
     # As in a plan, where the rate that all depths share comes before those of the sweep.
     frame = frames.runs(sorted(records, key=lambda each: each.spec.training.learning_rate))
-    verdicts_here = [depth_effect(frame, "MLP"), fit_effect(frame, "MLP"), rescue(frame)]
-    verdicts_here += [design_effect(frame, "MLP"), at_deepest(frame, "MLP")]
+    verdicts_here = [of(frame, "MLP") for of in (depth_effect, design_effect, at_deepest)]
     assert [each.text for each in verdicts_here if "nan" in each.text] == []
 
 
 def test_a_network_that_always_diverged_carries_no_claim(experiment, diverged):
     frame = frames.runs(experiment({("MLP", 2): SEEDS}) + diverged(32))
-    for verdict in (depth_effect(frame, "MLP"), fit_effect(frame, "MLP")):
-        assert "32 layers" in verdict.text
-        assert "**" not in verdict.text
-
-
-def test_a_rate_at_which_all_runs_diverged_is_not_chosen(experiment, diverged):
-    frame = frames.runs(experiment({("MLP", 2): SEEDS, ("MLP", 32): WORSE}) + diverged(32, 0.01))
-    verdict = rescue(frame)
-    assert "chooses 0.001" in verdict.text
-    assert "nan" not in verdict.text
+    verdict = depth_effect(frame, "MLP")
+    assert "32 layers" in verdict.text
+    assert "**" not in verdict.text
 
 
 def test_a_diverged_seed_is_no_common_seed(experiment, trained):
@@ -572,12 +389,11 @@ def test_a_diverged_seed_is_no_common_seed(experiment, trained):
 
 def test_without_validation_there_are_verdicts_or_reasons(runs):
     """``-p validation_size 0`` is allowed: nothing to select on, but depths can be compared."""
-    cells = sweep((WORST, WORSE), (SAME, SAME))
+    cells = {(family, depth): SEEDS for family in ("MLP", "ResidualMLP") for depth in (2, 32)}
     frame = runs(cells, validation_size=0)
     for family in ("MLP", "ResidualMLP"):
         assert "32 layers" in depth_effect(frame, family).text
     assert "32 layers" in design_effect(frame, "MLP").text
-    assert "validation" in rescue(frame).text
 
 
 # Runs of different devices

@@ -31,7 +31,7 @@ CHART = re.compile(
     re.MULTILINE,
 )
 TABLE = re.compile(
-    r"^(tables\.\w+|findings\.table|changes\.table|speed\.table|probed\.hardest"
+    r"^(tables\.\w+|findings\.table|speed\.table|probed\.hardest"
     r"|chapter\.provenance|draw_a_digit\.table"
     r"|distillation_tables\.\w+|degradation\.(errors|precisions)"
     r"|results\.(performance|distillation))\(",
@@ -43,8 +43,8 @@ ABOUT_NO_RESULT = re.compile("method|expect|compared|exercises", re.IGNORECASE)
 
 every_chapter = pytest.mark.parametrize("name", NAMES)
 
-#: Where numbers are no results: how far a difference may reach, and which run is shown by hand.
-_SETTINGS = ("not_shown", "published_run")
+#: Where numbers are no results: how far a difference may reach, and which runs are looked at.
+_SETTINGS = ("not_shown", "published_run", "select")
 
 #: Those that show runs, and so have parameters beyond the profile.
 every_chapter_of_runs = pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from lab1.core import escape
 from lab1.planning import profiles
 from lab1.reporting.claims import claim
-from lab1.reporting.comparison import perceptron_statements
 from lab1.reporting.findings import Findings
 from lab1.reporting.kit import frames
 from lab1.reporting.pages import provenance
@@ -56,13 +55,16 @@ def page_of(make_record, text):
     page = profiles.page("1_2", "smoke", {})
     both = Selection(frames.runs(made))
     difference = both.at(family="ResidualMLP") - both.at(family="MLP")
-    cost = Findings.of({"cost": difference.beside("epoch_seconds")})["cost"]
+    comparisons = {"cost": difference.beside("epoch_seconds"), "gap": difference.in_("test_loss")}
+    findings = Findings.of(comparisons)
+    cost, gap = findings["cost"], findings["gap"]
     parts = [
         claim("It took longer on {cost.one.hardware}.", [cost.stated()], published=True),
+        claim("It has the higher loss ({gap}).", [gap.above()], published=False),
         run_it.fragment([run_it.Shown(page, "A title", made)], {}),
         runs_page.fragment(made, profile="smoke", published=set(), shown_on={}),
         f"```{{=html}}\n{provenance.runs_table(made, set()).markup}\n```\n",
-        *(v.text for v in perceptron_statements.skip_connections(frames.runs(made)).values()),
+        f"```{{=html}}\n{findings.table().markup}\n```\n",
     ]
     return pypandoc.convert_text("\n\n".join(parts), "html", format="markdown")
 

@@ -57,7 +57,7 @@ ON_MLP = REPORT[:2]
 #: Some of the figures and tables of each page.
 LABELS = [
     ("fig-depth", "fig-loss", "fig-sweep", "tbl-comparisons", "tbl-runs"),
-    ("fig-block", "fig-loss", "fig-accuracy", "fig-sweep", "tbl-runs"),
+    ("fig-block", "fig-loss", "fig-depth", "fig-sweep", "tbl-runs"),
     ("fig-block", "fig-networks", "fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
     (
         "fig-networks",

@@ -424,7 +424,7 @@ def test_a_network_that_looks_linear_is_linear_at_its_start(activation):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"hidden_sizes": (6, 5), "initialisation": "identity"}, r"\[6, 5\] .*equal sizes"),
+        ({"hidden_sizes": (6, 5), "initialisation": "identity"}, r"\[6, 5\]; .*equal sizes"),
         ({"hidden_sizes": (6, 5), "initialisation": "looks-linear"}, r"\[6, 5\]; .*even sizes"),
         (
             {"activation_fn": "tanh", "initialisation": "looks-linear"},
@@ -435,6 +435,9 @@ def test_a_network_that_looks_linear_is_linear_at_its_start(activation):
 def test_a_start_that_does_not_fit_is_refused(keywords, message):
     with pytest.raises(ParameterError, match=message):
         MLP(12, **keywords)
+    asked = {"depth": 2, "width": 6} if "hidden_sizes" not in keywords else {}
+    with pytest.raises(ParameterError, match=message):  # and so before anything is trained
+        ModelSpec("MLP", **asked, **{n.removesuffix("_fn"): v for n, v in keywords.items()})
 
 
 def test_every_family_and_activation_that_can_be_named_exists():

@@ -14,6 +14,7 @@ from ..kit.charts import lines, linked, points
 from ..kit.figure import Figure
 from ..kit.sentences import Verdict
 from ..kit.statistics import in_percent, summarize
+from ..kit.tables import labels
 from ..kit.words import dataset_titles
 from . import selection, verdicts
 
@@ -75,6 +76,30 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     )
 
 
+def fit_by_network(runs: pd.DataFrame) -> Figure:
+    """Training loss of the deepest networks, changed ones too, in the order of that loss.
+
+    They are those that are trained as all depths are, without those of which some runs ended at
+    chance and others did not: a mean over both says nothing.
+    """
+    base = selection.base_rate(runs)
+    deep = base[base["depth"] == base["depth"].max()]
+    deep = deep[deep["optimizer"] == deep["optimizer"].iloc[0]]
+    deep = deep[deep.groupby("group")["at_chance"].transform("nunique") == 1]
+    named = deep["group"].map(labels(deep, ["family"], ["family", "depth"]))
+    deep = deep.assign(network=named.where(named != "", deep["family"]))
+    by = ["family", "depth", "network"]
+    table = summarize(deep, by, "train_loss").dropna(subset=["mean"]).sort_values("mean")
+    return points(
+        linked(table, deep, by),
+        Axis("mean", "training loss, last epoch", log=True, digits=".2g"),
+        Axis("network", "", order=[*table["network"]]),
+        title=dataset_titles(runs),
+        text=f"Training loss in the last epoch on {dataset_titles(runs)} by network: "
+        f"{words.rows(table, '{network} {mean:.2g}')}; {_seeds(table)}.",
+    )
+
+
 def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     """Test accuracy against the number of parameters, with intervals; points lead to their runs."""
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
@@ -121,6 +146,11 @@ def _text(what: str, table: pd.DataFrame, x: Axis, form: str = "{mean:.2f} %") -
             continue
         ends = words.rows(ordered.iloc[[0, -1]], f"{form} at {{{x.column}:g}}", " to ")
         parts.append(f"{family} from {ends}")
+    return f"{what} by {x.title}: {'; '.join(parts)}; {_seeds(table)}."
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    """Over how many seeds the means of a table are."""
     seeds = table[table["n"] > 0]["n"]
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"
-    return f"{what} by {x.title}: {'; '.join(parts)}; mean over {counts} seeds."
+    return f"mean over {counts} seeds"

@@ -25,22 +25,6 @@ def swept_depths(runs: pd.DataFrame) -> list[int]:
     return [int(depth) for depth in rates[rates > 1].index]
 
 
-def at_best_rate(runs: pd.DataFrame, family: str, depth: int) -> pd.DataFrame:
-    """A family's runs of one depth, each seed's at the rate with the best validation accuracy.
-
-    It is the mean over the other seeds that chooses, so that no run is judged by a choice in which
-    it had a part; a single seed chooses for itself.
-    """
-    own = finished(of_network(runs, family, depth))
-    chosen = [own.iloc[:0]]
-    for seed, of_seed in own.groupby("seed"):
-        others = own[own["seed"] != seed]
-        means = (of_seed if others.empty else others).groupby("learning_rate")
-        rate = means["validation_accuracy"].mean().idxmax()
-        chosen.append(of_seed[of_seed["learning_rate"] == rate])
-    return pd.concat(chosen)
-
-
 def finished(runs: pd.DataFrame) -> pd.DataFrame:
     """Without the runs that diverged, whose last epochs before that prove nothing."""
     finished: pd.DataFrame = runs[runs["stopped"] != "diverged"]

@@ -6,23 +6,19 @@ which a notebook shows as Markdown.  Swap the families' records, and the verdict
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from ...core.families import differences_from, residual_of, sole_difference
 from ..kit import words
 from ..kit.sentences import Judgement, Verdict, points, signed
-from ..kit.statistics import FEWEST, estimate, in_words, paired_difference
+from ..kit.statistics import FEWEST, estimate, paired_difference
 from ..kit.words import NAMES
 from .selection import (
-    at_best_rate,
     base_rate,
     compare,
     finished,
     of_family,
     of_network,
-    swept_depths,
 )
 
 NOT_SWEPT = Verdict(
@@ -70,38 +66,6 @@ def depth_effect(runs: pd.DataFrame, family: str) -> Verdict:
             f"difference is {signed(against_first)}."
         )
     return Verdict(*parts)
-
-
-def fit_effect(runs: pd.DataFrame, family: str) -> Verdict:
-    """Whether the deepest network fits its own training images better or worse than a shallow one.
-
-    This tells overfitting from degradation: an overfitted network has the lower training loss.
-    """
-    own = of_family(base_rate(runs), family)
-    depths = sorted(own["depth"].unique())
-    if len(depths) < 2:
-        return Verdict("")
-    first, last = int(depths[0]), int(depths[-1])
-    for depth in (first, last):
-        if own[own["depth"] == depth]["train_loss"].isna().all():
-            return Verdict(
-                f"With {words.depth(depth, family)} no training loss was finite in the last epoch."
-            )
-    losses = [estimate(own[own["depth"] == depth]["train_loss"]) for depth in (first, last)]
-    difference = compare(own, first, last, "train_loss")
-    return Verdict(
-        "The training loss of the last epoch, averaged over its batches as they are trained on, "
-        f"is {in_words(losses[1], '.2g')} with {words.depth(last, family)} and "
-        f"{in_words(losses[0], '.2g')} with {words.depth(first, family)}: ",
-        Judgement(
-            difference,
-            above="the deep network fits its own training images **worse**, which overfitting "
-            "would not do; this is *degradation*",
-            below="the deep network fits its own training images **better**",
-            neither="how well the two fit their training images shows no measurable difference",
-            size="{:.3f}".format,
-        ),
-    )
 
 
 def skip_effect(runs: pd.DataFrame, plain: str) -> Verdict:
@@ -187,32 +151,6 @@ def at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
     )
 
 
-def fit_at_deepest(runs: pd.DataFrame, plain: str) -> Verdict:
-    """Which of the two families fits its training images better, at that depth."""
-    pair = pair_at_deepest(runs, plain)
-    if pair is None:
-        return Verdict()
-    depth, first, second = pair
-    losses = [estimate(part["train_loss"]) for part in (first, second)]
-    if not all(math.isfinite(loss.mean) for loss in losses):
-        return Verdict(
-            f"With {words.depth(depth, plain)} not every training loss was finite in the last "
-            "epoch."
-        )
-    return Verdict(
-        f"With {words.depth(depth, plain)} the training loss of the last epoch is "
-        f"{in_words(losses[1], '.2g')} for the {NAMES[residual_of(plain)]} and "
-        f"{in_words(losses[0], '.2g')} for the {NAMES[plain]}: ",
-        Judgement(
-            paired_difference(first, second, "train_loss"),
-            above="the residual network fits its training images **worse**",
-            below="the residual network fits its training images **better**",
-            neither="how well the two fit their training images shows no measurable difference",
-            size="{:.2g}".format,
-        ),
-    )
-
-
 def pair_at_deepest(
     runs: pd.DataFrame, plain: str
 ) -> tuple[int, pd.DataFrame, pd.DataFrame] | None:
@@ -241,66 +179,6 @@ def pair_at_deepest(
     depth = max(judged or pairs)
     first, second = pairs[depth]
     return depth, first, second
-
-
-def rescue(runs: pd.DataFrame, plain: str = "MLP") -> Verdict:
-    """Whether a better learning rate rescues the deepest plain network that was swept.
-
-    Each family's learning rate is chosen on validation accuracy, see `at_best_rate`.
-    """
-    residual = residual_of(plain)
-    swept = swept_depths(runs)
-    families = [family for family in (plain, residual) if (runs["family"] == family).any()]
-    if not swept:
-        return NOT_SWEPT
-    depth = swept[-1]
-    if runs["validation_accuracy"].isna().all():
-        return Verdict(
-            "These runs had no validation split, so there is nothing to choose a learning rate on."
-        )
-    chosen = {family: at_best_rate(runs, family, depth) for family in families}
-    for family, best in chosen.items():
-        if best.empty:
-            return _all_diverged(family, depth)
-    parts: list[str | Judgement] = []
-    for family, best in chosen.items():
-        rates = of_network(runs, family, depth)["learning_rate"]
-        by_seed = " or ".join(f"{rate:g}" for rate in sorted(best["learning_rate"].unique()))
-        parts.append(
-            f"{' ' if parts else ''}Of {rates.nunique()} learning rates, the validation accuracy "
-            f"of the other seeds chooses {by_seed} for the {NAMES[family]} with "
-            f"{words.depth(depth, plain)}, which then reaches {_points_of(best)} on the test set."
-        )
-    if len(families) == 2:
-        difference = paired_difference(chosen[plain], chosen[residual], "test_accuracy")
-        parts += [
-            " Each at its best rate, the residual network differs from the plain one by "
-            f"{signed(difference)}: ",
-            Judgement(
-                difference,
-                above="tuning the rate **does not close the gap**",
-                below="tuned, the plain network is **the better one**",
-                neither="tuned, the two show no measurable difference",
-            ),
-        ]
-    elif plain in families:
-        own = of_family(base_rate(runs), plain)
-        shallowest = int(own["depth"].min())
-        if shallowest == depth:
-            return Verdict(*parts)
-        reference = own[own["depth"] == shallowest]
-        difference = paired_difference(reference, chosen[plain], "test_accuracy")
-        parts += [
-            f" Against the network of {words.depth(shallowest, plain)} that is "
-            f"{signed(difference)}: ",
-            Judgement(
-                difference,
-                above="at this rate depth **helps**",
-                below="even at its best rate depth **hurts**",
-                neither="at this rate depth makes no measurable difference",
-            ),
-        ]
-    return Verdict(*parts)
 
 
 def _listed(plain: str) -> str:

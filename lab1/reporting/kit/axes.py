@@ -41,9 +41,8 @@ class Axis:
         """
         name = column or self.column
         if self.order:
-            return kind(
-                f"{name}:N", title=self.title, sort=[*self.order], axis=alt.Axis(labelAngle=0)
-            )
+            names = alt.Axis(labelAngle=0, labelLimit=0)  # none is cut
+            return kind(f"{name}:N", title=self.title, sort=[*self.order], axis=names)
         if self.log:
             scale = alt.Scale(type="log", nice=False, padding=padding)
         elif self.domain:

@@ -109,6 +109,7 @@ def points(
     `colour` is a column or one colour for all; the rest is as in `lines`.
     """
     form = _Form(table, x, y, panels, colour, "", shape)
+    form.cut_at_zero()
     form.add_level(level)
     form.add_interval(form.base())
     form.add_points(form.base(), [y.column if y.order else x.column], also)
@@ -306,8 +307,11 @@ class _Form:
             if "name" in self.table:
                 longest = max(map(len, self.table["name"].dropna()), default=1)
                 chart = chart.properties(spacing={"row": 20, "column": 30 + _LETTER * longest})
-        if "name" in self.table:  # a reader's letters may be wider than those of a picture
-            chart = chart.properties(padding={"left": 5, "top": 5, "bottom": 5, "right": 20})
+        # A reader's letters may be wider than those of a picture.
+        names_at_ends, names_on_y = "name" in self.table, bool(self.y.order)
+        if names_at_ends or names_on_y:
+            sides = {"left": 25 if names_on_y else 5, "right": 20 if names_at_ends else 5}
+            chart = chart.properties(padding={"top": 5, "bottom": 5, **sides})
         data = self.given.drop(columns="runs", errors="ignore") if data is None else data
         return Figure(chart.properties(title=title) if title else chart, data, text)
 
@@ -363,8 +367,8 @@ class _Form:
         They end just below the lowest mean of their panel: one that reaches zero would else take
         most of the axis, and leave the curves little of it.
         """
-        low, value = self.y.interval[0], self.y.column
-        if self.y.log and low in self.table:
+        low, value = self.value.interval[0], self.value.column
+        if self.value.log and low in self.table:
             means = self.table[value]
             lowest = means.where(means > 0).groupby(self.panel).transform("min") / 2
             # Where nothing has an interval the column is not even one of numbers.

@@ -102,9 +102,14 @@ def in_words(value: Estimate, form: str = ".2f", spread: str = "") -> str:
     """The mean with the half-width of its interval, where there is one: `74.30 ± 5.10`.
 
     `form` formats the mean and `spread` the half-width, by default alike.  Where `form` counts
-    significant digits, the half-width has as many decimals as the mean.
+    significant digits, the half-width has as many decimals as the mean, and a small mean as many as
+    the larger of the two needs.
     """
     mean = f"{value.mean:{form}}"
+    if "e-" in mean:
+        largest = max(abs(value.mean), value.half_width if value.judged else 0)
+        decimals = 1 - math.floor(math.log10(largest))
+        mean = f"{value.mean:{form[: form.startswith('+')]}.{decimals}f}"
     if value.at_chance:
         return f"{mean} ({value.at_chance} of {value.n} at chance)"
     if not value.judged:

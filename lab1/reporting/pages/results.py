@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CHARTS: Mapping[str, Mapping[tuple[str, str], str]] = {
     "perceptrons": {
         ("1_2", "fig-loss"): "Training and validation loss, for each depth",
-        ("1_2", "fig-accuracy"): "Test accuracy by depth",
+        ("1_2", "fig-depth"): "Test accuracy by depth",
         ("results", "fig-time"): "Training time by depth",
         ("results", "fig-parameters"): "Test accuracy by number of parameters",
     },

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.fields import declarations
-from ...core.spec import ModelSpec
+from ...core.spec import ModelSpec, check_start
 from ...errors import ParameterError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -96,6 +96,7 @@ class MLP(nn.Module):
             )
         for name, value in (("normalization", normalization), ("initialisation", initialisation)):
             declarations(ModelSpec)[name].check(value, type(self).__name__)
+        check_start(initialisation, hidden_sizes, activation_fn, type(self).__name__)
         pairs = pairwise(sizes[:-1])
         self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
         self.output = nn.Linear(sizes[-2], num_classes)
@@ -116,9 +117,9 @@ class MLP(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
             nn.init.zeros_(layer.bias)
         if initialisation == "identity":
-            self._start_at_identity(hidden_sizes)
+            self._start_at_identity()
         elif initialisation == "looks-linear":
-            self._start_linear(hidden_sizes, activation_fn)
+            self._start_linear()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of shape (batch, num_classes)."""
@@ -138,27 +139,13 @@ class MLP(nn.Module):
         logits: Tensor = self.output(self.activated(len(self.hidden) - 1, hidden))
         return logits
 
-    def _start_at_identity(self, hidden_sizes: Sequence[int]) -> None:
-        if len(set(hidden_sizes)) > 1:
-            raise ParameterError(
-                f"{type(self).__name__}: hidden_sizes = {list(hidden_sizes)} are not allowed with "
-                "initialisation = 'identity'; allowed: equal sizes, since the identity maps a "
-                "layer to one of the same size"
-            )
+    def _start_at_identity(self) -> None:
         inner = [layer.weight for layer in self.hidden[1:] if isinstance(layer, nn.Linear)]
         with torch.no_grad():
             for weight in inner:
                 weight.mul_(len(inner) ** -0.5).add_(torch.eye(len(weight)))
 
-    def _start_linear(self, hidden_sizes: Sequence[int], activation_fn: str) -> None:
-        name = f"{type(self).__name__}: initialisation = 'looks-linear' is not allowed with"
-        if activation_fn not in ("relu", "gelu"):
-            raise ParameterError(f"{name} activation_fn = {activation_fn!r}; allowed: relu, gelu")
-        if any(size % 2 for size in hidden_sizes):
-            raise ParameterError(
-                f"{name} hidden_sizes = {list(hidden_sizes)}; allowed: even sizes, whose halves "
-                "mirror each other"
-            )
+    def _start_linear(self) -> None:
         with torch.no_grad():
             for index, layer in enumerate([*self.hidden, self.output]):
                 rows = len(layer.weight) if layer is self.output else len(layer.weight) // 2
