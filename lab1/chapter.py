@@ -343,6 +343,14 @@ class OpenChapter:
         return frames.layers(measured)
 
     @cached_property
+    def lesions(self) -> pd.DataFrame:
+        """One row per run and block that was left out, see `lesions`; empty without weights."""
+        from .reporting.kit import frames
+
+        found = {record.key: probe for record, probe in self.measured("lesion")}
+        return frames.lesions(self.runs, found)
+
+    @cached_property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:
         """The published benchmark records that compare trainers, by name."""
         return benchmarks.published(benchmarks.CONTENDERS)

@@ -7,6 +7,8 @@ from lab1.chapter import OpenChapter, open_chapter
 from lab1.core.store import Store
 from lab1.errors import ClaimError, MissingRunsError
 from lab1.planning import profiles
+from lab1.reporting.comparison.charts import accuracy_without_blocks
+from lab1.reporting.selections import Selection
 
 
 @pytest.fixture
@@ -72,10 +74,21 @@ def test_what_was_published_before_a_probe_and_without_weights_is_left_out(make_
         store.promote(record)
     with pytest.raises(MissingRunsError, match="chapter 1_3: no run has the probe 'lesion'"):
         opened.first("lesion")
+    assert opened.lesions.empty
+    opened = OpenChapter(opened.page)
+    opened.records = [make_record("ResidualCNN", seed=seed) for seed in (0, 1)]
     scores = {"accuracy": 0.5, "loss": 1.0}
-    blocks = [{"name": "stages.0", "kept": "identity", **scores}]
+    blocks = [{"name": f"stages.{n}", "kept": kept, **scores, "loss": n + 1.0}
+              for n, kept in enumerate(("identity", "projection", "identity"))]  # fmt: skip
     store.write_probe(opened.records[1].spec, "lesion", {"whole": scores, "blocks": blocks})
     assert [record.spec.seed for record, _ in opened.measured("lesion")] == [1]
+    rows = opened.lesions[["block", "image", "test_loss", "whole"]].to_dict("list")
+    assert rows == {"block": [1, 2, 3], "image": ["kept", "halved", "kept"],
+                    "test_loss": [1, 2, 3], "whole": [0.5] * 3}  # fmt: skip
+    without = Selection(opened.lesions).at(image="kept").averaged_over("block")
+    assert str(without) == "image kept, without one of 2 blocks" and without.test_loss == "2.0"
+    table = accuracy_without_blocks(opened.lesions).data
+    assert [*table["block"]] == ["1", "2", "3", "none"] and set(table["mean"]) == {50}
 
 
 def test_where_every_run_diverged_there_are_no_layers(chapter):

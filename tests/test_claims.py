@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from lab1.planning import profiles
 from lab1.planning.ensure import find_todo
 from lab1.reporting.findings import Findings
 from lab1.reporting.kit.metrics import METRICS
+from lab1.reporting.paired import Difference
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -142,13 +144,19 @@ def in_benchmark(name, case, contender, place, metric):
 
 
 def measured(key, metric):
-    """A metric of a run, read from its JSON; of several runs, their mean."""
+    """A metric of a run, read from its JSON; of several runs, their mean.
+
+    A part `key/block` is a run without a block.
+    """
     values = []
-    if "/" in key:  # of a benchmark
+    if key.count("/") == 3 and "+" not in key:  # of a benchmark
         return in_benchmark(*key.split("/"), metric)
     for part in key.split("+"):
-        run, _, called = part.partition(".")
+        run, _, without = part.partition("/")
+        run, _, called = run.partition(".")
         probe, found = PROBES.get(called, ("", None))
+        if without:
+            probe, found = "lesion", lambda lesion, name=without: block_of(lesion, name, metric)
         (path,) = (ROOT / "results").glob(f"*.{run}{probe and '.'}{probe}.json")
         record = json.loads(path.read_text())
         if found:
@@ -159,6 +167,37 @@ def measured(key, metric):
                  record["history"][where][EPOCHS.get(called, -1)])  # fmt: skip
         values.append(1 - value if metric.endswith("_error") else value)
     return mean(values)
+
+
+def block_of(lesion, name, metric):
+    (block,) = (block for block in lesion["blocks"] if block["name"] == name)
+    return block[IN_RECORD[metric]]
+
+
+def at_size(keys, size, metric):
+    """A metric on the straight line through two runs, at that logarithm of their parameters."""
+    low, *_, high = keys.split("+")
+    first, last = (math.log(parameters(key)) for key in (low, high))
+    slope = (measured(high, metric) - measured(low, metric)) / (last - first or 1)
+    return measured(low, metric) + slope * (math.log(size) - first)
+
+
+def parameters(key):
+    (path,) = (ROOT / "results").glob(f"*.{key}.json")
+    return json.loads(path.read_text())["parameters"]
+
+
+def by_seed(arm, metric):
+    """A metric of the runs of an arm by their seed; of a difference, that of its two arms."""
+    if not isinstance(arm, Difference):
+        return {
+            row["seed"]: at_size(row["key"], row["parameters"], metric)
+            if row.get("stopped") == "interpolated"
+            else measured(row["key"], metric)
+            for row in arm.runs.to_dict("records")
+        }
+    one, other = by_seed(arm.one, metric), by_seed(arm.other, metric)
+    return {seed: one[seed] - other[seed] for seed in one.keys() & other.keys()}
 
 
 def differs_in(one, other):
@@ -183,24 +222,13 @@ def differs_in(one, other):
 def test_a_comparison_is_that_of_another_calculation(name, compared):
     """In plain Python, from the records' JSON."""
     comparison = chapter_of(name).findings[compared]
-    arms = comparison.difference.selections
-    if any("interpolated" in set(arm.runs.get("stopped", ())) for arm in arms):
-        pytest.skip("of no run alone")
+    difference = comparison.difference
     if comparison.reason:
         pytest.skip(f"not judged: {comparison.reason}")
-
-    def value(arm, seed):
-        """Of a selection of runs, or of a difference of two."""
-        if len(arm.selections) > 1:
-            return value(arm.one, seed) - value(arm.other, seed)
-        (key,) = arm.runs["key"][arm.runs["seed"] == seed]
-        return measured(key, comparison.metric)
-
-    seeds = sorted(set.intersection(*(set(arm.runs["seed"]) for arm in arms)))
-    values = [value(comparison.difference, seed) for seed in seeds]
+    values = [*by_seed(difference, comparison.metric).values()]
     error = stdev(values) / math.sqrt(len(values))
     half_width = stats.t.ppf(0.975, len(values) - 1) * error
-    assert comparison.n == len(seeds)
+    assert comparison.n == len(values)
     assert comparison.value.mean == pytest.approx(mean(values))
     assert comparison.value.half_width == pytest.approx(half_width)
     p_value = 2 * stats.t.sf(abs(mean(values) / error), len(values) - 1)
@@ -229,14 +257,15 @@ def test_arms_differ_in_what_their_labels_say(name, compared):
     said = {n for n in one.named.keys() | other.named if one.named.get(n) != other.named.get(n)}
     # Each at its best value: that may be another.
     said |= {name for name, words in one.named.items() if words.startswith("best ")}
-    # What follows from these: the units of a layer, the blocks of a stage.
+    # What follows from these: the units of a layer, the blocks of a stage, a family's recipe.
     said |= {"hidden_sizes", "width", "channels"} if "parameters" in said else set()
     teachers = {arm.named.get("teacher_seed") for arm in (one, other)}
     said |= {"teacher"} if len(teachers) > 1 else set()
     # Who has none, has neither a temperature nor a weight.
     said |= {"temperature", "alpha"} if "no teacher" in teachers else set()
+    said |= {"recipe"} if "family" in said else set()
     first, second = (
-        {chapter.specs[part.split(".")[0]] for key in arm.runs["key"] for part in key.split("+")}
+        {chapter.specs[re.split("[./]", part)[0]] for k in arm.runs["key"] for part in k.split("+")}
         for arm in (one, other)
     )
     for a in first:

@@ -152,6 +152,7 @@ def rounds(benchmark: Mapping[str, Any]) -> list[dict[str, Any]]:
             "dataset": case["dataset"],
             "family": FAMILIES[case["family"]].name,
             "depth": case["depth"],
+            "flops": case["flops"],
             "contender": benchmark["contenders"][name],
             "precision": OURS.get(name),
             "round": index,

@@ -92,10 +92,11 @@ class Page:
     @cached_property
     def further_of(self) -> dict[str, str]:
         """The name of the further runs that each of them is of, by key: the first of several."""
-        main = {spec.key for spec in self._plan(None, ())}
+        names = self.parameters.get("further") or ()
+        main = {spec.key for spec in self._plan(None, ())} if names else set()
         return {
             spec.key: name
-            for name in reversed(self.parameters.get("further") or ())
+            for name in reversed(names)
             for spec in self._plan(None, (name,))
             if spec.key not in main
         }

@@ -119,11 +119,11 @@ class Findings:
 
 
 def _row(comparison: Comparison) -> tuple[Any, ...]:
-    finding = comparison.finding
+    finding, metric = comparison.finding, METRICS[str(comparison.metric)]
     return (
         finding.value[0],
-        METRICS[str(comparison.metric)].title,
-        comparison.n,
+        metric.title,
+        "" if metric.by_round else comparison.n,
         str(comparison),
         _p(comparison.value.p_value) if comparison.judged else "",
         _p(comparison.adjusted),

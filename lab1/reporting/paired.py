@@ -230,7 +230,8 @@ class Comparison:
         if not self.is_pair:
             return NO_ESTIMATE
         value = estimate(self._pairs)
-        return replace(value, half_width=math.nan) if self._apart else value
+        unknown = self._apart or self._metric.by_round
+        return replace(value, half_width=math.nan) if unknown else value
 
     @property
     def finding(self) -> Finding:
@@ -270,8 +271,9 @@ class Comparison:
         return Condition(self, "not shown", held, within)
 
     def unjudged(self) -> Condition:
-        """It cannot be judged, for a `reason`."""
-        return Condition(self, "not judged", self.finding is Finding.UNJUDGED)
+        """There are pairs, and yet it cannot be judged, for a `reason`."""
+        held = self.is_pair and self.finding is Finding.UNJUDGED
+        return Condition(self, "not judged", held)
 
     def stated(self) -> Condition:
         """Its companions have a value, from which nothing is drawn; where nothing is judged."""
@@ -340,7 +342,8 @@ class Comparison:
         title = self._metric.title
         if self.is_pair:
             says = f", {for_markdown(self.reason) or self.finding.value[1]}" if self.judged else ""
-            return f"{for_markdown(self.arms({}))}, {title}: {self} (n\u00a0=\u00a0{self.n}){says}"
+            n = "" if self._metric.by_round else f" (n\u00a0=\u00a0{self.n})"
+            return f"{for_markdown(self.arms({}))}, {title}: {self}{n}{says}"
         return "; ".join([*self.levels, for_markdown(self._no_pair)])
 
     @property

@@ -22,7 +22,7 @@ from .paired import Arm
 
 #: What the choice of a value by validation is called, and a mean over all values.
 _BEST = {"learning_rate": "best learning rate", "temperature": "best T", "alpha": "best alpha"}
-_MEANS = {"teacher_seed": "mean over {} teachers"}
+_MEANS = {"teacher_seed": "mean over {} teachers", "block": "without one of {} blocks"}
 
 #: Columns whose values need no name beside them.
 _SAID_ALONE = ("change", "further", "case", "contender")  # the latter two of benchmarks
@@ -213,7 +213,8 @@ class Selection(Arm):
             if low["parameters"] < high["parameters"]:
                 share = math.log(size / low["parameters"])
                 share /= math.log(high["parameters"] / low["parameters"])
-            measured = {name: (1 - share) * low[name] + share * high[name] for name in MEASURED}
+            names = (*MEASURED, "flops")
+            measured = {name: (1 - share) * low[name] + share * high[name] for name in names}
             both = part.loc[list({low.name: 0, high.name: 0})]
             rows.append(_joined(both, {**measured, "parameters": size}, "interpolated"))
         least, most = (int(of(self.runs["parameters"])) for of in (min, max))
@@ -273,6 +274,8 @@ class Selection(Arm):
     def words_of(self, name: str, value: Any) -> str:
         """What a selection by this value is called; empty where it goes without saying."""
         if isinstance(value, (list, tuple)):
+            if name == "further" and "" in value:  # the page's own runs among them
+                return ""
             family = self.runs["family"].iloc[0] if name == "depth" and len(self.runs) else ""
             if family and len(value) > 1:
                 return words.depths(value, family)

@@ -4,7 +4,6 @@ import pytest
 
 from lab1.reporting.comparison import convergence
 from lab1.reporting.kit import frames
-from lab1.reporting.kit.sentences import Verdict
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_families_keep_their_own_times(make_history):
 
 def test_where_nothing_was_reached_the_page_says_so(make_history):
     show = convergence.epochs_to_accuracy
-    assert isinstance(show(make_history(curves([0.1, 0.2]))), Verdict)
+    assert "No run reached" in show(make_history(curves([0.1, 0.2])))
     assert "all seeds" in str(show(make_history(curves([0.35], [0.1]))))
 
 

@@ -185,7 +185,7 @@ def timed():
 
 def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
     """Seconds of runs of different days do not compare."""
-    runs = frames.runs(both)
+    runs = frames.runs(both).assign(flops=100)  # as timed
     times = timings.times(runs, {"cpu": timed})
     assert set(times["depth"]) == {20, 56}  # those that the page shows
     figure = degradation.cost_by_depth(runs, times)
@@ -196,7 +196,7 @@ def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
 
 
 def test_benchmarks_have_panels_of_their_own(both, timed):
-    runs = frames.runs(both)
+    runs = frames.runs(both).assign(flops=100)  # as timed
     other = {**timed, "hardware": {**timed["hardware"], "name": "a GPU", "kind": "cuda"}}
     times = timings.times(runs, {"cpu": timed, "gpu": other, "again": timed})
     costs = set(degradation.cost_by_depth(runs, times).data["cost"])

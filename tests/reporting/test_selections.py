@@ -155,6 +155,8 @@ def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):
     plain, residual = (Selection(frame).at(family=f) for f in ("SimpleCNN", "ResidualCNN"))
     equal = plain.at_size_of(residual)
     half = log(2) / log(4)
+    flops = [run.flops for run in records[:2]]
+    assert equal.runs["flops"].iloc[0] == pytest.approx(flops[0] + half * (flops[1] - flops[0]))
     assert [*equal.runs["test_accuracy"]] == pytest.approx([0.6 + half * 0.1, 0.6 + half * 0.11])
     assert str(equal) == "simple CNN, at equal size"
     assert residual.at_size_of(plain.at(channels=8)).runs.empty

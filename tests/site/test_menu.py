@@ -32,7 +32,7 @@ def written(tmp_path, pages, settings=SETTINGS):
 
 
 def test_pages_stand_in_their_parts_and_an_empty_part_is_left_out(tmp_path):
-    pages = [shown("1_1", "One", 1), shown("2_2", "Two", 2), shown("1_3-crops", "One", 3.5)]
+    pages = [shown("1_1", "One", 1), shown("2_2", "Two", 2), shown("1_3-narrow", "One", 3.5)]
     assert written(tmp_path, pages)["contents"] == [
         {"href": "index.qmd", "text": "Overview"},
         {"section": "Two", "contents": [{"href": "report/2_2.ipynb", "text": "On 2_2"}]},
@@ -40,7 +40,7 @@ def test_pages_stand_in_their_parts_and_an_empty_part_is_left_out(tmp_path):
             "section": "One",
             "contents": [
                 {"href": "report/1_1.ipynb", "text": "On 1_1"},
-                {"href": "report/1_3-crops.ipynb", "text": "On 1_3-crops"},
+                {"href": "report/1_3-narrow.ipynb", "text": "On 1_3-narrow"},
                 {"href": "runs.qmd", "text": "Runs"},
             ],
         },

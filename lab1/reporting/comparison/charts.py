@@ -5,8 +5,13 @@ Means are over seeds and carry their 95 % interval where there are three or more
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pandas as pd
 
+from ...core.datasets import DATASETS
+from ..claims import Prose
 from ..curves import by_epoch
 from ..kit import words
 from ..kit.axes import Axis, Panels, depths
@@ -36,11 +41,13 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     )
 
 
-def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure:
+def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure | Prose:
     """Test accuracy against depth, with intervals.
 
-    Points lead to their runs, on the same page or on the `runs_page`.
+    Points lead to their runs, on the same page or on the `runs_page`.  Without runs, a clause.
     """
+    if runs.empty:
+        return Prose("*No such run is here.*")
     base, by = selection.base_rate(runs), ["family", "depth"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     x = depths(table)
@@ -104,13 +111,51 @@ def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     """Test accuracy against the number of parameters, with intervals; points lead to their runs."""
     base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
-    return points(
+    return lines(
         linked(table, base, by, runs_page),
-        _PARAMETERS,
+        replace(_PARAMETERS, ticks=_round_numbers(table["parameters"])),
         Axis("mean", "test accuracy (%)"),
         also={"depth": ""},
         title=dataset_titles(runs),
         text=_text(f"Test accuracy on {dataset_titles(runs)}", table, _PARAMETERS),
+    )
+
+
+def _round_numbers(values: pd.Series[Any]) -> list[int]:
+    """1, 2 and 5 times the powers of ten in the range of the values, for a logarithmic axis."""
+    steps = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
+    return [step for step in steps if values.min() <= step <= values.max()]
+
+
+def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:
+    """Test accuracy without each block in turn, a panel for each kind of network.
+
+    Takes the frame of `lesions`; where it is empty, a clause that says so.
+    """
+    if lesions.empty:
+        return Prose("*No weights of these networks are at hand.*")
+    whole = lesions[lesions["block"] == 1].assign(block="none", image="whole network")
+    whole["test_accuracy"] = whole["whole"]
+    without = lesions.assign(block=lesions["block"].map(str), image="image " + lesions["image"])
+    both = pd.concat([whole, without])
+    settings = zip(both["depth"], both["family"], both["further"], strict=True)
+    both["network"] = [
+        ", ".join(filter(None, [words.depth(depth, family), further]))
+        for depth, family, further in settings
+    ]
+    by = ["network", "family", "block", "image"]
+    table = in_percent(summarize(both, by, "test_accuracy"))
+    titles, chance = dataset_titles(lesions), DATASETS[lesions["dataset"].iloc[0]].num_classes
+    listed = words.rows(table, "{family}, {network}, without {block}: {mean:.1f} %")
+    return points(
+        table,
+        Axis("block", "block left out", order=[*dict.fromkeys(both["block"])]),
+        Axis("mean", "test accuracy (%)", zero=True),
+        panels=Panels("network", title="", columns=2, apart="x"),
+        shape="image",
+        level=100 / chance,
+        title=titles,
+        text=f"Test accuracy on {titles} without each block in turn: {listed}.",
     )
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..claims import Prose
 from ..curves import by_epoch
 from ..kit import words
 from ..kit.axes import Axis, Panels
 from ..kit.charts import lines
 from ..kit.figure import Figure
-from ..kit.sentences import Verdict
 from ..kit.statistics import at_the_end, summarize
 from ..kit.words import dataset_titles
 
@@ -33,18 +33,18 @@ def validation_curves(history: pd.DataFrame) -> Figure:
     )
 
 
-def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Verdict:
+def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Prose:
     """How many epochs it takes until the validation accuracy first reaches each level."""
     reached = first_reached(history)
     if reached.empty:
-        return Verdict(f"No run reached a validation accuracy of {LEVELS[0]} %.")
+        return Prose(f"*No run reached a validation accuracy of {LEVELS[0]} %.*")
     table = summarize(reached, ["family", "depth", "level"], "epoch")
     # Where only some seeds reached a level, their mean would favour the lucky ones.
     runs = history.groupby(["family", "depth"])["key"].nunique().rename("runs").reset_index()
     table = table.merge(runs)
     table = table[table["n"] == table["runs"]].drop(columns="runs")
     if table.empty:
-        return Verdict(f"No level was reached by all seeds of a network ({LEVELS[0]} % or more).")
+        return Prose(f"*No level was reached by all seeds of a network ({LEVELS[0]} % or more).*")
     top = at_the_end(table, ["family", "depth"], "level")
     return lines(
         table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from statistics import median
@@ -200,6 +201,31 @@ def layers(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame
             for index, module in enumerate(probe["names"])
         ]
     )
+
+
+def lesions(runs: pd.DataFrame, probes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per run and block: a row of `runs`, with the test scores without that block.
+
+    `probes` are those called `lesion`, by the key of a run; a run without one has no row.  `block`
+    counts from 1, and `image` tells whether it is `kept` or `halved` by the block; the accuracy
+    with all blocks is `whole`.  What else is measured is NaN.
+    """
+    rows = [
+        {
+            **row,
+            **dict.fromkeys(MEASURED, math.nan),
+            "key": f"{row['key']}/{block['name']}",
+            "block": number,
+            "image": "kept" if block["kept"] == "identity" else "halved",
+            "test_accuracy": block["accuracy"],
+            "test_loss": block["loss"],
+            "whole": probes[row["key"]]["whole"]["accuracy"],
+        }
+        for row in runs.to_dict("records")
+        if row["key"] in probes
+        for number, block in enumerate(probes[row["key"]]["blocks"], 1)
+    ]
+    return pd.DataFrame(rows)
 
 
 def hardware(record: Record) -> str:

@@ -18,7 +18,7 @@ class Metric:
 
     `scale` leads from the column to the unit shown, which is `unit` for a difference and
     `level_unit` for a mean.  `of_machine` says that it depends on the machine: pairs then share
-    that, too.
+    that, too.  What is measured `by_round`, by a benchmark, is of no seed and has no interval.
     """
 
     title: str
@@ -27,6 +27,7 @@ class Metric:
     scale: float = 1
     form: str = "#.2g"
     of_machine: bool = False
+    by_round: bool = False
 
     def level(self, value: Estimate) -> str:
         """A mean of it: `97.03 ± 0.42 %`."""
@@ -76,6 +77,7 @@ METRICS: Mapping[str, Metric] = {
     "parameters": Metric("parameters", form=",.0f"),
     "flops": Metric("FLOPs of a forward pass", form=",.0f"),
     "relative_time": Metric("time, lab1 in float32 being 1", form=".2f", of_machine=True),
+    "milliseconds": Metric("time of a training image", "ms", "ms", form="#.3g", by_round=True),
     "epoch_seconds": Metric("time of an epoch", "s", "s", form=".2g", of_machine=True),
     "train_seconds": Metric("time of a training", "s", "s", form=".3g", of_machine=True),
     "peak_memory_bytes": Metric("memory", "MB", "MB", 1e-6, ",.0f", of_machine=True),
