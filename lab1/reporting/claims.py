@@ -86,6 +86,7 @@ def claim(
     names, or with a digit in its text; for a box that is too long; and where it is not carried.
     """
     template = cleandoc(template)
+    further = page.further if page is not None else []
     carried = {condition.comparison.name: condition.comparison for condition in conditions}
     for text in filter(None, (template, card, doubt)):
         _check_text(cleandoc(text), carried, conditions)
@@ -104,10 +105,9 @@ def claim(
         sentence = _listed(part.clause for part in pairs)
         if box and not pairs:
             levels = _listed(level for whole in carried.values() for level in whole.levels)
-            sentence = f"{levels}\n\n{_NOTHING}".strip()
+            sentence = f"{levels}\n\n{'' if further else _NOTHING}".strip()
         elif not pairs and page is not None and any(p.is_pair for c in page for p in c.parts):
             sentence = f"*Not compared here: {for_markdown(parts[0].reason)}.*"
-    further = page.further if page is not None else []
     result = Claim(_boxed(sentence, failed, further, number, published) if box else sentence)
     result.sentence, result.failed, result.box = sentence, tuple(failed), box
     result.name, result.card = name, None

@@ -340,6 +340,10 @@ def test_further_networks_are_compared_on_every_page(runs, monkeypatch):
     condition = findings["MLP, depth"].below()
     boxed = say("So.", condition, published=False, page=findings, box=True)
     assert "- plain MLP − residual MLP, 32 layers" in boxed
+    itself = findings["MLP, depth"].difference.one
+    alone = Findings.of({**added, "gap": (itself - itself).in_("test_loss")})
+    boxed = say("So.", alone["gap"].below(), published=False, page=alone, box=True)
+    assert "residual MLP, 32 layers" in boxed and "nothing here to compare" not in boxed
     assert of_further_networks(Selection(runs({("ResidualMLP", 32): SEEDS}))) == {}
 
 
