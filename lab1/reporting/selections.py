@@ -182,7 +182,7 @@ class Selection(Arm):
         """
         runs = self.runs[self.runs["key"].isin(measured.index)] if len(self.runs) else self.runs
         keys = runs.get("key", pd.Series(dtype=object))
-        changed = {name: keys.map(measured[name]) for name in measured}
+        changed = {str(name): keys.map(measured[name]) for name in measured}
         runs = runs.assign(**changed, key=keys + f".{called}")
         missing = self.missing or f"no run has {called}"
         return Selection(runs, {**self.named, "measured": called}, missing)

@@ -243,14 +243,14 @@ class RunsPage:
         }
 
     def _judged(self, group: str) -> bool:
-        return mean_of(self._runs.loc[group], "test_accuracy").judged
+        return mean_of(self._runs.loc[[group]], "test_accuracy").judged
 
     @cached_property
     def _results(self) -> dict[str, dict[str, str]]:
         """Of each configuration a mean with its interval, or what its seeds have in their order."""
         found = {}
         for group, runs in self.groups.items():
-            part = self._runs.loc[group]
+            part = self._runs.loc[[group]]
             timed = frames.on_one_device(part)
             seeds = {name: [_results(r)[name] for r in runs] for name in _results(runs[0])}
             found[group] = {
