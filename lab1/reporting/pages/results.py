@@ -278,7 +278,7 @@ def early_stopping(runs: pd.DataFrame) -> Figure | Prose:
         return Prose("*Early stopping ended none of these runs.*")
     base = base_rate(patient)["learning_rate"].iloc[0]
     rates = [f", learning rate {rate:g}" if rate != base else "" for rate in early["learning_rate"]]
-    said = tables.labels(patient, ("family", "depth"), ("learning_rate",))
+    said = tables.labels(early, ("family", "depth"), ("learning_rate",))
     named = early.assign(
         network=early["group"].map(said) + rates, run="seed " + early["seed"].astype(str)
     )
