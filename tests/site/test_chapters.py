@@ -44,7 +44,7 @@ ABOUT_NO_RESULT = re.compile("method|expect|compared|exercises", re.IGNORECASE)
 every_chapter = pytest.mark.parametrize("name", NAMES)
 
 #: Where numbers are no results: how far a difference may reach, and which runs are looked at.
-_SETTINGS = ("not_shown", "published_run", "select")
+_SETTINGS = ("not_shown", "published_run", "select", "at")
 
 #: Those that show runs, and so have parameters beyond the profile.
 every_chapter_of_runs = pytest.mark.parametrize(
