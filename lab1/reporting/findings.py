@@ -169,7 +169,8 @@ def of_several_answers(answers: Mapping[str, Selection]) -> dict[str, Comparison
     networks = whole.runs
     if networks.empty:
         return added
-    for family, taught in networks.groupby(["family", networks["teacher"].notna()]).groups:
+    kinds = zip(networks["family"], networks["teacher"].notna(), strict=True)
+    for family, taught in dict.fromkeys(kinds):
         arms = {}
         for name, runs in answers.items():
             network = runs.of_family(family, teacher=taught).at_base_rate().deepest

@@ -31,7 +31,9 @@ def headline(claims: Sequence[Mapping[str, Any]]) -> str:
 def chart(records: Sequence[Record]) -> dict[str, Any]:
     """The parts of a chart of accuracy by depth, about the first page's question."""
     runs = frames.runs(frames.of_one_question(records))
-    return charts.accuracy_by_depth(runs, runs_page="runs.html").parts()
+    drawn = charts.accuracy_by_depth(runs, runs_page="runs.html")
+    assert isinstance(drawn, figures.Figure)  # there is a record, else there is no front page
+    return drawn.parts()
 
 
 def figure(parts: dict[str, Any], addresses: dict[str, str]) -> str:
