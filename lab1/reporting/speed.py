@@ -99,7 +99,7 @@ def ratios(published: Benchmarks) -> Figure | Prose:
         rows,
         Axis("mean", "times as long as lab1, float32", domain=(0, 1.05 * most)),
         Axis("beside", order=[*rows["beside"].unique()]),
-        panels=Panels("panel", columns=1),
+        panels=Panels("panel", columns=min(2, table["processor"].nunique())),
         colour=NEUTRAL,
         level=1,
         also={"contender": ""},
