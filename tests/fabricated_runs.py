@@ -3,7 +3,7 @@
 The sites that the tests look at are built from them, in seconds instead of the minutes that the
 trainings would take.  Accuracies follow the course that the literature expects (plain
 networks lose with depth, residual ones gain, a teacher helps) with some spread between seeds, so
-that charts and verdicts have something to say.  The same spec always gets the same numbers.
+that charts and claims have something to say.  The same spec always gets the same numbers.
 `tests/training/test_fabricated_runs.py` compares their form with that of measured ones.
 """
 

@@ -379,12 +379,3 @@ def residual_of(plain: str) -> str:
 def differences_from(plain: str) -> tuple[str, ...]:
     """All that tells a plain family from its residual one; `KeyError` where that has none."""
     return FAMILIES[residual_of(plain)].compared_with[plain]
-
-
-def sole_difference(plain: str) -> str | None:
-    """The one difference of a plain family from its residual one; `None` where there are several.
-
-    `KeyError` for a family that is compared with none.
-    """
-    differences = differences_from(plain)
-    return differences[0] if len(differences) == 1 else None

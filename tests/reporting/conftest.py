@@ -4,11 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.core.families import FAMILIES, residual_of
 from lab1.reporting.kit import frames
-
-_PAIRS = [(name, residual_of(name)) for name, family in FAMILIES.items() if family.style == "plain"]
-_TWIN_OF = dict(_PAIRS) | {residual: plain for plain, residual in _PAIRS}
 
 
 @pytest.fixture
@@ -93,39 +89,3 @@ def runs(experiment):
         return frames.runs(experiment(*arguments, **keywords))
 
     return make
-
-
-@pytest.fixture
-def swap_families():
-    """Gives each record to the other family: what was measured stays, who did it changes."""
-
-    def swap(records):
-        return [
-            replace(
-                record,
-                spec=replace(
-                    record.spec,
-                    model=replace(record.spec.model, family=_TWIN_OF[record.spec.model.family]),
-                ),
-                key="",
-            )
-            for record in records
-        ]
-
-    return swap
-
-
-@pytest.fixture
-def swap_depths():
-    """Gives the records of one depth to the other."""
-
-    def swap(records, first, second):
-        other = {first: second, second: first}
-        swapped = []
-        for record in records:
-            depth = record.spec.model.depth
-            model = replace(record.spec.model, depth=other.get(depth, depth))
-            swapped.append(replace(record, spec=replace(record.spec, model=model), key=""))
-        return swapped
-
-    return swap

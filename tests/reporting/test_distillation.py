@@ -1,10 +1,10 @@
 import pytest
 from distilled import SETTING, bias_probe, digits, lengthened, measured, several, study
 
+from lab1.reporting.claims import Prose
 from lab1.reporting.distillation import charts as distillation
 from lab1.reporting.distillation import tables as tables
 from lab1.reporting.kit import frames, literature
-from lab1.reporting.kit.sentences import Verdict
 from lab1.reporting.selections import Selection
 
 PAIRS = [(0.70, 0.72), (0.73, 0.74), (0.76, 0.79)]
@@ -66,14 +66,14 @@ def test_one_network_stands_against_others(gains):
     assert [*figure.data["other"]] == ["no teacher"] * 2 and [*figure.data["n"]] == [3, 3]
     assert figure.data["mean"].tolist() == pytest.approx([2, 2])
     assert figure.data["half_width"].iloc[0] == pytest.approx(2.484, abs=1e-3)
-    assert isinstance(distillation.against(gains[2]), Verdict)
+    assert isinstance(distillation.against(gains[2]), Prose)
 
 
 def test_the_same_question_is_a_row_for_each_selection_of_runs(gains):
     table = tables.same_question(*gains, gains[0])
     assert [*table.frame["Student"]] == ["11 channels", "16 channels"]
     assert [*table.frame["Difference"]] == ["+2.00\u00a0±\u00a02.48\u00a0points"] * 2
-    assert isinstance(tables.same_question(gains[2]), Verdict)
+    assert isinstance(tables.same_question(gains[2]), Prose)
 
 
 def test_the_gain_by_temperature(runs):
@@ -145,7 +145,7 @@ def test_charts_are_valid_and_name_their_data_and_without_a_pair_there_is_none(
     assert figure.chart.to_dict(validate=True)["title"] == data
     assert data in figure.alt
     assert "<svg" in figure.parts()["svg"]
-    assert isinstance(draw(records[:1], []), Verdict)
+    assert isinstance(draw(records[:1], []), Prose)
 
 
 # The tables
@@ -199,7 +199,7 @@ def test_the_errors_on_digits_stand_beside_the_papers(make_record, unseen):
 
 
 def test_without_digits_there_is_no_such_table(runs):
-    assert isinstance(tables.digits(runs, []), Verdict)
+    assert isinstance(tables.digits(runs, []), Prose)
 
 
 def test_softened_answers_stand_beside_their_image(make_record):

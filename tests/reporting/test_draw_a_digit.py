@@ -7,8 +7,8 @@ import re
 import pytest
 from stores import published_students
 
+from lab1.reporting.claims import Prose
 from lab1.reporting.distillation import draw_a_digit
-from lab1.reporting.kit.sentences import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +75,12 @@ def test_for_images_that_cannot_be_drawn_there_is_no_field(students):
         for record, probe in rounded
     ]
     shown = draw_a_digit.field(colour, corrected)
-    assert isinstance(shown, Verdict) and "grey and square" in str(shown)
+    assert isinstance(shown, Prose) and "grey and square" in str(shown)
 
 
 def test_without_two_such_students_it_says_so(students):
     rounded, corrected = students
     for some in (rounded[:1], rounded[1:], []):
         for shown in (draw_a_digit.field(some, corrected), draw_a_digit.table(some, corrected)):
-            assert isinstance(shown, Verdict) and "No two students" in str(shown)
-    assert isinstance(draw_a_digit.field(rounded, []), Verdict)
+            assert isinstance(shown, Prose) and "No two students" in str(shown)
+    assert isinstance(draw_a_digit.field(rounded, []), Prose)

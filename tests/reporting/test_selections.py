@@ -10,6 +10,8 @@ from distilled import study
 
 from lab1.core.distillation import DistillationConfig
 from lab1.errors import ClaimError, ParameterError
+from lab1.planning.further_runs import FurtherRuns, plan_page
+from lab1.reporting.comparison.selection import base_rate, swept_depths
 from lab1.reporting.kit import frames
 from lab1.reporting.selections import Selection
 
@@ -164,3 +166,40 @@ def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):
     assert beyond == "4,000 parameters are outside 2,000 to 2,000, the sizes here"
     with pytest.raises(ClaimError, match="it has 2 sizes, needs one"):
         residual.at_size_of(plain)
+
+
+# The shared learning rate
+
+
+SEEDS = [0.90, 0.93, 0.96]
+PLACES = (("MLP", 2), ("MLP", 32))
+
+
+def test_the_base_rate_is_the_one_that_all_depths_share(runs):
+    frame = runs(dict.fromkeys((*PLACES, ("MLP", 32, 0.003), ("MLP", 32, 0.0003)), SEEDS))
+    base = base_rate(frame)
+    assert set(base["learning_rate"]) == {0.001}
+    assert set(base["depth"]) == {2, 32}
+    assert len(base) == 6
+
+
+def test_the_swept_depths_are_those_with_several_rates(runs):
+    frame = runs(dict.fromkeys((*PLACES, ("MLP", 8), ("MLP", 8, 0.003)), SEEDS))
+    assert swept_depths(frame) == [8]
+
+
+def test_no_runs_have_no_base_rate(runs):
+    assert base_rate(frames.runs([])).empty
+
+
+@pytest.mark.parametrize("rates", [[0.001, 0.003], [0.0001, 0.001], [0.0001, 0.001, 0.003]])
+def test_the_base_rate_is_the_profiles_even_where_every_depth_is_swept(trained, rates):
+    """Then all rates are used at as many depths, and only the order of the plan tells."""
+    page = {"dataset": "smoke-grey", "width": 16, "depth": (8, 32), "seeds": (0, 1, 2)}
+    page |= {"learning_rate": 0.001, "validation_size": 500}
+    specs = plan_page("1_2", page, [FurtherRuns("rates", {"learning_rate": tuple(rates)})])
+    records = [
+        trained(each.model.family, each.model.depth, each.seed, 0.9, each.training.learning_rate)
+        for each in specs
+    ]
+    assert set(base_rate(frames.runs(records))["learning_rate"]) == {0.001}

@@ -5,7 +5,8 @@ from benchmark_records import depths_record
 
 from lab1.reporting.comparison import training_time
 from lab1.reporting.kit import frames
-from lab1.reporting.kit.timings import times
+from lab1.reporting.kit.timings import of_one_machine, times
+from lab1.reporting.selections import Selection
 
 CELLS = {("SimpleCNN", 2): [0.6], ("SimpleCNN", 4): [0.6], ("PlainCNN", 4): [0.6]} | {
     ("ResidualCNN", 4): [0.7]
@@ -56,43 +57,16 @@ def test_the_chart_has_medians_and_extremes(runs, timed):
     assert figure.chart.to_dict(validate=True)["title"] == "CIFAR-10"
 
 
-def test_ratios_of_time_are_taken_within_a_round(runs, timed):
-    # Of the plain network alone a further round was slow: its median moves, the ratio stays.
-    plain = timed["cases"][1]["rounds"]["lab1"]
-    plain[0]["seconds"], timed["cases"][3]["rounds"]["lab1"][0]["seconds"] = 5.0, 7.5
-    text = training_time.cost_of_depth(times(runs, {"cpu": timed}), runs, "SimpleCNN").text
-    assert "On AMD EPYC, 2 cores, torch 2.14.1 (float32, median of 3 rounds)" in text
-    assert "1.00 ms with 2 stages and 4.00 ms with 4 stages: 2.0 times as much" in text
-    assert "The residual CNN of that depth takes 1.50 times that." in text
+def test_times_of_one_machine_are_compared_by_round(runs, timed):
+    found = times(runs, {"cpu": timed, "again": {**timed, "note": "later"}})
+    timings = Selection(of_one_machine(found)).at(depth=4)
+    difference = timings.at(family="ResidualCNN") - timings.at(family="SimpleCNN")
+    compared = difference.beside("milliseconds").companion("milliseconds")
+    assert compared.ratio == "1.5" and not compared.value.judged  # rounds are no seeds
+    assert compared.clause == "residual CNN − simple CNN, 4 stages, time of a training image: " + (
+        "+1.33\u00a0ms"
+    )
 
 
-def test_only_of_twins_it_is_the_skip_connections_that_cost(runs, timed):
-    text = training_time.cost_of_depth(times(runs, {"cpu": timed}), runs, "PlainCNN").text
-    assert "With skip connections it is 1.03 times that." in text
-
-
-def test_each_benchmark_has_sentences_of_its_own_and_its_note(runs, timed):
-    other = {
-        **timed,
-        "hardware": {**timed["hardware"], "kind": "cuda", "name": "NVIDIA H200"},
-        "note": "It also baked a cake.",
-    }
-    found = times(runs, {"cpu": timed, "gpu": other, "again": timed})
-    text = training_time.cost_of_depth(found, runs, "SimpleCNN").text
-    assert text.count("On NVIDIA H200, torch 2.14.1") == 1 and text.count("On AMD EPYC") == 2
-    assert text.count("It also baked a cake.") == 1
-
-
-def test_a_note_on_other_networks_is_left_out(runs, timed):
-    timed = {**timed, "note": "ResNet was timed twice."}
-    text = training_time.cost_of_depth(times(runs, {"cpu": timed}), runs, "SimpleCNN").text
-    assert "timed twice" not in text
-    timed["note"] = "ResNet and ResidualCNN were timed twice."
-    text = training_time.cost_of_depth(times(runs, {"cpu": timed}), runs, "SimpleCNN").text
-    assert text.count("ResNet and ResidualCNN were timed twice.") == 1
-
-
-def test_without_a_benchmark_a_sentence_says_so(runs):
-    found = times(runs, {})
-    assert "No benchmark" in str(training_time.time_by_depth(found))
-    assert "No benchmark" in training_time.cost_of_depth(found, runs, "SimpleCNN").text
+def test_without_a_benchmark_a_clause_says_so(runs):
+    assert "No benchmark" in training_time.time_by_depth(times(runs, {}))

@@ -17,11 +17,10 @@ from ..kit import words
 from ..kit.axes import Axis, Panels, depths
 from ..kit.charts import lines, linked, points
 from ..kit.figure import Figure
-from ..kit.sentences import Verdict
 from ..kit.statistics import in_percent, summarize
 from ..kit.tables import labels
 from ..kit.words import dataset_titles
-from . import selection, verdicts
+from . import selection
 
 _PARAMETERS = Axis("parameters", "parameters", log=True, format="~s", digits=",")
 
@@ -159,13 +158,13 @@ def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:
     )
 
 
-def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Verdict:
+def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Prose:
     """Validation accuracy, on which a rate is chosen, against the rate, a panel per swept depth.
 
     Where no depth was swept, a sentence that says so.
     """
     if not selection.swept_depths(runs):
-        return verdicts.NOT_SWEPT
+        return Prose("*No depth was trained with several learning rates.*")
     swept = runs[runs["depth"].isin(selection.swept_depths(runs))]
     by = ["family", "depth", "learning_rate"]
     table = in_percent(summarize(swept, by, "validation_accuracy"))

@@ -9,11 +9,12 @@ import pandas as pd
 
 from ...core.escape import for_html
 from ...core.record import Record
+from ..claims import Prose
 from ..kit import frames, words
 from ..kit.axes import Axis, Panels, depths
 from ..kit.charts import lines
 from ..kit.figure import Figure, in_notebook
-from ..kit.sentences import Verdict, signed
+from ..kit.metrics import METRICS
 from ..kit.statistics import at_the_end, in_percent, paired_difference, summarize
 from ..kit.tables import (
     DEPTH,
@@ -37,7 +38,7 @@ def at_base_rate(runs: pd.DataFrame) -> pd.DataFrame:
 def beside(
     answers: Mapping[str, Sequence[Record]],
     main: Callable[[pd.DataFrame], pd.DataFrame] = at_base_rate,
-) -> Table | Verdict:
+) -> Table | Prose:
     """A chart and a table of test accuracies, where a page was asked for several values.
 
     `answers` are the records of each value, under its name; the page is about the first.  `main`
@@ -46,10 +47,10 @@ def beside(
     points and paired by seed.
     """
     if len(answers) < 2 or not all(answers.values()):
-        return Verdict("")
+        return Prose("")
     parts = [main(frames.runs(records)) for records in answers.values()]
     if len({frozenset(part["key"]) for part in parts}) == 1:
-        return Verdict(f"The runs of {words.listed([*answers])} are the same.")
+        return Prose(f"The runs of {words.listed([*answers])} are the same.")
     runs = pd.concat(
         part.assign(
             answer=answer,
@@ -65,7 +66,8 @@ def beside(
         first = first[first["depth"] == depth]
         if first.empty or {*first["key"]} == {*part["key"]}:
             return ""
-        return signed(paired_difference(first, part, "test_accuracy"))
+        gain = paired_difference(first, part, "test_accuracy")
+        return f"{METRICS['test_accuracy'].difference(gain)} (n = {gain.n})"
 
     depth = words.depth_axis(runs["family"])
     columns = [

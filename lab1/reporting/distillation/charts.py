@@ -12,12 +12,12 @@ import pandas as pd
 
 from ...core.datasets import DATASETS
 from ...core.record import Record
+from ..claims import Prose
 from ..curves import by_epoch
 from ..kit import literature, words
 from ..kit.axes import Axis, Panels
 from ..kit.charts import lines, points
 from ..kit.figure import COLOURS, Figure
-from ..kit.sentences import Verdict
 from ..kit.statistics import in_percent, summarize_each
 from ..kit.words import dataset_titles
 from ..paired import Comparison
@@ -26,10 +26,10 @@ from .pairs import Setting
 
 _ALONE, _TAUGHT = "alone", "with teacher"
 _OURS, _PAPERS = "this laboratory", "Hinton et al. (2015)"
-_NO_PAIR = Verdict("There is no distilled run here whose twin is there too.")
+_NO_PAIR = Prose("There is no distilled run here whose twin is there too.")
 
 
-def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
+def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """Each student alone, with the teacher, and alone for longer: a line per seed."""
     pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
     if pairs.empty:
@@ -61,11 +61,11 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
     )
 
 
-def against(*comparisons: Comparison) -> Figure | Verdict:
+def against(*comparisons: Comparison) -> Figure | Prose:
     """The differences of one network from several others in accuracy, with their intervals."""
     pairs = [comparison for comparison in comparisons if comparison.is_pair]
     if not pairs:
-        return Verdict("There is nothing here to compare.")
+        return Prose("There is nothing here to compare.")
     rows = [
         {
             "other": comparison.difference.other.label(comparison.difference.named),
@@ -91,19 +91,19 @@ def against(*comparisons: Comparison) -> Figure | Verdict:
     )
 
 
-def by_temperature(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
+def by_temperature(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """What the teacher adds against the temperature, on validation and on test images."""
     return _gains(runs, setting, "temperature", "temperature", log=True)
 
 
-def by_alpha(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
+def by_alpha(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """What the teacher adds against the weight of the soft loss."""
     return _gains(runs, setting, "alpha", "weight of the soft loss")
 
 
 def _gains(
     runs: pd.DataFrame, setting: Setting, name: str, title: str, *, log: bool = False
-) -> Figure | Verdict:
+) -> Figure | Prose:
     swept = twins.sweep(runs, setting, name)
     if swept.empty:
         return _NO_PAIR
@@ -122,7 +122,7 @@ def _gains(
     )
 
 
-def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
+def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """Test accuracy against parameters, of students alone and with the teacher."""
     swept = twins.sweep(runs, setting, "channels")
     if swept.empty:
@@ -148,7 +148,7 @@ _LOSSES = {
 }
 
 
-def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figure | Verdict:
+def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """The hard, the soft and the combined loss by epoch, a panel each."""
     pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
     own = history[history["key"].isin(pairs["key"])]
@@ -168,11 +168,11 @@ def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figur
 _UNSEEN_STATES = (_ALONE, _TAUGHT, "with teacher, corrected")
 
 
-def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Verdict:
+def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Prose:
     """How many test images of a class that it never saw a student recognises."""
     table = twins.unseen(measured)
     if table["taught"].nunique() < 2:
-        return Verdict("No student was trained without one class, with a teacher and without.")
+        return Prose("No student was trained without one class, with a teacher and without.")
     taught = table["taught"].astype(bool)
     states = [
         table["unseen_accuracy"][~taught],

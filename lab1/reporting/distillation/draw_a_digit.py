@@ -19,8 +19,8 @@ from ...core import paths
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
+from ..claims import Prose
 from ..kit.figure import Piece
-from ..kit.sentences import Verdict
 from ..kit.tables import Table, markup, number, text
 
 #: Runs, each with what a probe found on it.
@@ -29,10 +29,10 @@ Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 _NAMES = ("without a teacher", "with a teacher")
 _MEGABYTE = 1_000_000
 
-_NO_TWINS = Verdict("No two students that never saw a digit are among these runs.")
+_NO_TWINS = Prose("No two students that never saw a digit are among these runs.")
 
 
-def field(rounded: Measured, corrected: Measured) -> Piece | Verdict:
+def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
     """The field, with the answers of the student without a teacher and of its twin with one.
 
     Its scripts lie in the folder `assets` beside the page.  `rounded` are the runs with the probe
@@ -44,9 +44,7 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Verdict:
     first, probe, correction = twins[0]
     declared, omitted = DATASETS[first.spec.dataset], correction["omitted_class"]
     if probe["layers"][0]["shape"][1] != declared.image_shape[-1] ** 2:
-        return Verdict(
-            "What is drawn is grey and square, and the images of these students are not."
-        )
+        return Prose("What is drawn is grey and square, and the images of these students are not.")
     data = {
         "assets": "assets",
         "dataset": declared.name if _test_images(declared.name).is_file() else None,
@@ -96,7 +94,7 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Verdict:
     )
 
 
-def table(rounded: Measured, corrected: Measured) -> Table | Verdict:
+def table(rounded: Measured, corrected: Measured) -> Table | Prose:
     """What the two students know of the digit, and what rounding their weights changes."""
     twins = _twins(rounded, corrected)
     if not twins:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from ...core.escape import for_html
 from ...core.record import Record
+from ..claims import Prose
 from ..comparison.mistakes import class_names
 from ..kit import literature
-from ..kit.sentences import Verdict
 from ..kit.statistics import Estimate, estimate, in_words, mean_of
 from ..kit.tables import (
     DATASET,
@@ -112,12 +112,12 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     return table_of(runs, by, columns)
 
 
-def same_question(*comparisons: Comparison) -> Table | Verdict:
+def same_question(*comparisons: Comparison) -> Table | Prose:
     """One difference measured on several selections of runs, in accuracy and in test loss."""
     both = [[each.companion(metric) for metric in _BOTH] for each in comparisons]
     there = [*{pair[0].runs: pair for pair in both if pair[0].is_pair}.values()]
     if not there:
-        return Verdict("There is nothing here to compare.")
+        return Prose("There is nothing here to compare.")
     arms = [accuracy.difference.one for accuracy, _ in there]
     known = {n: w for n, w in arms[0].named.items() if all(arm.named.get(n) == w for arm in arms)}
     columns = ["Student", "n", "Difference", "Of the test loss"]
@@ -135,11 +135,11 @@ _BOTH = ("test_accuracy", "test_loss")
 
 def digits(
     runs: pd.DataFrame, measured: Sequence[tuple[Record, Mapping[str, Any]]]
-) -> Table | Verdict:
+) -> Table | Prose:
     """Errors on the test images of the digits, with the paper's beside them."""
     own = twins.digits(runs)
     if own.empty:
-        return Verdict("The experiment on digits is not among these runs.")
+        return Prose("The experiment on digits is not among these runs.")
     of_class = own["omitted_class"].isna()
     pairs = twins.pairs(own[of_class])
     rows: list[tuple[str, Estimate, int | None]] = [

@@ -1,1 +1,1 @@
-"""What all topics share: frames, statistics, charts, tables, sentences and their look."""
+"""What all topics share: frames, statistics, charts, tables and their look."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ...core.families import FAMILIES
 from ...core.record import Record
 from ...core.spec import ModelSpec
+from ..claims import Prose
 from ..kit.frames import changes_of
-from ..kit.sentences import Verdict
 from .blocks import blocks
 from .columns import columns
 from .drawing import Drawing
@@ -18,16 +18,16 @@ __all__ = ["Drawing", "one_block", "teacher_and_student", "whole"]
 
 
 #: In place of a drawing.
-NOT_DRAWN = Verdict("These networks have no layout, so they are not drawn.")
+NOT_DRAWN = Prose("These networks have no layout, so they are not drawn.")
 
 
-def one_block(records: Sequence[Record], depth: int) -> Drawing | Verdict:
+def one_block(records: Sequence[Record], depth: int) -> Drawing | Prose:
     """A block of each family's network of that depth, one above the other."""
     models = _one_per_family(records, depth)
     return blocks(models, records[0].spec.dataset) if models else NOT_DRAWN
 
 
-def whole(records: Sequence[Record], depth: int) -> Drawing | Verdict:
+def whole(records: Sequence[Record], depth: int) -> Drawing | Prose:
     """Each family's network of that depth, beside each other."""
     models = _one_per_family(records, depth)
     return columns(models, records[0].spec.dataset) if models else NOT_DRAWN
