@@ -374,8 +374,3 @@ def residual_of(plain: str) -> str:
         if plain in family.compared_with and family.style == "residual":
             return name
     raise KeyError(plain)
-
-
-def differences_from(plain: str) -> tuple[str, ...]:
-    """All that tells a plain family from its residual one; `KeyError` where that has none."""
-    return FAMILIES[residual_of(plain)].compared_with[plain]
