@@ -256,7 +256,7 @@ def test_a_last_batch_of_one_image_is_tried(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_guides_network_is_one_of_the_chapters(tmp_path):
-    """Charts, table and a verdict that names what differs; then: changed, forgotten, published."""
+    """Charts, tables and comparisons have it; then: changed, forgotten, published."""
     written(tmp_path, GUIDE)
     out = tmp_path / "out.ipynb"
     told = lab1(
@@ -265,13 +265,13 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path):
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     cells = {cell.id: cell for cell in nbformat.read(out, 4).cells}
-    own = cells["cell-own"].outputs[0].data["text/markdown"]
-    assert "The test accuracy of the normalised MLP minus that of the plain MLP, paired by" in own
-    assert "The normalised MLP with 8 layers reaches" in own
-    for cell in ("cell-5", "cell-6", "cell-15"):
+    box = cells["cell-answer"].outputs[0].data["text/markdown"]
+    assert "8 layers − 2 layers, normalised MLP, learning rate 0.003, test accuracy: " in box
+    assert "normalised MLP − plain MLP, 8 layers, learning rate 0.003, test accuracy: " in box
+    for cell in ("cell-headline", "cell-curves", "cell-performance"):
         assert "NormalisedMLP" in cells[cell].outputs[-1].data["text/plain"]
-    assert "NormalisedMLP" in cells["cell-13"].outputs[-1].data["text/html"]
-    spec = cells["cell-6"].outputs[-1].data["application/vnd.lab1.figure+json"]["spec"]
+    assert "normalised MLP" in cells["cell-comparisons-table"].outputs[-1].data["text/html"]
+    spec = cells["cell-headline"].outputs[-1].data["application/vnd.lab1.figure+json"]["spec"]
     ranges = re.findall(
         r'"domain": \["MLP", "NormalisedMLP"\], "range": \["(#\w+)", "(#\w+)"\]', json.dumps(spec)
     )

@@ -98,7 +98,7 @@ def test_the_pages_are_made_of_the_docstrings(tmp_path):
     pages = {path.stem: path for path in reference.write(tmp_path)}
     assert pages.keys() == {"index", "core.record", "training.models"}
     text = pages["core.record"].read_text()
-    assert "What one finished run did and where it came from." in text
+    assert "The record of a finished run: what it did and where it came from." in text
     assert not re.search(r":[a-z]+:`", text)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["_quarto.yml", "lab1", "reference"]
     times = {path: path.stat().st_mtime_ns for path in pages.values()}
