@@ -43,3 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What reads our output, say `head`, has enough. Python would write the rest when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as shells report the signal SIGPIPE
+    except OSError as error:
+        if error.filename is None:  # the output's disk is full, and Python would try once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"lab1: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        return 2

@@ -115,8 +115,8 @@ def _history(result: Any) -> Mapping[str, Sequence[float | None]]:
             f"plot: {short_repr(result)} is not allowed; allowed: what a trainer's train() or "
             "load_run() gives, a record, or a history"
         )
-    found: Mapping[str, Sequence[float | None]] = history
-    return found
+    series: Mapping[str, Sequence[float | None]] = history
+    return series
 
 
 def _name(result: Any, number: int) -> str:

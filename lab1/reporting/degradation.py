@@ -49,7 +49,7 @@ NOT_MEASURED = Prose("The training error of these runs was not measured.")
 
 
 def at_epoch(runs: Selection, history: pd.DataFrame, called: str) -> Selection:
-    """The same runs with the training error of their `last epoch`, or `two epochs earlier`."""
+    """Runs with the training error of their `last epoch`, or `two epochs earlier`."""
     back = {"last epoch": 0, "two epochs earlier": 2}[called]
     last = history.groupby("key")["epoch"].transform("max")
     then = history[history["epoch"] == last - back].set_index("key")
@@ -58,18 +58,18 @@ def at_epoch(runs: Selection, history: pd.DataFrame, called: str) -> Selection:
 
 
 def with_statistics(runs: Selection, measured: Measured, called: str) -> Selection:
-    """The same runs with the training error of their saved weights, by `recomputed-statistics`.
+    """Runs with the training error of their saved weights, by `recomputed-statistics`.
 
     With the `running statistics` of batch normalisation, or with `fresh statistics`, which ten
     training batches gave anew.
     """
-    found = {"running statistics": "error", "fresh statistics": "recomputed_error"}[called]
-    errors = {record.key: probe[found] for record, probe in measured}
+    entry = {"running statistics": "error", "fresh statistics": "recomputed_error"}[called]
+    errors = {record.key: probe[entry] for record, probe in measured}
     return runs.with_measured(called, pd.Series(errors, dtype=float).to_frame("train_error"))
 
 
 def at_layers(runs: Selection, layers: pd.DataFrame, place: str) -> Selection:
-    """The same runs with what was measured of some of their layers, see `signals`."""
+    """Runs with the means over some of their layers, see `signals`."""
     of_place = signals(layers)
     return runs.with_measured(place, of_place[of_place["place"] == place].set_index("key"))
 
@@ -267,7 +267,7 @@ _COSTS = {
 
 
 def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figure:
-    """What depth costs: seconds per epoch, FLOPs of a forward pass, peak memory; a panel each.
+    """The cost of depth: seconds per epoch, FLOPs of a forward pass, peak memory; a panel each.
 
     Runs of different days, beside other work or not, do not compare in seconds.  With `times`,
     see `times`, a panel per benchmark has the milliseconds of a training image instead.

@@ -61,7 +61,7 @@ class Findings:
 
     @property
     def further(self) -> list[Comparison]:
-        """Those that the page adds for what its reader asked for."""
+        """The comparisons that the page adds for what its reader asked for."""
         return [comparison for comparison in self if comparison.further]
 
     def table(self) -> tables.Table:
@@ -139,7 +139,7 @@ def _p(value: float) -> str:
 
 
 def of_further_networks(whole: Selection) -> dict[str, Comparison]:
-    """What every page compares of further networks, such as user-defined ones.
+    """The comparisons that every page makes of further networks, such as user-defined ones.
 
     Their depth, and at the greatest depth each with the families that it is compared with.
     """
@@ -159,7 +159,7 @@ def of_further_networks(whole: Selection) -> dict[str, Comparison]:
 
 
 def of_several_answers(answers: Mapping[str, Selection]) -> dict[str, Comparison]:
-    """What a page compares where several values were asked for: each with the first.
+    """The comparisons of a page that was asked for several values: each with the first.
 
     `answers` are the runs of each value under its name.  Compared are the deepest networks of each
     family at the rate that depths share, with a teacher and without, where the value changes them.

@@ -42,7 +42,7 @@ class Arm(ABC):
 
     @abstractmethod
     def label(self, known: Mapping[str, str]) -> str:
-        """What it is called where the settings in `known` go without saying."""
+        """The name of the arm where the settings in `known` go without saying."""
 
     def unknown(self, known: Mapping[str, str]) -> list[str]:
         """The words of its settings that are not `known`, family and depth first."""
@@ -74,7 +74,7 @@ class Difference(Arm):
 
     @property
     def named(self) -> Mapping[str, str]:  # type: ignore[override]
-        """What both arms have in common."""
+        """The settings that both arms have in common."""
         other = self.other.named
         return {name: words for name, words in self.one.named.items() if other.get(name) == words}
 
@@ -88,7 +88,7 @@ class Difference(Arm):
 
     @property
     def is_of_the_same_runs(self) -> bool:
-        """Whether both sides, of it or of a difference that it is made of, are the same runs."""
+        """True if both sides, of it or of a difference that it is made of, are the same runs."""
         arms = (self.one, self.other)
         within = any(isinstance(arm, Difference) and arm.is_of_the_same_runs for arm in arms)
         return within or self.one.identity == self.other.identity
@@ -103,7 +103,7 @@ class Difference(Arm):
 
 
 class Finding(Enum):
-    """What a comparison shows; its value is its mark, and the words for it."""
+    """The outcome of a comparison; its value is its mark, and the words for it."""
 
     ABOVE = ("✓", "higher")
     BELOW = ("✓", "lower")
@@ -158,11 +158,11 @@ class Comparison:
     adjusted: float = math.nan
 
     def beside(self, *metrics: str) -> Comparison:
-        """The same with these companions."""
+        """A copy with these companions."""
         return replace(self, companions=(*self.companions, *map(_known, metrics)))
 
     def companion(self, metric: str) -> Comparison:
-        """The same difference in another metric, which is not judged."""
+        """The difference of these arms in another metric, which is not judged."""
         return replace(self, metric=metric, companions=(), judged=False, adjusted=math.nan)
 
     def __getattr__(self, name: str) -> Comparison:
@@ -172,12 +172,12 @@ class Comparison:
 
     @property
     def parts(self) -> list[Comparison]:
-        """What of it has a value: it or, where only its companions have one, these."""
+        """The comparisons that have a value: it or, where only its companions have one, these."""
         return [self] if self.metric else [self.companion(name) for name in self.companions]
 
     @property
     def runs(self) -> Any:
-        """What it compares, whatever that is called: the runs of each arm, and the metric."""
+        """The runs of each arm, and the metric, whatever they are called."""
         return self.difference.identity, self.metric
 
     @cached_property
@@ -190,7 +190,7 @@ class Comparison:
 
     @cached_property
     def _no_pair(self) -> str:
-        """Why there is nothing to compare; empty where there is."""
+        """The reason why there is nothing to compare; empty where there is."""
         for part in self.difference.selections:
             if part.runs.empty:
                 return str(part.missing or f"no run of {part.label({})}")
@@ -202,12 +202,12 @@ class Comparison:
 
     @property
     def is_pair(self) -> bool:
-        """Whether there is something to compare."""
+        """True if there is something to compare."""
         return self.metric is not None and not self._no_pair
 
     @cached_property
     def _apart(self) -> str:
-        """Why a mean over these pairs says little: some diverged, or ended at chance."""
+        """The reason why a mean over these pairs says little: some diverged, or ended at chance."""
         if lost := int(self._pairs.isna().sum()):
             return f"in {lost} of {len(self._pairs)} pairs a run diverged"
         for part in self.difference.selections:
@@ -218,7 +218,7 @@ class Comparison:
 
     @property
     def reason(self) -> str:
-        """Why it is not judged, in a clause; empty where it is."""
+        """The reason why it is not judged, in a clause; empty where it is."""
         if self.metric is None:
             return self.companion(self.companions[0]).reason or "shown beside"
         few = f"fewer than {FEWEST} seeds"
@@ -235,7 +235,7 @@ class Comparison:
 
     @property
     def finding(self) -> Finding:
-        """What it shows, after correction."""
+        """The outcome, after correction."""
         if not self.judged or self.metric is None:
             return Finding.BESIDE
         if self.reason:
@@ -302,7 +302,7 @@ class Comparison:
 
     @property
     def strip(self) -> dict[str, Any]:
-        """What a picture of it needs, in its unit: every pair, the mean and half its interval."""
+        """The numbers of its picture, in its unit: every pair, the mean and half its interval."""
         value, scale = self.value, self._metric.scale
         return {
             "number": str(self).partition("\u00a0")[0],
@@ -341,14 +341,16 @@ class Comparison:
             return "; ".join(companion.clause for companion in self.parts)
         title = self._metric.title
         if self.is_pair:
-            says = f", {for_markdown(self.reason) or self.finding.value[1]}" if self.judged else ""
+            outcome = (
+                f", {for_markdown(self.reason) or self.finding.value[1]}" if self.judged else ""
+            )
             n = "" if self._metric.by_round else f" (n\u00a0=\u00a0{self.n})"
-            return f"{for_markdown(self.arms({}))}, {title}: {self}{n}{says}"
+            return f"{for_markdown(self.arms({}))}, {title}: {self}{n}{outcome}"
         return "; ".join([*self.levels, for_markdown(self._no_pair)])
 
     @property
     def levels(self) -> list[str]:
-        """What was measured of its arms, each in a clause."""
+        """The measurements of its arms, each in a clause."""
         there = [part for part in self.difference.selections if not part.runs.empty]
         return [
             f"{for_markdown(part.label({}))}: {self._metric.title} "
@@ -371,7 +373,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a claim needs of a comparison, and whether it came out so."""
+    """A condition of a claim: what it needs of a comparison, and whether that holds."""
 
     comparison: Comparison
     kind: str
@@ -380,7 +382,7 @@ class Condition:
 
     @property
     def needs(self) -> str:
-        """What is needed, in words."""
+        """The condition in words."""
         return self.kind if math.isinf(self.within) else f"{self.kind} within {self.within:g}"
 
 

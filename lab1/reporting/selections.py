@@ -51,7 +51,7 @@ class Selection(Arm):
     # Selecting
 
     def at(self, **values: Any) -> Selection:
-        """Those with these values: `at(depth=32, epochs=15, teacher_seed=None, seed=(5, 6))`.
+        """The runs with these values: `at(depth=32, epochs=15, teacher_seed=None, seed=(5, 6))`.
 
         A name is a field of a run (`lab1.core.differences.settings`; `teacher_depth` is one of its
         teacher) or a column of the frame.  A tuple or list stands for any of its values, `None` for
@@ -68,7 +68,7 @@ class Selection(Arm):
         return narrowed
 
     def of_family(self, family: str, **values: Any) -> Selection:
-        """Those of a family that have these values, and the rest of the family's usual design."""
+        """The runs of a family with these values, and the rest of the family's usual design."""
         if designed := values.keys() & frames.DESIGN:
             usual = {each.name: each.default for each in fields(ModelSpec)}
             rest = {name: usual[name] for name in sorted(frames.DESIGN - designed)}
@@ -92,19 +92,19 @@ class Selection(Arm):
         return self.runs[name]
 
     def at_base_rate(self) -> Selection:
-        """Those at the learning rate that most depths share; the first rate where several do."""
+        """The runs at the learning rate that most depths share; the first rate where several do."""
         if self.runs.empty:
             return self
         return self.at(learning_rate=selection.base_rate(self.runs)["learning_rate"].iloc[0])
 
     @property
     def shallowest(self) -> Selection:
-        """Those of the least depth."""
+        """The runs of the least depth."""
         return self.at(depth=self.depths[0]) if self.depths else self
 
     @property
     def deepest(self) -> Selection:
-        """Those of the greatest depth."""
+        """The runs of the greatest depth."""
         return self.at(depth=self.depths[-1]) if self.depths else self
 
     @property
@@ -121,7 +121,7 @@ class Selection(Arm):
         return [] if self.runs.empty else sorted(int(depth) for depth in set(self.runs["depth"]))
 
     def best(self, setting: str) -> Selection:
-        """Of each seed the run whose `setting` has the best validation accuracy on other seeds.
+        """The run of each seed whose `setting` has the best validation accuracy on other seeds.
 
         So no run is judged by a choice in which it had a part; a single seed chooses for itself.
         The seeds are those that have every value, and a run that diverged recognises nothing.
@@ -147,7 +147,7 @@ class Selection(Arm):
         return Selection(pd.concat(kept), {**self.named, setting: called}, missing)
 
     def tuned(self, setting: str = "learning_rate") -> Selection:
-        """Of each seed the run at the value that `best` gives; none where one value was tried."""
+        """The run of each seed at the value that `best` gives; none where one value was tried."""
         if not self.runs.empty and self._present(setting).nunique() < 2:
             called = {**self.named, setting: _BEST.get(setting, f"best {setting}")}
             tried = f"one {setting.replace('_', ' ')} was tried"
@@ -175,7 +175,7 @@ class Selection(Arm):
         return Selection(self._of(rows), named, "no seed has every value")
 
     def with_measured(self, called: str, measured: pd.DataFrame) -> Selection:
-        """The same runs with other measurements in the place of theirs: earlier, or by a probe.
+        """These runs with other measurements in the place of theirs: earlier, or by a probe.
 
         `measured` has a row for each run by its key, and a column for each metric; a run without a
         row is left out.  `called` names the measurements in labels, and in the keys of the rows.
@@ -272,7 +272,7 @@ class Selection(Arm):
         return pd.Series(dtype=object) if column is None else column.dropna().infer_objects()
 
     def words_of(self, name: str, value: Any) -> str:
-        """What a selection by this value is called; empty where it goes without saying."""
+        """The words for a selection by this value; empty where it goes without saying."""
         if isinstance(value, (list, tuple)):
             if name == "further" and "" in value:  # the page's own runs among them
                 return ""
@@ -307,7 +307,7 @@ def _joined(part: pd.DataFrame, measured: Mapping[str, Any], stopped: str) -> di
 
 
 def _field(name: str) -> str:
-    """What a field is called among the settings of a run, where those of its teacher are too."""
+    """The name of a field among the settings of a run, where those of its teacher are too."""
     return name.replace("teacher_", "teacher ", 1)
 
 

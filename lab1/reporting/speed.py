@@ -77,7 +77,7 @@ def _rounds(published: Benchmarks) -> pd.DataFrame:
 
 
 def ratios(published: Benchmarks) -> Figure | Prose:
-    """How many times as long as ours in float32 each contender takes, a panel per task."""
+    """The time of each contender over that of ours in float32, a panel per task."""
     if not published:
         return NOTHING
     others = _rounds(published)

@@ -75,7 +75,8 @@ class DistillationTrainer(StreamlinedTrainer):
     folder is made where none is given.  `wrong_classes` is that of
     `DistillationConfig`.  Everything else is
     `StreamlinedTrainer`'s, and with `alpha` 0 the training is bit by bit the same.  Raises
-    `ParameterError` for a teacher of another number of classes.
+    `ParameterError` for a teacher of another number of classes, or that is the student, and for a
+    `temperature` or `alpha` out of range.
     """
 
     quantities = DISTILLATION_FIELDS
@@ -94,6 +95,9 @@ class DistillationTrainer(StreamlinedTrainer):
         outputs: TeacherOutputs | None = None,
         **keywords: Any,
     ) -> None:
+        where, declared = type(self).__name__, declarations(DistillationConfig)
+        if teacher is model:
+            raise ParameterError(f"{where}: the teacher is the student; allowed: another network")
         theirs, ours = _output_size(teacher), _output_size(model)
         if theirs is not None and ours is not None and theirs != ours:
             raise _refusal(theirs, ours)
@@ -101,11 +105,10 @@ class DistillationTrainer(StreamlinedTrainer):
         self._teacher_format = devices.memory_format(teacher, self.device, config.precision)
         teacher = teacher.to(self.device).to(memory_format=self._teacher_format)
         self.teacher = teacher.requires_grad_(False).eval()
-        self.temperature = temperature
-        self.alpha = alpha
+        self.temperature = declared["temperature"].check(temperature, where)
+        self.alpha = declared["alpha"].check(alpha, where)
         self.outputs = outputs or TeacherOutputs()
-        declared = declarations(DistillationConfig)["wrong_classes"]
-        permuted = declared.check(wrong_classes, type(self).__name__)
+        permuted = declared["wrong_classes"].check(wrong_classes, where)
         self._permutation = (
             seeds.generator(self.seed, "permutation") if permuted == "permuted" else None
         )

@@ -109,6 +109,8 @@ class StreamlinedTrainer:
     ) -> None:
         if len(train_dataset) == 0:
             raise ParameterError("StreamlinedTrainer: train_dataset is empty; it needs an image")
+        if eval_dataset is not None and len(eval_dataset) == 0:
+            raise ParameterError("StreamlinedTrainer: eval_dataset is empty; give none, or images")
         if config.patience is not None and eval_dataset is None:
             raise ParameterError(
                 f"StreamlinedTrainer: patience = {config.patience} needs an eval_dataset to watch"
@@ -213,8 +215,10 @@ class StreamlinedTrainer:
         `TrainingInterrupted` after Ctrl-C or SIGTERM, once the
         state is saved (where there is a checkpointer), and
         `CheckpointError` where a checkpoint is damaged, and
-        `StorageError` where one cannot be written.
+        `StorageError` where one cannot be written.  Raises `ParameterError` where the model gives
+        no logits, or a label is no class of theirs.
         """
+        self._check_labels()
         devices.reset_peak_memory(self.device)
         progress = self._progress
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
@@ -267,6 +271,18 @@ class StreamlinedTrainer:
         """
         check_images(images)
         return self._logits(images.to(self.device)).cpu()
+
+    def _check_labels(self) -> None:
+        state = torch.get_rng_state()  # a model may draw numbers, and a check must change nothing
+        classes = self._logits(self.train_dataset.images[:1]).shape[1]
+        torch.set_rng_state(state)
+        for part in filter(None, (self.train_dataset, self.eval_dataset)):
+            low, high = int(part.labels.min()), int(part.labels.max())
+            if low < 0 or high >= classes:
+                raise ParameterError(
+                    f"{type(self).__name__}: labels from {low} to {high} are not allowed; allowed: "
+                    f"from 0 to {classes - 1}, the classes of the model's logits"
+                )
 
     def _train_epoch(self, clock: Clock) -> None:
         """Trains what is left of the current epoch."""
@@ -404,10 +420,17 @@ class StreamlinedTrainer:
     @torch.no_grad()  # not inference mode: what a network keeps of a call could not be trained on
     def _logits(self, images: Tensor) -> Tensor:
         self.model.eval()
+        parts = images.split(EVALUATION_BATCH)
         with self._autocast():
-            return torch.cat(
-                [self.model(self.normalize(part)) for part in images.split(EVALUATION_BATCH)]
-            ).float()
+            logits = [self.model(self.normalize(part)) for part in parts]
+        for part, made in zip(parts, logits, strict=True):
+            if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != len(part):
+                kind = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+                raise ParameterError(
+                    f"{type(self.model).__name__} gives {kind} for {len(part)} images; allowed: "
+                    f"logits of shape ({len(part)}, classes)"
+                )
+        return torch.cat(logits).float()
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.config.precision == "bf16":

@@ -83,6 +83,14 @@ def test_cost_is_that_of_an_epoch_and_the_most_memory(make_record):
     assert (row["epoch_seconds"], row["peak_memory_bytes"]) == (2.0, 30)
 
 
+def test_what_no_epoch_measured_is_unknown(make_record):
+    """As in a run that was pulled, of a system that tells no memory, or one that diverged at once."""
+    record = make_record(stopped="diverged")
+    record.history["seconds"][:] = record.history["peak_memory_bytes"][:] = [None] * 3
+    row = frames.runs([record]).iloc[0]
+    assert math.isnan(row["epoch_seconds"]) and math.isnan(row["peak_memory_bytes"])
+
+
 def test_one_row_per_layer_and_state(make_record):
     probe = {
         "names": ["stem.0", "output"],

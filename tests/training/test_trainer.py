@@ -522,6 +522,30 @@ def test_patience_needs_something_to_watch(make_trainer):
         make_trainer(configured(patience=2), validation=None)
 
 
+def test_what_cannot_be_trained_is_told_before_it_is(make_trainer, toy):
+    def shifted(by):
+        images = toy(60)
+        return ImageSet(images.images, images.labels + by)
+
+    for wrong in ({"train": shifted(1)}, {"validation": shifted(-1)}):
+        with pytest.raises(ParameterError, match="labels from .* allowed: from 0 to 2, the classes"):
+            make_trainer(**wrong).train()
+    with pytest.raises(ParameterError, match="Twice gives tuple for 1 images; allowed: logits"):
+        make_trainer(model=Twice()).train()
+    with pytest.raises(ParameterError, match="eval_dataset is empty"):
+        make_trainer(validation=toy(0))
+
+
+class Twice(nn.Linear):
+    """Gives its logits two times."""
+
+    def __init__(self):
+        super().__init__(36, 3)
+
+    def forward(self, images):
+        return (super().forward(images.flatten(1)),) * 2
+
+
 def test_an_empty_training_set_is_refused(make_trainer, toy):
     with pytest.raises(ParameterError, match="train_dataset is empty"):
         make_trainer(train=toy(0))

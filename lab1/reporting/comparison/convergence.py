@@ -1,4 +1,4 @@
-"""How fast a training converges: validation accuracy by epoch, and what it takes to reach a level.
+"""The speed of convergence: validation accuracy by epoch, and the epochs to reach a level.
 
 Each function takes the frame of `history`.
 """
@@ -34,7 +34,7 @@ def validation_curves(history: pd.DataFrame) -> Figure:
 
 
 def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Prose:
-    """How many epochs it takes until the validation accuracy first reaches each level."""
+    """The epochs until the validation accuracy first reaches each level."""
     reached = first_reached(history)
     if reached.empty:
         return Prose(f"*No run reached a validation accuracy of {LEVELS[0]} %.*")

@@ -1,4 +1,4 @@
-"""What a trained model gets right and wrong: charts and a table from its probes.
+"""The mistakes of a trained model: charts and a table from its probes.
 
 `counts` is the probe `confusion`, `images` the probe `hardest`; both come from
 `lab1.training.probes`, through `OpenChapter.probe`.
@@ -23,7 +23,7 @@ from ..kit.tables import Table
 
 
 def confusion(record: Record, probe: Mapping[str, Any]) -> Figure:
-    """Which class the test images of each class were taken for."""
+    """The classes that the test images of each class were taken for."""
     names = class_names(record)
     rows = [
         {"true": names[i], "predicted": names[j], "images": count, "share": count / sum(row)}

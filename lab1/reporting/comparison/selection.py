@@ -1,4 +1,4 @@
-"""Which runs a sentence or a chart is about, chosen from the frame of `runs`."""
+"""Chooses the runs that a chart is about from the frame of `runs`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
     if runs.empty:
         return runs
     rate = runs.groupby("learning_rate", sort=False)["depth"].nunique().idxmax()
-    chosen: pd.DataFrame = runs[runs["learning_rate"] == rate]
-    return chosen
+    selected: pd.DataFrame = runs[runs["learning_rate"] == rate]
+    return selected
 
 
 def swept_depths(runs: pd.DataFrame) -> list[int]:

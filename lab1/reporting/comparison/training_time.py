@@ -1,4 +1,4 @@
-"""What a training image costs in time by depth, from interleaved timings."""
+"""The time that a training image costs by depth, from interleaved timings."""
 
 from __future__ import annotations
 

@@ -92,12 +92,12 @@ def against(*comparisons: Comparison) -> Figure | Prose:
 
 
 def by_temperature(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
-    """What the teacher adds against the temperature, on validation and on test images."""
+    """The gain from the teacher against the temperature, on validation and on test images."""
     return _gains(runs, setting, "temperature", "temperature", log=True)
 
 
 def by_alpha(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
-    """What the teacher adds against the weight of the soft loss."""
+    """The gain from the teacher against the weight of the soft loss."""
     return _gains(runs, setting, "alpha", "weight of the soft loss")
 
 
@@ -151,11 +151,11 @@ _LOSSES = {
 def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """The hard, the soft and the combined loss by epoch, a panel each."""
     pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
-    own = history[history["key"].isin(pairs["key"])]
-    if own.empty:
+    students = history[history["key"].isin(pairs["key"])]
+    if students.empty:
         return _NO_PAIR
     return by_epoch(
-        own.rename(columns=_LOSSES),
+        students.rename(columns=_LOSSES),
         [*_LOSSES.values()],
         Axis("mean", "loss", digits=".4f"),
         panels=Panels("part", apart="y", order=[*_LOSSES.values()]),
@@ -169,7 +169,7 @@ _UNSEEN_STATES = (_ALONE, _TAUGHT, "with teacher, corrected")
 
 
 def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Prose:
-    """How many test images of a class that it never saw a student recognises."""
+    """The test images that a student recognises of a class that it never saw."""
     table = twins.unseen(measured)
     if table["taught"].nunique() < 2:
         return Prose("No student was trained without one class, with a teacher and without.")
@@ -180,24 +180,24 @@ def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Pro
         table["corrected_accuracy"][taught],
     ]
     shares = table.assign(source=_OURS, **dict(zip(_UNSEEN_STATES, states, strict=True)))
-    shown = in_percent(summarize_each(shares, ["source"], _UNSEEN_STATES, "student"))
+    summary = in_percent(summarize_each(shares, ["source"], _UNSEEN_STATES, "student"))
     record = measured[0][0]
     if record.spec.dataset == "mnist":
         papers = [
             {"source": _PAPERS, "student": state, "mean": 100 * share}
             for state, share in zip(_UNSEEN_STATES[1:], _papers_shares(), strict=True)
         ]
-        shown = pd.concat([shown, pd.DataFrame(papers)], ignore_index=True)
+        summary = pd.concat([summary, pd.DataFrame(papers)], ignore_index=True)
     data = DATASETS[record.spec.dataset].title
     return points(
-        shown,
+        summary,
         Axis("mean", "recognised (%)", domain=(0, 100), digits=".1f"),
         Axis("student", order=_UNSEEN_STATES),
         colour=COLOURS[record.spec.model.family],
         shape="source",
         title=data,
         text=f"Test images of {data} recognised of a class that was never seen: "
-        f"{words.rows(shown, '{student} ({source}): {mean:.1f} %')}.",
+        f"{words.rows(summary, '{student} ({source}): {mean:.1f} %')}.",
     )
 
 

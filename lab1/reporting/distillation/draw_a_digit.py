@@ -95,7 +95,7 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
 
 
 def table(rounded: Measured, corrected: Measured) -> Table | Prose:
-    """What the two students know of the digit, and what rounding their weights changes."""
+    """The scores of the two students on the digit, and what rounding their weights changes."""
     twins = _twins(rounded, corrected)
     if not twins:
         return _NO_TWINS
@@ -124,20 +124,20 @@ def table(rounded: Measured, corrected: Measured) -> Table | Prose:
 
 
 def scripts(rounded: Mapping[str, Mapping[str, Any]], datasets: Iterable[str]) -> dict[str, str]:
-    """What the field loads, by the names of the files: weights, and test images to take.
+    """The files that the field loads, by name: weights, and test images to take.
 
     `rounded` has the probes `int8-weights` by the keys of their runs.  A page opened from a file
     may load scripts, and nothing else.
     """
-    found = {f"network-{key}.js": _network(key, probe) for key, probe in rounded.items()}
+    files = {f"network-{key}.js": _network(key, probe) for key, probe in rounded.items()}
     for dataset in datasets:
         file = _test_images(dataset)
         if file.is_file():
             content = base64.b64encode(file.read_bytes()).decode()
-            found[f"test-images-{dataset}.js"] = (
+            files[f"test-images-{dataset}.js"] = (
                 f'window.lab1TestImages = "data:image/png;base64,{content}";\n'
             )
-    return found
+    return files
 
 
 def _network(key: str, probe: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ class Setting:
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Setting:
-        """That of a chapter's parameters."""
+        """The settings of a chapter's parameters."""
         return cls(
             parameters["student_channels"],
             parameters["temperature"],
@@ -65,70 +65,70 @@ def main(runs: pd.DataFrame) -> pd.DataFrame:
     first = runs[runs["teacher"].notna()].iloc[0]
     taught = runs[(runs[same] == first[same]).all(axis=1)]
     keys = {*taught["key"], *taught["twin"], first["teacher"]}
-    chosen: pd.DataFrame = runs[runs["key"].isin(keys)]
-    return chosen
+    selected: pd.DataFrame = runs[runs["key"].isin(keys)]
+    return selected
 
 
 def photographs(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of convolutional networks."""
-    chosen: pd.DataFrame = runs[runs["channels"].notna()]
-    return chosen
+    selected: pd.DataFrame = runs[runs["channels"].notna()]
+    return selected
 
 
 def digits(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of perceptrons."""
-    chosen: pd.DataFrame = runs[runs["channels"].isna()]
-    return chosen
+    selected: pd.DataFrame = runs[runs["channels"].isna()]
+    return selected
 
 
 def teachers(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that teach, and those that differ from one that does in the seed alone."""
     groups = runs[runs["key"].isin(runs["teacher"].dropna())]["group"]
-    chosen: pd.DataFrame = runs[runs["group"].isin(groups)]
-    return chosen
+    selected: pd.DataFrame = runs[runs["group"].isin(groups)]
+    return selected
 
 
 def of_setting(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The pairs of one student at one temperature and one alpha, with the setting's teacher."""
     usual = _usual(pairs, setting)
-    chosen: pd.DataFrame = usual[
+    selected: pd.DataFrame = usual[
         (usual["channels"] == setting.channels)
         & (usual["temperature"] == setting.temperature)
         & (usual["alpha"] == setting.alpha)
     ]
-    return chosen
+    return selected
 
 
 def _usual(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The pairs with the setting's teacher, whose answers are as it gave them."""
-    chosen: pd.DataFrame = pairs[
+    selected: pd.DataFrame = pairs[
         (pairs["teacher_seed"] == setting.teacher_seed) & (pairs["wrong_classes"] == "kept")
     ]
-    return chosen
+    return selected
 
 
 def longer(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The runs of the student without a teacher that were trained longer than any with one."""
     students = photographs(runs)
-    own = students[
+    alike = students[
         (students["channels"] == setting.channels) & ~students["key"].isin(teachers(runs)["key"])
     ]
-    distilled = own["teacher"].notna()
-    longest = own[distilled]["epochs"].max()
-    chosen: pd.DataFrame = own[~distilled & (own["epochs"] > longest)]
-    return chosen
+    distilled = alike["teacher"].notna()
+    longest = alike[distilled]["epochs"].max()
+    selected: pd.DataFrame = alike[~distilled & (alike["epochs"] > longest)]
+    return selected
 
 
 def sweep(runs: pd.DataFrame, setting: Setting, by: str) -> pd.DataFrame:
     """The pairs that differ from `setting` in `by` alone, of the seeds that have all."""
-    found = _usual(pairs(photographs(runs)), setting)
+    swept = _usual(pairs(photographs(runs)), setting)
     for name in ("channels", "temperature", "alpha"):
         if name != by:
-            found = found[found[name] == getattr(setting, name)]
-    per_seed = found.groupby("seed")[by].nunique()
-    common = per_seed[per_seed == found[by].nunique()].index
-    chosen: pd.DataFrame = found[found["seed"].isin(common)]
-    return chosen
+            swept = swept[swept[name] == getattr(setting, name)]
+    per_seed = swept.groupby("seed")[by].nunique()
+    common = per_seed[per_seed == swept[by].nunique()].index
+    selected: pd.DataFrame = swept[swept["seed"].isin(common)]
+    return selected
 
 
 def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame:

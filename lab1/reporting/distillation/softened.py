@@ -1,4 +1,4 @@
-"""What a teacher answers at a temperature that the reader turns."""
+"""A teacher's answers at a temperature that the reader turns."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
     declared = DATASETS[record.spec.dataset]
     names = declared.class_names
     at_one = probe["temperatures"].index(1)
-    shown = {f"{names[each['label']]}, hesitant": each for each in probe["images"]}
-    shown |= {f"{names[each['label']]}, sure": each for each in probe.get("confident", ())}
+    pictures = {f"{names[each['label']]}, hesitant": each for each in probe["images"]}
+    pictures |= {f"{names[each['label']]}, sure": each for each in probe.get("confident", ())}
     table = pd.DataFrame(
         {"image": title, "answer": names[index], "probability": probability}
-        for title, image in shown.items()
+        for title, image in pictures.items()
         for index, probability in enumerate(image["probabilities"][at_one])
     )
     images = list(dict.fromkeys(table["image"]))

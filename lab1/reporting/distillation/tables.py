@@ -137,13 +137,17 @@ def digits(
     runs: pd.DataFrame, measured: Sequence[tuple[Record, Mapping[str, Any]]]
 ) -> Table | Prose:
     """Errors on the test images of the digits, with the paper's beside them."""
-    own = twins.digits(runs)
-    if own.empty:
+    perceptrons = twins.digits(runs)
+    if perceptrons.empty:
         return Prose("The experiment on digits is not among these runs.")
-    of_class = own["omitted_class"].isna()
-    pairs = twins.pairs(own[of_class])
+    of_class = perceptrons["omitted_class"].isna()
+    pairs = twins.pairs(perceptrons[of_class])
     rows: list[tuple[str, Estimate, int | None]] = [
-        ("teacher", estimate(twins.teachers(own)["errors"]), literature.DIGITS_ERRORS["teacher"]),
+        (
+            "teacher",
+            estimate(twins.teachers(perceptrons)["errors"]),
+            literature.DIGITS_ERRORS["teacher"],
+        ),
         (
             "student alone",
             estimate(pairs["errors"] + pairs["fewer_errors"]),
@@ -172,7 +176,7 @@ def digits(
                 after[1],
             ),
         ]
-    comparable = (own["dataset"] == "mnist").all()
+    comparable = (perceptrons["dataset"] == "mnist").all()
     frame = pd.DataFrame(
         [
             {
@@ -207,17 +211,17 @@ _LISTED = 4
 
 
 def softened(record: Record, probe: Mapping[str, Any]) -> Table:
-    """What a network answers to some test images at several temperatures, the images beside it."""
+    """A network's answers to some test images at several temperatures, the images beside them."""
     names = class_names(record)
     temperatures = probe["temperatures"]
     rows, cells = [], []
     for image in probe["images"]:
-        own = [
+        of_image = [
             {"image": image["index"], "class": names[image["label"]], "temperature": t}
             | {name: round(p, 5) for name, p in zip(names, probabilities, strict=True)}
             for t, probabilities in zip(temperatures, image["probabilities"], strict=True)
         ]
-        rows += own
+        rows += of_image
         label = for_html(names[image["label"]])
         cells.append(
             [

@@ -1,1 +1,1 @@
-"""What all topics share: frames, statistics, charts, tables and their look."""
+"""Frames, statistics, charts, tables and their look, which all topics share."""

@@ -204,7 +204,7 @@ class _Form:
         return self.y.channel(alt.Y, 3 if self.dense else 8, column)
 
     def opacity(self, full: float = 1, faint: float = 0.12) -> Any:
-        """That of what a reader picked in all legends, which leaves the rest faint."""
+        """The opacity of what a reader picked in all legends; the rest is faint."""
         picks = [*self.picks.values()]
         if not picks:
             return alt.value(full)
@@ -421,7 +421,7 @@ def linked(
     `runs_page`; a row of none has an empty address.
     """
     groups = {labels: part.iloc[0] for labels, part in runs.groupby([*by])["group"]}
-    found = (groups.get(row, "") for row in table[[*by]].itertuples(index=False, name=None))
+    keys = (groups.get(row, "") for row in table[[*by]].itertuples(index=False, name=None))
     # Vega follows null as if it were an address, and an empty one not.
-    links = [f"{runs_page}#runs-{group}" if group else "" for group in found]
+    links = [f"{runs_page}#runs-{group}" if group else "" for group in keys]
     return table.assign(runs=links)

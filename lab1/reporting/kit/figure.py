@@ -185,13 +185,13 @@ def render(
     """
     # Inside a script element HTML looks for "</" and "<!--", wherever they stand.
     spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
-    shown = "\n".join(_picture(parts, addresses, theme) for theme in ("", "-dark"))
+    pictures = "\n".join(_picture(parts, addresses, theme) for theme in ("", "-dark"))
     return (
         f'<div class="lab1-figure">\n'
         f'<div class="lab1-chart" role="img" aria-label="{for_html(parts["alt"])}" '
         f'data-assets="{for_html(assets)}">\n'
         # The alternative above says what these marks show; one by one they say nothing.
-        f'<div class="lab1-view" aria-hidden="true">\n{shown}\n</div>\n'
+        f'<div class="lab1-view" aria-hidden="true">\n{pictures}\n</div>\n'
         f'<script type="application/json" class="lab1-spec">{spec}</script>\n'
         f'<script src="{for_html(assets)}/charts.js" defer></script>\n'
         f"</div>\n{_data(parts['csv'], downloads)}</div>"

@@ -151,8 +151,8 @@ def as_designed(runs: pd.DataFrame) -> pd.DataFrame:
 
     Takes the frame of `runs` or that of `history`.
     """
-    chosen: pd.DataFrame = runs[runs["change"] == ""]
-    return chosen
+    selected: pd.DataFrame = runs[runs["change"] == ""]
+    return selected
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
@@ -229,7 +229,7 @@ def lesions(runs: pd.DataFrame, probes: Mapping[str, Mapping[str, Any]]) -> pd.D
 
 
 def hardware(record: Record) -> str:
-    """What a run was trained on: the device and its threads."""
+    """The hardware of a run: the device and its threads."""
     device = record.origin.get("device", {})
     threads = device.get("threads")
     suffix = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
@@ -286,7 +286,7 @@ def _at_chance(record: Record) -> bool:
 
 
 def _fit(record: Record) -> float | None:
-    """What the network makes of its training images in the end; a diverged one proves nothing."""
+    """The final fit of the training images; a diverged run proves nothing."""
     if record.diverged:
         return None
     return _missed(_series(record, "train_evaluation_accuracy")[-1])
@@ -301,7 +301,8 @@ def _series(record: Record, name: str) -> Sequence[float | None]:
 
 
 def _known(record: Record, name: str) -> list[float]:
-    return [value for value in record.history[name] if value is not None]
+    """The values of a series that were measured; NaN where none was."""
+    return [value for value in record.history[name] if value is not None] or [math.nan]
 
 
 def _at_best(record: Record, name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""What the papers report, to stand beside what was measured here, always marked as theirs."""
+"""Figures that papers report, to stand beside those measured here, always marked as theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of a run, by its column in the frame of `runs`: how it is called and written."""
+"""The metrics of a run, by their columns in the frame of `runs`: their names, units and digits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPACE = "\u00a0"
 
 @dataclass(frozen=True)
 class Metric:
-    """How one of the measured columns is called, and how its numbers are written.
+    """A measured column: its name, its unit, and the digits of its numbers.
 
     `scale` leads from the column to the unit shown, which is `unit` for a difference and
     `level_unit` for a mean.  `of_machine` says that it depends on the machine: pairs then share

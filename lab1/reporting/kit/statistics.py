@@ -38,7 +38,7 @@ class Estimate:
 
     @property
     def judged(self) -> bool:
-        """Whether it has an interval, and so can be judged."""
+        """True if it has an interval, and so can be judged."""
         return not math.isnan(self.half_width)
 
     @property
@@ -53,7 +53,7 @@ class Estimate:
 
     @property
     def farthest(self) -> float:
-        """How far from zero the interval reaches: larger differences are excluded."""
+        """The distance from zero that the interval reaches: larger differences are excluded."""
         return max(abs(self.low), abs(self.high))
 
     @property
@@ -79,7 +79,7 @@ NO_ESTIMATE = Estimate(math.nan, math.nan, 0)
 
 
 def quantile(n: int) -> float:
-    """How many standard errors half of the 95 % interval of `n` values is (Student's t)."""
+    """The standard errors in half of the 95 % interval of `n` values (Student's t)."""
     return float(special.stdtrit(n - 1, 1 - LEVEL / 2))
 
 

@@ -74,11 +74,11 @@ class Column:
 
     def content(self, value: Any) -> str:
         """The value as HTML."""
-        shown = self.show(value) if callable(self.show) else self.show.format(value)
-        return for_html(shown) if self.is_text else shown
+        written = self.show(value) if callable(self.show) else self.show.format(value)
+        return for_html(written) if self.is_text else written
 
     def cell(self, content: str) -> str:
-        """Such HTML as a cell of the page."""
+        """A cell of a page's table, of such HTML."""
         return f"<td>{content}</td>" if self.is_text else number(content)
 
 
@@ -118,15 +118,15 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
         {name: entry for column, value in row for name, entry in column.in_csv(value).items()}
         for row in values
     ]
-    shown = [
+    filled = [
         (column, [column.content(row[index][1]) for row in values])
         for index, column in enumerate(columns)
         if column.heading
     ]
-    same = [each for each in shown if len(values) > 1 and len(set(each[1])) == 1]
+    same = [each for each in filled if len(values) > 1 and len(set(each[1])) == 1]
     common = "; ".join(f"{for_html(column.heading)}: {contents[0]}" for column, contents in same)
     above = f'<p class="lab1-common">The same in every row: {common}.</p>\n' if same else ""
-    left = [each for each in shown if each not in same]
+    left = [each for each in filled if each not in same]
     cells = [[column.cell(content) for content in contents] for column, contents in left]
     body = markup(
         [column.heading for column, _ in left], [[*row] for row in zip(*cells, strict=True)]
@@ -135,7 +135,7 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
 
 
 def labels(runs: pd.DataFrame, within: Collection[str], told: Collection[str]) -> dict[str, str]:
-    """Of each group of runs, what tells it from the others: see `lab1.core.differences.labels`."""
+    """The label of each group of runs, see `core.differences.labels`."""
     first = runs.drop_duplicates("group")
     said = differences.labels([*first["spec"]], within, told)
     return dict(zip(first["group"], said, strict=True))
@@ -243,9 +243,9 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     return table_of(runs, ["family", "dataset", "depth", *settings], columns)
 
 
-def runs_link(group: str, shown: Any, runs_page: str = "") -> str:
+def runs_link(group: str, text: Any, runs_page: str = "") -> str:
     """A link to the runs of a configuration, on the same page or on another."""
-    return f'<a href="{runs_page}#runs-{group}">{shown}</a>'
+    return f'<a href="{runs_page}#runs-{group}">{text}</a>'
 
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:

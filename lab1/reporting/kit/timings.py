@@ -1,4 +1,4 @@
-"""What a training image costs in time, network by network, from the benchmarks that compare depths.
+"""The time of a training image, network by network, from the benchmarks that compare depths.
 
 The seconds of the runs themselves do not compare: they are of different days, beside other work.
 """
@@ -33,7 +33,7 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
     processors = benchmarks.processors(published)
     rows = []
     for name, each in published.items():
-        own = [
+        of_benchmark = [
             {
                 "benchmark": name,
                 "machine": benchmarks.machine(each),
@@ -47,7 +47,9 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
             if DATASETS[row["dataset"]].image_shape in shapes
             and (row["family"], row["depth"], row["flops"]) in networks
         ]
-        rows += [row for row in own if row["precision"] in set(runs["precision"])] or own
+        rows += [
+            row for row in of_benchmark if row["precision"] in set(runs["precision"])
+        ] or of_benchmark
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 

@@ -34,13 +34,13 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def depth_axis(families: Iterable[str]) -> str:
-    """What depth is called where all of `families` are shown: `hidden layers`, say."""
-    found = {FAMILIES[family].axis for family in families}
-    return found.pop() if len(found) == 1 else "depth"
+    """The name of depth where all of `families` are shown: `hidden layers`, say."""
+    axes = {FAMILIES[family].axis for family in families}
+    return axes.pop() if len(axes) == 1 else "depth"
 
 
 def dataset_titles(frame: pd.DataFrame) -> str:
-    """What a chart is about: a result on a re-encoded copy must say so wherever it is shown."""
+    """The titles of a chart's data sets, which say so of a re-encoded copy."""
     return ", ".join(sorted({DATASETS[name].title for name in frame["dataset"]}))
 
 

@@ -50,5 +50,5 @@ def _one_per_family(records: Sequence[Record], depth: int) -> list[ModelSpec]:
     changed = changes_of(records)
     same = [record for record in records if record.spec.model.depth == depth]
     usual = Counter(record.spec.model for record in same if not changed[record.key])
-    found = {model.family: model for model, _ in reversed(usual.most_common())}
-    return [found[name] for name in FAMILIES if name in found and FAMILIES[name].layout]
+    models = {model.family: model for model, _ in reversed(usual.most_common())}
+    return [models[name] for name in FAMILIES if name in models and FAMILIES[name].layout]

@@ -36,7 +36,7 @@ def _typical(model: ModelSpec, dataset: str) -> Block:
 
 
 def _steps(model: ModelSpec, block: Block) -> tuple[list[str], list[str]]:
-    """What is done in front of the sum, and what after it."""
+    """The steps in front of the sum, and those after it."""
     if block.layers[0].kind == "linear":
         activation = _ACTIVATIONS[model.activation]
         norm = ["norm"] if model.normalization == "layer" else []
@@ -81,9 +81,9 @@ def _step(parts: list[str], x: float, words: str, colour: str) -> float:
     width = 8 * len(words) + 14
     is_layer = "," in words
     kind = "layer" if is_layer else "step"
-    own = colour if is_layer else "currentColor"
+    stroke = colour if is_layer else "currentColor"
     parts += [
-        drawing.box(x, _MIDDLE - _HEIGHT / 2, width, _HEIGHT, kind, own),
+        drawing.box(x, _MIDDLE - _HEIGHT / 2, width, _HEIGHT, kind, stroke),
         drawing.text(x + width / 2, _MIDDLE + 5, words),
         drawing.line([(x + width, _MIDDLE), (x + width + _GAP, _MIDDLE)]),
     ]

@@ -22,11 +22,11 @@ class Drawing:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         # Pictures that their addresses hold, which even an untrusted notebook shows.
-        shown = "\n".join(
+        pictures = "\n".join(
             f'<img src="{figure.as_address(each)}" alt="{for_html(self.alt if not i else "")}">'
             for i, each in enumerate(self.svgs)
         )
-        return {"text/html": shown, MIME: self.markup, "text/plain": self.alt}
+        return {"text/html": pictures, MIME: self.markup, "text/plain": self.alt}
 
     @property
     def markup(self) -> str:

@@ -1,1 +1,1 @@
-"""What stands on pages of its own: the front page, all runs, a summary, provenance."""
+"""Pages of their own: the front page, all runs, the results, and provenance."""

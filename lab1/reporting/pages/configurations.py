@@ -1,4 +1,4 @@
-"""What pages say of a configuration: the runs that differ in their seed alone."""
+"""Describes a configuration, which is the runs that differ in their seed alone, for pages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def titles(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 
 
 def settings(record: Record) -> dict[str, str]:
-    """What its model, its training and its distillation state, in words by name."""
+    """The settings of its model, training and distillation, in words by name."""
     spec = record.spec
     stated = [asdict(part) for part in (spec.model, spec.training, spec.distillation) if part]
     values = {name: value for part in stated for name, value in part.items()}
@@ -47,12 +47,12 @@ def seed(record: Record, published: Collection[str], root: str = "") -> str:
 
 
 def address(keys: Sequence[str], root: str = "") -> str:
-    """Where the runs of these keys are ticked; `root` leads to the site's front."""
+    """The address where the runs of these keys are ticked; `root` leads to the site's front."""
     return f"{root}runs.html#runs={','.join(keys)}"
 
 
 def circumstances(members: Sequence[Record]) -> dict[str, str]:
-    """How large a configuration is, and on what its runs were trained; not escaped."""
+    """The size of a configuration, and the devices of its runs; not escaped."""
     first = members[0]
     teacher = first.spec.teacher
     dataset = DATASETS[first.spec.dataset].title
@@ -73,7 +73,7 @@ def circumstances(members: Sequence[Record]) -> dict[str, str]:
 
 
 def versions(record: Record) -> str:
-    """What a run was trained with."""
+    """The versions that a run was trained with."""
     versions = record.origin.get("versions", {})
     return f"torch {versions.get('torch', '?')}, Python {versions.get('python', '?')}"
 

@@ -37,7 +37,7 @@ def chart(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def figure(parts: dict[str, Any], addresses: dict[str, str]) -> str:
-    """That chart, with its pictures at these addresses, as Markdown.
+    """The chart, with its pictures at these addresses, as Markdown.
 
     Its scripts are named as seen from the front page.
     """
@@ -49,12 +49,12 @@ def layers(records: Sequence[Record]) -> tuple[str, str]:
 
     Nothing is drawn where the question has no such pair.
     """
-    shown = frames.of_one_question(records)
-    families = {record.spec.model.family for record in shown}
+    selected = frames.of_one_question(records)
+    families = {record.spec.model.family for record in selected}
     for plain in families:
         with suppress(KeyError):
             pair = {plain, residual_of(plain)}
-            of_pair = [record for record in shown if record.spec.model.family in pair]
+            of_pair = [record for record in selected if record.spec.model.family in pair]
             drawn = networks.one_block(of_pair, max(r.spec.model.depth for r in of_pair))
             if isinstance(drawn, networks.Drawing) and len(drawn.svgs) == len(pair):
                 one, other = (drawing.Drawing([svg], drawn.alt).markup for svg in drawn.svgs)
@@ -64,13 +64,13 @@ def layers(records: Sequence[Record]) -> tuple[str, str]:
 
 def cards(pages: Sequence[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> str:
     """A card for each page that has one, as Markdown; from title, address and claims."""
-    found = [
+    made = [
         (title, address, claim["card"])
         for title, address, claims in pages
         for claim in claims
         if claim["card"]
     ]
-    return "\n".join(_card(*parts) for parts in found)
+    return "\n".join(_card(*parts) for parts in made)
 
 
 def _card(title: str, address: str, card: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Where a number comes from: the runs behind a page, each with its record."""
+"""The provenance of a page's numbers: its runs, each with its record."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def runs_table(
         name: [_joined(members, describe) for members in groups.values()]
         for name, describe in _PLACES.items()
     }
-    shared = [f"{name}: {own[0]}" for name, own in places.items() if len(set(own)) == 1]
+    shared = [f"{name}: {values[0]}" for name, values in places.items() if len(set(values)) == 1]
     differing = {name: values for name, values in places.items() if len(set(values)) > 1}
     cells = []
     for index, (group, members) in enumerate(groups.items()):

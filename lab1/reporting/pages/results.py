@@ -79,7 +79,7 @@ def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:
     pages = {page for names in chapter.pages.values() for page in names}
     # Where publishing writes the pictures (`lab1.site.publish`), as seen from a page.
     figures = "../figures" if chapter.published else "assets/figures"
-    shown, links = [], []
+    pieces, links = [], []
     for (page, label), name in CHARTS[part].items():
         if page not in pages:
             continue
@@ -92,16 +92,16 @@ def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:
                 ("-dark", f"assets/figures/{file}.dark.svg"),
             )
         )
-        shown.append(f'<a href="{page}.html#{label}">{pictures}{text}</a>')
+        pieces.append(f'<a href="{page}.html#{label}">{pictures}{text}</a>')
         links.append(f'<li><a href="{page}.ipynb">{text}</a></li>')
-    markup = f'<div class="lab1-thumbnails">{"".join(shown)}</div>'
+    markup = f'<div class="lab1-thumbnails">{"".join(pieces)}</div>'
     return Thumbnails(markup, f"<ul>{''.join(links)}</ul>")
 
 
 def _together(parts: Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
     """The runs of some parts, each at the learning rate that its networks share."""
-    chosen = [base_rate(runs).assign(part=part) for part, runs in parts.items() if len(runs)]
-    return pd.concat(chosen, ignore_index=True) if chosen else pd.DataFrame()
+    selected = [base_rate(runs).assign(part=part) for part, runs in parts.items() if len(runs)]
+    return pd.concat(selected, ignore_index=True) if selected else pd.DataFrame()
 
 
 # The tables
@@ -148,7 +148,7 @@ def performance(*parts: pd.DataFrame) -> Table | Prose:
 
 
 def main_experiment(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of the runs on distillation the first teacher, and its student without it and with it."""
+    """The first teacher of the runs on distillation, and its student without it and with it."""
     return twins.main(runs) if "teacher" in runs and runs["teacher"].notna().any() else runs[:0]
 
 
@@ -301,7 +301,7 @@ def early_stopping(runs: pd.DataFrame) -> Figure | Prose:
 
 
 def stopping(runs: pd.DataFrame) -> dict[str, int]:
-    """How many runs had a patience, how many it ended, and of how many epochs it saved how many."""
+    """Counts of early stopping: runs with a patience, those that it ended, epochs saved."""
     patient, early = _with_patience(runs)
     if patient.empty:
         return dict.fromkeys(("patient", "ended", "saved", "allowed"), 0)
@@ -319,7 +319,7 @@ def _with_patience(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
-    """What a step of training keeps by network, computed from its layout, in megabytes.
+    """The memory of a training step by network, computed from its layout, in megabytes.
 
     `parts` are runs by the name of their panel.  Beside it is the most that a GPU measured in such
     a training, where a record has that.

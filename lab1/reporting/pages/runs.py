@@ -58,7 +58,7 @@ _HEADER = ["Configuration", "Test accuracy (%)", "Seeds", "Shown on"]
 
 @dataclass(frozen=True)
 class RunsPage:
-    """What the page shows of these records.
+    """The page of runs, made of these records.
 
     `published` holds the keys of those in `results/`, which the site carries, and `shown_on` the
     names of the pages that show a run, by its key.
@@ -143,9 +143,9 @@ class RunsPage:
         table = markup(_HEADER, [*map(self._row, groups)], [f"runs-{group}" for group in groups])
         table = table.replace('class="lab1-table"', 'class="lab1-table lab1-sortable"', 1)
         links = " ".join(
-            f'<a href="{configurations.address([r.key for g in own for r in self.groups[g]])}">'
+            f'<a href="{configurations.address([r.key for g in preset for r in self.groups[g]])}">'
             f"{for_html(name.replace('_', '.'))}</a>"
-            for name, own in {**self.presets, "none": []}.items()
+            for name, preset in {**self.presets, "none": []}.items()
         )
         scripts = "".join(
             f'<script src="{assets}/{name}.js" defer></script>\n'
@@ -247,13 +247,13 @@ class RunsPage:
 
     @cached_property
     def _results(self) -> dict[str, dict[str, str]]:
-        """Of each configuration a mean with its interval, or what its seeds have in their order."""
-        found = {}
+        """The results of each configuration: a mean with its interval, or its seeds."""
+        results = {}
         for group, runs in self.groups.items():
             part = self._runs.loc[[group]]
             timed = frames.on_one_device(part)
             seeds = {name: [_results(r)[name] for r in runs] for name in _results(runs[0])}
-            found[group] = {
+            results[group] = {
                 **{n: ", ".join(v if len({*v}) > 1 else v[:1]) for n, v in seeds.items()},
                 "Test accuracy (%)": TEST_ACCURACY.content(TEST_ACCURACY.value_of(part)),
                 "Test loss": TEST_LOSS.content(TEST_LOSS.value_of(part)) or "diverged",
@@ -261,7 +261,7 @@ class RunsPage:
                     f"{timed['train_seconds'].mean():.0f}, on {timed['hardware'].iloc[0]}"
                 ),
             }
-        return found
+        return results
 
     def _points(self, group: str, index: int) -> Iterator[dict[str, Any]]:
         """A series of its runs: the mean with its interval, or each seed where there is none."""
