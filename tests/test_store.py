@@ -611,6 +611,16 @@ def test_a_replacement_that_is_cut_off_is_ended_by_the_same_call(
     assert store.probes_of(again.spec) == ("answers", "response")
 
 
+@pytest.mark.parametrize("name", ["{} (1)", "._{}", "Copy of {}", "{}.answers (1)"])
+def test_a_copy_among_the_records_is_named(store, make_record, name):
+    record = make_record()
+    path = publish(store, record)
+    copy = path.with_name(f"{name.format(record.name)}.json")
+    shutil.copyfile(path, copy)
+    records, (problem,) = store.all()
+    assert records == [record] and str(copy) in str(problem) and "a copy" in str(problem)
+
+
 def test_a_record_is_found_by_the_beginning_of_its_key(store, make_record):
     one, other = make_record(seed=0), make_record(seed=1)
     store.write(one)

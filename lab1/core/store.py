@@ -111,9 +111,11 @@ class Store:
         for path in self.paths():
             expected = path.stem if path.parent == self.results else path.parent.name
             try:
+                if not re.search(r"\.[0-9a-f]{16}$", expected):
+                    raise RecordError(f"{path}: a copy, or no file of lab1's; delete it")
                 record = self._read(path, expected)
                 if record.name != expected:
-                    raise RecordError(f"{path}: holds run {record.name}")
+                    raise RecordError(f"{path}: holds run {record.name}: a copy, or misnamed")
                 records.setdefault(record.key, record)
             except RecordError as error:
                 problems.append(error)
