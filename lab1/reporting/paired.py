@@ -298,7 +298,9 @@ class Comparison:
         seeds = self._pairs.dropna().index
         sides = (self.difference.one, self.difference.other)
         one, other = (side.values(str(self.metric)).reindex(seeds).mean() for side in sides)
-        return f"{float(f'{one / other:.2g}'):,.4g}"
+        times = one / other
+        digits = 3 if 0.5 < times < 2 else 2  # else what is rounded off may exceed what is told
+        return f"{float(f'{times:.{digits}g}'):,.4g}"
 
     @property
     def strip(self) -> dict[str, Any]:

@@ -338,7 +338,7 @@ def test_the_sweep_shows_validation_accuracy_of_the_swept_depths(experiment):
     assert dict(zip(figure.data["learning_rate"], figure.data["mean"], strict=True)) == (
         pytest.approx({0.001: 55, 0.003: 65})
     )
-    assert "MLP from 55.00 % at 0.001 to 65.00 % at 0.003" in figure.alt
+    assert "MLP 8 from 55.00 % at 0.001 to 65.00 % at 0.003" in figure.alt
 
 
 def test_a_sweep_of_nothing_is_a_sentence(experiment):

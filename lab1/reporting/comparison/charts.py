@@ -176,7 +176,11 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Prose:
         Axis("mean", "validation accuracy (%)"),
         panels=Panels("depth", columns=2),
         title=dataset_titles(runs),
-        text=_text(f"Validation accuracy on {dataset_titles(runs)}", table, x),
+        text=_text(
+            f"Validation accuracy on {dataset_titles(runs)}",
+            table.assign(family=table["family"] + " " + table["depth"].astype(str)),
+            x,
+        ),
     )
 
 
