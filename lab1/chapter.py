@@ -61,7 +61,7 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
-    captions.show(page.dataset_title)
+    captions.show()
     if changes := page.changes:
         said = for_markdown("; ".join(changes))
         captions.say(f"Unlike the published runs, for which the text was written: {said}.")

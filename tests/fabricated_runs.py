@@ -128,7 +128,7 @@ def history(spec, seconds):
         "train_accuracy": training,
         "validation_loss": [*map(cross_entropy, validation)],
         "validation_accuracy": validation,
-        "learning_rate": [config.learning_rate] * config.epochs,
+        "learning_rate": [config.learning_rate / epoch for epoch in range(1, config.epochs + 1)],
         "gradient_norm": [0.5 + 0.2 * factor for factor in left],
         "seconds": seconds,
         "peak_memory_bytes": [300_000_000] * config.epochs,

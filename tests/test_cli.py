@@ -211,7 +211,9 @@ def test_a_reader_that_has_enough_is_no_error(home):
 def test_an_output_that_cannot_be_written_is_told_in_a_line(home):
     arguments = [sys.executable, "-m", "lab1", "status"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert (done.returncode, done.stderr) == (2, "lab1: the output: No space left on device\n")
 
 

@@ -17,18 +17,14 @@ _CAPTION = re.compile(r"^#\| (caption: .*)$", re.MULTILINE)
 _shown_by: list[Callable[[Any], None]] = []
 
 
-def show(dataset: str) -> None:
-    """From the next cell on, shows captions, with `dataset` where they write `{dataset}`.
-
-    Outside IPython nothing happens.
-    """
+def show() -> None:
+    """Shows captions from the next cell on; outside IPython nothing happens."""
     if (shell := _shell()) is None:
         return
 
     def show_caption(cell: Any) -> None:
         if match := _CAPTION.search(cell.raw_cell):
-            caption = yaml.safe_load(match[1])["caption"]
-            say(caption.replace("{dataset}", dataset))
+            say(yaml.safe_load(match[1])["caption"])
 
     while _shown_by:  # the chapter was opened before
         shell.events.unregister("pre_run_cell", _shown_by.pop())

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 import time
 import traceback
@@ -42,8 +41,6 @@ from .run_it import Shown
 #: Where in `report/` pictures lie that `figures/` does not have: those for dark pages and narrow
 #: screens, and all of every other profile.
 _DRAWN = "assets/figures"
-
-_CAPTION = re.compile(r"^#\| (?:fig|tbl)-cap: .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -181,12 +178,6 @@ def _parameterized(
     literature.add_list(notebook)
     if page.variant:
         notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
-    if page.dataset_title:
-        # A caption that writes {dataset} says what its page really shows.
-        for cell in notebook.cells:
-            cell.source = _CAPTION.sub(
-                lambda caption: caption[0].replace("{dataset}", page.dataset_title), cell.source
-            )
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index}"  # papermill draws a random one for the cell that it injects
         # Colab notes here who ran a cell; and Quarto writes an empty list in a random order.

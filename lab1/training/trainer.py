@@ -215,10 +215,9 @@ class StreamlinedTrainer:
         `TrainingInterrupted` after Ctrl-C or SIGTERM, once the
         state is saved (where there is a checkpointer), and
         `CheckpointError` where a checkpoint is damaged, and
-        `StorageError` where one cannot be written.  Raises `ParameterError` where the model gives
-        no logits, or a label is no class of theirs.
+        `StorageError` where one cannot be written.  Raises `ParameterError`, before the first step,
+        where the model gives no logits, or a label is no class of theirs.
         """
-        self._check_labels()
         devices.reset_peak_memory(self.device)
         progress = self._progress
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
@@ -272,10 +271,7 @@ class StreamlinedTrainer:
         check_images(images)
         return self._logits(images.to(self.device)).cpu()
 
-    def _check_labels(self) -> None:
-        state = torch.get_rng_state()  # a model may draw numbers, and a check must change nothing
-        classes = self._logits(self.train_dataset.images[:1]).shape[1]
-        torch.set_rng_state(state)
+    def _check_labels(self, classes: int) -> None:
         for part in filter(None, (self.train_dataset, self.eval_dataset)):
             low, high = int(part.labels.min()), int(part.labels.max())
             if low < 0 or high >= classes:
@@ -294,7 +290,9 @@ class StreamlinedTrainer:
             full = len(inputs) == self.config.batch_size
             with self._autocast():
                 logits = (self._compiled if full else self._parallel)(inputs)
-            logits = logits.float()
+            logits = self._checked(logits, len(inputs)).float()
+            if (progress.epoch, progress.steps) == (1, 0):
+                self._check_labels(logits.shape[1])
             loss = self.compute_loss(logits, labels, inputs)
             self.optimizer.zero_grad(set_to_none=True)
             self._group.weigh(loss).backward()
@@ -420,17 +418,22 @@ class StreamlinedTrainer:
     @torch.no_grad()  # not inference mode: what a network keeps of a call could not be trained on
     def _logits(self, images: Tensor) -> Tensor:
         self.model.eval()
-        parts = images.split(EVALUATION_BATCH)
         with self._autocast():
-            logits = [self.model(self.normalize(part)) for part in parts]
-        for part, made in zip(parts, logits, strict=True):
-            if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != len(part):
-                kind = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
-                raise ParameterError(
-                    f"{type(self.model).__name__} gives {kind} for {len(part)} images; allowed: "
-                    f"logits of shape ({len(part)}, classes)"
-                )
+            logits = [
+                self._checked(self.model(self.normalize(part)), len(part))
+                for part in images.split(EVALUATION_BATCH)
+            ]
         return torch.cat(logits).float()
+
+    def _checked(self, made: Any, count: int) -> Tensor:
+        """What the model made of `count` images, which must be logits."""
+        if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != count:
+            kind = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            raise ParameterError(
+                f"{type(self.model).__name__} gives {kind} for {count} images; allowed: logits of "
+                f"shape ({count}, classes)"
+            )
+        return made
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.config.precision == "bf16":

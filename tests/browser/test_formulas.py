@@ -12,7 +12,7 @@ import lab1.site
 
 pytestmark = pytest.mark.slow
 
-FONT = "stix-two-math.woff"
+FONT = "fonts/stix-two-math.woff"
 #: The letter that a browser shows for one that stands alone in a formula.
 ITALIC = {
     chr(int(unicodedata.decomposition(chr(code)).split()[1], 16)): chr(code)
@@ -31,7 +31,7 @@ def shown(formula):
 
 
 def test_the_font_has_every_character_of_every_formula(site):
-    font = TTFont(Path(lab1.site.__file__).with_name(FONT))
+    font = TTFont(Path(lab1.site.__file__).parent / FONT)
     assert "MATH" in font  # how brackets grow, and where a limit stands
     formulas = [
         formula

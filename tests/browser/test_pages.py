@@ -55,7 +55,7 @@ def test_every_link_and_anchor_within_the_site_resolves(site, seen):
     """After all scripts have run, so that what they add is looked at too."""
     links = seen.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
     own = {link for link in links if link.startswith(seen.address)}
-    assert len(own) > len(PAGES)
+    assert len(own) > 15  # those of the menu at least
     for link in own:
         path, _, anchor = link.removeprefix(f"{seen.address}/").partition("#")
         path = path.partition("?")[0]

@@ -84,7 +84,7 @@ def test_cost_is_that_of_an_epoch_and_the_most_memory(make_record):
 
 
 def test_what_no_epoch_measured_is_unknown(make_record):
-    """As in a run that was pulled, of a system that tells no memory, or one that diverged at once."""
+    """As in a run of a system that tells no memory, or in one that diverged at once."""
     record = make_record(stopped="diverged")
     record.history["seconds"][:] = record.history["peak_memory_bytes"][:] = [None] * 3
     row = frames.runs([record]).iloc[0]

@@ -581,7 +581,7 @@ def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch)
         assert figures.MIME in shown[label]
         assert '<img src="data:image/svg+xml;base64,' in shown[label]["text/html"]
     # One depth, at one rate: the chapter says so where it would show a sweep.
-    assert "None of the depths" in shown["fig-sweep"]["text/markdown"]
+    assert "No depth was trained with several" in shown["fig-sweep"]["text/markdown"]
     assert "built-in grey patterns" in shown["tbl-performance"]["text/html"]
     # The runs are this reader's own: named, and not linked to a file that nobody else has.
     runs = shown["tbl-runs"]["text/html"]

@@ -10,7 +10,7 @@ from lab1.reporting.claims import claim
 from lab1.reporting.findings import Findings
 from lab1.reporting.kit import frames
 from lab1.reporting.pages import provenance
-from lab1.reporting.pages import runs as runs_page
+from lab1.reporting.pages.runs import RunsPage
 from lab1.reporting.selections import Selection
 from lab1.site import run_it
 
@@ -62,7 +62,9 @@ def page_of(make_record, text):
         claim("It took longer on {cost.one.hardware}.", [cost.stated()], published=True),
         claim("It has the higher loss ({gap}).", [gap.above()], published=False),
         run_it.fragment([run_it.Shown(page, "A title", made)], {}),
-        runs_page.fragment(made, profile="smoke", published=set(), shown_on={}),
+        RunsPage(made, set(), {}).fragment(
+            dict.fromkeys(("wide", "narrow", "wide-dark", "narrow-dark"), "a.svg"), "assets"
+        ),
         f"```{{=html}}\n{provenance.runs_table(made, set()).markup}\n```\n",
         f"```{{=html}}\n{findings.table().markup}\n```\n",
     ]

@@ -280,9 +280,9 @@ def test_the_real_mnist_is_as_declared():
 def test_images_and_labels_must_fit():
     images, labels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
     assert len(ImageSet(images, labels)) == 3
-    with pytest.raises(ParameterError, match=r"images must be uint8.*got torch\.float32"):
+    with pytest.raises(ParameterError, match=r"images of torch\.float32 .*allowed: uint8"):
         ImageSet(images.float(), labels)
-    with pytest.raises(ParameterError, match=r"images must be uint8.*shape \(3, 2, 2\)"):
+    with pytest.raises(ParameterError, match=r"images of torch\.uint8 and shape \(3, 2, 2\) are"):
         ImageSet(images[:, 0], labels)
     with pytest.raises(ParameterError, match=r"labels must be int64 of shape \(3,\).*int32"):
         ImageSet(images, labels.int())

@@ -269,7 +269,7 @@ def test_the_records_of_a_profile_are_pushed(laboratory, pushed, make_record, ca
 
 
 def test_what_cannot_be_pushed_is_told(laboratory, pushed, make_record, capsys):
-    (laboratory / "params" / "tiny.yml").write_text("chapters: {summary: {}}")
+    (laboratory / "params" / "tiny.yml").write_text("chapters: {results: {}}")
     Store().write(make_record())
     assert main(["wandb", "push", "ffff"]) == 2
     assert "no record has a key that begins with 'ffff'" in capsys.readouterr().err

@@ -133,16 +133,16 @@ def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:
     """
     if lesions.empty:
         return Prose("*No weights of these networks are at hand.*")
-    whole = lesions[lesions["block"] == 1].assign(block="none", image="whole network")
+    whole = lesions[lesions["block"] == 1].assign(block="none", kind="whole network")
     whole["test_accuracy"] = whole["whole"]
-    without = lesions.assign(block=lesions["block"].map(str), image="image " + lesions["image"])
+    without = lesions.assign(block=lesions["block"].map(str), kind="image " + lesions["image"])
     both = pd.concat([whole, without])
     settings = zip(both["depth"], both["family"], both["further"], strict=True)
     both["network"] = [
         ", ".join(filter(None, [words.depth(depth, family), further]))
         for depth, family, further in settings
     ]
-    by = ["network", "family", "block", "image"]
+    by = ["network", "family", "block", "kind"]
     table = in_percent(summarize(both, by, "test_accuracy"))
     titles, chance = dataset_titles(lesions), DATASETS[lesions["dataset"].iloc[0]].num_classes
     listed = words.rows(table, "{family}, {network}, without {block}: {mean:.1f} %")
@@ -151,7 +151,7 @@ def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:
         Axis("block", "block left out", order=[*dict.fromkeys(both["block"])]),
         Axis("mean", "test accuracy (%)", zero=True),
         panels=Panels("network", title="", columns=2, apart="x"),
-        shape="image",
+        shape="kind",
         level=100 / chance,
         title=titles,
         text=f"Test accuracy on {titles} without each block in turn: {listed}.",

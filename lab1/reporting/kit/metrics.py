@@ -69,7 +69,7 @@ METRICS: Mapping[str, Metric] = {
     "errors": Metric("test errors", form=".1f"),
     "calibration_error": _accuracy("calibration error"),
     "teacher_agreement": _accuracy("agreement with the teacher"),
-    "log_gradient_norm": Metric("gradient norm", "powers of ten", form=".2f"),
+    "log_gradient_norm": Metric("logarithm of the gradient norm", "powers of ten", form=".2f"),
     "gradient_growth": Metric("growth of the gradient norm by layer", form=".2f"),
     "response": Metric("response of a layer", form=".3f"),
     "unseen_accuracy": _accuracy("accuracy on the class never seen"),

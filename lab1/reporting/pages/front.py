@@ -15,6 +15,9 @@ from ..kit import figure as figures
 from ..kit import frames
 from ..networks import drawing
 
+#: The width of the chart, beside which the layers stand.
+_CHART = 580
+
 #: The size of a card's strip, and how far from its ends the outermost mark lies.
 _WIDE, _HIGH, _EDGE = 190, 36, 10
 
@@ -33,7 +36,8 @@ def chart(records: Sequence[Record]) -> dict[str, Any]:
     runs = frames.runs(frames.of_one_question(records))
     drawn = charts.accuracy_by_depth(runs, runs_page="runs.html")
     assert isinstance(drawn, figures.Figure)  # there is a record, else there is no front page
-    return drawn.parts()
+    parts = drawn.parts()
+    return {**parts, "svg": figures.draw(parts["spec"], _CHART)}
 
 
 def figure(parts: dict[str, Any], addresses: dict[str, str]) -> str:
