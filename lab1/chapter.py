@@ -23,7 +23,7 @@ from .core.record import Record
 from .core.spec import ModelSpec
 from .core.store import Store
 from .errors import MissingRunsError, ParameterError
-from .planning import captions, chapters, notebook, profiles
+from .planning import chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
 from .planning.progress import duration
@@ -61,10 +61,10 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     if profile not in profiles.names():
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
-    captions.show()
+    notebook.show_captions()
     if changes := page.changes:
         said = for_markdown("; ".join(changes))
-        captions.say(f"Unlike the published runs, for which the text was written: {said}.")
+        notebook.show_text(f"Unlike the published runs, for which the text was written: {said}.")
     return OpenChapter(page)
 
 

@@ -9,7 +9,7 @@ from lab1.core import paths
 from lab1.core.datasets import DATASETS
 from lab1.core.store import Store
 from lab1.errors import Lab1Error, MissingRunsError, ParameterError
-from lab1.planning import chapters, params_schema, profiles
+from lab1.planning import chapters, profiles
 from lab1.planning import ensure as ensuring
 
 GRID = {"dataset": "smoke-grey", "depth": [2], "seeds": [0], "width": 16, "validation_size": 500}
@@ -467,17 +467,17 @@ def test_without_a_published_page_there_is_nothing_to_differ_from(profile):
 
 def test_the_schema_takes_several_values():
     several = {"width": [16, 32], "patience": [None, 3], "dataset": ["mnist", "smoke-grey"]}
-    jsonschema.validate({"chapters": {"1_1": several}}, params_schema.schema())
+    jsonschema.validate({"chapters": {"1_1": several}}, profiles.schema())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"chapters": {"1_1": {"width": [16, None]}}}, params_schema.schema())
+        jsonschema.validate({"chapters": {"1_1": {"width": [16, None]}}}, profiles.schema())
 
 
 def test_editors_are_given_the_schema_of_the_profiles():
     """Which holds for every profile that is shipped, and not for a slip of the pen."""
     folder = paths.project_root() / "params"
     written = json.loads((folder / "schema.json").read_text("utf-8"))
-    assert written == json.loads(json.dumps(params_schema.schema())), (
-        "write it anew: python -m lab1.planning.params_schema > params/schema.json"
+    assert written == json.loads(json.dumps(profiles.schema())), (
+        "write it anew: python -m lab1.planning.profiles > params/schema.json"
     )
     validator = jsonschema.Draft202012Validator(written)
     for path in folder.glob("*.yml"):

@@ -44,7 +44,7 @@ def test_make_targets_exist():
 
 
 def test_lab1_commands_parse():
-    lines = [c for c in commands() if c.startswith("python -m lab1")]
+    lines = [c for c in commands() if c.startswith("python -m lab1 ")]
     assert len(lines) > 8
     for line in lines:
         options = cli.parser().parse_args(shlex.split(line)[3:])

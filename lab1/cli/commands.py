@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -271,6 +272,50 @@ def bench(options: argparse.Namespace) -> int:
     )
     print(json.dumps(seal(result), indent=1) if options.json else benchmarks.text(result))
     return 0
+
+
+def push(options: argparse.Namespace) -> int:
+    """Sends records to Weights & Biases."""
+    from ..training.wandb import transfer as wandb_transfer
+
+    store = Store()
+    records, problems = store.all()
+    chosen = _records_to_push(records, options.keys, options.profile)
+    for record in chosen:
+        address = wandb_transfer.push(record, store, options.project, options.entity)
+        print(f"{record.name}: {address}")
+    print(f"{len(chosen)} records sent")
+    for problem in problems:
+        print(f"not readable: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _records_to_push(records: Sequence[Record], keys: Sequence[str], profile: str) -> list[Record]:
+    """The records that the keys name, or else those that the profile plans."""
+    for key in keys:
+        if not any(record.key.startswith(key) for record in records):
+            raise ParameterError(f"no record has a key that begins with {key!r}")
+    if keys:
+        return [record for record in records if record.key.startswith(tuple(keys))]
+    planned = profiles.planned(profile)
+    chosen = [record for record in records if record.key in planned]
+    if not chosen:
+        raise profiles.no_records(profile)
+    return chosen
+
+
+def pull(options: argparse.Namespace) -> int:
+    """Makes records of the runs of a project there."""
+    from ..training.wandb import transfer as wandb_transfer
+
+    counts: Counter[str] = Counter()
+    for each in wandb_transfer.pull(options.entity, options.project, Store()):
+        counts[each.outcome] += 1
+        stream = sys.stderr if each.outcome == "refused" else sys.stdout
+        print(f"{each.source}: {each.outcome}: {each.why}", file=stream)
+    names = ("pulled", "present", "skipped", "refused")
+    print(", ".join(f"{counts[name]} {name}" for name in names))
+    return 1 if counts["refused"] else 0
 
 
 def _assignments(pairs: Sequence[str]) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from ..core.families import FAMILIES
+from ..core.runtime import ENGINES
 from ..errors import Lab1Error
-from .parser import parser
+from ..planning.chapters import CHAPTERS
+from . import commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,3 +53,188 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"lab1: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def _parameter_help(chapter: str | None) -> str:
+    """What `-p` can change, of one chapter or of all, with each parameter's meaning and range."""
+    chosen = [CHAPTERS[chapter]] if chapter else [*CHAPTERS.values()]
+    found = {name: hint for each in chosen for name, hint in each.parameters.items()}
+    lines = [f"  {n}: {each.meaning}\n      {each.allowed}" for n, each in sorted(found.items())]
+    of_chapter = f" of {chapter}" if chapter else ""
+    return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: whole numbers from 1")
+    return int(text)
+
+
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
+
+
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands; the help of `run` is on the chapter that `arguments` name."""
+    top = argparse.ArgumentParser(
+        prog="python -m lab1", description="A laboratory on deep residual learning."
+    )
+    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
+        added = subparsers.add_parser(name, help=help, description=help)
+        added.set_defaults(command=function)
+        return added
+
+    def profile(added: argparse.ArgumentParser) -> None:
+        default = os.environ.get("LAB1_PROFILE", "report")
+        said = default.replace("%", "%%")  # argparse has words of its own that begin so
+        added.add_argument(
+            "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {said})"
+        )
+
+    def runtime(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+        added.add_argument("--data-dir", help="folder of the data sets (LAB1_DATA, else data/)")
+
+    run = command("run", commands.run, "Train what a chapter wants and no record holds.")
+    run.formatter_class = argparse.RawDescriptionHelpFormatter
+    run.epilog = _parameter_help(next((each for each in arguments if each in CHAPTERS), None))
+    run.add_argument("chapter", nargs="?", help=", ".join(CHAPTERS))
+    run.add_argument(
+        "--again", metavar="KEY",
+        help="instead, train the run with that key once more: record, probes and weights",
+    )  # fmt: skip
+    profile(run)
+    run.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="name=value",
+        help="change a parameter of the profile, as in -p depth=2,4; several values are compared",
+    )  # fmt: skip
+    run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+    run.add_argument(
+        "--workers", type=_workers, default="auto", metavar="auto|N",
+        help="how many runs to train at a time (auto: as many as there are cores and memory for, "
+        "on a GPU one)",
+    )  # fmt: skip
+    run.add_argument("--threads", type=_positive, help="of each training on the CPU (else one)")
+    run.add_argument(
+        "--compile", action="store_true",
+        help="let torch.compile make kernels: up to a quarter faster for convolutional nets",
+    )  # fmt: skip
+    run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
+    run.add_argument(
+        "--wandb-project", help="the project there (else one for each kind of network)"
+    )
+    runtime(run)
+    run.add_argument(
+        "--engine", choices=ENGINES, default="local",
+        help="what trains the runs: this process (local) or a Ray cluster (ray)",
+    )  # fmt: skip
+    run.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="the head node of the Ray cluster (else the cluster that this machine has joined, "
+        "else one started here)",
+    )  # fmt: skip
+
+    profile(
+        command("status", commands.status, "Planned, present, missing and stale runs per page.")
+    )
+
+    promote = command("promote", commands.promote, "Move finished records from runs/ to results/.")
+    profile(promote)
+    promote.add_argument(
+        "--weights", action="append", default=[], metavar="KEY",
+        help="also publish the weights of that run; may be repeated",
+    )  # fmt: skip
+    promote.add_argument("--all", action="store_true", help="also runs that no page plans")
+    promote.add_argument(
+        "--mixed-sources", action="store_true",
+        help="also runs whose processes differ in their sources or versions",
+    )  # fmt: skip
+
+    verify = command(
+        "verify", commands.verify, "Recompute keys, fingerprints and parameter counts."
+    )
+    verify.add_argument("key", nargs="?", metavar="KEY", help="a run's key, or its beginning")
+    verify.add_argument(
+        "--claims", action="store_true",
+        help="instead, execute the chapters and list the claims that their records do not carry",
+    )  # fmt: skip
+    verify.add_argument("--retrain", action="store_true", help="train the run again and compare")
+    verify.add_argument(
+        "--tolerance", type=float, default=0.01,
+        help="largest difference in test accuracy that passes, as a fraction (0.01), where fewer "
+        "than three seeds tell how far runs differ",
+    )  # fmt: skip
+    runtime(verify)
+
+    table = command("table", commands.table, "Print a summary table of the published runs.")
+    table.add_argument("which", choices=["performance", "distillation"])
+    table.add_argument("--format", choices=["text", "csv", "json"], default="text")
+    profile(table)
+
+    bench = command(
+        "bench", commands.bench, "Compare the trainer's speed with the usual loop and others."
+    )
+    # The names are spelled out, for importing the benchmark takes torch.
+    compared = bench.add_mutually_exclusive_group()
+    compared.add_argument(
+        "--case", action="append", choices=["mlp", "simple-cnn", "resnet-20"],
+        help="one of them alone; may be repeated",
+    )  # fmt: skip
+    compared.add_argument(
+        "--depths", action="store_true",
+        help="instead, what depth costs: the networks of the chapters in turn",
+    )  # fmt: skip
+    compared.add_argument(
+        "--family", action="append", choices=list(FAMILIES),
+        help="what depth costs one kind of network; may be repeated",
+    )  # fmt: skip
+    bench.add_argument("--rounds", type=_positive, default=3, help="times each one trains (3)")
+    bench.add_argument(
+        "--note", default="", metavar="TEXT", help="kept in the record: what may have disturbed it"
+    )
+    bench.add_argument("--json", action="store_true", help="the whole record, for machines")
+    bench.add_argument("--smoke", action="store_true", help="a few built-in images: does it run?")
+    runtime(bench)
+
+    profile(
+        command(
+            "publish",
+            commands.publish,
+            "Execute stale chapters into report/ (Quarto's pre-render).",
+        )
+    )
+
+    site = command(
+        "site", commands.site, "Build _site/ with Quarto, or a preview where there is none."
+    )
+    profile(site)
+    site.add_argument("--preview", action="store_true", help="do not look for Quarto")
+    site.add_argument(
+        "--draft",
+        action="store_true",
+        help="mark claims that are not carried, and build all the same",
+    )
+
+    command(
+        "notebooks",
+        commands.notebooks,
+        "Write the chapters into notebooks/, to read and run in Jupyter.",
+    )
+
+    help = "Exchange run records with Weights & Biases."
+    wandb = subparsers.add_parser("wandb", help=help, description=help)
+    subparsers = wandb.add_subparsers(required=True, metavar="COMMAND")
+    push = command("push", commands.push, "Send records to Weights & Biases; again is no harm.")
+    push.add_argument(
+        "keys", nargs="*", metavar="KEY",
+        help="runs' keys, or their beginnings (default: the runs of the profile)",
+    )  # fmt: skip
+    push.add_argument("--project", help="(default: one for each kind of model)")
+    push.add_argument("--entity", help="user or team (default: that of the API key)")
+    profile(push)
+    pull = command("pull", commands.pull, "Make records in runs/ of the runs of a project.")
+    pull.add_argument("--entity", required=True, help="user or team")
+    pull.add_argument("--project", required=True)
+    return top

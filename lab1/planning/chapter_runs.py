@@ -3,7 +3,7 @@
 The signature says which parameters a profile, papermill or the command line may set: those without
 a default are required, and `**training` stands for the fields of
 `lab1.core.training_config.TrainingConfig`.  Its types say what each takes.  A page's sweeps and
-controls are the same function of other values (`further_runs`).
+controls are the same function of other values (`lab1.planning.chapters.plan_page`).
 """
 
 from __future__ import annotations

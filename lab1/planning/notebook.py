@@ -1,4 +1,4 @@
-"""Reads the parameters that a notebook's own cell and papermill's assign.
+"""A chapter's notebook: the parameters that it was asked for, and texts above its outputs.
 
 A kernel knows which cells it has executed, and not their tags.  A parameters cell is one of nothing
 but assignments, `profile` among them; what else a notebook holds (variables of its reader's,
@@ -15,9 +15,11 @@ from __future__ import annotations
 import ast
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ..core.fields import Field, each_once
 from ..errors import ParameterError, short_repr, unknown
@@ -196,3 +198,42 @@ def _told(where: str) -> dict[str, Any]:
 
 def _mapping(content: Any) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
+
+
+# Texts above the output of a cell
+
+_CAPTION = re.compile(r"^#\| (caption: .*)$", re.MULTILINE)
+
+#: What shows the captions in this kernel, which a chapter that is opened again replaces.
+_shown_by: list[Callable[[Any], None]] = []
+
+
+def show_captions() -> None:
+    """Shows captions from the next cell on; outside IPython nothing happens."""
+    if (shell := _shell()) is None:
+        return
+
+    def show_caption(cell: Any) -> None:
+        if match := _CAPTION.search(cell.raw_cell):
+            show_text(yaml.safe_load(match[1])["caption"])
+
+    while _shown_by:  # the chapter was opened before
+        shell.events.unregister("pre_run_cell", _shown_by.pop())
+    shell.events.register("pre_run_cell", show_caption)
+    _shown_by.append(show_caption)
+
+
+def show_text(text: str) -> None:
+    """Shows a text in Markdown above the output of the cell that is running; else nothing."""
+    if _shell() is not None:
+        from IPython.display import Markdown, display
+
+        display(Markdown(text))
+
+
+def _shell() -> Any:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +17,19 @@ from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
 from ..errors import MissingRunsError, ParameterError, did_you_mean, short_repr
-from . import further_runs, strict_yaml
-from .chapters import TRAINING_FIELDS, check_parameters, describe_parameter
+from . import strict_yaml
+from .chapters import (
+    CHAPTERS,
+    TRAINING_FIELDS,
+    Chapter,
+    FurtherRuns,
+    check_parameters,
+    describe_parameter,
+    plan_page,
+    read_further_runs,
+)
 from .chapters import chapter as chapter_of
 from .ensure import ensure
-from .further_runs import FurtherRuns, plan_page
 
 #: The profile that is published: its charts lie in `figures/`, and the site shows it.
 REPORT = "report"
@@ -302,7 +311,7 @@ def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
             f"{where}: page = {short_repr(suffix)} is not allowed; "
             "allowed: small letters, digits, hyphens, at most 60"
         )
-    further = further_runs.read(chapter, values.pop("further", None), where)
+    further = read_further_runs(chapter, values.pop("further", None), where)
     checked = check_parameters(chapter, values, where)
     if chapter_of(chapter).parameters:
         checked["further"] = tuple(further) or None
@@ -325,3 +334,48 @@ def _path(profile: Any) -> Path:
     if profile not in names():
         raise ParameterError(refusal(profile))
     return paths.project_root() / "params" / f"{profile}.yml"
+
+
+# For editors
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of profiles, by which editors complete and check them.
+
+    A profile names it in its first line: `# yaml-language-server: $schema=...`.
+    """
+    declared = {
+        name: field.schema
+        for chapter in CHAPTERS.values()
+        for name, field in chapter.parameters.items()
+        if name != "further"
+    }
+    chapters = _object({name: _pages(chapter) for name, chapter in CHAPTERS.items()})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_object({"chapters": chapters}),
+        "required": ["chapters"],
+        "$defs": declared,
+    }
+
+
+def _pages(chapter: Chapter) -> dict[str, Any]:
+    """One set of parameters, or several, each further one with a name."""
+    values: dict[str, Any] = {
+        name: {"$ref": f"#/$defs/{name}"} for name in chapter.parameters if name != "further"
+    }
+    page: dict[str, Any] = {"type": "string", "description": "the end of the page's name"}
+    name = {"type": "string", "description": "the name of the further runs"}
+    if values:
+        further = _object({"name": name, "role": {"enum": ["fresh"]}, **values})
+        values["further"] = {"type": "array", "items": further | {"required": ["name"]}}
+    one = _object({"page": page, **values})
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+if __name__ == "__main__":  # writes params/schema.json anew
+    print(json.dumps(schema(), sort_keys=True, separators=(",", ":")))

@@ -2,7 +2,7 @@
 
 `chapters/` holds the sources. Of each, `notebooks/` gets a copy in which numbers, references,
 literature and solutions stand as a reader expects them; captions are shown above the outputs, with
-their values, when the cells run (`lab1.planning.captions`). The copies are one's own to change:
+their values, when the cells run (`lab1.planning.notebook`). The copies are one's own to change:
 they are not committed, and one that was changed is left alone.
 """
 

@@ -10,7 +10,7 @@ from distilled import study
 
 from lab1.core.distillation import DistillationConfig
 from lab1.errors import ClaimError, ParameterError
-from lab1.planning.further_runs import FurtherRuns, plan_page
+from lab1.planning.chapters import FurtherRuns, plan_page
 from lab1.reporting.comparison.selection import base_rate, swept_depths
 from lab1.reporting.kit import frames
 from lab1.reporting.selections import Selection
