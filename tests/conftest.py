@@ -16,14 +16,13 @@ from pathlib import Path
 import built_site
 import pytest
 
-from lab1.core import paths
+from lab1.core import files
 from lab1.core.datasets import DATASETS
-from lab1.core.distillation import DistillationConfig
 from lab1.core.families import FAMILIES
 from lab1.core.record import Record
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -139,7 +138,7 @@ def laboratory(tmp_path, monkeypatch):
     (home / "params").mkdir(parents=True)
     (home / "chapters").mkdir()
     monkeypatch.setenv("LAB1_HOME", str(home))
-    assert paths.project_root() == home.resolve()
+    assert files.project_root() == home.resolve()
     return home
 
 

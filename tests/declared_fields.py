@@ -1,9 +1,8 @@
 """Every declared field by name, as a chapter takes it or, where none does, as a class has it."""
 
-from lab1.core.distillation import DistillationConfig
 from lab1.core.fields import Field, declarations
 from lab1.core.spec import ModelSpec, RunSpec
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, TrainingConfig
 from lab1.errors import unknown
 from lab1.planning.chapters import CHAPTERS
 

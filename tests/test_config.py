@@ -8,13 +8,10 @@ import pytest
 from small_models import with_every_field
 
 from lab1.core import spec as config
-from lab1.core.dataset import files_fingerprint
-from lab1.core.datasets import DATASETS
-from lab1.core.distillation import DistillationConfig
+from lab1.core.datasets import DATASETS, files_fingerprint
 from lab1.core.families import FAMILIES, residual_of
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
 from lab1.errors import ParameterError
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each

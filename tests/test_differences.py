@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 
 from lab1.core import differences
-from lab1.core.distillation import DistillationConfig
 from lab1.core.fields import declarations
 from lab1.core.spec import ModelSpec, RunSpec
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, TrainingConfig
 
 PLAIN = RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0)
 TAUGHT = replace(PLAIN, distillation=DistillationConfig(PLAIN))

@@ -7,12 +7,11 @@ import pytest
 
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
-from lab1.core.distillation import DistillationConfig
 from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS, Record
 from lab1.core.schema import seal
 from lab1.core.spec import RECIPE, RunSpec
 from lab1.core.store import _is_record_name
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, TrainingConfig
 from lab1.errors import ParameterError, RecordError
 
 

@@ -5,9 +5,8 @@ import pytest
 from stores import without_record
 
 from lab1.core import weights_file
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import RuntimeOptions, TrainingConfig
 from lab1.errors import MissingRunsError, ParameterError, RecordError
 from lab1.planning import chapters, profiles, progress
 from lab1.planning import ensure as ensuring

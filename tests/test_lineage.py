@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from lab1.core.runtime import RuntimeOptions
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError
 from lab1.planning import chapters
 from lab1.planning.chapters import Chapter, plan, teachers_first

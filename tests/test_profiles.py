@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from lab1.core import paths
+from lab1.core import files
 from lab1.core.datasets import DATASETS
 from lab1.core.store import Store
 from lab1.errors import Lab1Error, MissingRunsError, ParameterError
@@ -380,9 +380,9 @@ def test_a_chapter_that_the_profile_lacks_is_told(profile):
 
 
 def test_the_laboratory_is_found_from_the_sources():
-    root = paths.project_root()
+    root = files.project_root()
     assert (root / "params" / "smoke.yml").is_file()
-    assert paths.results_dir() == root / "results"
+    assert files.results_dir() == root / "results"
 
 
 def test_a_home_that_is_no_laboratory_is_told(tmp_path, monkeypatch):
@@ -392,13 +392,13 @@ def test_a_home_that_is_no_laboratory_is_told(tmp_path, monkeypatch):
 
 
 def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
-    assert paths.runs_dir() == tmp_path / "runs"
-    assert paths.data_dir() == tmp_path / "data"
-    assert paths.data_dir("elsewhere").name == "elsewhere"
+    assert files.runs_dir() == tmp_path / "runs"
+    assert files.data_dir() == tmp_path / "data"
+    assert files.data_dir("elsewhere").name == "elsewhere"
     monkeypatch.delenv("LAB1_RUNS")
     monkeypatch.setenv("LAB1_DATA", "")
-    assert paths.runs_dir() == laboratory / "runs"
-    assert paths.data_dir() == laboratory / "data"
+    assert files.runs_dir() == laboratory / "runs"
+    assert files.data_dir() == laboratory / "data"
 
 
 # What there is of it
@@ -474,7 +474,7 @@ def test_the_schema_takes_several_values():
 
 def test_editors_are_given_the_schema_of_the_profiles():
     """Which holds for every profile that is shipped, and not for a slip of the pen."""
-    folder = paths.project_root() / "params"
+    folder = files.project_root() / "params"
     written = json.loads((folder / "schema.json").read_text("utf-8"))
     assert written == json.loads(json.dumps(profiles.schema())), (
         "write it anew: python -m lab1.planning.profiles > params/schema.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab1.core import paths
+from lab1.core import files
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.files import write_text
@@ -367,7 +367,7 @@ def test_a_run_is_ones_own_until_it_is_published(store, make_record):
 
 
 def test_every_published_record_can_be_read_and_followed_back(tmp_path):
-    records, problems = Store(paths.results_dir(), tmp_path / "none").all()
+    records, problems = Store(files.results_dir(), tmp_path / "none").all()
     assert problems == []
     for record in records:
         assert re.fullmatch("[0-9a-f]{40}", record.origin["commit"]), record.name
@@ -377,7 +377,7 @@ def test_every_published_record_can_be_read_and_followed_back(tmp_path):
 
 def test_a_store_without_arguments_reads_the_projects_folders(tmp_path, laboratory):
     store = Store()
-    assert store.results == laboratory / "results" == paths.results_dir()
+    assert store.results == laboratory / "results" == files.results_dir()
     assert store.runs == tmp_path / "runs"
 
 

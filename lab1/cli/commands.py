@@ -13,9 +13,9 @@ from typing import Any
 from ..core import weights_file
 from ..core.fields import each_once
 from ..core.record import Record
-from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..core.training_config import RuntimeOptions
 from ..errors import MissingRunsError, ParameterError, RecordError, short_repr
 from ..planning import profiles
 from ..planning import verify as verifying
@@ -240,10 +240,10 @@ def site(options: argparse.Namespace) -> int:
 
 def notebooks(options: argparse.Namespace) -> int:
     """Writes the chapters for Jupyter."""
-    from ..core import paths
+    from ..core.files import project_root
     from ..site import jupyter
 
-    root = paths.project_root()
+    root = project_root()
     written, changed = jupyter.write(root)
     print(f"{len(written)} chapters in {root / jupyter.FOLDER}")
     for path in changed:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.families import FAMILIES
-from ..core.runtime import ENGINES
+from ..core.training_config import ENGINES
 from ..errors import Lab1Error
 from ..planning.chapters import CHAPTERS
 from . import commands

@@ -16,9 +16,9 @@ from statistics import mean, median
 from typing import Any
 
 from ..errors import RecordError
-from . import paths
 from .datasets import DATASETS
 from .families import FAMILIES
+from .files import results_dir
 from .schema import (
     anything,
     in_file,
@@ -57,7 +57,7 @@ def published(compared: str | None = None) -> dict[str, Mapping[str, Any]]:
 
 def files() -> list[Path]:
     """The files of the committed records."""
-    return sorted((paths.results_dir() / "benchmarks").glob("*.json"))
+    return sorted((results_dir() / "benchmarks").glob("*.json"))
 
 
 def read(path: Path) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Declares fields, and reads and checks their values.
+"""Declares fields, reads and checks their values, and makes keys of them.
 
 A field's type says all: `epochs: Annotated[int, Field("passes over the data", ge=1)] = 20`, or
 `further: Annotated[Epochs, "those of the teacher"]`.  From it come the check, `--help`, the guide's
@@ -7,6 +7,8 @@ table and the JSON schema of `params/*.yml`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections import Counter
@@ -296,3 +298,18 @@ def _elements(text: str) -> list[str]:
 def _unquoted(text: str) -> str:
     """A text without the quotes that a list in JSON has."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def hash_key(canonical: Mapping[str, Any]) -> str:
+    """The key of a canonical form: the first 16 hexadecimal digits of its SHA-256."""
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def without_defaults(instance: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their default, or are marked as always hashed."""
+    return {
+        field.name: getattr(instance, field.name)
+        for field in fields(instance)
+        if getattr(instance, field.name) != field.default or field.metadata.get("always hashed")
+    }

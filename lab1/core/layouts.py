@@ -1,4 +1,4 @@
-"""Layouts: the layers of a network as its spec has them, to be drawn and counted.
+"""The layers of a network as its spec has them, to be drawn and counted, and what they cost.
 
 A drawing that was made of anything else could disagree with the network that was trained.  A test
 holds each layout equal to the class: layers, sizes, additions and parameters.  A family's row in
@@ -7,14 +7,16 @@ holds each layout equal to the class: layers, sizes, additions and parameters.  
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .dataset import Dataset
-    from .spec import ModelSpec
+    from .datasets import Dataset
+    from .spec import ModelSpec, RunSpec
 
 
 @dataclass(frozen=True)
@@ -223,3 +225,55 @@ def _of_blocks(
             inputs = outputs
         stages.append(Stage(f"stage {index + 1}", side >> index, tuple(blocks)))
     return (*stages, output(inputs, data))
+
+
+# Costs
+
+
+@cache  # a command asks it of every record
+def cost(model: ModelSpec, dataset: str) -> tuple[int, int]:
+    """The products of a weight and a number that one image costs, and the layers it goes through.
+
+    A network without a layout counts as the one that it is compared with does, and without that as
+    its layers alone.
+    """
+    products = [
+        layer.weights * (stage.side or 1) ** 2
+        for stage in model.stages(dataset, assumed=True)
+        for block in stage.blocks
+        for layer in block.all_layers
+    ]
+    return sum(products), len(products) or model.depth + 1
+
+
+#: The parts of `memory`.
+MEMORY = ("parameters", "gradients", "optimiser state", "activations")
+
+
+def memory(spec: RunSpec) -> dict[str, int]:
+    """The bytes that a training step keeps, by `MEMORY`; empty for a network without a layout.
+
+    Weights, gradients and optimiser state are float32, and bf16 has a copy of the weights besides.
+    The activations are what the backward pass of a batch needs: the images, what each layer gives,
+    that once more after a normalisation, and of a pooling what it gives and from where, as indices
+    of 8 bytes.  So it is with ReLU and without dropout.
+    """
+    network, training = spec.model.stages(spec.dataset), spec.training
+    if not network:
+        return {}
+    size = 2 if training.precision == "bf16" else 4
+    kept = math.prod(spec.images.image_shape) * size
+    for stage in network:
+        pixels = (stage.side or 1) ** 2
+        for block in stage.blocks:
+            numbers = sum(layer.outputs * (1 + layer.normalised) for layer in block.layers)
+            if block.skip and block.skip.layer:  # a sum keeps nothing of what it adds
+                numbers += block.skip.layer.outputs * block.skip.layer.normalised
+            kept += numbers * pixels * size
+            if stage.pooled:
+                kept += block.layers[-1].outputs * pixels // 4 * (size + 8)
+    count = sum(stage.parameters for stage in network)
+    states = 2 if training.optimizer != "sgd" else int(training.momentum > 0)
+    weights = count * (6 if training.precision == "bf16" else 4)
+    sizes = (weights, 4 * count, 4 * count * states, kept * training.batch_size)
+    return dict(zip(MEMORY, sizes, strict=True))

@@ -16,13 +16,11 @@ from typing import Annotated, Any
 
 from ..errors import ParameterError, short_repr
 from . import datasets, differences, families
-from .dataset import Dataset
-from .datasets import DATASETS
-from .distillation import DistillationConfig
+from .datasets import DATASETS, Dataset
 from .families import FAMILIES
-from .fields import Checked, Field, declarations
-from .keys import hash_key, without_defaults
-from .training_config import Share, TrainingConfig
+from .fields import Checked, Field, declarations, hash_key, without_defaults
+from .layouts import Stage
+from .training_config import DistillationConfig, Share, TrainingConfig
 
 #: The recipe of each family, see `Family`.
 RECIPE: Mapping[str, int] = {name: family.recipe for name, family in FAMILIES.items()}
@@ -162,6 +160,16 @@ class ModelSpec(Checked):
     def unit(self) -> str:
         """The word for one step of its depth: `layer`, or `stage`."""
         return FAMILIES[self.family].unit
+
+    def stages(self, dataset: str, *, assumed: bool = False) -> tuple[Stage, ...]:
+        """The network from the image to the logits; empty where its family has no layout.
+
+        `assumed` takes in its place that of the family that it is compared with, where it has one.
+        """
+        family = FAMILIES[self.family]
+        if assumed and family.layout is None and family.compared_with:
+            family = FAMILIES[next(iter(family.compared_with))]
+        return () if family.layout is None else family.layout(self, DATASETS[dataset])
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Lab1Error, ParameterError, RecordError, short_repr
-from . import files, paths, probe_schema
+from . import files, probe_schema
 from .datasets import DATASETS
 from .families import FAMILIES
 from .files import is_there, move, write_bytes, write_text
-from .record import SCHEMA, Record, finite, read_record
-from .record_schema import is_commit
+from .record import SCHEMA, Record, finite, is_commit, read_record
 from .schema import in_file, read_object, seal, unseal
 from .spec import RunSpec
 
@@ -36,8 +35,8 @@ class Store:
     """
 
     def __init__(self, results: Path | None = None, runs: Path | None = None) -> None:
-        self.results = results or paths.results_dir()
-        self.runs = runs or paths.runs_dir()
+        self.results = results or files.results_dir()
+        self.runs = runs or files.runs_dir()
 
     def run_dir(self, spec: RunSpec) -> Path:
         """The folder in `runs/` that belongs to a run."""

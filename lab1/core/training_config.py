@@ -1,4 +1,6 @@
-"""The settings of a training, and their ranges (standard library only).
+"""The settings of a training and of its distillation, and the options that change no result.
+
+Standard library only.
 
 **A default in this file must never change**: fields at their default are left out of a run's key.
 """
@@ -6,12 +8,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..errors import ParameterError
-from .fields import Checked, Field
-from .keys import without_defaults
+from .fields import Checked, Field, hash_key, without_defaults
+
+if TYPE_CHECKING:
+    from .spec import RunSpec
+else:
+    RunSpec = Any
 
 Epochs = Annotated[int, Field("passes over the training split, at most", ge=1, le=10_000)]
 Rate = Annotated[float, Field("highest learning rate", gt=0, le=100)]
@@ -145,3 +152,158 @@ class TrainingConfig(Checked):
         if self.minimum_improvement > 0 and not old_selection:
             canonical["selection"] = "any improvement"
         return canonical
+
+
+# Distillation
+
+Temperature = Annotated[
+    float,
+    Field("number that divides the logits of teacher and student", gt=0, le=1000),
+]
+Alpha = Annotated[
+    float,
+    Field("weight of the soft loss; that of the hard loss is 1 - alpha", ge=0, le=1),
+]
+WrongClasses = Annotated[
+    str,
+    Field(
+        "what the teacher says of the classes other than the label: as it is, or permuted",
+        choices=("kept", "permuted"),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class DistillationConfig(Checked):
+    """The teacher of a run and the weights of its loss (Hinton et al. 2015, section 2).
+
+    `teacher` is the run whose best weights are the teacher; it may be distilled itself.
+    `temperature` divides the logits of both; the loss is (1 - `alpha`) times the cross-entropy
+    with the labels plus `alpha` times the divergence from the teacher.  With `wrong_classes`
+    `permuted` the probabilities that the teacher gives to the classes other than the label change
+    places, at random and anew at each step, image by image: how sure the teacher is stays, which
+    classes it holds to be alike is lost (the "permuted predictions" of Furlanello et al. 2018,
+    section 3.2, who keep the teacher's first choice in its place instead of the label).
+    """
+
+    teacher: RunSpec
+    temperature: Temperature = 4.0
+    alpha: Alpha = 0.9
+    wrong_classes: WrongClasses = "kept"
+
+    def canonical(self, recipes: Sequence[int], *, old_selection: bool = False) -> dict[str, Any]:
+        """The hashed form; `recipes` are those of the teacher and of its teachers."""
+        teacher = hash_key(self.teacher.canonical(recipes, old_selection=old_selection))
+        canonical: dict[str, Any] = {
+            "teacher": teacher,
+            "temperature": self.temperature,
+            "alpha": self.alpha,
+        }
+        if self.wrong_classes != "kept":  # younger than the first records
+            canonical["wrong_classes"] = self.wrong_classes
+        return canonical
+
+    def to_dict(self, recipes: Sequence[int]) -> dict[str, Any]:
+        """All fields spelled out, the teacher's too, with the key that it has under `recipes`."""
+        written = self.canonical(recipes)
+        return {
+            **written,
+            "wrong_classes": self.wrong_classes,
+            "teacher": self.teacher.to_dict(recipes),
+            "teacher_key": written["teacher"],
+        }
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], spec_of: Callable[[Mapping[str, Any]], RunSpec]
+    ) -> DistillationConfig:
+        """Reads what `to_dict` wrote; `spec_of` reads the teacher.
+
+        Raises `ParameterError` where the teacher's key is not that of its spec under the
+        recipe that was written, which may be an older one.
+        """
+        values = dict(values)
+        key = values.pop("teacher_key")
+        teacher = values.pop("teacher")
+        config = cls(teacher=spec_of(teacher), **values)
+        computed = config.canonical(written_recipes(teacher))["teacher"]
+        if computed != key:
+            raise ParameterError(f"its teacher's key {key} is not the key {computed} of its spec")
+        return config
+
+
+def written_recipes(spec: Mapping[str, Any]) -> tuple[int, ...]:
+    """The recipes in a spec as written: its own, its teacher's, its teacher's teacher's, ..."""
+    distillation = spec.get("distillation")
+    further = written_recipes(distillation["teacher"]) if distillation else ()
+    return (spec["recipe"], *further)
+
+
+# What does not change the result
+
+#: What can train a list of runs: this process, or a Ray cluster.
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """The place of a run and its reports.  Nothing here changes its result or its key.
+
+    `device` is `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+    `data_dir` is the data root (default: `LAB1_DATA`, else `data/`).  `progress` shows
+    bars on standard error.  `threads` is how many a training on the CPU uses: by default one for
+    a multilayer perceptron, whose products are too small to share, and torch's choice for others.
+    `save_weights` keeps the best weights beside the record in `runs/`.
+    `compile` lets `torch.compile` make kernels for the model: a convolutional net of the report
+    then trains up to a quarter faster on a CPU, after half a minute to two of compiling.  Sums come
+    in another order, so the record says so, and runs with and without it are no pairs.
+    `checkpoint_seconds` is the time between two checkpoints, and so the most work that a killed
+    run loses.  `report_to` is `"wandb"` to send each run to Weights & Biases as well, to
+    `wandb_project` or to the project of its kind of network.
+    `workers` is how many runs are trained at a time, each in a process and with one thread unless
+    `threads` says otherwise, or `auto`: on a CPU as many as there are cores and memory for.
+    `engine` is `local` (this machine) or `ray` (a Ray cluster, whose head node answers at
+    `ray_address`, HOST:PORT or `auto`).
+    """
+
+    device: str = "auto"
+    data_dir: str | None = None
+    progress: bool = True
+    threads: int | None = None
+    save_weights: bool = True
+    compile: bool = False
+    checkpoint_seconds: float = 60.0
+    report_to: str | None = None
+    wandb_project: str | None = None
+    workers: int | str = 1
+    engine: str = "local"
+    ray_address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.report_to not in (None, "wandb"):
+            raise ParameterError(
+                f"RuntimeOptions: report_to = {self.report_to!r} is not allowed; "
+                "allowed: none, or 'wandb'"
+            )
+        if self.wandb_project is not None and self.report_to is None:
+            raise ParameterError(
+                f"wandb_project = {self.wandb_project!r} is not allowed without report_to = 'wandb'"
+            )
+        if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
+            raise ParameterError(
+                f"workers = {self.workers!r} is not allowed; allowed: auto, or 1 and more"
+            )
+        if self.engine == "ray" and self.workers not in (1, "auto"):
+            raise ParameterError(
+                f"workers = {self.workers!r} is not allowed with engine = 'ray', whose cluster "
+                "decides that; allowed: auto"
+            )
+        if self.engine not in ENGINES:
+            raise ParameterError(
+                f"engine = {self.engine!r} is not allowed; allowed: {', '.join(ENGINES)}"
+            )
+        if self.ray_address is not None and self.engine != "ray":
+            raise ParameterError(
+                f"address = {self.ray_address!r} is not allowed with engine = {self.engine!r}; "
+                "allowed: with engine = 'ray'"
+            )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from ..core.distillation import Alpha, DistillationConfig, Temperature, WrongClasses
 from ..core.families import FAMILIES
 from ..core.fields import Field
 from ..core.spec import (
@@ -33,12 +32,16 @@ from ..core.spec import (
     Width,
 )
 from ..core.training_config import (
+    Alpha,
     Augmentation,
     Count,
+    DistillationConfig,
     Epochs,
     OmittedClass,
+    Temperature,
     TrainingConfig,
     TrainSize,
+    WrongClasses,
 )
 
 Families = Annotated[tuple[FamilyName, ...], "the model families that are compared"]

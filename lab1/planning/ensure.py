@@ -15,9 +15,9 @@ from ..core import probe_schema, weights_file
 from ..core.datasets import DATASETS
 from ..core.families import FAMILIES
 from ..core.record import Record
-from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Replacement, Store
+from ..core.training_config import RuntimeOptions
 from ..errors import Lab1Error, MissingRunsError, ParameterError
 from .progress import GridProgress, estimate
 

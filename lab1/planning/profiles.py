@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..core import paths
 from ..core.datasets import DATASETS
+from ..core.files import project_root
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
@@ -128,7 +128,7 @@ class Page:
 
 def names() -> list[str]:
     """The profiles there are."""
-    files = (paths.project_root() / "params").glob("*.yml")
+    files = (project_root() / "params").glob("*.yml")
     return sorted(path.stem for path in files if not path.name.startswith("."))
 
 
@@ -333,7 +333,7 @@ def refusal(profile: Any) -> str:
 def _path(profile: Any) -> Path:
     if profile not in names():
         raise ParameterError(refusal(profile))
-    return paths.project_root() / "params" / f"{profile}.yml"
+    return project_root() / "params" / f"{profile}.yml"
 
 
 # For editors

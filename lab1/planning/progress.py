@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from statistics import median
 
-from ..core import architecture
+from ..core import layouts
 from ..core.families import FAMILIES
 from ..core.record import Record
 from ..core.spec import RunSpec
@@ -73,7 +73,7 @@ _STEP = 10_000_000
 
 def _cost(spec: RunSpec) -> float:
     """The seconds that one image costs."""
-    products, layers = architecture.cost(spec.model, spec.dataset)
+    products, layers = layouts.cost(spec.model, spec.dataset)
     return products + layers * _STEP / spec.training.batch_size
 
 

@@ -14,9 +14,9 @@ from statistics import stdev
 from ..core import benchmarks, weights_file
 from ..core.datasets import DATASETS
 from ..core.record import Record
-from ..core.runtime import RuntimeOptions
 from ..core.spec import ModelSpec
 from ..core.store import Store
+from ..core.training_config import RuntimeOptions
 from ..errors import Lab1Error, RecordError, WeightsError
 
 #: What a machine's speed and memory decide, and not the training.

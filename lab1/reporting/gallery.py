@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core import paths
-from ..core.dataset import Dataset
-from ..core.datasets import DATASETS
+from ..core import files
+from ..core.datasets import DATASETS, Dataset
 from ..core.escape import for_html
 from .kit.figure import Piece
 from .kit.words import listed
@@ -43,7 +42,7 @@ def images(parameters: Mapping[str, Any]) -> Piece:
 
 def _figure(declared: Dataset, what: str, rows: int, alt: str, caption: str) -> str:
     name = f"data-{declared.name}{what}"
-    file = next((paths.project_root() / "figures").glob(f"{name}.[pj][np]g"), None)
+    file = next((files.project_root() / "figures").glob(f"{name}.[pj][np]g"), None)
     if file is None:
         return ""
     _, height, width = declared.image_shape

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ..core import paths
+from ..core import files
 from . import claims, publish
 
 #: What is asked of the package index where no Quarto is on the PATH.
@@ -29,7 +29,7 @@ def build(profile: str, preview: bool = False, draft: bool = False) -> int:
 
 
 def _build(profile: str, preview: bool) -> int:
-    root = paths.project_root()
+    root = files.project_root()
     quarto = None if preview else find_quarto()
     if quarto is not None:
         command = [quarto, "render", str(root)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..chapter import DRAFT
-from ..core import paths
+from ..core import files
 from ..core.store import Store
 from ..errors import Lab1Error
 from ..planning import profiles
@@ -35,7 +35,7 @@ def check() -> tuple[int, list[str]]:
 
     Nothing is trained: a page some of whose runs have no record is named instead.
     """
-    root, store = paths.project_root(), Store()
+    root, store = files.project_root(), Store()
     count, problems = 0, []
     with marked():
         for page in profiles.pages(REPORT):

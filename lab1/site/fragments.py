@@ -11,7 +11,7 @@ import nbformat
 import vl_convert
 from nbformat import NotebookNode
 
-from ..core import benchmarks, paths
+from ..core import benchmarks, files
 from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
@@ -61,7 +61,7 @@ def write(
         "cards": front.cards(pages),
         "chapters": _contents(shown),
         "runs": runs.fragment(its_addresses, f"{report.name}/assets"),
-        "excerpts": excerpts.fragment(paths.PACKAGE),
+        "excerpts": excerpts.fragment(files.PACKAGE),
         "run-it": run_it.fragment(shown, benchmarks.published(benchmarks.CONTENDERS)),
     }
     for name, text in fragments.items():

@@ -25,7 +25,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ..chapter import DRAFT
-from ..core import benchmarks, files, paths
+from ..core import benchmarks, files
 from ..core.families import FAMILIES
 from ..core.files import write_if_changed
 from ..core.record import Record
@@ -60,7 +60,7 @@ def publish(profile: str = REPORT, root: Path | None = None) -> list[Published]:
     that failed, after the others were prepared; a failed chapter's page is taken away, since it
     would show old results.
     """
-    root = root or paths.project_root()
+    root = root or files.project_root()
     report = root / "report"
     # Those that read the others' records come last: they may be trained before.
     pages = sorted(profiles.pages(profile), key=lambda page: page.reads_pages)
@@ -227,7 +227,7 @@ def _metadata() -> NotebookNode:
 
 def sources_digest() -> str:
     """A digest of all `lab1` sources outside `training`: what a chapter's outputs depend on."""
-    package = paths.PACKAGE
+    package = files.PACKAGE
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)

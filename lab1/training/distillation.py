@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.distillation import DistillationConfig
 from ..core.fields import declarations
 from ..core.record import DISTILLATION_FIELDS
-from ..core.training_config import TrainingConfig
+from ..core.training_config import DistillationConfig, TrainingConfig
 from ..errors import ParameterError
 from . import device as devices
 from . import seeds

@@ -18,7 +18,7 @@ import numpy
 import torch
 
 from .. import __version__
-from ..core.record_schema import SEGMENTS, is_commit
+from ..core.record import SEGMENTS, is_commit
 from . import device as devices
 from .progress import Progress
 

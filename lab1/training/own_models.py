@@ -18,11 +18,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..core import families
-from ..core.dataset import Dataset
-from ..core.datasets import DATASETS
-from ..core.families import FAMILIES
-from ..core.family import Family
-from ..core.paths import PACKAGE
+from ..core.datasets import DATASETS, Dataset
+from ..core.families import FAMILIES, Family
+from ..core.files import PACKAGE
 from ..core.spec import ModelSpec, RunSpec
 from ..errors import ParameterError
 from .weights import KINDS

@@ -15,9 +15,9 @@ from ..core import weights_file
 from ..core.datasets import DATASETS
 from ..core.families import FAMILIES
 from ..core.record import Record
-from ..core.runtime import RuntimeOptions
 from ..core.spec import RunSpec
 from ..core.store import Store
+from ..core.training_config import RuntimeOptions
 from ..errors import MissingRunsError
 from . import data, distributed, models, origin, teacher_outputs, trained_models
 from . import device as devices

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.keys import hash_key
+from ..core.fields import hash_key
 from ..core.spec import RECIPE, RunSpec
 from ..errors import CheckpointError, StorageError
 from . import device as devices

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..core import weights_file
-from ..core.dataset import Dataset
+from ..core.datasets import Dataset
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store

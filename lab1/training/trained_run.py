@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..core.dataset import Dataset
-from ..core.datasets import DATASETS
+from ..core.datasets import DATASETS, Dataset
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store

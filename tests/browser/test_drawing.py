@@ -12,7 +12,7 @@ from PIL import Image
 from reader import NARROW, Reader
 from stores import published_students
 
-from lab1.core import paths
+from lab1.core import files
 from lab1.core.datasets import DATASETS
 from lab1.reporting.distillation import draw_a_digit
 
@@ -178,7 +178,7 @@ def published(chromium, tmp_path_factory):
     probes = {record.key: probe for record, probe in rounded}
     for name, script in draw_a_digit.scripts(probes, ["mnist"]).items():
         (folder / "assets" / name).write_text(script)
-    script = (paths.PACKAGE / "site" / "draw.js").read_bytes()
+    script = (files.PACKAGE / "site" / "draw.js").read_bytes()
     (folder / "assets" / "draw.js").write_bytes(script)
     with contextlib.ExitStack() as stack:
         address = stack.enter_context(serving.served(home))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lab1.core.distillation import DistillationConfig
+from lab1.core.training_config import DistillationConfig
 from lab1.reporting.distillation.pairs import Setting
 
 SETTING = Setting(channels=11, temperature=4.0, alpha=0.9)

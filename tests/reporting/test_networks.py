@@ -6,7 +6,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab1.core import architecture
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec
 from lab1.reporting import networks
@@ -33,17 +32,17 @@ def counted(drawing, kind):
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.family)
 def test_a_column_has_every_layer_and_every_skip_connection(model):
     drawing = columns([model], dataset_of(model))
-    stages = architecture.stages(model, dataset_of(model))
+    stages = model.stages(dataset_of(model))
     drawn = [block for stage in stages for block in stage.blocks]
     assert counted(drawing, "layer") == sum(len(block.layers) for block in drawn)
     assert counted(drawing, "addition") == sum(block.skip is not None for block in drawn)
-    assert f"{architecture.parameters(model, dataset_of(model)):,} parameters" in drawing.alt
+    assert f"{sum(stage.parameters for stage in stages):,} parameters" in drawing.alt
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.family)
 def test_a_block_has_its_layers_and_an_addition_where_there_is_one(model):
     drawing = blocks([model], dataset_of(model))
-    stages = [each for each in architecture.stages(model, dataset_of(model))[:-1] if not each.stem]
+    stages = [each for each in model.stages(dataset_of(model))[:-1] if not each.stem]
     block = max(stages, key=lambda stage: len(stage.blocks)).blocks[-1]
     assert counted(drawing, "layer") == len(block.layers)
     assert counted(drawing, "addition") == (block.skip is not None)

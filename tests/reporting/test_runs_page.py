@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from distilled import study
 
-from lab1.core import paths
+from lab1.core import files
 from lab1.core.store import Store
 from lab1.planning import profiles
 from lab1.reporting.kit import frames
@@ -184,7 +184,7 @@ def test_the_start_and_the_commit_of_every_process_are_named(records, segmented)
 
 
 def test_all_published_runs_are_one_light_page():
-    store = Store(paths.PACKAGE.parent / "results", paths.PACKAGE.parent / "no-runs-of-ones-own")
+    store = Store(files.PACKAGE.parent / "results", files.PACKAGE.parent / "no-runs-of-ones-own")
     records = {r.key: r for page in profiles.pages("report") for r in page.records(store)}
     assert len(records) > 300
     page = page_of([*records.values()], records, profiles.shown_on("report"))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from distilled import study
 
-from lab1.core.distillation import DistillationConfig
+from lab1.core.training_config import DistillationConfig
 from lab1.errors import ClaimError, ParameterError
 from lab1.planning.chapters import FurtherRuns, plan_page
 from lab1.reporting.comparison.selection import base_rate, swept_depths

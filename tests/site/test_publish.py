@@ -13,7 +13,7 @@ import nbformat
 import pytest
 import yaml
 
-from lab1.core import files, paths
+from lab1.core import files
 from lab1.core.record import read_record
 from lab1.core.store import Store
 from lab1.errors import MissingRunsError, ParameterError, PublishError
@@ -151,7 +151,7 @@ def home(_made, make_record, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB1_HOME", str(home))
     # Whoever edits a source while the tests run has no page executed again by that.
     monkeypatch.setattr(publish, "sources_digest", lambda: _made["sources"])
-    assert paths.project_root() == home.resolve()
+    assert files.project_root() == home.resolve()
     return home
 
 
@@ -311,7 +311,7 @@ def test_the_front_page_tells_of_all_pages(home):
     assert 'class="lab1-chart"' in (home / "report" / "chart.md").read_text()
     assets = home / "report" / "assets"
     for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
-        shipped = publish.paths.PACKAGE / "site" / name
+        shipped = publish.files.PACKAGE / "site" / name
         assert (assets / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (assets / "vega.js").read_text()
 
@@ -753,9 +753,9 @@ def test_runs_that_cannot_be_had_fail_their_page(home, executions, monkeypatch):
 def package(tmp_path, monkeypatch):
     """A copy of the sources that `sources_digest` reads instead of its own."""
     copy = tmp_path / "lab1"
-    shutil.copytree(publish.paths.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(publish.files.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = publish.sources_digest()
-    monkeypatch.setattr(publish.paths, "PACKAGE", copy)
+    monkeypatch.setattr(publish.files, "PACKAGE", copy)
     assert publish.sources_digest() == before
     return copy
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from lab1.core import architecture, layouts
+from lab1.core import layouts
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec, RunSpec
@@ -62,7 +62,7 @@ def test_every_family_is_counted():
 @pytest.mark.parametrize(("spec", "dataset"), CASES, ids=lambda case: str(case)[:60])
 def test_the_layers_are_those_of_the_model(spec, dataset):
     model = models.build(spec, DATASETS[dataset], seed=0)
-    stages = architecture.stages(spec, dataset)
+    stages = spec.stages(dataset)
     blocks = [block for stage in stages for block in stage.blocks]
     drawn = [(layer.inputs, layer.outputs) for block in blocks for layer in block.all_layers]
     built = [
@@ -73,7 +73,7 @@ def test_the_layers_are_those_of_the_model(spec, dataset):
     ]
     assert sorted(drawn) == sorted(built)
     assert sum(block.skip is not None for block in blocks) == count_additions(model)
-    assert architecture.parameters(spec, dataset) == models.count_parameters(model)
+    assert sum(stage.parameters for stage in spec.stages(dataset)) == models.count_parameters(model)
 
 
 @pytest.mark.parametrize(("spec", "dataset"), CASES, ids=lambda case: str(case)[:60])
@@ -90,7 +90,7 @@ def test_a_stage_says_how_large_its_images_are(spec, dataset):
     model.eval()(torch.zeros(1, *DATASETS[dataset].image_shape))
     drawn = [
         stage.side
-        for stage in architecture.stages(spec, dataset)
+        for stage in spec.stages(dataset)
         for block in stage.blocks
         for layer in block.layers
         if layer.kind == "3 × 3"
@@ -120,7 +120,7 @@ def test_the_activations_are_what_autograd_keeps(spec, dataset, precision):
             logits = model(images)
         nn.functional.cross_entropy(logits.float(), torch.zeros(4, dtype=torch.int64))
     config = TrainingConfig(batch_size=4, precision=precision, validation_size=0)
-    sizes = architecture.memory(RunSpec(spec, dataset, config, seed=0))
+    sizes = layouts.memory(RunSpec(spec, dataset, config, seed=0))
     count = models.count_parameters(model)
     assert sizes["parameters"] == (6 if precision == "bf16" else 4) * count
     found = sum(size for _, size in kept.values())
@@ -141,7 +141,7 @@ def test_the_optimiser_state_is_that_of_torch(optimizer, momentum):
         each for state in made.state.values() for name, each in state.items() if name != "step"
     ]
     count = sum(each.numel() for each in states if each is not None)
-    sizes = architecture.memory(RunSpec(spec, dataset, config, seed=0))
+    sizes = layouts.memory(RunSpec(spec, dataset, config, seed=0))
     assert sizes["optimiser state"] == sizes["gradients"] * count // models.count_parameters(model)
 
 
@@ -154,10 +154,10 @@ def test_a_gate_is_counted_with_the_layers_of_its_block():
 def test_a_family_without_a_layout_is_trained_and_counted(monkeypatch):
     spec = ModelSpec("ResidualMLP", 3, width=8)
     monkeypatch.setitem(FAMILIES, "ResidualMLP", replace(FAMILIES["ResidualMLP"], layout=None))
-    architecture.cost.cache_clear()
-    assert architecture.stages(spec, "mnist") == ()
+    layouts.cost.cache_clear()
+    assert spec.stages("mnist") == ()
     # It costs what the network does that it is compared with.
     plain = replace(spec, family="MLP")
-    assert architecture.cost(spec, "mnist") == architecture.cost(plain, "mnist") == (6480, 4)
+    assert layouts.cost(spec, "mnist") == layouts.cost(plain, "mnist") == (6480, 4)
     assert models.count_parameters(models.build(spec, DATASETS["mnist"], seed=0)) > 0
-    architecture.cost.cache_clear()
+    layouts.cost.cache_clear()

@@ -10,7 +10,7 @@ from lab1.cli import main as cli
 from lab1.core import benchmarks
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
-from lab1.core.keys import without_defaults
+from lab1.core.fields import without_defaults
 from lab1.errors import DataError
 from lab1.planning import profiles
 from lab1.training.benchmark import cases, contenders, measure, per_image

@@ -14,8 +14,7 @@ import pytest
 import torch
 import torchvision
 
-from lab1.core.dataset import files_fingerprint
-from lab1.core.datasets import DATASETS
+from lab1.core.datasets import DATASETS, files_fingerprint
 from lab1.errors import DataError, ParameterError
 from lab1.training import data
 from lab1.training.data import downloading, split

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
-from lab1.core.runtime import RuntimeOptions
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError
 from lab1.planning import ensure as ensuring
 from lab1.training import data, models

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.core.training_config import RuntimeOptions
 from lab1.planning import profiles
 from lab1.training import distributed
 from lab1.training.distributed import Group
@@ -70,7 +70,7 @@ def assert_alike(spec, alone, together):
 DISTIL = """
 import json, sys
 from pathlib import Path
-from lab1.core.runtime import RuntimeOptions
+from lab1.core.training_config import RuntimeOptions
 from lab1.core.spec import RunSpec
 from lab1.planning import ensure as ensuring
 from lab1.core.store import Store

@@ -14,11 +14,11 @@ from small_models import data_set_for, smallest
 from stores import without_record
 
 from lab1 import __version__
-from lab1.core import paths, weights_file
+from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
 from lab1.core.record import HISTORY_FIELDS
-from lab1.core.runtime import RuntimeOptions
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.planning import ensure as ensuring
 from lab1.training import data, models, origin
@@ -572,7 +572,7 @@ def test_git_is_believed_only_where_it_tracks_the_sources(asked_anew, monkeypatc
         subprocess.run([*command, *arguments], check=True, capture_output=True)
 
     package = tmp_path / "archive" / "lab1"
-    shutil.copytree(Path(paths.__file__).parent, package)
+    shutil.copytree(Path(weights_file.__file__).parent, package)
     git("init", "--quiet")
     (tmp_path / ".gitignore").write_text("archive/\n")
     git("add", ".")

@@ -9,8 +9,8 @@ import pytest
 
 from lab1.core import probe_schema
 from lab1.core.datasets import DATASETS
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.core.training_config import RuntimeOptions
 from lab1.planning import chapters, profiles
 from lab1.training import probes
 from lab1.training.engines import local as engine

@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 from declared_fields import PARAMETERS
 
-from lab1.core.distillation import DistillationConfig
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec
 from lab1.core.store import Store
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
 from lab1.training.engines.local import train_all
 from lab1.training.run import train_run
 

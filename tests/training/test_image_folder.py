@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lab1.core.dataset import Dataset
+from lab1.core.datasets import Dataset
 from lab1.errors import DataError
 from lab1.training.data import image_folder
 from lab1.training.data.image_folder import load_folder

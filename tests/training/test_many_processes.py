@@ -15,7 +15,7 @@ import json, resource, signal, sys
 from pathlib import Path
 from lab1.cli import main
 from lab1.errors import Lab1Error
-from lab1.core.runtime import RuntimeOptions
+from lab1.core.training_config import RuntimeOptions
 from lab1.core.spec import RunSpec
 from lab1.core.store import Store
 from lab1.training.engines import local as engine

@@ -14,9 +14,8 @@ import torch
 
 from lab1.chapter import OpenChapter
 from lab1.core.datasets import DATASETS
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import RuntimeOptions, TrainingConfig
 from lab1.planning import profiles
 from lab1.training import data, device, distillation, models, trained_models, trained_run, trainer
 from lab1.training.models import mlp

@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lab1.core.distillation import DistillationConfig
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.core.training_config import DistillationConfig, RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.training import data, models, probes, seeds
 from lab1.training import trained_models as teachers

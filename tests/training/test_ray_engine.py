@@ -17,8 +17,8 @@ import pytest
 from stores import without_record
 
 from lab1.core.datasets import DATASETS
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.planning import ensure as ensuring
 from lab1.training import interruption, origin

@@ -14,12 +14,10 @@ import torch
 from repeats import same_weights
 
 from lab1.core import files
-from lab1.core.distillation import DistillationConfig
 from lab1.core.record import DISTILLATION_FIELDS
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
 from lab1.errors import CheckpointError, StorageError
 from lab1.training import checkpoint, interruption, origin
 from lab1.training import run as running

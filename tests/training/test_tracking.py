@@ -19,8 +19,8 @@ import pytest
 from fake_wandb import KEY, FakeWandb
 
 from lab1.core.record import read_record
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import ParameterError
 from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
@@ -34,7 +34,7 @@ needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="needs the e
 #: Trains the specs of its argument as `lab1 run --report-to wandb` does, with short limits.
 TRAIN = """
 import json, sys
-from lab1.core.runtime import RuntimeOptions
+from lab1.core.training_config import RuntimeOptions
 from lab1.core.spec import RunSpec
 from lab1.core.store import Store
 from lab1.training.engines import local as engine

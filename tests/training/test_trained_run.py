@@ -8,8 +8,8 @@ from PIL import Image
 import lab1
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.store import Store
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError, WeightsError
 from lab1.training import data
 from lab1.training.engines import local as engine

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from lab1.core.record import Record
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import ParameterError, RecordError, TrackingError
 from lab1.training import run as running
 from lab1.training.engines import local as engine

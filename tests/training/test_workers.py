@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab1.core.distillation import DistillationConfig
-from lab1.core.runtime import RuntimeOptions
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.training import engines
 from lab1.training.engines import local, workers

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...core import paths
+from ...core import files
 from ...core.datasets import DATASETS
 from ...core.escape import for_html
 from ...core.record import Record
@@ -147,7 +147,7 @@ def _network(key: str, probe: Mapping[str, Any]) -> str:
 
 def _test_images(dataset: str) -> Path:
     """Ten rows, in each an image of every class in their order; there need not be one."""
-    return paths.project_root() / "figures" / f"data-{dataset}-test.png"
+    return files.project_root() / "figures" / f"data-{dataset}-test.png"
 
 
 def _twins(

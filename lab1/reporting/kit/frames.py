@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...core.datasets import DATASETS
 from ...core.differences import ASKED, changes, settings_of
-from ...core.keys import hash_key
+from ...core.fields import hash_key
 from ...core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
 from ...core.spec import ModelSpec, RunSpec
 from .statistics import MEASURED

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from ...core import architecture
 from ...core.families import FAMILIES
 from ...core.layouts import Block
 from ...core.spec import ModelSpec
@@ -30,7 +29,7 @@ def blocks(models: Sequence[ModelSpec], dataset: str) -> Drawing:
 
 
 def _typical(model: ModelSpec, dataset: str) -> Block:
-    stages = architecture.stages(model, dataset)[:-1]
+    stages = model.stages(dataset)[:-1]
     with_blocks = [stage for stage in stages if not stage.stem] or stages
     return max(with_blocks, key=lambda stage: len(stage.blocks)).blocks[-1]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core import architecture
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
 from ...core.layouts import Stage
@@ -25,7 +24,7 @@ def columns(models: Sequence[ModelSpec], dataset: str) -> Drawing:
     A layer is as wide as the square root of its units or feature maps says, on one scale for all;
     an arc beside two layers is a skip connection.
     """
-    laid = {model: architecture.stages(model, dataset) for model in models}
+    laid = {model: model.stages(dataset) for model in models}
     deepest = max(sum(map(_layers, stages)) for stages in laid.values())
     widest = max(
         layer.outputs

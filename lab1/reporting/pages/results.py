@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ...core import architecture
+from ...core import layouts
 from ...core.escape import for_html
 from ..claims import Prose
 from ..comparison.selection import base_rate
@@ -327,7 +327,7 @@ def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
     runs, rows = _together(parts), []
     networks = runs.groupby(["part", "family", "depth"]) if len(runs) else ()
     for (part, family, depth), network in networks:
-        sizes = architecture.memory(network["spec"].iloc[0])
+        sizes = layouts.memory(network["spec"].iloc[0])
         measured = network[network["device"] == "cuda"]["peak_memory_bytes"].max()
         if sizes:
             named = {"part": part, "model": f"{family} {depth}"}
@@ -336,7 +336,7 @@ def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
     if not rows:
         return _NO_RUNS
     wide = pd.DataFrame(rows)
-    names = [*architecture.MEMORY]
+    names = [*layouts.MEMORY]
     long = wide.melt(["part", "model", "measured"], names, "kept", "megabytes")
     total = wide.assign(total=wide[names].sum(axis=1))
     return bars(

@@ -11,7 +11,7 @@ import torch
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from ...core import paths
+from ...core import files
 from ...core.datasets import DATASETS
 from ...core.families import FAMILIES
 from ...core.spec import ModelSpec
@@ -153,7 +153,7 @@ def load(case: Case, data_dir: str | None) -> LoadedData:
 
 def _present(datasets: tuple[str, ...], data_dir: str | None) -> str:
     folders = {"cifar10": "cifar-10-batches-py", "cifar10-jpeg": "cifar10", "mnist": "MNIST"}
-    root = paths.data_dir(data_dir)
+    root = files.data_dir(data_dir)
     for name in datasets:
         if Path(root / folders.get(name, "")).is_dir():
             return name

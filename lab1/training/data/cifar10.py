@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...core.dataset import Dataset
+from ...core.datasets import Dataset
 from ...errors import DataError
 from . import downloading
 from .images import ImageSet, LoadedData

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...core import datasets
-from ...core.dataset import Dataset, files_fingerprint
+from ...core.datasets import Dataset, files_fingerprint
 from ...core.files import write_bytes
 from ...errors import DataError
 from . import pictures

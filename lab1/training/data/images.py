@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...core.dataset import Dataset
+from ...core.datasets import Dataset
 from ...errors import ParameterError
 
 

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import paths
-from ...core.dataset import Dataset
-from ...core.datasets import DATASETS
+from ...core import files
+from ...core.datasets import DATASETS, Dataset
 from ...errors import DataError, ParameterError
 from .. import seeds
 from . import downloading
@@ -35,7 +34,7 @@ def load(name: str, data_dir: str | None = None) -> LoadedData:
         return load_own(declared)
     if name.startswith("smoke"):
         return _built_in(declared)
-    root = paths.data_dir(data_dir)
+    root = files.data_dir(data_dir)
     if name == "mnist":
         return _mnist(declared, root)
     if name == "cifar10":

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ...core.record import Record
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...core.training_config import RuntimeOptions
 
 
 class Engine(Protocol):

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...core.record import Record
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...core.training_config import RuntimeOptions
 from ...errors import MissingRunsError
 from .. import data, origin, run
 from .. import device as devices

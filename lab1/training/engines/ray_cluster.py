@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...core import paths
+from ...core import files
 from ...core.files import write_text
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...core.training_config import RuntimeOptions
 from ...errors import Lab1Error, MissingRunsError, ParameterError
 from .. import data, origin
 
@@ -82,13 +82,13 @@ def _environment(store: Store) -> dict[str, Any]:
     """The sources and the folders of the driver, for all workers."""
     variables = {
         "LAB1_RUNS": str(store.runs),
-        "LAB1_HOME": str(paths.project_root()),
+        "LAB1_HOME": str(files.project_root()),
         "LAB1_COMMIT": origin.commit(),
     }
     # Where it is not set here, each node may have its own.
     if os.environ.get("LAB1_DATA"):
-        variables["LAB1_DATA"] = str(paths.data_dir().absolute())
-    package = paths.PACKAGE
+        variables["LAB1_DATA"] = str(files.data_dir().absolute())
+    package = files.PACKAGE
     return {"env_vars": variables, "py_modules": [str(package)], "excludes": ["__pycache__"]}
 
 

@@ -28,9 +28,9 @@ from typing import Any
 
 from ...core.families import FAMILIES
 from ...core.record import Record
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...core.training_config import RuntimeOptions
 from ...errors import MissingRunsError, ParameterError
 from .. import interruption, trained_models
 from . import local, ray_cluster

@@ -15,9 +15,9 @@ from multiprocessing import connection
 from typing import Any
 
 from ...core.record import Record
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...core.training_config import RuntimeOptions
 from .. import device as devices
 from .. import interruption
 from . import local

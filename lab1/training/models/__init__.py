@@ -8,9 +8,8 @@ from math import prod
 import torch
 from torch import nn
 
-from ...core.dataset import Dataset
-from ...core.families import FAMILIES
-from ...core.family import Family
+from ...core.datasets import Dataset
+from ...core.families import FAMILIES, Family
 from ...core.spec import ModelSpec
 from .. import own_models, seeds
 from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN

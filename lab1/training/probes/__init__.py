@@ -11,9 +11,9 @@ from typing import Any
 
 from ...core import probe_schema
 from ...core.datasets import DATASETS
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
 from ...core.store import Store
+from ...core.training_config import RuntimeOptions
 from ...errors import ParameterError
 from .. import data, models, trained_models
 from .. import device as devices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...core.dataset import Dataset
+from ...core.datasets import Dataset
 from ...core.spec import RunSpec
 from .. import data
 from .. import device as devices

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.datasets import DATASETS
-from ...core.distillation import written_recipes
 from ...core.families import FAMILIES
-from ...core.keys import hash_key
+from ...core.fields import hash_key
 from ...core.record import Record, history_fields
 from ...core.spec import RunSpec
+from ...core.training_config import written_recipes
 from ...errors import RecordError, short_repr
 
 #: The project of the runs that have a teacher, whatever their family.

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core import paths
+from ...core import files
 from ...core.record import Record
-from ...core.runtime import RuntimeOptions
 from ...core.spec import RunSpec
+from ...core.training_config import RuntimeOptions
 from ..callbacks import Callback, Metrics
 from . import client as wandb_client
 from . import mapping as wandb_runs
@@ -60,7 +60,7 @@ def reporting(
     if options.report_to is None:
         yield None
         return
-    tracker = Tracker(spec, runs or paths.runs_dir(), options.wandb_project)
+    tracker = Tracker(spec, runs or files.runs_dir(), options.wandb_project)
     try:
         yield tracker
     finally:
