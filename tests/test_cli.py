@@ -23,7 +23,7 @@ from lab1.core.store import Store
 from lab1.errors import MissingRunsError
 from lab1.planning import chapters, profiles, verify
 from lab1.site import build as site_builder
-from lab1.site import claims, publish
+from lab1.site import publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -495,7 +495,7 @@ def genuine(planned, engine):
 
 def test_verify_lists_claims_that_are_not_carried(home, lab1, monkeypatch):
     found = [(3, []), (3, ["1_1: “It hurts.”: depth needs below"])]
-    monkeypatch.setattr(claims, "check", lambda: found.pop(0))
+    monkeypatch.setattr(publish, "check_claims", lambda: found.pop(0))
     assert lab1("verify", "--claims") == (0, "3 claims verified, 0 findings\n", "")
     status, out, err = lab1("verify", "--claims")
     assert (status, err) == (1, "1_1: “It hurts.”: depth needs below\n") and "1 findings" in out

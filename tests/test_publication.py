@@ -10,7 +10,7 @@ import yaml
 
 import lab1
 from lab1.errors import PublishError
-from lab1.site import addresses
+from lab1.site.frame import Addresses, read_addresses
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -111,20 +111,20 @@ def test_no_address_is_made_up():
 
 @pytest.mark.parametrize("text", ["{}", "website: {site-url: ''}", "website: {repo-url: }", ""])
 def test_an_address_may_be_missing(tmp_path, text):
-    assert addresses.read(configured(tmp_path, text)) == addresses.Addresses("", "")
+    assert read_addresses(configured(tmp_path, text)) == Addresses("", "")
 
 
 def test_the_local_file_overrides(tmp_path):
     configured(tmp_path, "website: {site-url: 'https://a.org/x/', repo-url: 'https://b.org'}")
     configured(tmp_path, "website: {site-url: 'https://c.org'}", "_quarto.yml.local")
-    assert addresses.read(tmp_path) == addresses.Addresses("https://c.org", "https://b.org")
+    assert read_addresses(tmp_path) == Addresses("https://c.org", "https://b.org")
 
 
 @pytest.mark.parametrize("value", ["a.org", "ftp://a.org", "https://", "3"])
 def test_what_is_no_address_is_refused_by_value_and_place(tmp_path, value):
     configured(tmp_path, f"website: {{repo-url: {json.dumps(value)}}}")
     with pytest.raises(PublishError, match=r"_quarto.yml: website: repo-url: .*https://"):
-        addresses.read(tmp_path)
+        read_addresses(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["_quarto.yml", "about.qmd"])

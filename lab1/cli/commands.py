@@ -195,9 +195,9 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _verify_claims() -> int:
-    from ..site import claims
+    from ..site.publish import check_claims
 
-    count, problems = claims.check()
+    count, problems = check_claims()
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{count} claims verified, {len(problems)} findings")

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core import files
-from . import claims, publish
+from . import publish
+from .execution import draft_mode
 
 #: What is asked of the package index where no Quarto is on the PATH.
 _REQUIREMENT = "quarto-cli>=1.6,<2"
@@ -24,7 +25,7 @@ def build(profile: str, preview: bool = False, draft: bool = False) -> int:
 
     In a `draft`, claims that are not carried by their records are marked, and do not end the build.
     """
-    with claims.marked(draft):
+    with draft_mode(draft):
         return _build(profile, preview)
 
 

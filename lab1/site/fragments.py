@@ -1,68 +1,77 @@
-"""What publishing writes beside the chapters: computed parts of other pages, and the scripts."""
+"""Writes what publishing computes for the pages outside `chapters/`, and the site's scripts."""
 
 from __future__ import annotations
 
+import ast
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import nbformat
 import vl_convert
-from nbformat import NotebookNode
 
 from ..core import benchmarks, files
+from ..core.escape import for_markdown
 from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
-from ..errors import RecordError
-from ..planning import profiles
-from ..reporting.claims import MIME
-from . import excerpts, exports, run_it
-from .run_it import Shown
+from ..errors import PublishError, RecordError
+from ..planning import chapters, profiles
+from ..planning.progress import duration
+from . import exports
+from .frame import PublishedPage
 
 _SITE = Path(__file__).parent
 
+#: The pieces that `guide/training-step.qmd` shows: a file of the package, and a name in it.
+EXCERPTS = (
+    ("training/trainer.py", "StreamlinedTrainer._training_batches"),
+    ("training/trainer.py", "StreamlinedTrainer._train_epoch"),
+    ("training/trainer.py", "StreamlinedTrainer.compute_loss"),
+    ("training/distillation.py", "distillation_loss"),
+    ("training/distillation.py", "DistillationTrainer.compute_loss"),
+)
+
 
 def write(
-    report: Path, profile: str, shown: Sequence[Shown], store: Store, drawn: exports.Folder
+    report: Path, profile: str, pages: Sequence[PublishedPage], store: Store, drawn: exports.Folder
 ) -> set[Path]:
     """Writes the fragments that the pages outside `chapters/` include, and the scripts.
 
-    `shown` are the pages that were prepared; without a record there is nothing to write.  Returns
-    the pictures of the front page, which go to the folder `drawn`.
+    Without a record there is nothing to write.  Returns the pictures of the front page, which go to
+    the folder `drawn`.
     """
     from ..reporting.distillation import draw_a_digit
     from ..reporting.pages import front
     from ..reporting.pages.runs import RunsPage
 
-    records = {record.key: record for each in shown for record in each.records}
+    records = {record.key: record for page in pages for record in page.records}
     if not records:
         return set()
-    parts = front.chart(list(records.values()))
+    headline = front.chart(list(records.values()))
     plain, residual = front.layers(list(records.values()))
-    addresses, pictures = exports.write_pictures(parts, "headline", drawn, drawn)
+    addresses, pictures = exports.write_pictures(headline, "headline", drawn, drawn)
     published = {record.key for record in records.values() if store.is_published(record)}
-    pages = [
-        (
-            each.title,
-            f"report/{each.page.name}.ipynb",
-            claims_of(report / f"{each.page.name}.ipynb"),
-        )
-        for each in shown
-    ]
     runs = RunsPage([*records.values()], published, profiles.shown_on(profile))
-    its_addresses, its_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
+    runs_addresses, runs_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
     fragments = {
-        "headline": front.headline([claim for *_, claims in pages for claim in claims]),
-        "chart": front.figure(parts, addresses),
+        "headline": front.headline([claim for page in pages for claim in page.claims]),
+        "chart": front.figure(headline, addresses),
         "plain-layer": plain,
         "residual-layer": residual,
-        "cards": front.cards(pages),
-        "chapters": _contents(shown),
-        "runs": runs.fragment(its_addresses, f"{report.name}/assets"),
-        "excerpts": excerpts.fragment(files.PACKAGE),
-        "run-it": run_it.fragment(shown, benchmarks.published(benchmarks.CONTENDERS)),
+        "cards": front.cards(
+            [(page.title, f"report/{page.page.name}.ipynb", page.claims) for page in pages]
+        ),
+        "chapters": "".join(
+            f"- [{page.title}](report/{page.page.name}.ipynb): {page.description}\n"
+            for page in pages
+            if not page.page.variant
+        ),
+        "runs": runs.fragment(runs_addresses, f"{report.name}/assets"),
+        "excerpts": excerpts(files.PACKAGE),
+        "run-it": run_it(pages, benchmarks.published(benchmarks.CONTENDERS)),
     }
     for name, text in fragments.items():
         write_if_changed(report / f"{name}.md", text.encode())
@@ -70,24 +79,16 @@ def write(
     # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
-    rounded = rounded_networks(records, store)
-    asked = {records[key].spec.dataset for key in rounded}
-    scripts = runs.scripts() | draw_a_digit.scripts(rounded, sorted(asked))
-    for name, content in scripts.items():
+    networks = rounded_networks(records, store)
+    datasets = sorted({records[key].spec.dataset for key in networks})
+    for name, content in (runs.scripts() | draw_a_digit.scripts(networks, datasets)).items():
         write_if_changed(assets / name, content.encode())
     for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
         write_if_changed(assets / name, (_SITE / name).read_bytes())
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-    return pictures | its_pictures
-
-
-def claims_of(page: Path | NotebookNode) -> list[dict[str, Any]]:
-    """What each claim of an executed page says of itself, as `claims.MIME` has it."""
-    notebook = nbformat.read(page, 4) if isinstance(page, Path) else page
-    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
-    return [data[MIME] for output in outputs if MIME in (data := output.get("data", {}))]
+    return pictures | runs_pictures
 
 
 def rounded_networks(records: Mapping[str, Record], store: Store) -> dict[str, Mapping[str, Any]]:
@@ -95,19 +96,128 @@ def rounded_networks(records: Mapping[str, Record], store: Store) -> dict[str, M
 
     One that cannot be read is left out: the page that shows it has said so, and has failed alone.
     """
-    found = {}
+    networks = {}
     for key, record in records.items():
         with suppress(RecordError):
             probe = store.find_probe(record.spec, "int8-weights")
             if probe is not None:
-                found[key] = probe
-    return found
+                networks[key] = probe
+    return networks
 
 
-def _contents(shown: Sequence[Shown]) -> str:
-    """The pages of the report with what each is about, in their order, as a list in Markdown."""
+# A training step, line by line
+
+
+def excerpts(package: Path) -> str:
+    """A section for each of `EXCERPTS`, headed by its name, as Markdown; read without importing."""
     return "".join(
-        f"- [{each.title}](report/{each.page.name}.ipynb): {each.description}\n"
-        for each in shown
-        if not each.page.variant
+        f"## {name}\n\n```python\n{source_of(package / file, name)}\n```\n\n"
+        for file, name in EXCERPTS
     )
+
+
+def source_of(path: Path, name: str) -> str:
+    """The source of a function or method, its docstring included, without its indentation.
+
+    Raises `PublishError` where the file has none of that name.
+    """
+    text = path.read_text(encoding="utf-8")
+    node: ast.AST = ast.parse(text)
+    for part in name.split("."):
+        inner = [
+            child
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, (ast.FunctionDef, ast.ClassDef)) and child.name == part
+        ]
+        if len(inner) != 1:
+            raise PublishError(f"{path}: has no {name}, which a page shows")
+        node = inner[0]
+    segment = ast.get_source_segment(text, node, padded=True)
+    assert segment is not None  # it was parsed from this text
+    return textwrap.dedent(segment)
+
+
+# Run it yourself
+
+
+def run_it(pages: Sequence[PublishedPage], published: Mapping[str, Mapping[str, Any]]) -> str:
+    """Commands, parameters and costs of each page that has runs of its own, as Markdown."""
+    sections = [_run_section(page) for page in pages if page.page.plan()]
+    speedup = gpu_speedup(published)
+    return "\n".join([f"{speedup}\n"] * bool(speedup) + sections)
+
+
+def _run_section(published: PublishedPage) -> str:
+    page = published.page
+    chapter = chapters.chapter(page.chapter)
+    values = chapter.values(page.parameters)
+    rows = "\n".join(
+        f"| `{name}` | {parameter.meaning} | {parameter.allowed} | {_value(values[name])} |"
+        for name, parameter in chapter.parameters.items()
+    )
+    profile = "" if page.profile == "report" else f" --profile {page.profile}"
+    name = "" if page.profile == "report" else f" -p profile {page.profile}"
+    return f"""## {published.title}
+
+```bash
+python -m lab1 run {page.chapter}{profile} --dry-run    # what is missing, and how long it takes
+python -m lab1 run {page.chapter}{profile}              # trains it
+papermill chapters/{page.chapter}.ipynb out.ipynb{name} -p seeds 0,1,2
+```
+
+{cost(published)}
+
+::: {{.callout-note collapse="true"}}
+## Its parameters
+
+The last column is the value that the profile `{page.profile}` gives, else the default. Of each,
+several values (`-p learning_rate 0.001,0.003`) are compared.
+
+| `-p` | meaning | allowed | here |
+|---|---|---|---|
+{rows}
+:::
+"""
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def cost(published: PublishedPage) -> str:
+    """What the runs of a page took, in a sentence, from their records."""
+    planned = {spec.key for spec in published.page.plan()}
+    records = [record for record in published.records if record.key in planned]
+    if not records:
+        return f"None of its {len(planned)} runs has a record, so what they cost is not known."
+    seconds = [record.seconds for record in records]
+    devices = sorted({str(r.origin.get("device", {}).get("name", "unknown")) for r in records})
+    runs = f"Its {len(planned)} runs"
+    if len(records) < len(planned):
+        runs = f"Of its {len(planned)} runs, the {len(records)} that have a record"
+    return (
+        f"{runs} took {duration(sum(seconds))} one after the other on "
+        f"{' and '.join(map(for_markdown, devices))}: {duration(median(seconds))} in the median, "
+        f"{duration(max(seconds))} at most. On a laptop expect the same order of "
+        "magnitude; a run that has a record costs nothing."
+    )
+
+
+def gpu_speedup(published: Mapping[str, Mapping[str, Any]]) -> str:
+    """How much quicker a GPU is, where the published benchmarks tell; else nothing."""
+    rates: dict[str, dict[str, float]] = {"cpu": {}, "cuda": {}}
+    for benchmark in published.values():
+        known = rates.setdefault(benchmark["hardware"]["kind"], {})
+        for row in benchmarks.summary(benchmark):
+            if row["precision"]:
+                known[row["case"]] = max(row["images_per_second"], known.get(row["case"], 0.0))
+    common = [title for title in rates["cpu"] if title in rates["cuda"]]
+    if not common:
+        return ""
+    speedups = ", ".join(
+        f"{rates['cuda'][title] / rates['cpu'][title]:.1f} times as fast for {title}"
+        for title in common
+    )
+    return f"A GPU is quicker: in the [benchmarks](../report/speed.ipynb) it was {speedups}."

@@ -20,8 +20,15 @@ from nbformat import NotebookNode
 
 from ..core.files import write_if_changed
 from ..errors import PublishError
-from . import literature
-from .preview import caption_of, code_of, find_pandoc, front_matter, options_of
+from .notebook import (
+    add_references,
+    caption_of,
+    cited_literature,
+    code_of,
+    front_matter,
+    options_of,
+)
+from .preview import find_pandoc
 
 FOLDER = "notebooks"
 _ASSETS = Path(__file__).resolve().parent
@@ -70,9 +77,9 @@ def _made_before(target: Path) -> str | None:
 
 def _converted(source: Path, root: Path, pandoc: str) -> NotebookNode:
     chapter = nbformat.read(source, 4)
-    literature.add_list(chapter)
+    add_references(chapter)
     values = front_matter(chapter.cells[0].source)
-    cited = literature.cited(chapter)
+    cited = cited_literature(chapter)
     texts = [f"---\n{cited}\n---"] * bool(cited) + [*_text(chapter)]
     options = ["--to", "gfm-tex_math_gfm+tex_math_dollars", "--wrap", "preserve"]
     options += ["--lua-filter", str(_ASSETS / "quarto.lua"), "--citeproc", "--fail-if-warnings"]

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,18 +24,14 @@ import nbformat
 import yaml
 
 from ..errors import PublishError
+from .notebook import CAPTIONS, caption_of, code_of, front_matter, options_of
 
 _ASSETS = Path(__file__).resolve().parent
 #: Those of them that a reader's browser loads.
 _SHIPPED = ("preview.css", "preview.js", "charts.css", "favicon.svg", "fonts")
-_FRONT_MATTER = re.compile(r"---\n(.*?)\n---$", re.DOTALL | re.MULTILINE)
 
-#: The options of a cell that hold its caption, and all that the pages use.
-_CAPTIONS = ("fig-cap", "tbl-cap")
-_CELL_OPTIONS = {"label", "echo", "code-fold", "code-summary", *_CAPTIONS}
-
-#: How a cell begins that is a sentence of `lab1.chapter.OpenChapter`.
-_SENTENCE = re.compile(r"^chapter\.(answer|claim|describe)\(", re.MULTILINE)
+#: All options of a cell that the pages use.
+_CELL_OPTIONS = {"label", "echo", "code-fold", "code-summary", *CAPTIONS}
 
 #: What pandoc says around its warnings, and around the error of a filter.
 _PANDOC_NOISE = re.compile(
@@ -127,43 +122,12 @@ def _read_page(root: Path, source: PurePosixPath) -> Page:
         raise PublishError(f"{source}: {type(error).__name__}: {error}") from error
 
 
-def front_matter(markdown: str) -> dict[str, Any]:
-    """What stands between the lines of `---` at the beginning; raises `ValueError` for none."""
-    found = _FRONT_MATTER.match(markdown)
-    if found is None:
-        raise ValueError("it does not begin with its title, between lines of ---")
-    values: dict[str, Any] = yaml.safe_load(found[1])
-    return values
-
-
 def _notebook_markdown(notebook: Any) -> str:
     """The cells of an executed notebook as Markdown, with their options obeyed."""
     return "\n\n".join(
         _code_cell(cell, number) if cell.cell_type == "code" else cell.source
         for number, cell in enumerate(notebook.cells, 1)
     )
-
-
-def options_of(source: str) -> dict[str, Any]:
-    """The options that a cell's source begins with, as `#| label: fig-loss`, or that it implies."""
-    lines = (line[2:] for line in source.splitlines() if line.startswith("#|"))
-    implied = {"echo": False} if shows_text_alone(source) else {}
-    return {**implied, **(yaml.safe_load("\n".join(lines)) or {})}
-
-
-def shows_text_alone(source: str) -> bool:
-    """Whether a cell is a sentence, whose code no page shows."""
-    return _SENTENCE.search(source) is not None
-
-
-def caption_of(options: Mapping[str, Any]) -> str | None:
-    """The caption among the options of a cell, where it has one."""
-    return next((options[name] for name in _CAPTIONS if name in options), None)
-
-
-def code_of(source: str) -> str:
-    """A cell's source without its options."""
-    return "\n".join(line for line in source.splitlines() if not line.startswith("#|")).strip()
 
 
 def _code_cell(cell: Any, number: int) -> str:
@@ -279,7 +243,7 @@ def _links(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _replace(output: Path, new: Path, old: Path) -> None:
-    """Put the folder `new` in the place of `output`, which moves to `old`."""
+    """Replaces the folder `output`, which moves to `old`, by `new`."""
     try:
         if output.exists():
             output.rename(old)

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab1.site import addresses
+from lab1.site.frame import read_addresses
 
 #: What the system's package of Chromium is called, by distribution.
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -67,7 +67,7 @@ def served(project, policy=None):
 
     ``policy`` is the Content-Security-Policy that goes with every page.
     """
-    below = urlsplit(addresses.read(project).site).path
+    below = urlsplit(read_addresses(project).site).path
     handler = functools.partial(
         _Handler, directory=str(project / "_site"), below=below, policy=policy
     )

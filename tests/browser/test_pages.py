@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from reader import CHARTED, NARROW, PAGES, REPORT, WIDE
 
-from lab1.site import addresses
+from lab1.site.frame import read_addresses
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,7 @@ def test_a_page_leads_to_its_source(site, seen, name):
 @pytest.mark.width(WIDE)
 def test_a_link_to_the_page_is_shown_with_a_card(site, seen, name):
     """Its picture has an address where the site does, and where Quarto makes the page."""
-    published = addresses.read(site.home).site
+    published = read_addresses(site.home).site
     said = seen.page.eval_on_selector_all(
         "meta[property], meta[name]",
         "all => all.map(m => [m.getAttribute('property') || m.name, m.content])",

@@ -16,7 +16,7 @@ from lab1.core.store import Store
 from lab1.errors import ParameterError
 from lab1.planning import chapters, profiles
 from lab1.reporting.kit import figure as figures
-from lab1.site.preview import shows_text_alone
+from lab1.site.notebook import shows_text_alone
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"

@@ -12,7 +12,8 @@ from lab1.reporting.kit import frames
 from lab1.reporting.pages import provenance
 from lab1.reporting.pages.runs import RunsPage
 from lab1.reporting.selections import Selection
-from lab1.site import run_it
+from lab1.site import fragments
+from lab1.site.frame import PublishedPage
 
 pypandoc = pytest.importorskip("pypandoc")
 
@@ -61,7 +62,7 @@ def page_of(make_record, text):
     parts = [
         claim("It took longer on {cost.one.hardware}.", [cost.stated()], published=True),
         claim("It has the higher loss ({gap}).", [gap.above()], published=False),
-        run_it.fragment([run_it.Shown(page, "A title", made)], {}),
+        fragments.run_it([PublishedPage(page, "A title", made)], {}),
         RunsPage(made, set(), {}).fragment(
             dict.fromkeys(("wide", "narrow", "wide-dark", "narrow-dark"), "a.svg"), "assets"
         ),

@@ -21,7 +21,7 @@ from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
 from lab1.reporting.kit import figure as figures
 from lab1.reporting.networks.drawing import Drawing, svg
-from lab1.site import claims, exports, fragments, publish
+from lab1.site import execution, exports, fragments, publish
 
 GRID = {
     "dataset": "smoke-grey",
@@ -137,7 +137,7 @@ def home(_made, make_record, tmp_path, monkeypatch):
         for name in PROFILE:
             write_chapter(building, name)
         monkeypatch.setenv("LAB1_HOME", str(building))
-        _made["sources"] = publish.sources_digest()
+        _made["sources"] = execution.sources_digest()
         store = Store()
         for (family, depth), accuracy in ACCURACY.items():
             for seed in range(3):
@@ -150,7 +150,7 @@ def home(_made, make_record, tmp_path, monkeypatch):
     shutil.copytree(master, home)
     monkeypatch.setenv("LAB1_HOME", str(home))
     # Whoever edits a source while the tests run has no page executed again by that.
-    monkeypatch.setattr(publish, "sources_digest", lambda: _made["sources"])
+    monkeypatch.setattr(execution, "sources_digest", lambda: _made["sources"])
     assert files.project_root() == home.resolve()
     return home
 
@@ -168,14 +168,14 @@ def executions(monkeypatch):
         pages.append(page.name)
         return notebook
 
-    monkeypatch.setattr(publish, "_execute", note)
+    monkeypatch.setattr(execution, "_execute", note)
     return pages
 
 
 def test_a_page_lists_the_literature_that_its_links_cite(store):
     page = profiles.Page("1_1", "1_1", "report", {"dataset": "mnist"})
-    source = publish._source(Path(__file__).parents[2], page)
-    front, *_, last = publish._parameterized(source, page, [], store).cells
+    source = execution._read_chapter(Path(__file__).parents[2], page)
+    front, *_, last = execution._parameterize(source, page, [], store).cells
     (listed,) = [line for line in front.source.splitlines() if line.startswith("nocite")]
     assert "@he2016deep, @balduzzi2017shattered," in listed and front.source.endswith("\n---")
     assert last.source == "## References\n\n::: {#refs}\n:::"
@@ -207,13 +207,13 @@ def test_a_page_needs_one_cell_of_parameters(laboratory, make_record, tags):
 def test_a_page_does_not_say_who_saved_its_chapter(store):
     """Colab writes the author's name into cells; VS Code names a kernel of its own."""
     page = profiles.Page("1_1", "1_1", "report", {"depth": (2,)})
-    source = publish._source(Path(__file__).parents[2], page)
-    expected = publish._parameterized(deepcopy(source), page, [], store)
+    source = execution._read_chapter(Path(__file__).parents[2], page)
+    expected = execution._parameterize(deepcopy(source), page, [], store)
     source.metadata.kernelspec = {"name": "venv", "display_name": "mine", "language": "python"}
     del source.metadata["language_info"]
     for cell in source.cells:
         cell.metadata |= {"executionInfo": {"user": {"displayName": "Someone"}}, "id": "a"}
-    assert publish._parameterized(source, page, [], store) == expected
+    assert execution._parameterize(source, page, [], store) == expected
 
 
 # What is published
@@ -311,7 +311,7 @@ def test_the_front_page_tells_of_all_pages(home):
     assert 'class="lab1-chart"' in (home / "report" / "chart.md").read_text()
     assets = home / "report" / "assets"
     for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
-        shipped = publish.files.PACKAGE / "site" / name
+        shipped = execution.files.PACKAGE / "site" / name
         assert (assets / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (assets / "vega.js").read_text()
 
@@ -402,7 +402,7 @@ def test_a_changed_parameter_executes_its_page(home, executions):
 
 @pytest.mark.slow
 def test_a_changed_source_executes_all_pages(home, executions, monkeypatch):
-    monkeypatch.setattr(publish, "sources_digest", lambda: "another")
+    monkeypatch.setattr(execution, "sources_digest", lambda: "another")
     publish.publish()
     assert executions == ["1_1", "1_2"]
 
@@ -458,11 +458,8 @@ def test_several_parameter_sets_make_several_pages(home):
     assert "MLP from 90.10 % at 2 to" in texts(published_page(home, "1_1"))
     assert (home / "figures" / "1_1-deep-accuracy.svg").exists()
     # In the navigation they must not look alike.
-    fronts = [
-        yaml.safe_load(nbformat.read(each.path, 4).cells[0].source.strip("-\n")) for each in done
-    ]
-    titles = [front["title"] for front in fronts]
-    assert [front.get("order", 0) for front in fronts] == [0, 0.5, 0]
+    titles = [page.title for page in done]
+    assert [page.order for page in done] == [0, 0.5, 0]
     assert titles[1] == f"{titles[0]} (deep)"
     assert "(deep)" not in titles[0]
 
@@ -539,7 +536,7 @@ def test_a_failing_chapter_does_not_lose_the_others(home, monkeypatch):
     assert (home / "figures" / "1_1-accuracy.svg").exists()
     # Nor is it remembered as a result: it is tried again, and the mended chapter is there at once.
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "_execute", fail)
+        patch.setattr(execution, "_execute", fail)
         with pytest.raises(PublishError, match="1_1: tried again"):
             publish.publish()
     edit_cell(home, "1_1", "1 / 0\n", "")
@@ -559,10 +556,10 @@ def test_a_claim_that_is_not_carried_ends_the_build_and_a_draft_marks_it(home, c
         "plain MLP, test accuracy: −20.00"
     )
     assert failed in capsys.readouterr().err
-    count, (problem, *others) = claims.check()
+    count, (problem, *others) = publish.check_claims()
     assert count == 2 and others == []
     assert problem.startswith("1_1: “") and "depth needs above: 8 layers − 2 layers" in problem
-    with claims.marked():
+    with execution.draft_mode():
         assert executed(publish.publish()) == {"1_1": False, "1_2": False}
     page = published_page(home, "1_1")
     assert "<mark>Not carried by the records: depth needs above" in texts(page)
@@ -570,9 +567,9 @@ def test_a_claim_that_is_not_carried_ends_the_build_and_a_draft_marks_it(home, c
     assert shown[0].source.startswith("#| echo: false\n")
     edit_cell(home, "1_1", '"They **help**.", depth.above()', '"They **hurt**.", depth.below()')
     publish.publish()
-    assert claims.check() == (2, [])
+    assert publish.check_claims() == (2, [])
     shutil.rmtree(home / "results")
-    assert claims.check()[1] == [f"{name}: {n} of its runs have no record"
+    assert publish.check_claims()[1] == [f"{name}: {n} of its runs have no record"
                                  for name, n in (("1_1", 6), ("1_2", 12))]  # fmt: skip
 
 
@@ -608,9 +605,9 @@ def test_a_page_whose_part_the_menu_lacks_does_not_end_the_others(home, executio
 
 
 def test_what_nobody_foresaw_of_a_page_does_not_end_the_others(home, executions, monkeypatch):
-    shown = publish._shown
+    prepare = publish._prepare
     monkeypatch.setattr(
-        publish, "_shown", lambda page, *rest: 1 / (page.name != "1_1") and shown(page, *rest)
+        publish, "_prepare", lambda page, *rest: 1 / (page.name != "1_1") and prepare(page, *rest)
     )
     with pytest.raises(PublishError, match="1_1: ZeroDivisionError: division by zero"):
         publish.publish()
@@ -667,7 +664,7 @@ def test_a_damaged_cache_is_a_miss(home, damage, monkeypatch, capsys):
         pages.append(page.name)
         return cached[page.name]
 
-    monkeypatch.setattr(publish, "_execute", execute)
+    monkeypatch.setattr(execution, "_execute", execute)
     publish.publish()
     assert pages == [*PROFILE]
     assert everything(home) == before
@@ -691,7 +688,7 @@ def executed_notebook(home, name):
 
 @pytest.mark.slow
 def test_another_version_of_what_draws_a_page_executes_it(home, executions, monkeypatch):
-    monkeypatch.setattr(publish.executions, "versions", lambda: "altair 99")
+    monkeypatch.setattr(execution, "versions", lambda: "altair 99")
     publish.publish()
     assert executions == ["1_1", "1_2"]
 
@@ -753,10 +750,10 @@ def test_runs_that_cannot_be_had_fail_their_page(home, executions, monkeypatch):
 def package(tmp_path, monkeypatch):
     """A copy of the sources that `sources_digest` reads instead of its own."""
     copy = tmp_path / "lab1"
-    shutil.copytree(publish.files.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    before = publish.sources_digest()
-    monkeypatch.setattr(publish.files, "PACKAGE", copy)
-    assert publish.sources_digest() == before
+    shutil.copytree(execution.files.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = execution.sources_digest()
+    monkeypatch.setattr(execution.files, "PACKAGE", copy)
+    assert execution.sources_digest() == before
     return copy
 
 
@@ -771,26 +768,26 @@ def package(tmp_path, monkeypatch):
     ],
 )
 def test_a_changed_line_changes_the_digest_of_the_sources(package, name):
-    before = publish.sources_digest()
+    before = execution.sources_digest()
     (package / name).write_text((package / name).read_text() + "# changed\n")
-    assert publish.sources_digest() != before
+    assert execution.sources_digest() != before
 
 
 def test_a_renamed_or_removed_source_changes_the_digest(package):
-    digests = {publish.sources_digest()}
+    digests = {execution.sources_digest()}
     (package / "reporting" / "kit" / "words.py").rename(package / "reporting" / "wording.py")
-    digests.add(publish.sources_digest())
+    digests.add(execution.sources_digest())
     (package / "reporting" / "wording.py").unlink()
-    digests.add(publish.sources_digest())
+    digests.add(execution.sources_digest())
     assert len(digests) == 3
 
 
 def test_training_has_no_part_in_the_digest(package):
     """What it computes is in the records, and their keys hold its recipe."""
-    before = publish.sources_digest()
+    before = execution.sources_digest()
     (package / "training" / "trainer.py").write_text("")
     (package / "site" / "charts.css").write_text("")
-    assert publish.sources_digest() == before
+    assert execution.sources_digest() == before
 
 
 def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
@@ -798,14 +795,14 @@ def test_the_digest_of_the_records_is_that_of_their_files(store, make_record):
     for record in records:
         store.write(record)
     page = profiles.Page("1_1", "1_1", "report", {})
-    digests = [publish.records_digest(page, records, store)]
-    assert publish.records_digest(page, records, store) == digests[0]
-    digests.append(publish.records_digest(page, records[:1], store))
+    digests = [execution.records_digest(page, records, store)]
+    assert execution.records_digest(page, records, store) == digests[0]
+    digests.append(execution.records_digest(page, records[:1], store))
     changed = replace(records[1], seconds=9.0)
     path = store.write(changed)
-    digests.append(publish.records_digest(page, [records[0], changed], store))
+    digests.append(execution.records_digest(page, [records[0], changed], store))
     store.promote(read_record(path))  # the page links to it from now on
-    digests.append(publish.records_digest(page, [records[0], changed], store))
+    digests.append(execution.records_digest(page, [records[0], changed], store))
     assert len(set(digests)) == 4
 
 
@@ -816,7 +813,7 @@ def test_the_digest_of_another_profiles_page_has_what_is_published(laboratory, s
 
     def digests():
         pages = [profiles.page("1_1", profile, {}) for profile in ("report", "smoke")]
-        return [publish.records_digest(page, [], store) for page in pages]
+        return [execution.records_digest(page, [], store) for page in pages]
 
     before = digests()
     store.write(make_record())
@@ -830,11 +827,11 @@ def test_the_digest_of_another_profiles_page_has_what_is_published(laboratory, s
 
 def test_the_digest_of_a_page_that_shows_benchmarks_is_also_theirs(store, monkeypatch):
     published = {}
-    monkeypatch.setattr(publish.benchmarks, "published", lambda: published)
+    monkeypatch.setattr(execution.benchmarks, "published", lambda: published)
     pages = [profiles.Page(name, name, "report", {}) for name in ("speed", "depth", "1_1")]
-    before = [publish.records_digest(page, [], store) for page in pages]
+    before = [execution.records_digest(page, [], store) for page in pages]
     published["cpu"] = {"schema": 1}
-    after = [publish.records_digest(page, [], store) for page in pages]
+    after = [execution.records_digest(page, [], store) for page in pages]
     assert [one != other for one, other in zip(before, after, strict=True)] == [True, True, False]
 
 
@@ -846,9 +843,9 @@ def test_the_digest_of_a_page_that_reads_others_says_where_the_runs_stand(
     store.write(record)
     page = profiles.Page("results", "results", "report", {})
     write_profile(laboratory, {"1_1": GRID, "results": {}})
-    digests = [publish.records_digest(page, records, store) for records in ([record], [])]
+    digests = [execution.records_digest(page, records, store) for records in ([record], [])]
     write_profile(laboratory, {**PROFILE, "results": {}})
-    digests.append(publish.records_digest(page, [record], store))
+    digests.append(execution.records_digest(page, [record], store))
     assert len(set(digests)) == 3
 
 

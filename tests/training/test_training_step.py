@@ -8,7 +8,7 @@ import torch
 
 from lab1 import MLP, StreamlinedTrainer, TrainingConfig
 from lab1.errors import PublishError
-from lab1.site import excerpts
+from lab1.site import fragments
 from lab1.training import data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,16 +46,16 @@ def test_a_metric_and_a_callback_stop_the_training(capsys):
 
 def test_the_page_shows_every_excerpt_and_no_other():
     named = re.findall(r'file="report/excerpts\.md" section="([\w.]+)"', PAGE)
-    assert named == [name for _, name in excerpts.SHOWN]
+    assert named == [name for _, name in fragments.EXCERPTS]
 
 
 def test_an_excerpt_is_the_source_itself(tmp_path):
-    text = excerpts.fragment(ROOT / "lab1")
-    for file, name in excerpts.SHOWN:
-        own = excerpts.source(ROOT / "lab1" / file, name)
+    text = fragments.excerpts(ROOT / "lab1")
+    for file, name in fragments.EXCERPTS:
+        own = fragments.source_of(ROOT / "lab1" / file, name)
         assert own.startswith(f"def {name.split('.')[-1]}(") and own in text
         source = (ROOT / "lab1" / file).read_text(encoding="utf-8")
         assert all(line.strip() in source for line in own.splitlines())
     (tmp_path / "one.py").write_text("class A:\n    pass\n")
     with pytest.raises(PublishError, match=r"one\.py: has no A\.b, which a page shows"):
-        excerpts.source(tmp_path / "one.py", "A.b")
+        fragments.source_of(tmp_path / "one.py", "A.b")

@@ -1,8 +1,10 @@
-"""Quarto's stylesheets keep every rule that a page can use, and no other."""
+"""Quarto's site keeps every rule that a page can use, and no other, and finds chapters first."""
+
+import json
 
 import pytest
 
-from lab1.site.stylesheets import leave_what_can_apply
+from lab1.site.post_render import prune_css, rank_chapters_first
 
 PAGE = '<body class="floating"><p class="note first sm:note" id="top">A <b>word</b>.</p></body>'
 SCRIPT = "element.classList.add('shown'); tip.className = `tip-${side}`"
@@ -18,7 +20,7 @@ def left(tmp_path):
         (tmp_path / "site_libs" / "a.js").write_text(SCRIPT)
         sheet = tmp_path / "site_libs" / "quarto" / "a.min.css"
         sheet.write_text(style)
-        fewer = leave_what_can_apply(tmp_path)
+        fewer = prune_css(tmp_path)
         assert fewer == len(style) - len(sheet.read_text())
         return sheet.read_text()
 
@@ -71,4 +73,27 @@ def test_what_an_escape_stands_for_is_read_as_such(left):
 
 
 def test_without_quartos_folder_nothing_is_done(tmp_path):
-    assert leave_what_can_apply(tmp_path) == 0
+    assert prune_css(tmp_path) == 0
+
+
+#: As Quarto writes it: an entry for each section of each page.
+ENTRIES = [
+    {"href": "reference/reporting.html#a", "section": "lab1.reporting.degradation", "text": "a"},
+    {"href": "report/depth.html", "section": "", "text": "degradation"},
+    {"href": "reference/index.html", "section": "", "text": "b"},
+    {"href": "report/1_1.html#sec-method", "section": "Method", "text": "Größe"},
+]
+
+
+def test_chapters_come_first_and_names_of_modules_weigh_no_more_than_text(tmp_path):
+    (tmp_path / "search.json").write_text(json.dumps(ENTRIES))
+    assert rank_chapters_first(tmp_path) == 4
+    found = json.loads((tmp_path / "search.json").read_text(encoding="utf-8"))
+    pages = ["report/depth", "report/1_1", "reference/reporting", "reference/index"]
+    assert [each["href"].partition(".html")[0] for each in found] == pages
+    assert [each["section"] for each in found] == ["", "Method", "", ""]
+    assert sorted(each["text"] for each in found) == sorted(each["text"] for each in ENTRIES)
+
+
+def test_a_site_without_a_search_stays_as_it_is(tmp_path):
+    assert rank_chapters_first(tmp_path) == 0 and not [*tmp_path.iterdir()]

@@ -9,24 +9,24 @@ from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
 from lab1.planning import chapters, profiles
-from lab1.site import run_it
-from lab1.site.run_it import Shown
+from lab1.site import fragments
+from lab1.site.frame import PublishedPage
 
 
 @pytest.fixture(scope="module")
 def shipped():
     """The pages of the shipped profile `quick`, none of which has a record."""
-    return [Shown(page, f"Title of {page.name}", []) for page in profiles.pages("quick")]
+    return [PublishedPage(page, f"Title of {page.name}", []) for page in profiles.pages("quick")]
 
 
 def test_every_page_with_runs_has_a_section(shipped):
-    text = run_it.fragment(shipped, {})
+    text = fragments.run_it(shipped, {})
     titles = re.findall(r"^## (Title of .*)$", text, re.M)
     assert titles == [f"Title of {name}" for name in ("1_1", "1_2", "1_3", "2_2", "depth")]
 
 
 def test_the_commands_parse(shipped):
-    text = run_it.fragment(shipped, {})
+    text = fragments.run_it(shipped, {})
     lines = re.findall(r"^python -m lab1 (.*?)(?:\s+#.*)?$", text, re.M)
     assert len(lines) == 10
     for line in lines:
@@ -37,12 +37,12 @@ def test_the_commands_parse(shipped):
 
 def test_the_profile_of_the_report_needs_no_mention():
     (page, *_) = profiles.pages("report")
-    text = run_it.fragment([Shown(page, "One", [])], {})
+    text = fragments.run_it([PublishedPage(page, "One", [])], {})
     assert "\npython -m lab1 run 1_1   " in text and "profile report" not in text
 
 
 def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
-    text = run_it.fragment(shipped[:1], {})
+    text = fragments.run_it(shipped[:1], {})
     for name in chapters.chapter("1_1").parameters:
         declared = PARAMETERS[name]
         assert f"| `{name}` | {declared.meaning} | {declared.allowed} |" in text
@@ -63,18 +63,18 @@ def page():
 def test_the_cost_is_that_of_the_records(page, make_record):
     records = [make_record(seed=seed, seconds=each) for seed, each in enumerate((60, 10, 20))]
     other = make_record(depth=8, seconds=10_000)  # shown there, asked for elsewhere
-    said = run_it.cost(Shown(page, "One", [*records, other]))
+    said = fragments.cost(PublishedPage(page, "One", [*records, other]))
     assert said.startswith("Its 3 runs took 2 min one after the other")
     assert "on a processor: 20 s in the median, 60 s at most" in said
 
 
 def test_a_cost_of_some_runs_says_of_how_many(page, make_record):
-    said = run_it.cost(Shown(page, "One", [make_record(seconds=60)]))
+    said = fragments.cost(PublishedPage(page, "One", [make_record(seconds=60)]))
     assert said.startswith("Of its 3 runs, the 1 that have a record took 60 s one after")
 
 
 def test_a_cost_that_nobody_has_paid_is_not_known(page):
-    said = run_it.cost(Shown(page, "One", []))
+    said = fragments.cost(PublishedPage(page, "One", []))
     assert said == "None of its 3 runs has a record, so what they cost is not known."
 
 
@@ -91,6 +91,8 @@ def benchmark(kind, **rates):
 
 def test_a_gpu_is_set_against_the_cpu_where_both_were_measured():
     found = {"a": benchmark("cpu", mlp=100, cnn=10), "b": benchmark("cuda", cnn=250)}
-    assert "it was 25.0 times as fast for cnn." in run_it.gpu(found)
-    assert run_it.gpu({"a": found["a"]}) == run_it.gpu({"b": found["b"]}) == ""
-    assert run_it.gpu({}) == ""
+    assert "it was 25.0 times as fast for cnn." in fragments.gpu_speedup(found)
+    assert (
+        fragments.gpu_speedup({"a": found["a"]}) == fragments.gpu_speedup({"b": found["b"]}) == ""
+    )
+    assert fragments.gpu_speedup({}) == ""

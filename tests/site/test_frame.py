@@ -1,11 +1,81 @@
-"""The foot of the site: which commit it is of, where git knows.  The head of a page: weights."""
+"""The frame of pages: menu, head, foot."""
 
 import nbformat
+import pytest
+import yaml
 from built_site import git
 
 from lab1.core import weights_file
-from lab1.planning.profiles import pages
-from lab1.site.page_frame import framed, site_foot
+from lab1.errors import PublishError
+from lab1.planning.profiles import Page, pages
+from lab1.site.frame import PublishedPage, add_frame, expect_part, site_foot, write_menu
+
+SETTINGS = """\
+site-menu:
+  - href: index.qmd
+    text: Overview
+  - part: "Two"
+  - part: "One"
+    contents: [{href: runs.qmd, text: Runs}]
+  - part: "Empty"
+  - part: "Developers"
+    contents: [{section: Reference, contents: "reference/*.qmd"}]
+"""
+
+PAGE = Page("1_1", "1_1", "report", {})
+
+
+def published(name, part, order):
+    return PublishedPage(
+        Page(name, name.split("-")[0], "report", {}), f"On {name}", [], "", order, part
+    )
+
+
+def written(tmp_path, pages, settings=SETTINGS):
+    (tmp_path / "_quarto.yml").write_text(settings)
+    write_menu(tmp_path, tmp_path / "report", pages)
+    return yaml.safe_load((tmp_path / "report" / "menu.yml").read_text())["website"]["sidebar"]
+
+
+def test_pages_stand_in_their_parts_and_an_empty_part_is_left_out(tmp_path):
+    pages = [
+        published("1_1", "One", 1),
+        published("2_2", "Two", 2),
+        published("1_3-narrow", "One", 3.5),
+    ]
+    assert written(tmp_path, pages)["contents"] == [
+        {"href": "index.qmd", "text": "Overview"},
+        {"section": "Two", "contents": [{"href": "report/2_2.ipynb", "text": "On 2_2"}]},
+        {
+            "section": "One",
+            "contents": [
+                {"href": "report/1_1.ipynb", "text": "On 1_1"},
+                {"href": "report/1_3-narrow.ipynb", "text": "On 1_3-narrow"},
+                {"href": "runs.qmd", "text": "Runs"},
+            ],
+        },
+        {
+            "section": "Developers",
+            "contents": [{"section": "Reference", "contents": "reference/*.qmd"}],
+        },
+    ]
+
+
+@pytest.mark.parametrize("part", ["", "Three"])
+def test_a_page_that_no_reader_would_find_is_refused(tmp_path, part):
+    (tmp_path / "_quarto.yml").write_text(SETTINGS)
+    expect_part(tmp_path, PAGE, "One")
+    with pytest.raises(
+        PublishError, match=rf"1_1\.ipynb: part = '{part}' is not allowed.*Two, One"
+    ):
+        expect_part(tmp_path, PAGE, part)
+
+
+def test_without_a_site_there_is_no_menu(tmp_path):
+    expect_part(tmp_path, PAGE, "Nowhere")
+    write_menu(tmp_path, tmp_path / "report", [published("1_1", "Nowhere", 1)])
+    assert not (tmp_path / "report").exists()
+
 
 STATED = "lab1 0.1.0"
 
@@ -38,7 +108,7 @@ def test_the_head_shows_what_was_found_before_the_code_that_found_it(store, tmp_
         new.new_markdown_cell("## References"),
     ]
     page = pages("report")[0]
-    framed_cells = framed(new.new_notebook(cells=cells), page, [], store, tmp_path).cells
+    framed_cells = add_frame(new.new_notebook(cells=cells), page, [], store, tmp_path).cells
     sources = [cell.source for cell in framed_cells]
     assert sources[:4] == ["---", "answer", "chart", "parameters"]
     assert "Some 1 minute to read" in sources[4] and "Source of this page" in sources[7]
@@ -53,7 +123,7 @@ def test_the_head_offers_the_weights_that_are_published(store, make_record, tmp_
 
     def head():
         page = pages("report")[0]
-        return framed(notebook, page, records, store, tmp_path).cells[1].source
+        return add_frame(notebook, page, records, store, tmp_path).cells[1].source
 
     assert "Weights" not in head()
     for record in records[1:]:

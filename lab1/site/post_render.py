@@ -1,0 +1,162 @@
+"""Takes from Quarto's site what no page uses, and has its search find chapters first.
+
+`python -m lab1.site.post_render` is the site's `post-render` step; without it every reader is sent
+two thousand icons, and the rules of dashboards, slides and listings, for light and for dark pages,
+before the first page stands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import tinycss2
+from fontTools import subset
+from fontTools.ttLib import TTFont
+
+#: Where Quarto puts the font and the rules that give each icon its character.
+_FONT, _RULES = (f"site_libs/bootstrap/bootstrap-icons.{ending}" for ending in ("woff", "css"))
+
+_RULE = re.compile(r'\.bi-([\w-]+)::before\s*\{\s*content:\s*"\\([0-9a-f]+)";?\s*\}')
+
+#: Where Quarto writes what its search looks through: an entry for each section of each page.
+_INDEX = "search.json"
+
+_WORD = re.compile(r"[\w-]+")
+
+
+def subset_icon_font(site: Path) -> int:
+    """Makes the font that of the icons in the pages and scripts; how many are left.
+
+    Their rules are left to `prune_css`, which comes after it.  Nothing is done where
+    there is no such font.
+    """
+    font, rules = site / _FONT, site / _RULES
+    if not (font.exists() and rules.exists()):
+        return 0
+    texts = [text for path, text in _texts(site, ".html", ".js", ".css") if path != rules]
+    used = {name for text in texts for name in re.findall(r"\bbi-([\w-]+)", text)}
+    style = rules.read_text(encoding="utf-8")
+    left = {name: int(code, 16) for name, code in _RULE.findall(style) if name in used}
+    # Themes write the characters of some icons themselves.
+    written = {int(code, 16) for text in texts for code in re.findall(r"\\(f[0-9a-f]{3})\b", text)}
+    options = subset.Options(flavor="woff", ignore_missing_unicodes=True)
+    smaller = TTFont(font)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes={*left.values(), *written})
+    subsetter.subset(smaller)
+    subset.save_font(smaller, str(font), options)
+    return len(left)
+
+
+def prune_css(site: Path) -> int:
+    """Takes from the stylesheets in `site_libs` the rules for which no page has a class or an id.
+
+    A class or an id counts as used where a page or a script has its name as a word, or a script has
+    its beginning up to a hyphen.  How many bytes fewer the stylesheets have.
+    """
+    texts = list(_texts(site, ".html", ".js"))
+    words = {word for _, text in texts for word in _WORD.findall(text)}
+    beginnings = tuple(
+        word
+        for path, text in texts
+        if path.suffix == ".js"
+        for word in _WORD.findall(text)
+        if word.endswith("-") and len(word) > 3
+    )
+
+    def is_used(name: str) -> bool:
+        return name in words or name.startswith(beginnings)
+
+    fewer = 0
+    for path in sorted((site / "site_libs").rglob("*.css")):
+        text = path.read_text(encoding="utf-8")
+        rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
+        pruned = "".join(_pruned(rules, is_used))
+        if not (pruned.isascii() or pruned.startswith("@charset")):  # escapes became characters
+            pruned = f'@charset "UTF-8";{pruned}'
+        if len(pruned) < len(text):
+            path.write_text(pruned, encoding="utf-8")
+            fewer += len(text) - len(pruned)
+    return fewer
+
+
+def rank_chapters_first(site: Path) -> int:
+    """Rewrites the index of a site's search so that it finds chapters before the reference.
+
+    How many entries the index has, none without one.
+    """
+    index = site / _INDEX
+    if not index.exists():
+        return 0
+    entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
+    for entry in filter(_of_reference, entries):
+        # A heading weighs more than text, and the name of a module is made of its topic's.
+        entry["section"] = ""
+    entries.sort(key=_of_reference)  # of equally good results the first is shown first
+    index.write_text(json.dumps(entries, indent=2, ensure_ascii=False), encoding="utf-8")
+    return len(entries)
+
+
+def _of_reference(entry: dict[str, Any]) -> bool:
+    return str(entry["href"]).startswith("reference/")
+
+
+def _texts(site: Path, *endings: str) -> Iterator[tuple[Path, str]]:
+    for path in site.rglob("*"):
+        if path.suffix in endings:
+            yield path, path.read_text(encoding="utf-8", errors="replace")
+
+
+def _pruned(rules: list[Any], is_used: Callable[[str], bool]) -> Iterator[str]:
+    for rule in rules:
+        if rule.type == "qualified-rule":
+            selectors = [
+                tinycss2.serialize(selector).strip()
+                for selector in _selectors(rule.prelude)
+                if all(map(is_used, _required_names(selector)))
+            ]
+            if selectors:
+                yield f"{','.join(selectors)}{{{tinycss2.serialize(rule.content)}}}"
+        elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
+            within = tinycss2.parse_rule_list(
+                rule.content, skip_comments=True, skip_whitespace=True
+            )
+            pruned = "".join(_pruned(within, is_used))
+            if pruned:
+                yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{pruned}}}"
+        else:
+            yield rule.serialize()
+
+
+def _selectors(prelude: list[Any]) -> list[list[Any]]:
+    """The selectors of a rule, each as its tokens."""
+    parts: list[list[Any]] = [[]]
+    for token in prelude:
+        if token == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _required_names(selector: list[Any]) -> Iterator[str]:
+    """The classes and ids without which it matches nothing.
+
+    Those within brackets, as in `:not(…)` and `:is(…)`, are excluded, or one of several.
+    """
+    for before, token in pairwise([None, *selector]):
+        if token.type == "hash" or (token.type == "ident" and before == "."):
+            yield from _WORD.findall(token.value)
+
+
+if __name__ == "__main__":
+    output = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
+    subset_icon_font(output)
+    prune_css(output)
+    rank_chapters_first(output)
