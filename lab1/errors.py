@@ -86,6 +86,16 @@ def short_repr(value: Any) -> str:
         return "a number of thousands of digits"
 
 
+def not_allowed(
+    name: str, value: Any, allowed: str, where: str = "", case: str = ""
+) -> ParameterError:
+    """The error for a value that stood at `where`, with what is allowed, in this `case` alone."""
+    return ParameterError(
+        f"{prefix(where)}{name} = {short_repr(value)} is not allowed{case and f' {case}'}; "
+        f"allowed: {allowed}"
+    )
+
+
 def unknown(name: str, allowed: Iterable[str], where: str) -> ParameterError:
     """The error for a name that is not among `allowed`."""
     return ParameterError(

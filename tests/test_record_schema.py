@@ -11,7 +11,7 @@ import fabricated_runs
 import pytest
 
 from lab1.core.record import read_record
-from lab1.core.schema import seal
+from lab1.core.rules import seal
 from lab1.core.store import Store
 from lab1.errors import Lab1Error, RecordError
 

@@ -254,7 +254,7 @@ def notebooks(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measures the speed of the trainer and of others."""
     from ..core import benchmarks
-    from ..core.schema import seal
+    from ..core.rules import seal
     from ..training.benchmark import cases, measure
 
     chosen = [cases.CASES[name] for name in options.case or cases.CASES]

@@ -16,22 +16,10 @@ from statistics import mean, median
 from typing import Any
 
 from ..errors import RecordError
+from . import rules
 from .datasets import DATASETS
 from .families import FAMILIES
 from .files import results_dir
-from .schema import (
-    anything,
-    in_file,
-    listing,
-    mapping,
-    number,
-    one_of,
-    optional,
-    read_object,
-    unseal,
-    whole,
-)
-from .schema import text as text_rule
 
 #: What this version reads and writes.
 SCHEMA = 2
@@ -62,52 +50,52 @@ def files() -> list[Path]:
 
 def read(path: Path) -> Mapping[str, Any]:
     """The benchmark in a file; raises `RecordError`, naming it, where it holds none."""
-    content = read_object(path, "a benchmark")
-    with in_file(path):
-        content = unseal(content)
+    content = rules.read_object(path, "a benchmark")
+    with rules.in_file(path):
+        content = rules.unseal(content)
         check(content)
     return content
 
 
-_TEXT = text_rule()
-_POSITIVE = number(1e-9)
-_ROUND = mapping({"seconds": _POSITIVE}, {"accuracy": optional(number(0, 1))})
-_CASE = mapping(
+_TEXT = rules.text()
+_POSITIVE = rules.number(1e-9)
+_ROUND = rules.mapping({"seconds": _POSITIVE}, {"accuracy": rules.optional(rules.number(0, 1))})
+_CASE = rules.mapping(
     {
         "name": _TEXT,
         "title": _TEXT,
-        "family": one_of(*FAMILIES),
-        "depth": whole(1),
-        "dataset": one_of(*DATASETS),
-        "images": whole(1),
-        "epochs": whole(1),
-        "batch_size": whole(1),
+        "family": rules.one_of(*FAMILIES),
+        "depth": rules.whole(1),
+        "dataset": rules.one_of(*DATASETS),
+        "images": rules.whole(1),
+        "epochs": rules.whole(1),
+        "batch_size": rules.whole(1),
         "augmentation": _TEXT,
-        "target": optional(_POSITIVE),
-        "flops": whole(1),
-        "rounds": anything,  # which depends on the contenders
+        "target": rules.optional(_POSITIVE),
+        "flops": rules.whole(1),
+        "rounds": rules.anything,  # which depends on the contenders
     }
 )
-_BENCHMARK = mapping(
+_BENCHMARK = rules.mapping(
     {
-        "schema": one_of(SCHEMA),
-        "compared": one_of(CONTENDERS, DEPTHS),
+        "schema": rules.one_of(SCHEMA),
+        "compared": rules.one_of(CONTENDERS, DEPTHS),
         "commit": _TEXT,
         "date": _TEXT,
         "note": _TEXT,
-        "hardware": mapping(
+        "hardware": rules.mapping(
             {
                 "kind": _TEXT,
                 "name": _TEXT,
-                "threads": whole(1),
-                "cores": whole(1),
+                "threads": rules.whole(1),
+                "cores": rules.whole(1),
                 "matrix_product_flops": _POSITIVE,
             }
         ),
-        "versions": mapping({"torch": _TEXT}, others=_TEXT),
-        "skipped": listing(_TEXT),
-        "contenders": mapping({}, others=_TEXT),
-        "cases": listing(_CASE, 1),
+        "versions": rules.mapping({"torch": _TEXT}, others=_TEXT),
+        "skipped": rules.listing(_TEXT),
+        "contenders": rules.mapping({}, others=_TEXT),
+        "cases": rules.listing(_CASE, 1),
     }
 )
 
@@ -117,7 +105,7 @@ def check(benchmark: Mapping[str, Any]) -> None:
     _BENCHMARK("", benchmark)
     for index, case in enumerate(benchmark["cases"]):
         place = f"cases[{index}].rounds"
-        mapping({}, dict.fromkeys(benchmark["contenders"], listing(_ROUND, 1)))(
+        rules.mapping({}, dict.fromkeys(benchmark["contenders"], rules.listing(_ROUND, 1)))(
             place, case["rounds"]
         )
         if len({len(measured) for measured in case["rounds"].values()}) != 1:

@@ -22,10 +22,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ..errors import ParameterError, RecordError, prefix, short_repr
 from .files import runs_dir, write_if_changed
-from .schema import SHA256, exactly, in_file, listing, mapping, read_object, refuse, text, whole
+from .rules import SHA256, exactly, in_file, listing, mapping, read_object, refuse, text, whole
 
 
 @dataclass(frozen=True)
@@ -133,23 +134,14 @@ def name_of(value: str, where: str) -> str | None:
     try:
         folder = Path(place["folder"]).expanduser().resolve()
         listing = files(folder)
-        declared = _declared(folder, size, 1 if place["grey"] else 3, listing)
+        content = _declared(folder, size, 1 if place["grey"] else 3, listing)
     except OSError as error:
         raise refusal(f"{short_repr(error.filename)}: {error.strerror}") from error
     except (ValueError, RuntimeError) as error:  # RuntimeError: ~somebody is nobody
         raise refusal(str(error)) from error
-    content = {
-        "name": declared.name,
-        "title": declared.title,
-        "image_shape": declared.image_shape,
-        "train_size": declared.train_size,
-        "test_size": declared.test_size,
-        "fingerprint": declared.fingerprint,
-        "classes": declared.classes,
-        "folder": str(folder),
-    }
-    write_if_changed(_file(declared.name), (json.dumps(content, indent=1) + "\n").encode())
-    return declared.name
+    name = str(content["name"])
+    write_if_changed(_file(name), (json.dumps(content, indent=1) + "\n").encode())
+    return name
 
 
 def known(name: str) -> Dataset:
@@ -171,18 +163,16 @@ def known(name: str) -> Dataset:
         raise ParameterError(f"{error}; {again}") from error
     channels = values["image_shape"][0]
     return Dataset(
-        name=name,
-        title=values["title"],
-        image_shape=tuple(values["image_shape"]),
-        num_classes=len(values["classes"]),
-        train_size=values["train_size"],
-        test_size=values["test_size"],
-        # The same for all images, so that no run depends on which of them were looked at.
-        mean=(0.5,) * channels,
-        std=(0.25,) * channels,
-        fingerprint=values["fingerprint"],
-        classes=tuple(values["classes"]),
-        folder=Path(values["folder"]),
+        **values
+        | {
+            "image_shape": tuple(values["image_shape"]),
+            "num_classes": len(values["classes"]),
+            # The same for all images, so that no run depends on which of them were looked at.
+            "mean": (0.5,) * channels,
+            "std": (0.25,) * channels,
+            "classes": tuple(values["classes"]),
+            "folder": Path(values["folder"]),
+        }
     )
 
 
@@ -249,8 +239,11 @@ def _is_left_behind(path: Path) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset:
-    """The declaration of the images of a folder; raises `ValueError` for what is no data set."""
+def _declared(folder: Path, size: int, channels: int, listing: Files) -> dict[str, Any]:
+    """The declaration of the images of a folder, as it is written.
+
+    Raises `ValueError` for what is no data set.
+    """
     counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
     for name, _, _ in listing:
         part, inside, _ = name.split("/", 2)
@@ -290,19 +283,16 @@ def _declared(folder: Path, size: int, channels: int, listing: Files) -> Dataset
     grey = "-grey" if channels == 1 else ""
     fingerprint = files_fingerprint(digests)
     slug = re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-")[:40].strip("-") or "images"
-    return Dataset(
-        name=f"{slug}-{size}{grey}-{fingerprint[:12]}",
-        title=f"{slug} ({size} x {size}{', grey' if grey else ''})",
-        image_shape=(channels, size, size),
-        num_classes=len(classes),
-        train_size=sum(counts["train"].values()),
-        test_size=sum(counts["test"].values()),
-        mean=(),
-        std=(),
-        fingerprint=fingerprint,
-        classes=tuple(classes),
-        folder=folder,
-    )
+    return {
+        "name": f"{slug}-{size}{grey}-{fingerprint[:12]}",
+        "title": f"{slug} ({size} x {size}{', grey' if grey else ''})",
+        "image_shape": (channels, size, size),
+        "train_size": sum(counts["train"].values()),
+        "test_size": sum(counts["test"].values()),
+        "fingerprint": fingerprint,
+        "classes": classes,
+        "folder": str(folder),
+    }
 
 
 # The table

@@ -30,22 +30,18 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError, short_repr
+from ..errors import ParameterError, not_allowed, short_repr
 from . import layouts
 
 if TYPE_CHECKING:
     from .datasets import Dataset
     from .layouts import Stage
     from .spec import ModelSpec
-
-    Layout = Callable[[ModelSpec, Dataset], tuple[Stage, ...]]
-else:
-    Layout = Any
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,7 @@ class DepthRule:
 
     def refusal(self, depth: object, family: str) -> ParameterError:
         """The error for such a depth."""
-        return ParameterError(
-            f"{family}: depth = {depth!r} is not allowed; allowed: {self.allowed}"
-        )
+        return not_allowed("depth", depth, self.allowed, family)
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,7 @@ class Family:
     module: str
     project: str
     style: str
-    layout: Layout | None = None
+    layout: Callable[[ModelSpec, Dataset], tuple[Stage, ...]] | None = None
     compared_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     single_threaded: bool = False
     file: Path | None = None
@@ -246,9 +240,7 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
             "of texts, numbers and lists, since it is read without running the file"
         ) from error
     if not isinstance(declaration, dict):
-        raise ParameterError(
-            f"{path}: FAMILY = {short_repr(declaration)} is not allowed; allowed: a dictionary"
-        )
+        raise not_allowed("FAMILY", declaration, "a dictionary", str(path))
     return declaration
 
 
@@ -257,9 +249,7 @@ def _check(
 ) -> None:
     def refuse(entry: object, allowed: str) -> ParameterError:
         value = values.get(entry, "missing")
-        return ParameterError(
-            f"{path}: FAMILY[{entry!r}] = {short_repr(value)} is not allowed; allowed: {allowed}"
-        )
+        return not_allowed(f"FAMILY[{entry!r}]", value, allowed, str(path))
 
     def is_text(value: Any) -> bool:
         return isinstance(value, str) and bool(value.strip()) and value.isprintable()
@@ -315,125 +305,97 @@ SIX_N_PLUS_TWO = DepthRule(
 )
 
 _PERCEPTRON = ("depth", "width", "hidden_sizes", "activation", "dropout_rate", "normalization")
-_STAGED = ("depth", "channels", "blocks_per_stage")
-_MLPS = "MLP_vs_ResidualMLP_Comparison"
-_CNNS = "CNN_Comparison_CIFAR10"
 
-
-def _by_name(families: Iterable[Family]) -> Mapping[str, Family]:
-    return {family.name: family for family in families}
-
-
-_OURS: Mapping[str, Family] = _by_name(
-    (
-        Family(
-            name="MLP",
-            recipe=1,
-            title="plain MLP",
-            unit="layer",
-            axis="hidden layers",
-            fields=(*_PERCEPTRON, "initialisation"),
-            depths=ANY_DEPTH,
-            module="mlp",
-            project=_MLPS,
-            layout=layouts.plain_perceptron,
-            style="plain",
-            single_threaded=True,
+_MLP = Family(
+    name="MLP",
+    recipe=1,
+    title="plain MLP",
+    unit="layer",
+    axis="hidden layers",
+    fields=(*_PERCEPTRON, "initialisation"),
+    depths=ANY_DEPTH,
+    module="mlp",
+    project="MLP_vs_ResidualMLP_Comparison",
+    layout=layouts.plain_perceptron,
+    style="plain",
+    single_threaded=True,
+)
+_CNN = Family(
+    name="SimpleCNN",
+    recipe=2,
+    title="simple CNN",
+    unit="stage",
+    axis="stages",
+    fields=("depth", "channels"),
+    depths=STAGES,
+    module="cnn",
+    project="CNN_Comparison_CIFAR10",
+    layout=layouts.simple_cnn,
+    style="plain",
+)
+_RESIDUAL_CNN = replace(
+    _CNN,
+    name="ResidualCNN",
+    title="residual CNN",
+    fields=("depth", "channels", "blocks_per_stage"),
+    layout=layouts.residual_cnn,
+    style="residual",
+    compared_with={
+        "SimpleCNN": (
+            "the skip connections",
+            "the number of layers",
+            "the number of parameters",
         ),
-        Family(
-            name="ResidualMLP",
-            recipe=1,
-            title="residual MLP",
-            unit="layer",
-            axis="hidden layers",
-            fields=(*_PERCEPTRON, "residual_factor", "skip_carries", "layers_per_skip"),
-            depths=ANY_DEPTH,
-            module="mlp",
-            project=_MLPS,
-            layout=layouts.residual_perceptron,
-            style="residual",
-            compared_with={
-                "MLP": ("the skip connections", "the size of what a layer adds at the start")
-            },
-            single_threaded=True,
-        ),
-        Family(
-            name="SimpleCNN",
-            recipe=2,
-            title="simple CNN",
-            unit="stage",
-            axis="stages",
-            fields=("depth", "channels"),
-            depths=STAGES,
-            module="cnn",
-            project=_CNNS,
-            layout=layouts.simple_cnn,
-            style="plain",
-        ),
-        Family(
-            name="ResidualCNN",
-            recipe=2,
-            title="residual CNN",
-            unit="stage",
-            axis="stages",
-            fields=_STAGED,
-            depths=STAGES,
-            module="cnn",
-            project=_CNNS,
-            layout=layouts.residual_cnn,
-            style="residual",
-            compared_with={
-                "SimpleCNN": (
-                    "the skip connections",
-                    "the number of layers",
-                    "the number of parameters",
-                ),
-                "PlainCNN": ("the skip connections",),
-            },
-        ),
-        Family(
-            name="PlainCNN",
-            recipe=1,
-            title="plain CNN",
-            unit="stage",
-            axis="stages",
-            fields=_STAGED,
-            depths=STAGES,
-            module="cnn",
-            project=_CNNS,
-            layout=layouts.plain_cnn,
-            style="control",
-        ),
-        Family(
-            name="PlainNet",
-            recipe=2,
-            title="plain network",
-            unit="layer",
-            axis="layers",
-            fields=("depth",),
-            depths=SIX_N_PLUS_TWO,
-            module="cnn",
-            project=_CNNS,
-            layout=layouts.plain_net,
-            style="plain",
-        ),
-        Family(
-            name="ResNet",
-            recipe=2,
-            title="ResNet",
-            unit="layer",
-            axis="layers",
-            fields=("depth",),
-            depths=SIX_N_PLUS_TWO,
-            module="cnn",
-            project=_CNNS,
-            layout=layouts.resnet,
-            style="residual",
-            compared_with={"PlainNet": ("the skip connections",)},
-        ),
-    )
+        "PlainCNN": ("the skip connections",),
+    },
+)
+_PLAIN_NET = replace(
+    _CNN,
+    name="PlainNet",
+    title="plain network",
+    unit="layer",
+    axis="layers",
+    fields=("depth",),
+    depths=SIX_N_PLUS_TWO,
+    layout=layouts.plain_net,
 )
 
+#: The rows; one that is a variation of another says what is different.
+_TABLE = (
+    _MLP,
+    replace(
+        _MLP,
+        name="ResidualMLP",
+        title="residual MLP",
+        fields=(*_PERCEPTRON, "residual_factor", "skip_carries", "layers_per_skip"),
+        layout=layouts.residual_perceptron,
+        style="residual",
+        compared_with={
+            "MLP": ("the skip connections", "the size of what a layer adds at the start")
+        },
+    ),
+    _CNN,
+    _RESIDUAL_CNN,
+    replace(
+        _RESIDUAL_CNN,
+        name="PlainCNN",
+        recipe=1,
+        title="plain CNN",
+        layout=layouts.plain_cnn,
+        style="control",
+        compared_with={},
+    ),
+    _PLAIN_NET,
+    replace(
+        _PLAIN_NET,
+        name="ResNet",
+        title="ResNet",
+        layout=layouts.resnet,
+        style="residual",
+        compared_with={"PlainNet": ("the skip connections",)},
+    ),
+)
+_OURS = {family.name: family for family in _TABLE}
 
 #: Ours, and those of the files that `LAB1_FAMILIES` names.
 FAMILIES: Mapping[str, Family] = {**_OURS, **_declared(_OURS)}

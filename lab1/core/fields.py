@@ -19,7 +19,7 @@ from numbers import Real
 from types import NoneType
 from typing import Annotated, Any, Self, get_args, get_origin, get_type_hints
 
-from ..errors import ParameterError, did_you_mean, prefix, short_repr, unknown
+from ..errors import ParameterError, did_you_mean, not_allowed, prefix, short_repr, unknown
 
 _NONE_WORDS = frozenset({"none", "null", "off"})
 
@@ -227,10 +227,8 @@ class Field:
         return word in _NONE_WORDS or (word in _NOTHING and not free)
 
     def _refusal(self, value: Any, where: str) -> ParameterError:
-        return ParameterError(
-            f"{prefix(where)}{self.name} = {short_repr(value)} is not allowed; "
-            f"allowed: {self.allowed}{did_you_mean(value, self.choices)}"
-        )
+        allowed = self.allowed + did_you_mean(value, self.choices)
+        return not_allowed(self.name, value, allowed, where)
 
 
 @cache

@@ -11,48 +11,40 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError, short_repr
+from . import rules
 from .datasets import DATASETS
 from .fields import hash_key
-from .schema import (
-    SHA256,
-    Rule,
-    anything,
-    exactly,
-    in_file,
-    listing,
-    mapping,
-    nothing,
-    number,
-    optional,
-    read_object,
-    refuse,
-    seal,
-    text,
-    unseal,
-    whole,
-)
 from .spec import RunSpec
 from .training_config import TrainingConfig, written_recipes
 
 SCHEMA = 1
 
+_FRACTION = rules.number(0, 1)
+_NOT_NEGATIVE = rules.number(0)
+#: A divergence is zero at its least, and rounding may make it less.
+_LOSS = rules.number(-1e-3)
+
+_HISTORY: Mapping[str, rules.Rule] = {
+    "train_loss": _LOSS,
+    "train_accuracy": _FRACTION,
+    "validation_loss": _LOSS,
+    "validation_accuracy": _FRACTION,
+    "learning_rate": _NOT_NEGATIVE,
+    "gradient_norm": rules.optional(_NOT_NEGATIVE),  # beyond float32 while every loss is finite
+    "seconds": _NOT_NEGATIVE,
+    "peak_memory_bytes": rules.optional(rules.whole()),  # what not every system tells
+}
+_EVALUATION = {"train_evaluation_loss": _LOSS, "train_evaluation_accuracy": _FRACTION}
+_DISTILLATION = {"hard_loss": _LOSS, "soft_loss": _LOSS}
+
 #: The series of `Record.history`; each holds one value per epoch.
-HISTORY_FIELDS = (
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "gradient_norm",
-    "seconds",
-    "peak_memory_bytes",
-)
+HISTORY_FIELDS = tuple(_HISTORY)
 
 #: Further series of a run whose `train_evaluation_size` is above 0.
-EVALUATION_FIELDS = ("train_evaluation_loss", "train_evaluation_accuracy")
+EVALUATION_FIELDS = tuple(_EVALUATION)
 
 #: Further series of a distilled run: the parts of its loss, which is `train_loss`.
-DISTILLATION_FIELDS = ("hard_loss", "soft_loss")
+DISTILLATION_FIELDS = tuple(_DISTILLATION)
 
 
 def history_fields(config: TrainingConfig, *, distilled: bool = False) -> tuple[str, ...]:
@@ -160,7 +152,7 @@ class Record:
             }
         )
         del body["recipe"], body["teacher_recipes"]  # they are part of the spec as written
-        return seal(body)
+        return rules.seal(body)
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Record:
@@ -173,7 +165,7 @@ class Record:
             raise RecordError("not a run record (it has no schema or no spec)")
         if body["schema"] != SCHEMA:
             raise RecordError(f"schema {short_repr(body['schema'])}; this version reads {SCHEMA}")
-        body = unseal(body)
+        body = rules.unseal(body)
         body.pop("schema")
         written = body.pop("spec")
         try:
@@ -207,8 +199,8 @@ def finite(value: Any) -> Any:
 
 def read_record(path: Path) -> Record:
     """The record in a file; raises `RecordError`, naming the file, where it is none."""
-    body = read_object(path, "a run record")
-    with in_file(path):
+    body = rules.read_object(path, "a run record")
+    with rules.in_file(path):
         return Record.from_dict(body)
 
 
@@ -217,28 +209,7 @@ def read_record(path: Path) -> Record:
 #: How a training can end.
 ALL_EPOCHS, EARLY, DIVERGED = "all epochs", "early stopping", "diverged"
 
-_FRACTION = number(0, 1)
-_NOT_NEGATIVE = number(0)
-#: A divergence is zero at its least, and rounding may make it less.
-_LOSS = number(-1e-3)
-
-_SERIES: Mapping[str, Rule] = {
-    "train_loss": _LOSS,
-    "validation_loss": _LOSS,
-    "train_evaluation_loss": _LOSS,
-    "hard_loss": _LOSS,
-    "soft_loss": _LOSS,
-    "train_accuracy": _FRACTION,
-    "validation_accuracy": _FRACTION,
-    "train_evaluation_accuracy": _FRACTION,
-    "learning_rate": _NOT_NEGATIVE,
-    "gradient_norm": optional(_NOT_NEGATIVE),  # beyond float32 while every loss is finite
-    "seconds": _NOT_NEGATIVE,
-    "peak_memory_bytes": optional(whole()),  # what not every system tells
-}
-
-
-_TEXT = text()
+_TEXT = rules.text()
 
 
 def _moment(place: str, value: Any) -> None:
@@ -247,30 +218,32 @@ def _moment(place: str, value: Any) -> None:
     except (TypeError, ValueError):
         zone = None
     if zone is None:
-        refuse(place, value, "a time such as 2026-01-31T12:00:00+00:00")
+        rules.refuse(place, value, "a time such as 2026-01-31T12:00:00+00:00")
 
 
 def _plain(place: str, value: Any) -> None:
     """An entry that a later version may add to the origin: one value, or values by name."""
     if isinstance(value, Mapping):
-        mapping({}, others=_plain)(place, value)
+        rules.mapping({}, others=_plain)(place, value)
     elif isinstance(value, str):
         _TEXT(place, value)
     elif value is not None and not isinstance(value, bool):
-        number()(place, value)
+        rules.number()(place, value)
 
 
-_VERSIONS = mapping({}, others=_TEXT)
-_DEVICE = mapping({"kind": _TEXT, "name": _TEXT}, {"threads": optional(whole(1))}, others=_plain)
-_SEGMENT = mapping(
+_VERSIONS = rules.mapping({}, others=_TEXT)
+_DEVICE = rules.mapping(
+    {"kind": _TEXT, "name": _TEXT}, {"threads": rules.optional(rules.whole(1))}, others=_plain
+)
+_SEGMENT = rules.mapping(
     {
         "commit": _TEXT,
-        "sources": optional(SHA256),
-        "versions": optional(_VERSIONS),
-        "device": optional(_DEVICE),
-        "from": optional(_moment),
-        "to": optional(_moment),
-        "epochs": optional(exactly(2, whole(1))),
+        "sources": rules.optional(rules.SHA256),
+        "versions": rules.optional(_VERSIONS),
+        "device": rules.optional(_DEVICE),
+        "from": rules.optional(_moment),
+        "to": rules.optional(_moment),
+        "epochs": rules.optional(rules.exactly(2, rules.whole(1))),
     }
 )
 
@@ -280,18 +253,18 @@ def _segment(place: str, value: Any) -> None:
     if value["from"] and value["to"]:
         _in_order(f"{place}.to", value["from"], value["to"])
     if value["epochs"] and value["epochs"][0] > value["epochs"][1]:
-        refuse(f"{place}.epochs", value["epochs"], "the first epoch, then the last")
+        rules.refuse(f"{place}.epochs", value["epochs"], "the first epoch, then the last")
 
 
 def _in_order(place: str, began: str, ended: str) -> None:
     if datetime.fromisoformat(ended) < datetime.fromisoformat(began):
-        refuse(place, ended, f"from {began} on")
+        rules.refuse(place, ended, f"from {began} on")
 
 
 #: The processes that trained a run, in order; `None` for what an older checkpoint did not tell.
-SEGMENTS = listing(_segment, 1)
+SEGMENTS = rules.listing(_segment, 1)
 
-_ORIGIN = mapping(
+_ORIGIN = rules.mapping(
     {
         "commit": _TEXT,
         "versions": _VERSIONS,
@@ -301,7 +274,12 @@ _ORIGIN = mapping(
         "started": _moment,
         "ended": _moment,
     },
-    {"teacher_sha256": SHA256, "processes": whole(1), "pulled_from": _TEXT, "segments": SEGMENTS},
+    {
+        "teacher_sha256": rules.SHA256,
+        "processes": rules.whole(1),
+        "pulled_from": _TEXT,
+        "segments": SEGMENTS,
+    },
     others=_plain,
 )
 
@@ -313,11 +291,11 @@ def is_commit(text: str) -> bool:
 
 def _check(record: Record) -> None:
     """Raises `RecordError` for a record that no training can have left, naming what is wrong."""
-    mapping({}, others=whole(1))(
+    rules.mapping({}, others=rules.whole(1))(
         "", {"parameters": record.parameters, "flops": record.flops, "recipe": record.recipe}
     )
-    number(0)("seconds", record.seconds)
-    optional(SHA256)("weights_sha256", record.weights_sha256)
+    rules.number(0)("seconds", record.seconds)
+    rules.optional(rules.SHA256)("weights_sha256", record.weights_sha256)
     _ORIGIN("origin", record.origin)
     _in_order("origin.ended", record.origin["started"], record.origin["ended"])
     _check_end(record)
@@ -338,7 +316,7 @@ def _check_segments(record: Record) -> None:
         if segment["epochs"]:
             if segment["epochs"][0] - last not in (0, 1):
                 place = f"origin.segments[{index}].epochs"
-                refuse(place, segment["epochs"], f"from epoch {last + 1} on, or {last}")
+                rules.refuse(place, segment["epochs"], f"from epoch {last + 1} on, or {last}")
             last = segment["epochs"][1]
     if last != record.epochs:
         raise RecordError(f"its segments end with epoch {last}, its history with {record.epochs}")
@@ -346,44 +324,46 @@ def _check_segments(record: Record) -> None:
 
 def _check_end(record: Record) -> None:
     """Checks the end of a training: when, at which epoch, and which was the best."""
-    mapping(dict.fromkeys(record.series, listing(anything, 1)))("history", record.history)
+    rules.mapping(dict.fromkeys(record.series, rules.listing(rules.anything, 1)))(
+        "history", record.history
+    )
     planned, epochs = record.spec.training.epochs, record.epochs
     stopped = record.stopped
     if stopped not in (ALL_EPOCHS, EARLY, DIVERGED):
-        refuse("stopped", stopped, f"{ALL_EPOCHS}, {EARLY}, {DIVERGED}")
+        rules.refuse("stopped", stopped, f"{ALL_EPOCHS}, {EARLY}, {DIVERGED}")
     if epochs > planned or (stopped == ALL_EPOCHS and epochs != planned):
         raise RecordError(f"its history has {epochs} epochs and its spec {planned}: {stopped}")
     if stopped == EARLY and record.spec.training.patience is None:
         raise RecordError(f"it stopped by {stopped}, and its spec has no patience")
-    best = whole(1, epochs)
-    (optional(best) if record.diverged else best)("best_epoch", record.best_epoch)
+    best = rules.whole(1, epochs)
+    (rules.optional(best) if record.diverged else best)("best_epoch", record.best_epoch)
 
 
 def _check_history(record: Record) -> None:
     """One value per epoch of each series; what is no finite number only where it diverged."""
     validated = record.spec.training.validation_size > 0
     for name in record.series:
-        rule = _SERIES[name]
+        rule = {**_HISTORY, **_EVALUATION, **_DISTILLATION}[name]
         if name.startswith("validation_") and not validated:
-            rule = nothing
+            rule = rules.nothing
         elif record.diverged:
-            rule = optional(rule)
-        exactly(record.epochs, rule)(f"history.{name}", record.history[name])
+            rule = rules.optional(rule)
+        rules.exactly(record.epochs, rule)(f"history.{name}", record.history[name])
 
 
 def _check_test(record: Record) -> None:
     """The scores, which a diverged run has none of, and the accuracy that follows from errors."""
     if record.diverged:
-        mapping({})("test", record.test)
+        rules.mapping({})("test", record.test)
         return
     size = DATASETS[record.spec.dataset].test_size
     student = {"teacher_agreement": _FRACTION} if record.spec.distillation else {}
-    mapping(
+    rules.mapping(
         {
             "loss": _NOT_NEGATIVE,
             "accuracy": _FRACTION,
-            "errors": whole(0, size),
-            "count": whole(size, size),
+            "errors": rules.whole(0, size),
+            "count": rules.whole(size, size),
         },
         {"calibration_error": _FRACTION, **student},
     )("test", record.test)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any
 
-from ..errors import ParameterError, short_repr
+from ..errors import ParameterError, not_allowed, short_repr
 from . import datasets, differences, families
 from .datasets import DATASETS, Dataset
 from .families import FAMILIES
@@ -181,10 +181,7 @@ def check_start(initialisation: str, sizes: Sequence[int], activation: str, wher
     """Raises `ParameterError` where a perceptron of these hidden sizes has no such start."""
 
     def refuse(what: str, allowed: str) -> ParameterError:
-        return ParameterError(
-            f"{where}: initialisation = {initialisation!r} is not allowed with {what}; "
-            f"allowed: {allowed}"
-        )
+        return not_allowed("initialisation", initialisation, allowed, where, f"with {what}")
 
     if initialisation == "identity" and len(set(sizes)) > 1:
         allowed = "equal sizes, since the identity maps a layer to one of the same size"
@@ -201,10 +198,8 @@ def _checked_blocks(blocks: Any, depth: int) -> tuple[int, ...]:
     listed = tuple(blocks) if isinstance(blocks, (list, tuple)) else ()
     if len(listed) != depth or not all(type(count) is int and count >= 1 for count in listed):
         given = list(blocks) if isinstance(blocks, (list, tuple)) else blocks
-        raise ParameterError(
-            f"blocks_per_stage = {given!r} is not allowed; allowed: {depth} numbers, one for "
-            "each stage, each 1 or more"
-        )
+        allowed = f"{depth} numbers, one for each stage, each 1 or more"
+        raise not_allowed("blocks_per_stage", given, allowed)
     return listed
 
 
@@ -225,29 +220,24 @@ class RunSpec(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        declared = DATASETS[self.dataset]
-        room = declared.train_size - declared.num_classes
-        if self.training.validation_size > room:
-            raise ParameterError(
-                f"RunSpec: validation_size = {self.training.validation_size} is not allowed for "
-                f"{self.dataset}; allowed: from 0 to {room}"
-            )
-        split, size = declared.train_size - self.training.validation_size, self.training.train_size
-        if size is not None and not declared.num_classes <= size <= split:
-            raise ParameterError(
-                f"RunSpec: train_size = {size} is not allowed for "
-                f"{self.dataset} with validation_size = {self.training.validation_size}; "
-                f"allowed: from {declared.num_classes} to {split}, or none"
-            )
+        classes, images = self.images.num_classes, self.images.train_size
+        held_out, size = self.training.validation_size, self.training.train_size
+
+        def refuse(name: str, allowed: str, case: str = "") -> ParameterError:
+            value, case = getattr(self.training, name), f"for {self.dataset}{case}"
+            return not_allowed(name, value, allowed, "RunSpec", case)
+
+        if held_out > images - classes:
+            raise refuse("validation_size", f"from 0 to {images - classes}")
+        if size is not None and not classes <= size <= images - held_out:
+            allowed = f"from {classes} to {images - held_out}, or none"
+            raise refuse("train_size", allowed, f" with validation_size = {held_out}")
         self.training.check_steps(self.training_images, "RunSpec")
         omitted = self.training.omitted_class
-        if omitted is not None and omitted >= declared.num_classes:
-            raise ParameterError(
-                f"RunSpec: omitted_class = {omitted} is not allowed for {self.dataset}; allowed: "
-                f"from 0 to {declared.num_classes - 1}, or none"
-            )
-        if self.distillation is not None:
-            self._check_teacher(self.distillation.teacher)
+        if omitted is not None and omitted >= classes:
+            raise refuse("omitted_class", f"from 0 to {classes - 1}, or none")
+        if self.teacher is not None:
+            self._check_teacher(self.teacher)
 
     def _check_teacher(self, teacher: RunSpec) -> None:
         """Raises `ParameterError` where the teacher answers another question.

@@ -23,7 +23,7 @@ from .datasets import DATASETS
 from .families import FAMILIES
 from .files import is_there, move, write_bytes, write_text
 from .record import SCHEMA, Record, finite, is_commit, read_record
-from .schema import in_file, read_object, seal, unseal
+from .rules import in_file, read_object, seal, unseal
 from .spec import RunSpec
 
 

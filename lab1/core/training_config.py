@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, not_allowed
 from .fields import Checked, Field, hash_key, without_defaults
 
 if TYPE_CHECKING:
@@ -135,11 +135,12 @@ class TrainingConfig(Checked):
         """
         steps = self.epochs * math.ceil(images / self.batch_size)
         if steps == 1 and self.schedule != "constant":
-            raise ParameterError(
-                f"{where}: schedule = {self.schedule!r} is not allowed for a training of one step "
-                f"(epochs = {self.epochs}, batch_size = {self.batch_size}, {images} training "
-                "images); allowed: two steps or more, or schedule = 'constant'"
+            allowed = "two steps or more, or schedule = 'constant'"
+            case = (
+                f"for a training of one step (epochs = {self.epochs}, batch_size = "
+                f"{self.batch_size}, {images} training images)"
             )
+            raise not_allowed("schedule", self.schedule, allowed, where, case)
         return steps
 
     def canonical(self, *, old_selection: bool = False) -> dict[str, Any]:
@@ -281,29 +282,17 @@ class RuntimeOptions:
 
     def __post_init__(self) -> None:
         if self.report_to not in (None, "wandb"):
-            raise ParameterError(
-                f"RuntimeOptions: report_to = {self.report_to!r} is not allowed; "
-                "allowed: none, or 'wandb'"
-            )
+            raise not_allowed("report_to", self.report_to, "none, or 'wandb'", "RuntimeOptions")
         if self.wandb_project is not None and self.report_to is None:
-            raise ParameterError(
-                f"wandb_project = {self.wandb_project!r} is not allowed without report_to = 'wandb'"
-            )
+            case = "without report_to = 'wandb'"
+            raise not_allowed("wandb_project", self.wandb_project, "with it", case=case)
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
-            raise ParameterError(
-                f"workers = {self.workers!r} is not allowed; allowed: auto, or 1 and more"
-            )
+            raise not_allowed("workers", self.workers, "auto, or 1 and more")
         if self.engine == "ray" and self.workers not in (1, "auto"):
-            raise ParameterError(
-                f"workers = {self.workers!r} is not allowed with engine = 'ray', whose cluster "
-                "decides that; allowed: auto"
-            )
+            case = "with engine = 'ray', whose cluster decides that"
+            raise not_allowed("workers", self.workers, "auto", case=case)
         if self.engine not in ENGINES:
-            raise ParameterError(
-                f"engine = {self.engine!r} is not allowed; allowed: {', '.join(ENGINES)}"
-            )
+            raise not_allowed("engine", self.engine, ", ".join(ENGINES))
         if self.ray_address is not None and self.engine != "ray":
-            raise ParameterError(
-                f"address = {self.ray_address!r} is not allowed with engine = {self.engine!r}; "
-                "allowed: with engine = 'ray'"
-            )
+            case = f"with engine = {self.engine!r}"
+            raise not_allowed("address", self.ray_address, "with engine = 'ray'", case=case)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingRunsError, RecordError, WeightsError
 from .files import is_there
-from .schema import mapping, text
+from .rules import mapping, text
 from .spec import RunSpec
 
 if TYPE_CHECKING:
