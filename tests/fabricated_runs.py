@@ -30,7 +30,7 @@ HOSTILE = (
     "# A heading {.hostile}"
 )
 
-#: The sizes of real probes: see `lab1/training/probes.py`.
+#: The sizes of real probes: see `lab1/training/probes`.
 HARDEST, SOFTENED, TEMPERATURES = 24, 8, (1, 4, 16)
 
 
@@ -222,7 +222,7 @@ def png(shape, shade):
     return base64.b64encode(b"\x89PNG\r\n\x1a\n" + content).decode()
 
 
-# The probes, each as its namesake in `lab1/training/probes.py` would give it
+# The probes, each as its namesake in `lab1/training/probes` would give it
 
 
 def confusion(made):

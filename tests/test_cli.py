@@ -351,7 +351,7 @@ def test_promote_reports_a_damaged_file_and_moves_the_others(home, lab1, planned
 def taught(home, engine, planned, make_student):
     """A student's record in ``runs/``, with the record and the weights of its teacher."""
     from lab1.training import models
-    from lab1.training.weights import digest, save_weights
+    from lab1.training.checkpoint import digest, save_weights
 
     teacher = planned("ResidualMLP", 2, 0)
     store = write(teacher)

@@ -164,14 +164,14 @@ BROKEN = [
 
 def tried(tmp_path, monkeypatch, text, **training):
     """Tries the network of such a file as a command does before it trains."""
-    own_models = pytest.importorskip("lab1.training.own_models")
+    user_models = pytest.importorskip("lab1.training.models.user_models")
     designed = {name: family for name, family in FAMILIES.items() if not family.own}
     family = families._read(written(tmp_path, text), designed)
     monkeypatch.setitem(FAMILIES, family.name, family)
     # Not specs, whose families are those that were declared when the process began.
     model = namedtuple("Model", "family depth width")(family.name, 2, 8)
     run = namedtuple("Run", "model dataset training training_images")
-    own_models.check([run(model, "smoke-grey", TrainingConfig(**training), 4000)])
+    user_models.check([run(model, "smoke-grey", TrainingConfig(**training), 4000)])
 
 
 @pytest.mark.parametrize(("old", "new", "complaint"), BROKEN)

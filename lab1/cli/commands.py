@@ -137,9 +137,9 @@ def promote(options: argparse.Namespace) -> int:
         print(store.promote(record, options.mixed_sources).name)
     for record in records:
         if record.key in with_weights:
-            from ..training import trained_models
+            from ..training.trained_run import publish_weights
 
-            print(trained_models.publish(record.spec, store).name)
+            print(publish_weights(record.spec, store).name)
     print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
     for problem in problems:
         print(f"not readable: {problem}", file=sys.stderr)
@@ -160,9 +160,9 @@ def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
         )
     store.check_promotable(record, mixed_sources)
     if not file.exists():
-        from ..training import trained_models
+        from ..training.trained_run import publish_weights
 
-        print(trained_models.publish(teacher, store, record.origin["teacher_sha256"]).name)
+        print(publish_weights(teacher, store, record.origin["teacher_sha256"]).name)
     for finding in verifying.check_teacher(record, weights_file.read(file).sha256):
         raise RecordError(finding)
 

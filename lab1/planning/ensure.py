@@ -194,9 +194,9 @@ def _train(
 
     _check_stays_here(wanted, options)
     if any(FAMILIES[spec.model.family].own for spec in wanted):
-        from ..training import own_models
+        from ..training.models import user_models
 
-        own_models.check(wanted)
+        user_models.check(wanted)
     engine = engines.choose(options)
     if any(spec.teacher in wanted for spec in wanted):  # the students learn from the weights
         options = replace(options, save_weights=True)

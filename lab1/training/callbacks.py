@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ..errors import did_you_mean
-from .weights import save_weights
+from .checkpoint import save_weights
 
 if TYPE_CHECKING:
     from .trainer import StreamlinedTrainer

@@ -1,21 +1,25 @@
-"""Knowledge distillation: a student also learns what its teacher says (Hinton et al. 2015)."""
+"""Knowledge distillation: a student also learns from its teacher's answers (Hinton et al. 2015)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..core.fields import declarations
+from ..core.fields import declarations, hash_key
 from ..core.record import DISTILLATION_FIELDS
+from ..core.spec import RECIPE, RunSpec
 from ..core.training_config import DistillationConfig, TrainingConfig
-from ..errors import ParameterError
+from ..errors import CheckpointError, ParameterError, StorageError
 from . import device as devices
 from . import seeds
+from .checkpoint import Checkpointer
 from .data.images import ImageSet
-from .teacher_outputs import TeacherOutputs
 from .trainer import EVALUATION_BATCH, StreamlinedTrainer
 
 
@@ -133,7 +137,10 @@ class DistillationTrainer(StreamlinedTrainer):
         """The share of images to which student and teacher give the same answer."""
         images = dataset.to(self.device).images
         answers = torch.cat(
-            [self._ask(self.normalize(part)).argmax(1) for part in images.split(EVALUATION_BATCH)]
+            [
+                self._forward_teacher(self.normalize(part)).argmax(1)
+                for part in images.split(EVALUATION_BATCH)
+            ]
         )
         same = self._logits(images).argmax(1) == answers
         return float(same.double().mean())
@@ -142,36 +149,38 @@ class DistillationTrainer(StreamlinedTrainer):
         permutation = self._permutation and {"permutation": self._permutation.get_state()}
         return super()._state() | (permutation or {})
 
-    def _take_up(self, state: Mapping[str, Any]) -> None:
-        super()._take_up(state)
+    def _load_state(self, state: Mapping[str, Any]) -> None:
+        super()._load_state(state)
         if self._permutation is not None:
             self._permutation.set_state(state["permutation"])
 
     def _teacher_logits(self, inputs: Tensor) -> Tensor:
         """What the teacher says to the current batch; float32 of shape (batch, classes)."""
         if self._group.size > 1:  # each process sees its part of a batch
-            return self._ask(inputs)
+            return self._forward_teacher(inputs)
         count = len(self.train_dataset)
         if self.augment is None:
-            return self.outputs.of_images(count, self._ask_all)[self._indices]
+            return self.outputs.of_images(
+                count, lambda: self._evaluate_teacher(self.train_dataset.images)
+            )[self._indices]
         begin = self._progress.steps * self.config.batch_size
         rows = slice(begin, begin + len(inputs))
         epoch = self._progress.epoch
-        return self.outputs.of_batch(epoch, rows, count, lambda: self._ask(inputs))
+        return self.outputs.of_batch(epoch, rows, count, lambda: self._forward_teacher(inputs))
 
-    def _ask_all(self) -> Tensor:
-        """What the teacher says to every training image as it is."""
-        parts = self.train_dataset.images.split(EVALUATION_BATCH)
-        return torch.cat([self._ask(self.normalize(part)) for part in parts])
+    def _evaluate_teacher(self, images: Tensor) -> Tensor:
+        """The teacher's logits of uint8 images that are not augmented."""
+        parts = images.split(EVALUATION_BATCH)
+        return torch.cat([self._forward_teacher(self.normalize(part)) for part in parts])
 
     # Not in inference mode, whose tensors the backward pass of the student could not use.
     @torch.no_grad()
-    def _ask(self, inputs: Tensor) -> Tensor:
+    def _forward_teacher(self, inputs: Tensor) -> Tensor:
         with self._autocast():
-            logits: Tensor = self.teacher(self._as_it_lies(inputs))
+            logits: Tensor = self.teacher(self._to_teacher_memory_format(inputs))
         return logits.float()
 
-    def _as_it_lies(self, inputs: Tensor) -> Tensor:
+    def _to_teacher_memory_format(self, inputs: Tensor) -> Tensor:
         """The inputs in the teacher's memory format: its kernels, and so the bits of what it says,
         must not depend on the student's."""
         laid = torch.empty_like(inputs, memory_format=self._teacher_format)
@@ -188,4 +197,115 @@ def _refusal(teacher: int, student: int) -> ParameterError:
     return ParameterError(
         f"DistillationTrainer: a teacher of {teacher} classes is not allowed for a student of "
         f"{student}; allowed: as many classes"
+    )
+
+
+#: The fields of `TrainingConfig` that decide the views or the arithmetic.
+_DECIDING = (
+    "validation_size", "train_size", "omitted_class", "batch_size", "augmentation", "precision",
+)  # fmt: skip
+
+
+class TeacherOutputs:
+    """The logits of one teacher on the training images of one run, float32, on `device`.
+
+    With a `folder` they are also kept there: in `images.pt` where there is no augmentation,
+    else in `epoch-0001.pt` and so on, with a row for each image in the order of the split or of
+    the epoch's batches.  `key` stands for all that decides them (`outputs_key`).  A file appears
+    whole or not at all; one that is damaged or does not fit is made anew.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        key: str = "",
+        device: torch.device = torch.device("cpu"),  # noqa: B008 (it is immutable)
+    ) -> None:
+        self._folder = folder
+        self._key = key
+        self._device = device
+        self._images: Tensor | None = None
+        self._epoch = 0
+        #: The current epoch as it was found, or else what was computed of it, by its first row.
+        self._found: Tensor | None = None
+        self._parts: dict[int, Tensor] = {}
+
+    def of_images(self, count: int, compute: Callable[[], Tensor]) -> Tensor:
+        """The logits of all `count` training images, computed at most once."""
+        if self._images is None:
+            self._images = self._load("images", count)
+        if self._images is None:
+            self._images = compute()
+            self._save("images", self._images)
+        return self._images
+
+    def of_batch(
+        self, epoch: int, rows: slice, count: int, compute: Callable[[], Tensor]
+    ) -> Tensor:
+        """The logits of the batch that is `rows` of an epoch's `count` views.
+
+        An epoch is kept once all of it was computed in one sitting.
+        """
+        name = f"epoch-{epoch:04}"
+        if epoch != self._epoch:
+            self._epoch, self._parts = epoch, {}
+            self._found = self._load(name, count)
+        if self._found is not None:
+            return self._found[rows]
+        logits = compute()
+        if self._folder is not None:
+            self._parts[rows.start] = logits
+            if sum(map(len, self._parts.values())) == count:
+                self._save(name, torch.cat([self._parts[start] for start in sorted(self._parts)]))
+        return logits
+
+    def _load(self, name: str, count: int) -> Tensor | None:
+        if self._folder is None:
+            return None
+        file = self._file(self._folder, name)
+        try:
+            state = file.load()
+            if state is None:
+                return None
+            logits: Any = state.get("logits")
+            fits = (
+                isinstance(logits, Tensor)
+                and logits.dtype == torch.float32
+                and logits.ndim == 2
+                and len(logits) == count
+                and bool(logits.isfinite().all())
+            )
+            if not fits:
+                raise file.refusal("these are not the answers to the images of this run")
+        except CheckpointError as error:
+            print(f"note: asking the teacher again: {error}", file=sys.stderr)
+            return None
+        kept: Tensor = logits.to(self._device)
+        return kept
+
+    def _save(self, name: str, logits: Tensor) -> None:
+        if self._folder is not None:
+            with suppress(StorageError):  # the training can do without
+                self._file(self._folder, name).save({"logits": logits.cpu()})
+
+    def _file(self, folder: Path, name: str) -> Checkpointer:
+        return Checkpointer(folder / f"{name}.pt", self._key)
+
+
+def outputs_key(spec: RunSpec, teacher_sha256: str, fingerprint: str, device: torch.device) -> str:
+    """Sixteen hexadecimal digits for all that decides what the teacher says to a student's views.
+
+    Threads and processor are among them, since they decide in which order sums are taken.  So are
+    the recipes of all families, one of which is raised when a change alters the views.
+    """
+    return hash_key(
+        {
+            "teacher": teacher_sha256,
+            "data": fingerprint,
+            "seed": spec.seed,
+            "training": {name: getattr(spec.training, name) for name in _DECIDING},
+            "recipes": dict(RECIPE),
+            "device": devices.describe(device),
+            "torch": torch.__version__,
+        }
     )

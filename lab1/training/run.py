@@ -19,17 +19,16 @@ from ..core.spec import RunSpec
 from ..core.store import Store
 from ..core.training_config import RuntimeOptions
 from ..errors import MissingRunsError
-from . import data, distributed, models, origin, teacher_outputs, trained_models
+from . import data, distributed, models, origin
 from . import device as devices
 from .callbacks import Callback, ProgressBar
-from .checkpoint import Checkpointer
+from .checkpoint import Checkpointer, digest
 from .data.images import LoadedData
-from .distillation import DistillationTrainer
-from .teacher_outputs import TeacherOutputs
+from .distillation import DistillationTrainer, TeacherOutputs, outputs_key
+from .trained_run import load_model
 from .trainer import StreamlinedTrainer
 from .wandb import tracker as tracking
 from .wandb.tracker import Tracker
-from .weights import digest
 
 
 def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None) -> Record:
@@ -37,13 +36,13 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
 
     With a `store`, the best weights (where `options` ask for them) and a checkpoint are written
     to the run's folder, and a run that was interrupted continues from its checkpoint.  A distilled
-    run learns from the weights of its teacher (`load`).  Raises
+    run learns from the weights of its teacher (`load_model`).  Raises
     `DataError` where the data are missing or not the declared ones, before
     anything is trained, and `MissingRunsError` where the memory does not suffice.
     """
     runs = None if store is None else store.runs
     with (
-        _memory_told(spec),
+        _explain_out_of_memory(spec),
         _threads(spec, options),
         tracking.reporting(spec, options, runs) as tracker,
     ):
@@ -51,7 +50,7 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
 
 
 @contextmanager
-def _memory_told(spec: RunSpec) -> Iterator[None]:
+def _explain_out_of_memory(spec: RunSpec) -> Iterator[None]:
     """Tells that memory does not suffice, which torch does in several ways."""
     try:
         yield
@@ -150,9 +149,9 @@ def _learning(
         return _Learning()
     taught = spec.distillation
     declared, purpose = DATASETS[taught.teacher.dataset], "its students learn from them"
-    teacher = trained_models.load(taught.teacher, declared, store or Store(), purpose)
+    teacher = load_model(taught.teacher, declared, store or Store(), purpose)
     device = devices.resolve(options.device)
-    key = teacher_outputs.key_of(spec, teacher.sha256, loaded.fingerprint, device)
+    key = outputs_key(spec, teacher.sha256, loaded.fingerprint, device)
     folder = store.run_dir(taught.teacher) / f"outputs-{key}" if store else None
     make_trainer = partial(
         DistillationTrainer,

@@ -18,11 +18,11 @@ from ..core.training_config import TrainingConfig
 from ..errors import ParameterError
 from . import device as devices
 from . import distributed, interruption, origin, seeds
-from .calibration import expected_calibration_error
 from .callbacks import BestEpoch, Callback
 from .checkpoint import Checkpointer
 from .data.augmentation import AUGMENTATIONS, Normalize
 from .data.images import ImageSet, check_images
+from .evaluation import expected_calibration_error
 from .optimization import build_optimizer, build_scheduler
 from .progress import Clock, Progress
 
@@ -394,12 +394,12 @@ class StreamlinedTrainer:
         if self.checkpointer is None or (state := self.checkpointer.load()) is None:
             return
         try:
-            self._take_up(state)
+            self._load_state(state)
         except Exception as error:  # what torch raises for a state of another form is of many kinds
             why = f"its state does not fit this run: {type(error).__name__}: {error}"
             raise self.checkpointer.refusal(why) from error
 
-    def _take_up(self, state: Mapping[str, Any]) -> None:
+    def _load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from what `_state` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

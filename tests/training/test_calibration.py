@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lab1.training.calibration import expected_calibration_error, fit_temperature
+from lab1.training.evaluation import expected_calibration_error, fit_temperature
 
 
 def logits(confidence, predicted=0, classes=3):

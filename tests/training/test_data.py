@@ -17,7 +17,7 @@ import torchvision
 from lab1.core.datasets import DATASETS, files_fingerprint
 from lab1.errors import DataError, ParameterError
 from lab1.training import data
-from lab1.training.data import downloading, split
+from lab1.training.data import loading, split
 from lab1.training.data.images import ImageSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +163,7 @@ def test_every_way_that_a_download_fails_is_told(tiny, tmp_path, mirrors, error)
 def test_a_mirror_that_falls_silent_is_given_up_and_the_next_is_asked(
     tiny, tmp_path, mirrors, monkeypatch
 ):
-    monkeypatch.setattr(downloading, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(loading, "_SILENCE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
 
         def ask(_root):

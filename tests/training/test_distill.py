@@ -11,9 +11,8 @@ from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
 from lab1.core.training_config import TrainingConfig
 from lab1.errors import ParameterError
 from lab1.training.data.images import ImageSet
-from lab1.training.distillation import DistillationTrainer, distillation_loss
+from lab1.training.distillation import DistillationTrainer, TeacherOutputs, distillation_loss
 from lab1.training.models.cnn import SimpleCNN
-from lab1.training.teacher_outputs import TeacherOutputs
 from lab1.training.trainer import StreamlinedTrainer
 
 STUDENT = [[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]

@@ -12,13 +12,12 @@ from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError
 from lab1.planning import ensure as ensuring
-from lab1.training import data, models
+from lab1.training import data, models, trained_run
 from lab1.training import run as running
-from lab1.training import trained_models as teachers
+from lab1.training.checkpoint import digest, load_weights, save_weights
 from lab1.training.distillation import DistillationTrainer
 from lab1.training.engines import local as engine
 from lab1.training.engines import ray_grid as ray_engine
-from lab1.training.weights import digest, load_weights, save_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
@@ -181,7 +180,7 @@ def test_published_weights_teach_too(pair, store):
     engine.train_all([teacher], OPTIONS, store)
     own = store.run_dir(teacher) / "weights.safetensors"
     sha256 = digest(load_weights(own))
-    teachers.publish(teacher, store, sha256)
+    trained_run.publish_weights(teacher, store, sha256)
     own.unlink()
     record = running.train_run(student, OPTIONS, store)
     assert record.origin["teacher_sha256"] == sha256

@@ -14,9 +14,9 @@ from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions
 from lab1.planning import profiles
 from lab1.training import distributed
+from lab1.training.checkpoint import load_weights
 from lab1.training.distributed import Group
 from lab1.training.engines import local as engine
-from lab1.training.weights import load_weights
 
 ROOT = Path(__file__).parents[2]
 

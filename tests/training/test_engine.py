@@ -23,11 +23,11 @@ from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.planning import ensure as ensuring
 from lab1.training import data, models, origin
 from lab1.training import run as running
+from lab1.training.checkpoint import digest, load_weights
 from lab1.training.engines import local as engine
 from lab1.training.engines.local import train_all
 from lab1.training.run import train_run
 from lab1.training.trainer import StreamlinedTrainer
-from lab1.training.weights import digest, load_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 

@@ -17,7 +17,7 @@ from lab1.core.datasets import DATASETS
 from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions, TrainingConfig
 from lab1.planning import profiles
-from lab1.training import data, device, distillation, models, trained_models, trained_run, trainer
+from lab1.training import data, device, distillation, models, trained_run, trainer
 from lab1.training.models import mlp
 from lab1.training.run import train_run
 
@@ -120,7 +120,7 @@ def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch, store):
         if taught := spec.distillation:
             taught = replace(taught, teacher=shrunk(taught.teacher, least))
             store.write(train_run(taught.teacher, options, store))
-            teacher = trained_models.load(
+            teacher = trained_run.load_model(
                 taught.teacher, DATASETS[small], store, "it teaches"
             ).model
             loaded = lambda _: SimpleNamespace(model=teacher)  # noqa: E731

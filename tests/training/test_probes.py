@@ -12,15 +12,13 @@ from torch import nn
 from lab1.core.store import Store
 from lab1.core.training_config import DistillationConfig, RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
-from lab1.training import data, models, probes, seeds
-from lab1.training import trained_models as teachers
-from lab1.training.calibration import expected_calibration_error, fit_temperature
+from lab1.training import data, models, probes, seeds, trained_run
+from lab1.training.checkpoint import load_weights
 from lab1.training.data.augmentation import Normalize
 from lab1.training.distillation import distillation_loss, permute_wrong_classes
-from lab1.training.probes.bias_correction import best_offset, corrected
-from lab1.training.probes.scoring import normalizer_of
+from lab1.training.evaluation import expected_calibration_error, fit_temperature, normalizer_of
+from lab1.training.probes.answers import best_offset, corrected
 from lab1.training.run import train_run
-from lab1.training.weights import load_weights
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
@@ -452,11 +450,11 @@ def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec
     store = Store()
     record = train_run(spec, OPTIONS, store)
     store.write(record)
-    model = teachers.load(spec, loaded.declared, store, "a test").model.eval()
+    model = trained_run.load_model(spec, loaded.declared, store, "a test").model.eval()
     sound = probes.recomputed_statistics(model, spec, loaded)
     assert sound["count"] == 200
     assert sound["error"] == 1 - record.history["train_evaluation_accuracy"][record.best_epoch - 1]
-    model = teachers.load(spec, loaded.declared, store, "a test").model.eval()
+    model = trained_run.load_model(spec, loaded.declared, store, "a test").model.eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean += 100

@@ -21,9 +21,8 @@ from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.planning import ensure as ensuring
-from lab1.training import interruption, origin
+from lab1.training import interruption, origin, trained_run
 from lab1.training import run as running
-from lab1.training import trained_models as teachers
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.engines import local as engine
 from lab1.training.engines import ray_cluster
@@ -301,8 +300,8 @@ def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(
     known, new = (make_spec(seed=seed, epochs=1) for seed in (7, 8))
     engine.train_all([known], replace(OPTIONS, threads=1), store)
     record = store.find(known)
-    digest = teachers.load(known, DATASETS["smoke-grey"], store, "a test").sha256
-    teachers.publish(known, store, digest)
+    digest = trained_run.load_model(known, DATASETS["smoke-grey"], store, "a test").sha256
+    trained_run.publish_weights(known, store, digest)
     shutil.move(store.run_dir(known) / "record.json", store.results / f"{record.name}.json")
     shutil.rmtree(store.run_dir(known))
     specs = [make_student(teacher, seed=1, epochs=2) for teacher in (known, new)]

@@ -21,12 +21,11 @@ from lab1.core.training_config import DistillationConfig, RuntimeOptions, Traini
 from lab1.errors import CheckpointError, StorageError
 from lab1.training import checkpoint, interruption, origin
 from lab1.training import run as running
-from lab1.training.checkpoint import Checkpointer
+from lab1.training.checkpoint import Checkpointer, load_weights
 from lab1.training.data.images import ImageSet
 from lab1.training.distillation import DistillationTrainer
 from lab1.training.engines import local as engine
 from lab1.training.trainer import StreamlinedTrainer
-from lab1.training.weights import load_weights
 
 #: A checkpoint after every step, so that a kill hits the writing of one as often as not.
 OPTIONS = RuntimeOptions(progress=False, checkpoint_seconds=0)

@@ -13,9 +13,8 @@ from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
 from lab1.errors import MissingRunsError, WeightsError
 from lab1.planning import verify
-from lab1.training import models
-from lab1.training import trained_models as teachers
-from lab1.training.weights import digest, load_weights, save_weights
+from lab1.training import models, trained_run
+from lab1.training.checkpoint import digest, load_weights, save_weights
 
 PURPOSE = "a test reads them"
 
@@ -35,14 +34,14 @@ def run(store, make_record):
 
 
 def load(spec, store):
-    return teachers.load(spec, DATASETS[spec.dataset], store, PURPOSE)
+    return trained_run.load_model(spec, DATASETS[spec.dataset], store, PURPOSE)
 
 
 @pytest.fixture
 def published(run, store):
     """A run whose weights are published; one's own are gone."""
     spec = run()
-    path = teachers.publish(spec, store, load(spec, store).sha256)
+    path = trained_run.publish_weights(spec, store, load(spec, store).sha256)
     (store.run_dir(spec) / "weights.safetensors").unlink()
     return spec, path
 
@@ -64,7 +63,7 @@ def test_published_weights_are_ones_own(run, store, more):
     save_weights(own_path, laid)
     own = load(spec, store)
     assert own.sha256 == before.sha256
-    path = teachers.publish(spec, store, own.sha256)
+    path = trained_run.publish_weights(spec, store, own.sha256)
     assert path == store.results / f"{spec.name}.safetensors"
     own_path.unlink()
     public = load(spec, store)
@@ -96,10 +95,10 @@ import json, sys
 from pathlib import Path
 from lab1.core.spec import RunSpec
 from lab1.core.store import Store
-from lab1.training import trained_models as teachers
+from lab1.training import trained_run
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 spec = RunSpec.from_dict(json.loads(sys.argv[3]))
-print(teachers.publish(spec, store, sys.argv[4]).read_bytes().hex())
+print(trained_run.publish_weights(spec, store, sys.argv[4]).read_bytes().hex())
 """
     for _ in range(3):
         path.unlink()
@@ -124,7 +123,7 @@ def test_other_weights_than_a_student_learnt_from_are_not_published(run, store):
     with pytest.raises(
         WeightsError, match=r"weights\.safetensors: has the SHA-256 .*learnt from 000"
     ):
-        teachers.publish(run(), store, "0" * 64)
+        trained_run.publish_weights(run(), store, "0" * 64)
     assert not store.results.exists()
 
 
@@ -178,7 +177,7 @@ def test_ones_own_damaged_weights_are_told(run, store):
 def test_another_runs_file_is_told(published, run, store):
     spec, path = published
     other = run(seed=1)
-    foreign = teachers.publish(other, store, load(other, store).sha256)
+    foreign = trained_run.publish_weights(other, store, load(other, store).sha256)
     path.write_bytes(foreign.read_bytes())
     with pytest.raises(
         WeightsError, match=rf"{path}: has the weights of run {other.key}, not of {spec.key}"
@@ -270,10 +269,10 @@ def test_shared_weights_are_found_where_results_cannot_be_seen(published, store,
     blind = replace_results(store, tmp_path / "nowhere")
     with pytest.raises(MissingRunsError):
         load(spec, blind)
-    teachers.share(spec, store)
+    trained_run.share_weights(spec, store)
     assert load(spec, blind).sha256 == load(spec, store).sha256
     assert blind.find(spec) == store.find(spec)
-    teachers.share(spec, blind)  # nothing to do
+    trained_run.share_weights(spec, blind)  # nothing to do
 
 
 def replace_results(store, results):
@@ -281,8 +280,8 @@ def replace_results(store, results):
 
 
 def test_a_run_without_weights_is_not_shared(store, make_spec, make_record):
-    teachers.share(make_spec(), store)
+    trained_run.share_weights(make_spec(), store)
     store.write(make_record())
-    teachers.share(make_spec(), store)
+    trained_run.share_weights(make_spec(), store)
     assert not (store.run_dir(make_spec()) / "weights.safetensors").exists()
     assert store.find(make_spec()) == make_record()

@@ -13,14 +13,14 @@ from lab1.core.training_config import TrainingConfig
 from lab1.errors import ParameterError, WeightsError
 from lab1.training import device as devices
 from lab1.training import seeds, trainer
-from lab1.training.calibration import expected_calibration_error
 from lab1.training.callbacks import Callback, ProgressBar
+from lab1.training.checkpoint import load_weights, save_weights
 from lab1.training.data.augmentation import Normalize, random_crop
 from lab1.training.data.images import ImageSet
+from lab1.training.evaluation import expected_calibration_error
 from lab1.training.models.cnn import SimpleCNN
 from lab1.training.models.mlp import MLP, ResidualMLP
 from lab1.training.trainer import StreamlinedTrainer
-from lab1.training.weights import load_weights, save_weights
 
 
 def configured(**keywords):

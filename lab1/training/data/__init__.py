@@ -1,5 +1,6 @@
 """Data sets as tensors, and their augmentation."""
 
-from .sets import load, load_once, split
+from .images import split
+from .loading import load, load_once
 
 __all__ = ["load", "load_once", "split"]

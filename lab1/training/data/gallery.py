@@ -19,11 +19,11 @@ from torch import Tensor
 from .. import seeds
 from .augmentation import AUGMENTATIONS
 from .images import ImageSet
-from .sets import load
+from .loading import load
 
 #: The data sets of the published chapters, each with the ending of its pictures and the class of
 #: which an image is augmented.  Photographs are kept as JPEG, which takes a fifth of the bytes.
-_SHOWN: Mapping[str, tuple[str, int]] = {"mnist": ("png", 3), "cifar10-jpeg": ("jpg", 7)}
+_DATASETS: Mapping[str, tuple[str, int]] = {"mnist": ("png", 3), "cifar10-jpeg": ("jpg", 7)}
 _ROWS = 3  # images of each class
 _TEST_ROWS = 10
 _COLUMNS = 10
@@ -36,7 +36,7 @@ def write(folder: Path, data_dir: str | None = None) -> list[Path]:
     Raises `DataError` where the data cannot be had.
     """
     written = []
-    for name, (ending, kind) in _SHOWN.items():
+    for name, (ending, kind) in _DATASETS.items():
         loaded = load(name, data_dir)
         pictures = {"": _first(loaded.train, _ROWS)}
         one = pictures[""][kind]

@@ -1,4 +1,4 @@
-"""A folder of images, `train/<class>/*` and `test/<class>/*`, decoded once into tensors."""
+"""Images as files: a folder of them, `train/<class>/*` and `test/<class>/*`, or one picture."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...core import datasets
 from ...core.datasets import Dataset, files_fingerprint
 from ...core.files import write_bytes
 from ...errors import DataError
-from . import pictures
 from .images import ImageSet, LoadedData
 
 #: The most bytes of one image: the pixels of a data set's are some thousands.
@@ -51,7 +50,7 @@ def load_folder(declared: Dataset, folder: Path) -> LoadedData:
     return _loaded(declared, content, f"{folder.name} in the data root")
 
 
-def load_own(declared: Dataset) -> LoadedData:
+def load_user_images(declared: Dataset) -> LoadedData:
     """Reads a reader's own images, brought to their size; see `core.datasets`.
 
     The tensors are kept in `runs/own-images/`.  Raises `DataError` where the folder is not as it
@@ -65,7 +64,7 @@ def load_own(declared: Dataset) -> LoadedData:
     except (OSError, ValueError) as error:
         raise DataError(f"{declared.title}: {error}; {again}") from error
     cache = datasets.tensors_file(declared.name)
-    content = _contents(declared, folder, listing, cache, _own_image)
+    content = _contents(declared, folder, listing, cache, _user_image)
     if content["fingerprint"] != declared.fingerprint:
         raise DataError(f"{folder}: its images are not those of {declared.name}; {again}")
     return _loaded(declared, content, folder.name)
@@ -170,11 +169,11 @@ def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
     return pixels, hashlib.sha256(content).hexdigest()
 
 
-def _own_image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
-    """Like `_image`, of an image of any size (`pictures.prepare`)."""
+def _user_image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
+    """Like `_image`, of an image of any size (`prepare`)."""
     try:
         content = path.read_bytes()
-        pixels = pictures.prepare(pictures.read(content), declared.image_shape)
+        pixels = prepare(read_picture(content), declared.image_shape)
     except Exception as error:  # Pillow raises many kinds for a damaged file
         why = str(error) or type(error).__name__
         raise DataError(
@@ -203,3 +202,55 @@ def _checksum(content: dict[str, Any]) -> str:
     for tensor in tensors:
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+#: Pillow's names for what a picture may be: 8 bits or fewer, and an opacity that hides nothing.
+_MODES = ("1", "L", "P", "RGB", "RGBA", "LA")
+_MOST_PIXELS = 100_000_000
+
+#: How files begin that are often found under the name of an image.
+_OTHERS = {
+    b"RIFF": "WebP, or another RIFF file",
+    b"version https://git-lfs": "a pointer of Git LFS, whose file was not fetched",
+    b"<": "HTML or XML",
+    b"GIF8": "a GIF",
+    b"BM": "a BMP",
+    b"II*": "a TIFF",
+    b"MM": "a TIFF",
+    b"%PDF": "a PDF",
+}
+
+
+def read_picture(content: bytes) -> Image.Image:
+    """The picture in the bytes of a PNG or JPEG file; raises `ValueError` for anything else."""
+    try:
+        return Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+    except UnidentifiedImageError as error:
+        kinds = (kind for start, kind in _OTHERS.items() if content.lstrip().startswith(start))
+        is_kind = f"it is {next(kinds, 'neither')}" if content else "it is empty"
+        raise ValueError(f"{is_kind}; allowed: PNG and JPEG") from error
+
+
+def prepare(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    """The middle of a picture as uint8 pixels of shape (height, width, channels).
+
+    It is turned as its camera noted (EXIF), cropped to the shape's proportions, resized, and made
+    grey or coloured; `shape` is (channels, height, width).  Raises `ValueError` for a picture that
+    is transparent, of more than 8 bits or of another colour space, or too large.
+    """
+    channels, height, width = shape
+    if picture.width * picture.height > _MOST_PIXELS:  # before it is decoded
+        raise ValueError(f"it has {picture.width} x {picture.height} pixels")
+    transparent = "transparency" in picture.info or (
+        picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema() != (255, 255)
+    )
+    deep = any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
+    if picture.mode not in _MODES or transparent or deep:
+        kinds = ", transparent" * transparent + ", of 16 bits" * deep
+        raise ValueError(
+            f"it is of mode {picture.mode}{kinds}; allowed: grey or colour of 8 bits, without "
+            "transparency"
+        )
+    turned = ImageOps.exif_transpose(picture).convert("RGB" if channels == 3 else "L")
+    fitted = ImageOps.fit(turned, (width, height), Image.Resampling.BICUBIC)
+    return np.array(fitted, np.uint8).reshape(height, width, channels)

@@ -1,4 +1,4 @@
-"""Images and labels as tensors: one split, and a whole data set."""
+"""Images and labels as tensors: one split, a whole data set, and its parting into splits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...core.datasets import Dataset
 from ...errors import ParameterError
+from .. import seeds
 
 
 def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
@@ -91,3 +92,73 @@ class LoadedData:
     def std(self) -> tuple[float, ...]:
         """The declared standard deviation of each channel, likewise."""
         return self.declared.std
+
+
+def split(
+    train: ImageSet,
+    validation_size: int,
+    seed: int,
+    omitted_class: int | None = None,
+    train_size: int | None = None,
+) -> tuple[ImageSet, ImageSet | None]:
+    """Parts the training images into (training, validation), stratified by class.
+
+    Each class gives its share of `validation_size`, within one image, drawn by the `split`
+    stream of `seed`.  `validation_size` 0 gives `(train, None)`: the protocol of He et al.
+    (2016), which trains on everything.  `train_size` then keeps so many of the training images,
+    drawn in the same way by the `subset` stream.  `omitted_class` does not change the draws; its
+    images are taken out of both parts afterwards.  Raises `ParameterError` where a class
+    would be left without a training image, or a part without any.
+    """
+    training, validation = _held_out(train, validation_size, seed)
+    if train_size is not None and train_size < len(training):
+        training = training.take(_stratified(training.labels, train_size, seed, "subset"))
+    if omitted_class is not None:
+        training = _without(training, omitted_class)
+        validation = None if validation is None else _without(validation, omitted_class)
+    return training, validation
+
+
+def _without(images: ImageSet, omitted_class: int) -> ImageSet:
+    kept = images.take(images.labels != omitted_class)
+    if len(kept) == 0:
+        raise ParameterError(
+            f"omitted_class = {omitted_class} leaves nothing of {len(images)} images; allowed: a "
+            "class beside which there are others in the training and the validation split"
+        )
+    return kept
+
+
+def _held_out(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    if validation_size == 0:
+        return train, None
+    is_held_out = _stratified(train.labels, validation_size, seed, "split")
+    emptied = set(train.labels.unique().tolist()) - set(train.labels[~is_held_out].tolist())
+    if emptied:
+        raise ParameterError(
+            f"validation_size = {validation_size} leaves class {min(emptied)} without an image "
+            f"to train on, of its {int((train.labels == min(emptied)).sum())}; take a smaller one"
+        )
+    return train.take(~is_held_out), train.take(is_held_out)
+
+
+def _stratified(labels: Tensor, size: int, seed: int, stream: str) -> Tensor:
+    """A mask, bool of shape (count,), of `size` examples: of each class its share."""
+    generator = seeds.generator(seed, stream)
+    classes, counts = torch.unique(labels, return_counts=True)
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label, share in zip(classes, _shares(counts.tolist(), size), strict=True):
+        members = torch.nonzero(labels == label).flatten()
+        mask[members[torch.randperm(len(members), generator=generator)[:share]]] = True
+    return mask
+
+
+def _shares(counts: list[int], total: int) -> list[int]:
+    """Shares of `total` in proportion to `counts`: rounded down, the rest to the largest."""
+    everything = sum(counts)
+    shares = [total * count // everything for count in counts]
+    remainders = [total * count % everything for count in counts]
+    by_remainder = sorted(range(len(counts)), key=lambda index: -remainders[index])
+    for index in by_remainder[: total - sum(shares)]:
+        shares[index] += 1
+    return shares

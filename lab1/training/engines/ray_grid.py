@@ -32,7 +32,8 @@ from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions
 from ...errors import MissingRunsError, ParameterError
-from .. import interruption, trained_models
+from .. import interruption
+from ..trained_run import share_weights
 from . import local, ray_cluster
 
 #: Tasks given to Ray and not yet back.  The driver keeps some kilobytes for each, and every look
@@ -119,7 +120,7 @@ def train_all(
         largest = int(max(node["Resources"].get("CPU", 0) for node in nodes))
         wanted = {spec: needs(spec, options, largest) for spec in specs}
         for teacher in {spec.teacher for spec in specs if spec.teacher is not None}:
-            trained_models.share(teacher, store)  # nodes need not see results/
+            share_weights(teacher, store)  # nodes need not see results/
         ray_cluster.ask_nodes(_fitting(nodes, set(wanted.values())), specs, options, store)
 
         def finished(record: Record) -> None:

@@ -11,7 +11,8 @@ from torch import nn
 from ...core.datasets import Dataset
 from ...core.families import FAMILIES, Family
 from ...core.spec import ModelSpec
-from .. import own_models, seeds
+from .. import seeds
+from . import user_models
 from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN
 from .mlp import MLP, ResidualMLP
 
@@ -42,7 +43,7 @@ def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     family = FAMILIES[spec.family]
     with seeds.global_stream(seed, "initialisation"):
         if family.own:
-            return own_models.build(spec, dataset)
+            return user_models.build(spec, dataset)
         model = class_of(family)
         if spec.layer_sizes:
             further = set(family.fields) - {"depth", "width", "hidden_sizes", "activation"}

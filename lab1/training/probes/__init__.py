@@ -15,8 +15,9 @@ from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions
 from ...errors import ParameterError
-from .. import data, models, trained_models
+from .. import data, models
 from .. import device as devices
+from ..trained_run import load_model
 from .answers import (
     bias_correction,
     confusion,
@@ -25,9 +26,13 @@ from .answers import (
     teacher_agreement,
     temperature_scaling,
 )
-from .arithmetic import gradient_agreement, int8_weights, recomputed_statistics
-from .layers import layers
-from .lesion import lesion
+from .internals import (
+    gradient_agreement,
+    int8_weights,
+    layers,
+    lesion,
+    recomputed_statistics,
+)
 
 #: (model, spec, data) to plain JSON; further networks by name.
 Probe = Callable[..., Mapping[str, Any]]
@@ -60,7 +65,7 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
     devices.exact_float32(device)
     purpose = f"the probe {probe!r} is measured on them"
     networks = {
-        name: trained_models.load(each, DATASETS[each.dataset], store, purpose).model
+        name: load_model(each, DATASETS[each.dataset], store, purpose).model
         for name, each in probe_schema.networks(probe, spec).items()
     }
     if "model" not in networks:

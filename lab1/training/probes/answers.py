@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from ...core.spec import RunSpec
 from ...errors import ParameterError
 from .. import data
-from ..calibration import expected_calibration_error, fit_temperature
 from ..data.images import LoadedData
-from . import bias_correction as bias
-from .scoring import logits_of
+from ..evaluation import expected_calibration_error, fit_temperature, logits_of
 
 #: How many images `hardest` keeps.
 _HARDEST = 24
@@ -113,7 +111,7 @@ def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict
             "omitted_class and a validation split"
         )
     logits = logits_of(model, loaded.declared, validation.images)
-    offset = bias.best_offset(logits, validation.labels, omitted)
+    offset = best_offset(logits, validation.labels, omitted)
     logits = logits_of(model, loaded.declared, loaded.test.images)
     of_class = loaded.test.labels == omitted
     found: dict[str, Any] = {
@@ -124,7 +122,7 @@ def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict
         "errors_of_class": {},
     }
     for moment, added in (("before", 0.0), ("after", offset)):
-        answers = bias.corrected(logits, omitted, added).argmax(1)
+        answers = corrected(logits, omitted, added).argmax(1)
         wrong = answers != loaded.test.labels
         found["errors"][moment] = int(wrong.sum())
         found["errors_of_class"][moment] = int((wrong & of_class).sum())
@@ -185,3 +183,36 @@ def _png(image: Tensor) -> str:
     stream = io.BytesIO()
     Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(stream, "PNG")
     return base64.b64encode(stream.getvalue()).decode()
+
+
+def best_offset(logits: Tensor, labels: Tensor, omitted_class: int) -> float:
+    """What to add to the logit of `omitted_class` for the fewest errors.
+
+    `logits` are of shape (images, classes), `labels` int64 of shape (images,).  The number of
+    errors changes only where the class overtakes the largest other logit of an image; tried are 0,
+    the middle between any two such places, and one beyond either end.  Of equally good offsets the
+    one of smallest magnitude is taken, of two such the positive one.
+    """
+    logits = logits.double()
+    others = logits.clone()
+    others[:, omitted_class] = -torch.inf
+    largest, answer = others.max(1)
+    needed = largest - logits[:, omitted_class]
+    places = needed.unique()  # ascending
+    zero = places.new_zeros(1)
+    middles = (places[:-1] + places[1:]) / 2
+    tried = torch.cat([zero, places[:1] - 1, middles, places[-1:] + 1])
+    of_class = labels == omitted_class
+    # An image of the class is an error until it is overtaken, one that was right is one from then.
+    missed = (needed[of_class][:, None] >= tried).sum(0)
+    spoilt = (needed[(answer == labels) & ~of_class][:, None] < tried).sum(0)
+    errors = missed + spoilt
+    best = tried[errors == errors.min()]
+    return float(best[(best.abs() - best.sign() * 1e-12).argmin()])
+
+
+def corrected(logits: Tensor, omitted_class: int, offset: float) -> Tensor:
+    """The logits, in double precision, with `offset` added to those of `omitted_class`."""
+    raised = logits.double().clone()
+    raised[:, omitted_class] += offset
+    return raised

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ..core import families
-from ..core.datasets import DATASETS, Dataset
-from ..core.families import FAMILIES, Family
-from ..core.files import PACKAGE
-from ..core.spec import ModelSpec, RunSpec
-from ..errors import ParameterError
-from .weights import KINDS
+from ...core import families
+from ...core.datasets import DATASETS, Dataset
+from ...core.families import FAMILIES, Family
+from ...core.files import PACKAGE
+from ...core.spec import ModelSpec, RunSpec
+from ...errors import ParameterError
+from ..checkpoint import KINDS
 
 _T = TypeVar("_T")
 
@@ -40,13 +40,13 @@ def check(specs: Sequence[RunSpec]) -> None:
             last = spec.training_images % spec.training.batch_size
             tried[spec.model, spec.dataset, 1 if last == 1 else 2] = None
     for model, dataset, images in tried:
-        _try(model, DATASETS[dataset], images)
+        _smoke_test(model, DATASETS[dataset], images)
 
 
 def build(spec: ModelSpec, dataset: Dataset) -> nn.Module:
     """The network of a user-defined family, called with an image's shape, classes and fields."""
     family = FAMILIES[spec.family]
-    made = _told(
+    made = _call_user_code(
         family,
         lambda: _module(family).__dict__[family.name](
             image_shape=dataset.image_shape,
@@ -59,17 +59,17 @@ def build(spec: ModelSpec, dataset: Dataset) -> nn.Module:
     return made
 
 
-def _try(spec: ModelSpec, dataset: Dataset, images: int) -> None:
+def _smoke_test(spec: ModelSpec, dataset: Dataset, images: int) -> None:
     family = FAMILIES[spec.family]
     network = f"{family.file}: {family.name}"
     state = torch.get_rng_state()  # to build draws numbers, and a try must change nothing
 
     def seeded(call: Callable[[], _T]) -> _T:
         torch.manual_seed(0)
-        return _told(family, call)
+        return _call_user_code(family, call)
 
     try:
-        with _reading(family):
+        with _only_covered_files(family):
             model, again = (seeded(lambda: build(spec, dataset)) for _ in range(2))
         weights, others = model.state_dict(), again.state_dict()
         for name, tensor in weights.items():
@@ -82,7 +82,7 @@ def _try(spec: ModelSpec, dataset: Dataset, images: int) -> None:
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ParameterError(f"{network} has nothing to train")
         inputs = torch.rand(images, *dataset.image_shape)
-        with _reading(family):
+        with _only_covered_files(family):
             logits, repeated = (seeded(partial(net.train(), inputs)) for net in (model, again))
         wanted = (images, dataset.num_classes)
         if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
@@ -101,7 +101,7 @@ def _try(spec: ModelSpec, dataset: Dataset, images: int) -> None:
         torch.set_rng_state(state)
 
 
-def _told(family: Family, call: Callable[[], _T]) -> _T:
+def _call_user_code(family: Family, call: Callable[[], _T]) -> _T:
     """What a call of the user's code gives; its error, or exit, is told with the file."""
     try:
         return call()
@@ -118,7 +118,7 @@ def _module(family: Family) -> ModuleType:
     """The user's file as a module; raises `ParameterError` where it changed or does not run."""
     file = family.file
     assert file is not None
-    if _told(family, lambda: families.digest(file)) != family.sha256:
+    if _call_user_code(family, lambda: families.digest(file)) != family.sha256:
         raise ParameterError(f"{file} has changed since it was read; start the command again")
     name = f"lab1_own_{family.name}"
     spec = util.spec_from_file_location(name, file)
@@ -131,7 +131,7 @@ def _module(family: Family) -> ModuleType:
     before = set(sys.modules)
     sys.path.insert(0, str(file.parent))
     try:
-        _told(family, lambda: loader.exec_module(module))
+        _call_user_code(family, lambda: loader.exec_module(module))
     finally:
         sys.path.remove(str(file.parent))
     for new in sys.modules.keys() - before:
@@ -147,7 +147,7 @@ def _module(family: Family) -> ModuleType:
 # Files that a network reads
 
 
-#: What was opened or connected to since `_reading` began; `None` outside it.
+#: What was opened or connected to since `_only_covered_files` began; `None` outside it.
 _opened: list[str] | None = None
 
 
@@ -164,7 +164,7 @@ def _listen() -> None:
 
 
 @contextmanager
-def _reading(family: Family) -> Iterator[None]:
+def _only_covered_files(family: Family) -> Iterator[None]:
     """Refuses what the user's code reads inside the block and its key does not cover."""
     global _opened
     _listen()

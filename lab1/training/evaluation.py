@@ -1,9 +1,13 @@
-"""How far a network's confidence is from its accuracy, and the temperature that mends it."""
+"""Answers of a trained network, and how well its confidence is calibrated."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from ..core.datasets import Dataset
+from . import device as devices
+from .data.augmentation import Normalize
 
 #: Bins of equal width between 0 and 1, as in Guo et al. (2017).
 BINS = 15
@@ -47,3 +51,39 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         expected = ((logits / 10**middle).softmax(1) * logits).sum(1).mean()
         low, high = (low, middle) if expected <= of_labels else (middle, high)
     return float(10**low)
+
+
+#: How many images a model is asked about at a time.
+BATCH = 500
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, declared: Dataset, images: Tensor) -> Tensor:
+    """The logits of uint8 images, on the CPU, of shape (count, classes).
+
+    They are computed in float32, also where the run was trained in bf16, whose record is rounded.
+    """
+    normalize = laid_out(model, declared, "float32")
+    device = device_of(model)
+    return torch.cat([model(normalize(part.to(device))).cpu() for part in images.split(BATCH)])
+
+
+def laid_out(model: nn.Module, declared: Dataset, precision: str) -> Normalize:
+    """Puts the model's weights into the memory format of a training in that precision.
+
+    Returns the normalisation of the data set that gives inputs in this format.
+    """
+    device = device_of(model)
+    laid = devices.memory_format(model, device, precision)
+    model.to(memory_format=laid)
+    return Normalize(declared.mean, declared.std, device, laid)
+
+
+def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:
+    """The normalisation of the data set, on the model's device."""
+    return Normalize(declared.mean, declared.std, device_of(model))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model is."""
+    return next(model.parameters()).device
