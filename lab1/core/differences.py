@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 #: The fields of a model that a page asks for; any other is a change of its family's design.
 ASKED = (
     "family", "depth", "width", "channels", "activation", "dropout_rate", "blocks_per_stage",
-    "hidden_sizes",
 )  # fmt: skip
 
 #: The fields that every title says.

@@ -71,7 +71,7 @@ class TrainingConfig(Checked):
     learning_rate: Rate = 0.001
     optimizer: Optimizer = "adam"
     momentum: Annotated[Share, "momentum of SGD"] = 0.9
-    weight_decay: Annotated[float, Field("L2 penalty", ge=0, le=10)] = 0.0
+    weight_decay: Annotated[float, Field("L2 penalty; with adamw, decoupled", ge=0, le=10)] = 0.0
     schedule: Annotated[
         str,
         Field(

@@ -24,6 +24,9 @@ from .paired import Arm
 _BEST = {"learning_rate": "best learning rate", "temperature": "best T", "alpha": "best alpha"}
 _MEANS = {"teacher_seed": "mean over {} teachers", "block": "without one of {} blocks"}
 
+#: Fields of which one value has several numbers.
+_SIZES = ("hidden_sizes", "blocks_per_stage")
+
 #: Columns whose values need no name beside them.
 _SAID_ALONE = ("change", "further", "case", "contender")  # the latter two of benchmarks
 
@@ -60,7 +63,7 @@ class Selection(Arm):
         narrowed = self
         for name, value in values.items():
             column = narrowed.column(name)
-            kept = narrowed.runs if column is None else narrowed.runs[_equal(column, value)]
+            kept = narrowed.runs if column is None else narrowed.runs[_equal(column, name, value)]
             # Those that are left know the words; without any, all others do.
             called = replace(narrowed, runs=kept if len(kept) else narrowed.runs)
             named = {**narrowed.named, name: called.words_of(name, value)}
@@ -71,7 +74,9 @@ class Selection(Arm):
         """The runs of a family with these values, and the rest of the family's usual design."""
         if designed := values.keys() & frames.DESIGN:
             usual = {each.name: each.default for each in fields(ModelSpec)}
-            rest = {name: usual[name] for name in sorted(frames.DESIGN - designed)}
+            # Layers of several sizes are asked of a whole page, too, which may change them.
+            pinned = sorted(frames.DESIGN - designed - {"hidden_sizes"})
+            rest = {name: usual[name] for name in pinned}
         else:
             rest = {"change": ""}
         return self.at(family=family, **rest, **values)
@@ -273,14 +278,14 @@ class Selection(Arm):
 
     def words_of(self, name: str, value: Any) -> str:
         """The words for a selection by this value; empty where it goes without saying."""
-        if isinstance(value, (list, tuple)):
+        column, key = self.column(name), _field(name)
+        if _is_several(name, value):
             if name == "further" and "" in value:  # the page's own runs among them
                 return ""
             family = self.runs["family"].iloc[0] if name == "depth" and len(self.runs) else ""
             if family and len(value) > 1:
                 return words.depths(value, family)
             return words.listed([self.words_of(name, one) for one in value])
-        column, key = self.column(name), _field(name)
         if name == "family":
             return words.NAMES[value]
         if name == "depth" and len(self.runs):
@@ -288,7 +293,7 @@ class Selection(Arm):
         if value is None and key.startswith("teacher "):
             return "no teacher"
         if column is not None and "spec" in self.runs:
-            for spec in self.runs["spec"][_equal(column, value)]:
+            for spec in self.runs["spec"][_equal(column, name, value)]:
                 if key in (settings := _settings(spec)):
                     return "" if settings[key].silent else settings[key].words
         return str(value) if name in _SAID_ALONE else differences.describe(key, value)
@@ -311,7 +316,15 @@ def _field(name: str) -> str:
     return name.replace("teacher_", "teacher ", 1)
 
 
-def _equal(column: pd.Series[Any], value: Any) -> pd.Series[bool]:
+def _equal(column: pd.Series[Any], name: str, value: Any) -> pd.Series[bool]:
     if value is None:
         return column.isna()
-    return column.isin([*value]) if isinstance(value, (list, tuple)) else column == value
+    if _is_several(name, value):
+        return column.isin([*value])
+    return column.map(lambda present: present == value)
+
+
+def _is_several(name: str, value: Any) -> bool:
+    """True if a value stands for any of those in it; the sizes of one network do not."""
+    is_sizes = name in _SIZES and not any(isinstance(size, (list, tuple)) for size in value or ())
+    return isinstance(value, (list, tuple)) and not is_sizes

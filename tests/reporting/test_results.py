@@ -31,7 +31,7 @@ BOTH_LOSSES = {"split": {"training", "validation"}}
 CONTENTS = {
     ("1_2", "fig-loss"): {**PERCEPTRONS, **BOTH_LOSSES, "epoch": {1, 20}},
     ("1_2", "fig-depth"): {**PERCEPTRONS, "outcome": {"test accuracy (%)"}, "low": set()},
-    ("results", "fig-time"): {**PERCEPTRONS, "mean": set(), "low": set()},
+    ("results", "fig-time"): {**PERCEPTRONS, "median": set(), "lower": set()},
     ("results", "fig-parameters"): {**PERCEPTRONS, "parameters": {118_282, 613_642}},
     ("1_3", "fig-validation"): {**PHOTOGRAPHS, "epoch": {1, 12}},
     ("1_3", "fig-loss"): {**PHOTOGRAPHS, **BOTH_LOSSES, "epoch": {1, 12}},
@@ -197,7 +197,7 @@ def test_a_time_is_that_of_one_kind_of_device(experiment):
     devices = ["CPU"] * 5 + ["GPU"]
     timed = [on(*each) for each in zip(records, devices, times, strict=True)]
     figure = results.training_time(frames.runs(timed))
-    assert figure.data["mean"].tolist() == [11, 20.5]
+    assert figure.data["median"].tolist() == [11, 20.5]
     assert "on CPU, 1 thread" in figure.alt
     table = results.performance(frames.runs(timed)).frame
     assert table["Timed on"].tolist() == ["CPU, 1 thread", "CPU, 1 thread (2 of 3 runs)"]

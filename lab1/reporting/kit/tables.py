@@ -202,10 +202,10 @@ def _timed_on(part: pd.DataFrame) -> str:
     return f"{timed} (not in the time: {' / '.join(others)})" if others else timed
 
 
-#: Of a whole training, over the runs on one kind of device.
+#: Of a whole training, over the runs on one kind of device, whose load a median leaves out.
 TRAIN_TIME = Column(
     "Train time (s)",
-    lambda part: on_one_device(part)["train_seconds"].mean(),
+    lambda part: on_one_device(part)["train_seconds"].median(),
     "{:.0f}",
     "Train time",
     digits=1,
@@ -215,7 +215,7 @@ TRAIN_TIME = Column(
 def performance(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     """The performance summary: accuracies in percent, times in seconds; `n` leads to the runs.
 
-    They stand on the same page or on the `runs_page`.  A time is the mean over the runs on one kind
+    They stand on the same page or on the `runs_page`.  A time is the median of the runs on one kind
     of device, that of most of them.  The CSV also has the test loss, augmentation and optimiser.
     Diverged runs have no test accuracy and do not count in `n`.
     """

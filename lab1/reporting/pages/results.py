@@ -24,7 +24,7 @@ from ..kit.axes import Axis, Panels, depths
 from ..kit.charts import bars, lines, linked, points
 from ..kit.figure import Figure
 from ..kit.frames import on_one_device
-from ..kit.statistics import mean_of, summarize
+from ..kit.statistics import mean_of
 from ..kit.tables import RUNS_PAGE, Column, Table
 from ..networks import drawing
 
@@ -128,7 +128,7 @@ def _timed_on(part: pd.DataFrame) -> str:
 def performance(*parts: pd.DataFrame) -> Table | Prose:
     """The performance summary: each network at the learning rate that its part shares.
 
-    A time is the mean over the runs on one kind of device, that of most of them.
+    A time is the median of the runs on one kind of device, that of most of them.
     """
     runs = _together(dict(enumerate(parts)))
     if runs.empty:
@@ -209,19 +209,29 @@ def sortable(table: Table, name: str) -> Table:
 
 
 def training_time(runs: pd.DataFrame) -> Figure | Prose:
-    """Seconds of a whole training by depth, over the runs on one kind of device, which is named."""
+    """Seconds of a whole training by depth, over the runs on one kind of device, which is named.
+
+    The rule has the middle half of the runs: the device is shared, so a mean would be of its load.
+    """
     if runs.empty:
         return _NO_RUNS
     timed = on_one_device(base_rate(runs))
-    table = summarize(timed, ["family", "depth"], "train_seconds")
+    by = ["family", "depth"]
+    seconds = timed.groupby(by, sort=False)["train_seconds"]
+    table = seconds.agg(median="median", n="count").reset_index()
+    for name, share in {"lower": 0.25, "upper": 0.75}.items():
+        table[name] = seconds.quantile(share).to_numpy()
     device, data = timed["hardware"].iloc[0], words.dataset_titles(timed)
-    said = words.rows(table, "{family} {depth}: {mean:.0f} s")
+    said = words.rows(table, "{family} {depth}: {median:.0f} s")
+    seconds_axis = Axis(
+        "median", "training time (s)", zero=True, digits=".1f", interval=("lower", "upper")
+    )
     return lines(
-        linked(table, timed, ["family", "depth"], RUNS_PAGE),
+        linked(table, timed, by, RUNS_PAGE),
         depths(table),
-        Axis("mean", "training time (s)", zero=True, digits=".1f"),
+        seconds_axis,
         title=f"{data}, on {device}",
-        text=f"Time of a whole training on {data} by depth, on {device}. {said}.",
+        text=f"Median time of a whole training on {data} by depth, on {device}. {said}.",
     )
 
 
