@@ -1,15 +1,24 @@
 """Every declared field by name, as a chapter takes it or, where none does, as a class has it."""
 
+import copy
+
 from lab1.core.fields import Field, declarations
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.training_config import DistillationConfig, TrainingConfig
 from lab1.errors import unknown
 from lab1.planning.chapters import CHAPTERS
 
+#: The parts of a spec that declare fields; the spec's own have no part.
+PARTS = {
+    "": RunSpec,
+    "model": ModelSpec,
+    "training": TrainingConfig,
+    "distillation": DistillationConfig,
+}
+FIELDS = [(part, name) for part, owner in PARTS.items() for name in declarations(owner)]
+
 PARAMETERS = {
-    name: each
-    for owner in (RunSpec, ModelSpec, TrainingConfig, DistillationConfig)
-    for name, each in declarations(owner).items()
+    name: field for owner in PARTS.values() for name, field in declarations(owner).items()
 }
 for _chapter in CHAPTERS.values():
     PARAMETERS |= _chapter.parameters
@@ -23,3 +32,25 @@ def check(name, value, where=""):
     if name not in PARAMETERS:
         raise unknown(name, PARAMETERS, where)
     return PARAMETERS[name].check(value, where)
+
+
+def _another(field, value):
+    """A value of a declared field that is not this one."""
+    if field.choices:
+        return next(choice for choice in field.choices if choice != value)
+    if field.many:
+        return (1, 2)
+    least = field.ge if field.ge is not None else field.gt
+    return field.kind(next(number for number in (least + 1, least + 2) if number != value))
+
+
+def changed(spec, part, name):
+    """The spec with another value of a field, whether or not its family takes the field."""
+    holder = copy.copy(getattr(spec, part) if part else spec)
+    field = declarations(type(holder))[name]
+    object.__setattr__(holder, name, _another(field, getattr(holder, name)))
+    if not part:
+        return holder
+    spec = copy.copy(spec)
+    object.__setattr__(spec, part, holder)
+    return spec

@@ -11,7 +11,7 @@ from lab1.core import spec as config
 from lab1.core.datasets import DATASETS, files_fingerprint
 from lab1.core.families import FAMILIES, residual_of
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec
-from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
+from lab1.core.training_config import DistillationConfig, TrainingConfig
 from lab1.errors import ParameterError
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each
@@ -103,48 +103,6 @@ GOLDEN_KEYS = {
 SPEC = RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0)
 
 
-#: A value other than SPEC's for every field.
-CHANGES = [
-    ("model", "family", "ResidualMLP"),
-    ("model", "depth", 5),
-    ("model", "width", 17),
-    ("model", "activation", "tanh"),
-    ("model", "dropout_rate", 0.1),
-    ("model", "normalization", "layer"),
-    ("model", "initialisation", "identity"),
-    ("training", "epochs", 21),
-    ("training", "batch_size", 64),
-    ("training", "learning_rate", 0.01),
-    ("training", "optimizer", "sgd"),
-    ("training", "momentum", 0.5),
-    ("training", "weight_decay", 0.1),
-    ("training", "schedule", "cosine"),
-    ("training", "precision", "bf16"),
-    ("training", "augmentation", "crop"),
-    ("training", "validation_size", 501),
-    ("training", "monitor", "validation_loss"),
-    ("training", "patience", 3),
-    ("training", "minimum_improvement", 0.1),
-    ("training", "train_evaluation_size", 100),
-    ("training", "omitted_class", 3),
-    ("training", "max_gradient_norm", 1.0),
-    ("training", "label_smoothing", 0.1),
-    ("training", "train_size", 300),
-    (None, "dataset", "smoke-colour"),
-    (None, "seed", 1),
-    (None, "distillation", DistillationConfig(SPEC)),
-]
-
-#: The same for the fields that SPEC's family does not take, from a base of another family.
-CNN = replace(SPEC, model=ModelSpec("ResidualCNN", 2, channels=4))
-CNN_CHANGES = [
-    ("family", "SimpleCNN"),
-    ("depth", 3),
-    ("channels", 5),
-    ("blocks_per_stage", (1, 2)),
-]
-
-
 @pytest.fixture
 def first_recipe(monkeypatch):
     monkeypatch.setattr(config, "RECIPE", dict.fromkeys(RECIPE, 1))
@@ -197,35 +155,21 @@ def test_fields_at_their_default_are_left_out_of_the_hash_but_precision():
     }
 
 
-@pytest.mark.parametrize("depth", [1, 4])
-def test_a_required_field_is_hashed_whatever_its_value(depth):
-    spec = replace(SPEC, model=replace(SPEC.model, depth=depth))
-    assert spec.canonical()["model"]["depth"] == depth
-
-
-@pytest.mark.parametrize(("part", "field", "value"), CHANGES)
-def test_every_field_changes_the_key(part, field, value):
-    if part is None:
-        changed = replace(SPEC, **{field: value})
+@pytest.mark.parametrize(
+    ("part", "field"), [*declared_fields.FIELDS, ("model", "blocks_per_stage")]
+)
+def test_every_field_changes_the_key(part, field):
+    """But a run's role, which says what a plan has it for."""
+    taught = replace(SPEC, distillation=DistillationConfig(SPEC))
+    if field == "blocks_per_stage":
+        stages = ModelSpec("ResidualCNN", 2, channels=4)
+        taught = replace(taught, model=stages)
+        changed = replace(taught, model=replace(stages, blocks_per_stage=(1, 2)))
     else:
-        changed = replace(SPEC, **{part: replace(getattr(SPEC, part), **{field: value})})
-    assert changed.key != SPEC.key
-    assert changed != SPEC
-
-
-RESIDUAL_CHANGES = [
-    ("residual_factor", "one"),
-    ("residual_factor", "sqrt-half"),
-    ("skip_carries", "activated"),
-    ("layers_per_skip", 2),
-]
-
-
-@pytest.mark.parametrize(("field", "value"), RESIDUAL_CHANGES)
-def test_every_field_of_a_residual_perceptron_changes_the_key(field, value):
-    residual = replace(SPEC, model=ModelSpec("ResidualMLP", 2, 16))
-    changed = replace(residual, model=replace(residual.model, **{field: value}))
-    assert changed.key != residual.key
+        changed = declared_fields.changed(taught, part, field)
+    same = config.hash_key(changed.canonical()) == config.hash_key(taught.canonical())
+    assert same == (field == "role")
+    assert taught.key not in (SPEC.key, replace(taught, distillation=None).key)
 
 
 def test_equal_hidden_sizes_are_depth_and_width():
@@ -270,13 +214,6 @@ def test_a_training_has_an_image_of_each_class_and_no_more_than_there_are(size):
         replace(SPEC, dataset="smoke-grey", training=training)
 
 
-@pytest.mark.parametrize(("field", "value"), CNN_CHANGES)
-def test_every_field_of_a_convolutional_model_changes_the_key(field, value):
-    changed = replace(CNN, model=replace(CNN.model, **{field: value}))
-    assert changed.key != CNN.key
-    assert changed != CNN
-
-
 @pytest.mark.parametrize(
     ("model", "written"),
     [
@@ -289,8 +226,12 @@ def test_every_field_of_a_convolutional_model_changes_the_key(field, value):
             {"family": "ResidualCNN", "depth": 2, "channels": 4, "blocks_per_stage": [1, 2]},
         ),
         (lambda: ModelSpec("PlainNet", 20), {"family": "PlainNet", "depth": 20}),
+        (
+            lambda: ModelSpec("ResidualCNN", 2, channels=4, blocks_per_stage=[2, 2]),
+            {"family": "ResidualCNN", "depth": 2, "channels": 4, "blocks_per_stage": [2, 2]},
+        ),
     ],
-    ids=["default blocks", "blocks", "by depth alone"],
+    ids=["default blocks", "blocks", "by depth alone", "equal blocks"],
 )
 def test_a_convolutional_model_is_hashed_and_survives_being_written_out(model, written):
     spec = replace(SPEC, model=model())
@@ -299,14 +240,6 @@ def test_a_convolutional_model_is_hashed_and_survives_being_written_out(model, w
     assert again == spec
     assert again.key == spec.key
     assert hash(again) == hash(spec)
-
-
-def test_every_field_of_a_spec_is_tried_above():
-    tried = {field for _, field, _ in CHANGES} | {field for field, _ in CNN_CHANGES}
-    tried |= {field for field, _ in RESIDUAL_CHANGES} | {"hidden_sizes"}
-    assert tried == {
-        each.name for kind in (ModelSpec, TrainingConfig, RunSpec) for each in fields(kind)
-    } - {"model", "training", "role"}
 
 
 def test_a_role_is_a_plans_and_no_part_of_a_run(make_record, store):
@@ -330,12 +263,6 @@ def test_a_recipe_change_changes_the_keys_of_its_family_alone(monkeypatch):
     assert replace(SPEC).recipe == RECIPE["MLP"] + 1
 
 
-def test_runtime_options_are_no_part_of_a_run():
-    described = json.dumps([SPEC.to_dict(), SPEC.canonical()])
-    for option in fields(RuntimeOptions):
-        assert f'"{option.name}"' not in described
-
-
 def test_the_recipe_names_a_positive_integer_for_every_family():
     assert set(RECIPE) == set(declared_fields.PARAMETERS["family"].choices) == set(FAMILIES)
     assert all(type(recipe) is int and recipe >= 1 for recipe in RECIPE.values())
@@ -349,24 +276,16 @@ def test_only_a_plain_family_has_a_residual_one():
         residual_of("ResNet")
 
 
-def test_an_integer_and_the_equal_number_give_one_key():
-    one, other = (
-        replace(SPEC, training=replace(SPEC.training, learning_rate=rate)) for rate in (1, 1.0)
-    )
-    assert one.key == other.key
-    assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
-
-
-def test_texts_give_the_key_of_the_values_they_spell():
+def test_one_key_however_a_value_is_spelt():
     spelt = RunSpec(
         ModelSpec("MLP", "4", "16"), "smoke-grey", TrainingConfig(validation_size="500"), "0"
     )
-    assert spelt == SPEC
-    assert spelt.key == SPEC.key
-
-
-def test_the_word_none_means_no_patience():
-    assert TrainingConfig(patience="none") == TrainingConfig(patience=None)
+    whole, real = (
+        replace(SPEC, training=replace(SPEC.training, learning_rate=rate)) for rate in (1, 1.0)
+    )
+    for one, other in ((spelt, SPEC), (whole, real)):
+        assert one == other and one.key == other.key
+        assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
 
 
 def test_a_key_is_sixteen_hexadecimal_digits_and_ends_the_name():
@@ -386,9 +305,11 @@ def test_the_title_tells_the_run_in_words():
 @pytest.mark.parametrize("make", GOLDEN_KEYS.values(), ids=GOLDEN_KEYS)
 def test_a_spec_survives_being_written_out(make):
     spec = make()
-    written = json.loads(json.dumps(spec.to_dict(), allow_nan=False))
-    assert RunSpec.from_dict(written) == spec
-    assert RunSpec.from_dict(written).key == spec.key
+    text = json.dumps(spec.to_dict(), allow_nan=False)
+    written = json.loads(text)
+    again = RunSpec.from_dict(written)
+    assert again == spec and again.key == spec.key
+    assert json.dumps(written) == text  # which reading leaves as it was
 
 
 def test_everything_is_spelled_out_in_a_record():
@@ -423,72 +344,26 @@ def test_a_spec_that_lacks_a_part_is_refused(name):
         RunSpec.from_dict(written)
 
 
-def test_from_dict_leaves_what_it_was_given_as_it_was():
-    written = SPEC.to_dict()
-    before = json.dumps(written)
-    RunSpec.from_dict(written)
-    assert json.dumps(written) == before
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: ModelSpec("CNN", 4, 16), r"ModelSpec: family = 'CNN'.*MLP, ResidualMLP"),
         (lambda: ModelSpec("MLP", 0, 16), "ModelSpec: depth = 0 .*an integer from 1 to 1024"),
-        (lambda: ModelSpec("MLP", 2.0, 16), "ModelSpec: depth = 2.0"),
-        (lambda: ModelSpec("MLP", True, 16), "ModelSpec: depth = True"),
-        (lambda: ModelSpec("MLP", (4,), 16), r"ModelSpec: depth = \(4,\)"),
-        (lambda: ModelSpec("MLP", 4, 0), "ModelSpec: width = 0"),
         (lambda: ModelSpec("MLP", 4), "MLP needs width"),
         (lambda: ModelSpec("MLP", 4, 16, "swish"), "ModelSpec: activation = 'swish'.*gelu"),
-        (lambda: ModelSpec("MLP", 4, 16, dropout_rate=1), "dropout_rate = 1 .*from 0 below 1"),
-        (lambda: TrainingConfig(epochs=0), "TrainingConfig: epochs = 0"),
         (lambda: TrainingConfig(epochs=None), "TrainingConfig: epochs = None"),
-        (lambda: TrainingConfig(batch_size=-1), "TrainingConfig: batch_size = -1"),
-        (lambda: TrainingConfig(learning_rate=0), "TrainingConfig: learning_rate = 0"),
         (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate = nan"),
-        (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate = inf"),
-        (lambda: TrainingConfig(optimizer="lion"), "optimizer = 'lion'.*adam, adamw, sgd"),
-        (lambda: ModelSpec("MLP", 4, 16, normalization="batch"), "'batch'.*none, layer"),
-        (lambda: ModelSpec("MLP", 4, 16, initialisation="zero"), "'zero'.*default, identity"),
-        (
-            lambda: ModelSpec("ResidualMLP", 4, 16, residual_factor="two"),
-            "'two'.*inverse-sqrt, one",
-        ),
-        (lambda: TrainingConfig(max_gradient_norm=0), "max_gradient_norm = 0.*or none"),
-        (lambda: TrainingConfig(label_smoothing=1), "label_smoothing = 1 .*from 0 below 1"),
-        (lambda: TrainingConfig(momentum=1), "momentum = 1"),
-        (lambda: TrainingConfig(weight_decay=-1), "weight_decay = -1"),
-        (lambda: TrainingConfig(schedule="linear"), "schedule = 'linear'.*one-cycle"),
-        (lambda: TrainingConfig(precision="float16"), "precision = 'float16'.*float32, bf16"),
-        (lambda: TrainingConfig(augmentation="flip"), "augmentation = 'flip'.*crop-flip"),
-        (lambda: TrainingConfig(validation_size=-1), "validation_size = -1"),
-        (lambda: TrainingConfig(monitor="test_loss"), "monitor = 'test_loss'"),
-        (lambda: TrainingConfig(patience=0), "patience = 0.*or none"),
-        (lambda: TrainingConfig(minimum_improvement=-1), "minimum_improvement = -1"),
-        (lambda: TrainingConfig(omitted_class=-1), "omitted_class = -1.*from 0 to 9999, or none"),
         (
             lambda: replace(SPEC, training=replace(SPEC.training, omitted_class=10)),
             "omitted_class = 10 is not allowed for smoke-grey; allowed: from 0 to 9, or none",
         ),
         (lambda: replace(SPEC, dataset="imagenet"), "RunSpec: dataset = 'imagenet'.*mnist"),
         (lambda: replace(SPEC, seed=-1), "RunSpec: seed = -1 .*from 0 to 2147483647"),
-        (lambda: replace(SPEC, seed=0.0), "RunSpec: seed = 0.0"),
     ],
 )
 def test_wrong_values_are_refused_where_they_are_set(make, message):
     with pytest.raises(ParameterError, match=message):
         make()
-
-
-def test_a_family_refuses_the_fields_it_does_not_use(monkeypatch):
-    narrow = replace(FAMILIES["MLP"], fields=("depth", "width"))
-    monkeypatch.setattr(config, "FAMILIES", {**FAMILIES, "MLP": narrow})
-    assert ModelSpec("MLP", 4, 16).dropout_rate == 0.0
-    with pytest.raises(
-        ParameterError, match=r"MLP takes no dropout_rate \(got 0.5\).*depth, width"
-    ):
-        ModelSpec("MLP", 4, 16, dropout_rate=0.5)
 
 
 #: A valid model of each family.
@@ -553,11 +428,6 @@ def test_blocks_that_are_not_one_positive_integer_per_stage_are_refused(blocks):
     )
 
 
-def test_stages_may_have_equally_many_blocks():
-    spec = ModelSpec("ResidualCNN", 3, channels=4, blocks_per_stage=[2, 2, 1])
-    assert spec.blocks_per_stage == (2, 2, 1)
-
-
 def test_patience_without_a_validation_split_is_refused():
     with pytest.raises(ParameterError, match=r"patience = 3 needs a validation split.*none"):
         TrainingConfig(patience=3, validation_size=0)
@@ -578,13 +448,6 @@ def test_a_validation_split_leaves_an_image_of_each_class(dataset, room):
     )
 
 
-def test_specs_cannot_be_changed_after_their_key_was_taken():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        SPEC.seed = 1
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        SPEC.training.epochs = 1
-
-
 def test_data_sets_are_declared_whole():
     assert set(DATASETS) == set(declared_fields.PARAMETERS["dataset"].choices)
     for name, declared in DATASETS.items():
@@ -599,13 +462,3 @@ def test_a_fingerprint_is_the_hash_of_sha256sums_output():
     """Checked by hand: printf 'aa  a\\nbb  b\\n' | sha256sum."""
     expected = "b862e08ce447fbc39d7546008cf8c0f7ea41b449df79d6e395abad7626f0d1b2"
     assert files_fingerprint({"b": "bb", "a": "aa"}) == expected
-
-
-def test_a_key_is_computed_without_torch_and_numpy(python):
-    code = """
-import sys
-from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
-print(RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0).key)
-print(*sorted({name.split(".")[0] for name in sys.modules} & {"torch", "numpy", "yaml"}))
-"""
-    assert python(code).splitlines() == [SPEC.key, ""]

@@ -11,7 +11,7 @@ from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS, Record
 from lab1.core.rules import seal
 from lab1.core.spec import RECIPE, RunSpec
 from lab1.core.store import _is_record_name
-from lab1.core.training_config import DistillationConfig, TrainingConfig
+from lab1.core.training_config import TrainingConfig
 from lab1.errors import ParameterError, RecordError
 
 
@@ -31,30 +31,15 @@ def chain(make_spec, make_student):
 
 
 def test_the_canonical_form_spells_both_numbers(make_spec, make_student):
+    """A run without a teacher has the key that it ever had; another teacher is another key."""
     teacher = make_spec()
+    assert (teacher.teacher, teacher.teachers) == (None, ())
+    assert "distillation" not in teacher.canonical()
     assert make_student(teacher, seed=1).canonical() == {
         **make_spec(seed=1).canonical(),
         "distillation": {"teacher": teacher.key, "temperature": 4.0, "alpha": 0.9},
     }
-
-
-def test_a_run_without_a_teacher_has_the_key_that_it_ever_had(make_spec):
-    assert "distillation" not in make_spec().canonical()
-    assert make_spec().key == RunSpec(*(getattr(make_spec(), n) for n in POSITIONAL)).key
-    assert (make_spec().teacher, make_spec().teachers) == (None, ())
-
-
-POSITIONAL = ("model", "dataset", "training", "seed")
-
-
-@pytest.mark.parametrize("change", [{"temperature": 5}, {"alpha": 0.8}, {"teacher": "another"}])
-def test_every_field_changes_the_key(make_spec, make_student, change):
-    student = make_student(make_spec())
-    if "teacher" in change:
-        change = {"teacher": make_spec(seed=9)}
-    other = replace(student, distillation=replace(student.distillation, **change))
-    assert other.key != student.key
-    assert other != student
+    assert make_student(make_spec(seed=9), seed=1).key != make_student(teacher, seed=1).key
 
 
 def test_the_recipe_of_the_teacher_is_part_of_the_key(chain, monkeypatch):
@@ -82,10 +67,6 @@ def test_name_and_title_tell_a_distilled_run(make_spec, make_student, make_recor
     assert record.name == spec.name
     assert _is_record_name(record.name)
     assert not _is_record_name(f"{record.name}.softened")
-
-
-def test_the_title_tells_an_omitted_class(make_spec, make_student):
-    assert ", without class 3, teacher" in make_student(make_spec(), omitted_class=3).title
 
 
 # Written and read back
@@ -175,28 +156,6 @@ def test_a_distilled_record_is_written_and_found(make_spec, make_student, make_r
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"temperature": 0}, "DistillationConfig: temperature = 0 .*a number above 0 to 1000"),
-        ({"temperature": 1001}, "temperature = 1001"),
-        ({"temperature": None}, "temperature = None"),
-        ({"alpha": -0.1}, "alpha = -0.1 .*a number from 0 to 1"),
-        ({"alpha": 1.1}, "alpha = 1.1"),
-        ({"alpha": float("nan")}, "alpha = nan"),
-    ],
-)
-def test_wrong_numbers_are_refused(make_spec, change, complaint):
-    with pytest.raises(ParameterError, match=complaint):
-        DistillationConfig(make_spec(), **change)
-
-
-def test_an_integer_and_a_text_give_the_key_of_the_number(make_spec, make_student):
-    spelt = make_student(make_spec(), "4", 0)
-    assert spelt.distillation == DistillationConfig(make_spec(), 4.0, 0.0)
-    assert json.dumps(spelt.to_dict()) == json.dumps(make_student(make_spec(), 4.0, 0.0).to_dict())
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
         ({"num_classes": 7}, "a teacher of 7 classes .*trained on odd.*allowed: 10"),
         (
             {"image_shape": (1, 20, 20)},
@@ -214,11 +173,6 @@ def test_a_teacher_that_answers_another_question_is_refused(
         with pytest.raises(ParameterError, match=complaint):
             make_student(teacher)
     make_student(teacher)  # of another data set, but of as many classes
-
-
-def test_a_teacher_of_another_image_shape_is_refused(make_spec, make_student):
-    with pytest.raises(ParameterError, match=r"of shape \(3, 32, 32\) .*smoke-colour.*smoke-grey"):
-        make_student(make_spec(dataset="smoke-colour"))
 
 
 def test_a_distilled_teacher_and_an_omitted_class_are_allowed(chain):

@@ -5,19 +5,8 @@ import pytest
 from declared_fields import PARAMETERS
 
 from lab1.core.fields import Field
-from lab1.errors import Lab1Error, ParameterError
+from lab1.errors import ParameterError, short_repr
 from lab1.planning import chapters
-
-
-@pytest.mark.parametrize("value", [0, -1, "four", 10**9, 2.0, True, "2.0", "", None, 10**400])
-def test_a_depth_that_is_no_number_of_layers_is_refused(value):
-    with pytest.raises(ParameterError) as caught:
-        declared_fields.check("depth", value, "chapter 1_1")
-    message = str(caught.value)
-    if value != "":  # an empty text is an empty list, and shown as one
-        assert repr(value) in message
-    assert message.startswith("chapter 1_1: depth = ")
-    assert "an integer from 1 to 1024" in message
 
 
 @pytest.mark.parametrize("value", [[0], [4, -1], ["four"], [2, 10**9], [2.0], [True], "2, four"])
@@ -44,21 +33,14 @@ def test_a_repeated_seed_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    "value",
-    [0, 0.0, -0.001, math.nan, math.inf, -math.inf, "nan", "inf", "1e400", "fast", 101, True, None],
-)
-def test_a_learning_rate_that_is_no_positive_number_is_refused(value):
-    with pytest.raises(ParameterError) as caught:
-        declared_fields.check("learning_rate", value, "chapter 1_1")
-    assert str(caught.value) == (
-        f"chapter 1_1: learning_rate = {value!r} is not allowed; allowed: a number above 0 to 100"
-    )
-
-
-@pytest.mark.parametrize(
     ("name", "value"),
     [
+        *(("depth", value) for value in (0, -1, "four", 10**9, 2.0, True, "2.0", None, 10**400)),
+        *(("learning_rate", value) for value in (0, 0.0, -0.001, math.nan, math.inf, -math.inf)),
+        *(("learning_rate", value) for value in ("nan", "inf", "1e400", "fast", 101, True, None)),
+        ("depth", "none"),
         ("epochs", 0),
+        ("epochs", None),
         ("batch_size", 0),
         ("width", 0),
         ("dropout_rate", 1),
@@ -88,13 +70,13 @@ def test_a_learning_rate_that_is_no_positive_number_is_refused(value):
         ("data_dir", 3),
     ],
 )
-def test_other_values_out_of_range_are_refused(name, value):
-    with pytest.raises(ParameterError) as caught:
-        declared_fields.check(name, value, "here")
-    # What it may have meant may follow.
-    assert str(caught.value).partition("; did you")[0] == (
-        f"here: {name} = {value!r} is not allowed; allowed: {PARAMETERS[name].allowed}"
-    )
+def test_a_value_out_of_range_is_refused_with_what_is_allowed(name, value):
+    refusal = f"{name} = {short_repr(value)} is not allowed; allowed: {PARAMETERS[name].allowed}"
+    for where, start in (("here", "here: "), ("", "")):
+        with pytest.raises(ParameterError) as caught:
+            declared_fields.check(name, value, where)
+        # What it may have meant may follow.
+        assert str(caught.value).partition("; did you")[0] == start + refusal
 
 
 @pytest.mark.parametrize(
@@ -136,13 +118,6 @@ def test_what_is_allowed_comes_back_in_its_declared_type(name, given, expected):
         assert [type(each) for each in found] == [type(each) for each in expected]
 
 
-def test_none_is_refused_where_it_is_not_declared():
-    with pytest.raises(ParameterError, match="depth = 'none' is not allowed"):
-        declared_fields.check("depth", "none")
-    with pytest.raises(ParameterError, match="epochs = None is not allowed"):
-        declared_fields.check("epochs", None)
-
-
 def test_one_element_is_checked_as_one():
     assert PARAMETERS["depth"].check_one("4") == 4
     with pytest.raises(ParameterError, match=r"ModelSpec: depth = \[4\] is not allowed"):
@@ -156,18 +131,6 @@ def test_an_unknown_parameter_is_told_the_known_ones():
     assert message.startswith("chapter 1_1: unknown parameter 'lerning_rate'; allowed: ")
     allowed, meant = message.split("allowed: ")[1].split("; ")
     assert allowed.split(", ") == sorted(PARAMETERS) and meant == "did you mean learning_rate?"
-
-
-def test_without_a_place_the_message_begins_with_the_name():
-    with pytest.raises(ParameterError, match=r"^epochs = 0 is not allowed"):
-        declared_fields.check("epochs", 0)
-    with pytest.raises(ParameterError, match=r"^unknown parameter 'x'"):
-        declared_fields.check("x", 0)
-
-
-def test_a_refusal_is_shown_without_traceback_and_is_a_value_error():
-    assert issubclass(ParameterError, Lab1Error)
-    assert issubclass(ParameterError, ValueError)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -310,9 +273,9 @@ def test_a_large_value_is_named_in_few_words():
         assert len(str(refusal.value)) < 2000
 
 
-@pytest.mark.parametrize("seeds", [range(10**6), ",".join(map(str, range(10**6)))])
-def test_a_million_seeds_are_refused(seeds):
-    words = r"seeds has 1000000 values; allowed: one or more.*, at most 100000"
+@pytest.mark.parametrize("seeds", [range(10**6), ",".join(["1"] * 100_001)])
+def test_more_seeds_than_anybody_means_are_refused(seeds):
+    words = r"seeds has (1000000|100001) values; allowed: one or more.*, at most 100000"
     with pytest.raises(ParameterError, match=words):
         declared_fields.check("seeds", seeds)
 

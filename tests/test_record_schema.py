@@ -117,24 +117,14 @@ def test_a_record_that_no_training_can_have_left_is_refused_by_name(refused, cha
 @pytest.mark.parametrize(
     ("overrides", "change", "complaint"),
     [
-        (
-            {"validation_size": 0},
-            lambda r: r["history"].update(validation_loss=[1.0] * 3),
-            "validation_loss[0] = 1.0 is not allowed; allowed: null",
-        ),
-        (
-            {"stopped": "diverged"},
-            lambda r: r["history"]["train_loss"].__setitem__(2, "nan"),
-            "train_loss[2] = 'nan'",
-        ),
-        (
-            {"stopped": "diverged"},
-            lambda r: r["test"].update(loss=1.0, accuracy=0.9, errors=100, count=1000),
-            "test has 'loss'",
-        ),
+        ({"validation_size": 0}, lambda r: r["history"].update(validation_loss=[1.0] * 3),
+         "validation_loss[0] = 1.0 is not allowed; allowed: null"),
+        ({"stopped": "diverged"}, lambda r: r["history"]["train_loss"].__setitem__(2, "nan"),
+         "train_loss[2] = 'nan'"),
+        ({"stopped": "diverged"}, lambda r: r["test"].update(loss=1.0), "test has 'loss'"),
         ({"stopped": "diverged"}, lambda r: r.update(stopped="all epochs"), "= None"),
     ],
-)
+)  # fmt: skip
 def test_what_follows_from_how_it_was_trained_is_checked(refused, overrides, change, complaint):
     assert complaint in refused(change, **overrides)
 
@@ -189,8 +179,8 @@ def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_
     path = tmp_path / "record.json"
     body = segmented(make_record("ResidualMLP", 8)).to_dict()
     refusals = 0
-    for place in places(body):
-        for value in FOREIGN:
+    for number, place in enumerate(places(body)):
+        for value in FOREIGN[number % 4 :: 4]:
             write(path, put(body, place, value))
             try:
                 record = read_record(path)
@@ -199,7 +189,7 @@ def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_
             except RecordError as error:
                 refusals += 1
                 assert len(str(error)) < 1000
-    assert refusals > 500
+    assert refusals > 150
 
 
 @pytest.mark.parametrize(
@@ -228,12 +218,6 @@ def test_a_file_too_large_to_be_a_record_is_not_read(tmp_path):
         stream.truncate(10**12)  # no more than a size where the file system allows it
     with pytest.raises(RecordError, match="1,000,000,000,000 bytes; allowed: up to 64,000,000"):
         read_record(path)
-
-
-def test_a_folder_in_the_place_of_a_record_is_told(tmp_path):
-    (tmp_path / "record.json").mkdir()
-    with pytest.raises(RecordError, match="not readable as a run record"):
-        read_record(tmp_path / "record.json")
 
 
 # Probes

@@ -15,7 +15,7 @@ from lab1.core import files
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.files import write_text
-from lab1.core.record import HISTORY_FIELDS, read_record
+from lab1.core.record import read_record
 from lab1.core.rules import seal
 from lab1.core.spec import RECIPE
 from lab1.core.store import Replacement, Store
@@ -64,32 +64,13 @@ def test_a_record_that_nobody_wrote_is_not_found(store, make_spec):
     assert store.all() == ([], [])
 
 
-def test_a_fabricated_record_is_like_a_trained_one(make_record):
-    record = make_record()
-    assert set(record.history) == set(HISTORY_FIELDS)
-    assert {len(series) for series in record.history.values()} == {3} == {record.epochs}
-    assert record.key == record.spec.key
-    assert record.name == record.spec.name
-
-
-def test_the_file_is_plain_json_whose_series_stand_on_one_line(store, make_record):
-    text = store.write(make_record()).read_text()
+def test_the_file_is_plain_json_for_everybody_with_each_series_on_a_line(store, make_record):
+    path = store.write(make_record())
+    text = path.read_text()
     body = strictly(text)
-    assert body["schema"] == 1
-    assert body["spec"]["recipe"] == RECIPE["MLP"]
-    assert text.endswith("}\n")
-    assert '"train_loss": [1.5, 0.8, 0.4]' in text
-
-
-def test_a_record_of_an_older_recipe_is_written_with_it(store, make_record, monkeypatch):
-    record = make_record()
-    monkeypatch.setattr("lab1.core.spec.RECIPE", {"MLP": record.recipe + 1})
-    path = store.write(record)
-    assert read_record(path).recipe == record.recipe
-
-
-def test_a_record_can_be_read_by_others_than_its_owner(store, make_record):
-    assert store.write(make_record()).stat().st_mode & 0o777 == 0o644
+    assert (body["schema"], body["spec"]["recipe"]) == (1, RECIPE["MLP"])
+    assert text.endswith("}\n") and '"train_loss": [1.5, 0.8, 0.4]' in text
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_what_diverged_is_written_as_null_and_reads_back(store, make_record):
@@ -102,21 +83,22 @@ def test_what_diverged_is_written_as_null_and_reads_back(store, make_record):
     assert (found.stopped, found.test) == ("diverged", {})
 
 
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_no_infinity_reaches_a_file(store, make_record, value):
-    record = make_record(origin={"nested": [{"deep": (value, 1.0)}]})
+def test_no_infinity_reaches_a_file(store, make_record):
+    record = make_record(origin={"nested": [{"deep": (math.inf, -math.inf, math.nan, 1.0)}]})
     body = strictly(store.write(record).read_text())
-    assert body["origin"] == {"nested": [{"deep": [None, 1.0]}]}
+    assert body["origin"] == {"nested": [{"deep": [None, None, None, 1.0]}]}
 
 
 @pytest.mark.parametrize(
     "text", ["a [ b ] c", "[ 1,\n 2 ]", '[ "quoted", {x} ]', "ends in [ ", "é"]
 )
-def test_text_in_a_record_comes_back_as_it_was(store, make_record, text):
+def test_text_comes_back_as_it_was(store, make_record, text):
     record = make_record()
     record = replace(record, origin={**record.origin, "note": text, "notes": {text: text}})
     store.write(record)
     assert store.find(record.spec) == record
+    store.write_probe(record.spec, "words", {"text": text})
+    assert store.find_probe(record.spec, "words") == {"text": text}
 
 
 def test_the_checksum_is_of_the_content_not_of_its_layout(store, make_record):
@@ -129,42 +111,25 @@ def test_the_checksum_is_of_the_content_not_of_its_layout(store, make_record):
 # Whole or not at all
 
 
-def fail(*_arguments, **_keywords):
-    raise OSError("the disk is full")
+@pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("broken", [(Path, "replace"), (os, "fsync")])
+def test_a_record_is_written_whole_or_not_at_all(store, make_record, monkeypatch, broken, error):
+    def fail(*_arguments):
+        raise error
 
+    def write(record):
+        with monkeypatch.context() as patch, pytest.raises((OSError, KeyboardInterrupt)):
+            patch.setattr(*broken, fail)
+            store.write(record)
 
-@pytest.mark.parametrize("broken", ["replace", "fsync"])
-def test_a_record_is_written_whole_or_not_at_all(store, make_record, monkeypatch, broken):
-    with monkeypatch.context() as patch:
-        patch.setattr(*((Path, "replace") if broken == "replace" else (os, "fsync")), fail)
-        with pytest.raises(OSError, match="disk is full"):
-            store.write(make_record())
-    assert files_below(store.runs) == {}
-    assert store.find(make_record().spec) is None
-
-
-@pytest.mark.parametrize("broken", ["replace", "fsync"])
-def test_a_failed_write_leaves_the_old_record(store, make_record, monkeypatch, broken):
     old = make_record(accuracy=0.8)
+    write(old)
+    assert files_below(store.runs) == {} and store.find(old.spec) is None
     store.write(old)
     before = files_below(store.runs)
-    with monkeypatch.context() as patch:
-        patch.setattr(*((Path, "replace") if broken == "replace" else (os, "fsync")), fail)
-        with pytest.raises(OSError, match="disk is full"):
-            store.write(make_record(accuracy=0.9))
+    write(make_record(accuracy=0.9))
     assert files_below(store.runs) == before
     assert store.find(old.spec) == old
-
-
-def test_an_interrupted_write_leaves_nothing(store, make_record, monkeypatch):
-    def interrupt(*_arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            store.write(make_record())
-    assert files_below(store.runs) == {}
 
 
 # Damage
@@ -174,49 +139,35 @@ def damaged(path, pattern=""):
     return pytest.raises(RecordError, match=f"^{re.escape(str(path))}: .*{pattern}")
 
 
-@pytest.mark.parametrize("length", [0, 1, 100, -2])
-def test_a_truncated_record_is_told(store, make_record, length):
-    path = store.write(make_record())
-    path.write_text(path.read_text()[:length])
-    with damaged(path, "not readable as a run record"):
-        store.find(make_record().spec)
+def edited(old, new):
+    def edit(text):
+        assert old in text
+        return text.replace(old, new, 1)
 
-
-def test_a_record_that_is_no_text_is_told(store, make_record):
-    path = store.write(make_record())
-    path.write_bytes(b"\xff\xfe\x00garbage")
-    with damaged(path, "not readable as a run record"):
-        store.find(make_record().spec)
+    return edit
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("damage", "complaint"),
     [
-        ('"accuracy": 0.9', '"accuracy": 0.95'),
-        ('"seed": 0', '"seed": 1'),
-        ('"best_epoch": 3', '"best_epoch": 2'),
-        ('"best_epoch": 3', '"best_epoch": NaN'),
-        ('"commit": "0', '"commit": "1'),
-        ("0.8, 0.4", "0.8, 0.3"),
-        ('"checksum": "', '"checksum": "0'),
-        ('"checksum"', '"check"'),
+        *((lambda text, end=end: text[:end], "not readable as a run") for end in (0, 1, 100, -2)),
+        (lambda text: "\xff\xfe\0garbage", "not readable as a run record"),
+        *((lambda text, new=new: new, "no JSON object") for new in ("[]", "null", '"text"', "3")),
+        *((lambda text, new=new: new, "not a run record") for new in ("{}", '{"schema": 1}')),
+        (lambda text: '{"schema": 1, "spec": null}', "the checksum does not fit"),
+        (edited('"accuracy": 0.9', '"accuracy": 0.95'), "the checksum does not fit"),
+        (edited('"seed": 0', '"seed": 1'), "the checksum does not fit"),
+        (edited('"best_epoch": 3', '"best_epoch": NaN'), "NaN is no number in JSON"),
+        (edited('"commit": "0', '"commit": "1'), "the checksum does not fit"),
+        (edited("0.8, 0.4", "0.8, 0.3"), "the checksum does not fit"),
+        (edited('"checksum": "', '"checksum": "0'), "the checksum does not fit"),
+        (edited('"checksum"', '"check"'), "the checksum does not fit"),
     ],
 )
-def test_an_edited_record_is_told(store, make_record, old, new):
+def test_a_damaged_record_is_told(store, make_record, damage, complaint):
     path = store.write(make_record(accuracy=0.9))
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
-    with damaged(path):
-        store.find(make_record().spec)
-
-
-@pytest.mark.parametrize(
-    "text", ["{}", "[]", "null", '"text"', "3", '{"schema": 1}', '{"schema": 1, "spec": null}']
-)
-def test_foreign_json_is_told(store, make_record, text):
-    path = store.write(make_record())
-    path.write_text(text)
-    with damaged(path):
+    path.write_text(damage(path.read_text()), encoding="latin-1")
+    with damaged(path, complaint):
         store.find(make_record().spec)
 
 
@@ -228,44 +179,30 @@ def rewritten(path, change):
     path.write_text(json.dumps(seal(body)))
 
 
-def test_a_record_of_another_schema_is_told(store, make_record):
-    path = store.write(make_record())
-    rewritten(path, lambda body: body.update(schema=2))
-    with damaged(path, "schema 2; this version reads 1"):
-        store.find(make_record().spec)
+ANOTHER_VERSION = "not a run record of this version"
+ANOTHER_KEY = "is not the key of its spec"
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "complaint"),
     [
-        lambda body: body.update(invented=1),
-        lambda body: body.pop("history"),
-        lambda body: body["spec"]["model"].update(invented=1),
-        lambda body: body["spec"]["model"].update(family="Transformer"),
-        lambda body: body["spec"].pop("recipe"),
-        lambda body: body["spec"].pop("seed"),
-        lambda body: body["spec"]["training"].update(epochs=0),
+        (lambda body: body.update(schema=2), "schema 2; this version reads 1"),
+        (lambda body: body.update(invented=1), ANOTHER_VERSION),
+        (lambda body: body.pop("history"), ANOTHER_VERSION),
+        (lambda body: body["spec"]["model"].update(invented=1), ANOTHER_VERSION),
+        (lambda body: body["spec"]["model"].update(family="Transformer"), ANOTHER_VERSION),
+        (lambda body: body["spec"].pop("recipe"), ANOTHER_VERSION),
+        (lambda body: body["spec"].pop("seed"), ANOTHER_VERSION),
+        (lambda body: body["spec"]["training"].update(epochs=0), ANOTHER_VERSION),
+        (lambda body: body.update(key="0" * 16), ANOTHER_KEY),
+        (lambda body: body["spec"].update(seed=1), ANOTHER_KEY),
+        (lambda body: body["spec"].update(recipe=99), ANOTHER_KEY),
     ],
 )
-def test_a_record_of_another_version_is_told(store, make_record, change):
+def test_a_record_of_another_version_or_run_is_told(store, make_record, change, complaint):
     path = store.write(make_record())
     rewritten(path, change)
-    with damaged(path, "not a run record of this version"):
-        store.find(make_record().spec)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda body: body.update(key="0" * 16),
-        lambda body: body["spec"].update(seed=1),
-        lambda body: body["spec"].update(recipe=99),
-    ],
-)
-def test_a_record_whose_key_is_not_that_of_its_spec_is_told(store, make_record, change):
-    path = store.write(make_record())
-    rewritten(path, change)
-    with damaged(path, "is not the key of its spec"):
+    with damaged(path, complaint):
         store.find(make_record().spec)
 
 
@@ -290,6 +227,7 @@ def test_a_record_keeps_the_key_under_which_it_was_made(store, make_record, make
     (found,), problems = store.all()
     assert problems == []
     assert (found.key, found.name, found.recipe) == (record.key, record.name, RECIPE["MLP"])
+    assert read_record(store.write(found)).recipe == RECIPE["MLP"]
 
 
 # Two folders
@@ -398,10 +336,10 @@ for _ in range(20):
 """
 
 
-def test_eight_processes_that_write_one_record_leave_one_valid_file(store, make_record, python):
+def test_processes_that_write_one_record_leave_one_valid_file(store, make_record, python):
     record = make_record()
     text = json.dumps(record.to_dict())
-    processes = [python.start(WRITE_MANY_TIMES, store.results, store.runs, text) for _ in range(8)]
+    processes = [python.start(WRITE_MANY_TIMES, store.results, store.runs, text) for _ in range(3)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
@@ -448,15 +386,10 @@ def test_a_claim_ends_with_its_block_however_it_ends(store, make_spec):
         assert mine
         assert not claimed(store, make_spec())
     assert claimed(store, make_spec())
+    assert store.all() == ([], [])  # a claim is no record
     with pytest.raises(ZeroDivisionError), store.claim(make_spec()):
         raise ZeroDivisionError
     assert claimed(store, make_spec())
-
-
-def test_a_claim_is_no_record(store, make_spec):
-    assert claimed(store, make_spec())
-    assert store.find(make_spec()) is None
-    assert store.all() == ([], [])
 
 
 # Publishing
@@ -507,13 +440,6 @@ def test_promote_refuses_what_could_not_be_followed_back(store, make_record, cha
     assert str(store.run_dir(record.spec)) in str(caught.value)
     assert files_below(store.runs) == before
     assert not store.results.exists() or files_below(store.results) == {}
-
-
-def test_promote_refuses_an_origin_without_commit_and_fingerprint(store, make_record):
-    record = make_record(origin={})
-    with_everything(store, record)
-    with pytest.raises(RecordError, match="trained from commit"):
-        store.promote(record)
 
 
 @pytest.mark.parametrize(
@@ -633,6 +559,9 @@ def test_a_record_is_found_by_the_beginning_of_its_key(store, make_record):
 
 
 def test_a_promotion_that_fails_loses_nothing(store, make_record, monkeypatch):
+    def fail(*_arguments):
+        raise OSError("the disk is full")
+
     record = make_record()
     with_everything(store, record)
     before = files_below(store.runs)
@@ -674,8 +603,10 @@ def test_a_killed_promotion_leaves_no_copy_behind(store, make_record, monkeypatc
 
 def test_a_probe_survives_being_written(store, make_spec):
     content = {"counts": [[1, 2], [3, 4]], "norm": 0.1 + 0.2, "nested": {"label": "a", "no": None}}
-    path = store.write_probe(make_spec(), "confusion-matrix", content)
+    unknown = {"infinite": [math.inf, math.nan]}  # which JSON does not know
+    path = store.write_probe(make_spec(), "confusion-matrix", content | unknown)
     assert path == store.runs / make_spec().name / "confusion-matrix.json"
+    content["infinite"] = [None, None]
     assert store.find_probe(make_spec(), "confusion-matrix") == content
     assert store.find_probe(make_spec(), "response") is None
     assert store.find_probe(make_spec(seed=1), "confusion-matrix") is None
@@ -689,18 +620,6 @@ def test_a_published_probe_comes_before_ones_own(store, make_record):
     store.promote(record)
     store.write_probe(record.spec, "response", {"from": "runs"})
     assert store.find_probe(record.spec, "response") == {"from": "results"}
-
-
-def test_a_probe_writes_null_for_what_json_does_not_know(store, make_spec):
-    path = store.write_probe(make_spec(), "response", {"norms": [1.0, math.nan, math.inf]})
-    strictly(path.read_text())
-    assert store.find_probe(make_spec(), "response") == {"norms": [1.0, None, None]}
-
-
-@pytest.mark.parametrize("text", ["a [ b ] c", "[ 1,\n 2 ]"])
-def test_text_in_a_probe_comes_back_as_it_was(store, make_spec, text):
-    store.write_probe(make_spec(), "words", {"text": text})
-    assert store.find_probe(make_spec(), "words") == {"text": text}
 
 
 @pytest.mark.parametrize(
@@ -717,13 +636,8 @@ def test_a_probe_that_is_no_plain_json_is_refused_when_it_is_written(store, make
     "damage",
     [
         lambda text: text[:40],
-        lambda text: "",
         lambda text: "{}",
-        lambda text: "[]",
-        lambda text: '["checksum"]',
-        lambda text: "null",
         lambda text: text.replace("0.25", "0.5"),
-        lambda text: text.replace("0.25", "NaN"),
         lambda text: text.replace('"norm": 0.25', '"norm": 0.25, "norm": 0.25'),
         lambda text: text.replace('"checksum": "', '"checksum": "0'),
     ],
@@ -756,12 +670,6 @@ def test_a_probe_name_that_makes_no_file_name_is_refused(store, make_spec, name)
     with pytest.raises(Lab1Error, match="is not allowed; allowed: small letters"):
         store.find_probe(make_spec(), name)
     assert not store.runs.exists()
-
-
-def test_a_record_takes_the_key_of_its_spec_unless_told(make_record):
-    record = make_record()
-    assert replace(record, key="").key == record.spec.key
-    assert replace(record, key="0" * 16).key == "0" * 16
 
 
 # While another process promotes, and in folders that are closed to us
