@@ -13,7 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from .core import benchmarks, differences
 from .core.datasets import DATASETS
@@ -27,15 +29,15 @@ from .planning import chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
 from .planning.progress import duration
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from .reporting.claims import Claim, Prose
-    from .reporting.findings import Findings
-    from .reporting.kit.tables import Table
-    from .reporting.paired import Comparison, Condition
-    from .reporting.selections import Selection
+from .reporting import claims, findings, settings
+from .reporting.claims import Claim, Prose
+from .reporting.findings import Findings
+from .reporting.kit import frames
+from .reporting.kit.tables import Table
+from .reporting.kit.words import listed
+from .reporting.pages.provenance import runs_table
+from .reporting.paired import Comparison, Condition
+from .reporting.selections import Selection
 
 #: Where this is set, a claim of a published page that is not carried is shown, and marked so.
 DRAFT = "LAB1_DRAFT"
@@ -63,8 +65,10 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     page = profiles.page(name, profile, given)
     notebook.show_captions()
     if changes := page.changes:
-        said = for_markdown("; ".join(changes))
-        notebook.show_text(f"Unlike the published runs, for which the text was written: {said}.")
+        differing = for_markdown("; ".join(changes))
+        notebook.show_text(
+            f"Unlike the published runs, for which the text was written: {differing}."
+        )
     return OpenChapter(page)
 
 
@@ -89,7 +93,7 @@ class OpenChapter:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The value of each parameter of that question, defaults included."""
+        """The value of each of its `parameters`, defaults included."""
         return chapters.chapter(self.page.chapter).values(self.parameters)
 
     def select(self, family: str, **values: Any) -> Selection:
@@ -97,8 +101,6 @@ class OpenChapter:
 
         They are of its usual design, unless a field of that is named or was asked for.
         """
-        from .reporting.selections import Selection
-
         return Selection(self.runs).of_family(family, **values)
 
     def findings(self, **comparisons: Comparison) -> Findings:
@@ -107,13 +109,13 @@ class OpenChapter:
         What a reader asked for, further networks and several values of a parameter, is compared as
         well.  Raises `ClaimError` as `Findings.of` does.
         """
-        from .reporting import findings
-        from .reporting.kit import frames
-        from .reporting.selections import Selection
-
-        answers = {n: Selection(self.own(frames.runs(own))) for n, own in self.answers.items()}
-        added = findings.of_further_networks(Selection(self.own(self.runs)))
-        added |= findings.of_several_answers(answers)
+        added = findings.of_further_networks(Selection(self.without_further(self.runs)))
+        added |= findings.of_several_answers(
+            {
+                name: Selection(self.without_further(frames.runs(records)))
+                for name, records in self.answers.items()
+            }
+        )
         self._findings = findings.Findings.of({**comparisons, **added})
         return self._findings
 
@@ -140,8 +142,6 @@ class OpenChapter:
         return self._claim(text, conditions, box=True, number=number, card=card, doubt=doubt)
 
     def _claim(self, text: str, conditions: Sequence[Condition], **keywords: Any) -> Claim:
-        from .reporting import claims
-
         keywords |= {"published": self.published, "draft": bool(os.environ.get(DRAFT))}
         return claims.claim(text, conditions, page=self._findings, **keywords)
 
@@ -151,9 +151,6 @@ class OpenChapter:
         There are `data`, the title of the data set, `train_images`, `test_images` and `classes`,
         their numbers, and of the runs `runs` and `n_seeds`, their `depths` and `size`.
         """
-        from .reporting import claims
-        from .reporting.kit.words import listed
-
         facts = {
             name: listed([str(part) for part in value]) if isinstance(value, tuple) else value
             for name, value in self.settings.items()
@@ -174,8 +171,6 @@ class OpenChapter:
 
     def setting_table(self) -> Table:
         """Every setting of these runs, folded, beside the published one where they differ."""
-        from .reporting import settings
-
         declared = chapters.chapter(self.page.chapter)
         pages = profiles.published(self.page.chapter)
         usual = declared.values(pages[0].parameters) if pages else {}
@@ -188,16 +183,13 @@ class OpenChapter:
         its record is not at hand there is nothing to link to.  Raises `MissingRunsError` where the
         published page has no such run.
         """
-        from .reporting.kit import frames
-
-        specs = [s for page in profiles.published(self.page.chapter) for s in page.plan()]
-        for spec in specs:
+        store = Store()
+        for spec in (s for page in profiles.published(self.page.chapter) for s in page.plan()):
             known = differences.settings(spec)
             if all(name in known and known[name].value == values[name] for name in values):
-                store = Store()
                 record = store.find(spec)
                 if record is None or not store.is_published(record):
-                    return {"run": f"`{spec.key}`", **dict.fromkeys(("time", "device"), "unknown")}
+                    return {"run": f"`{spec.key}`", "time": "unknown", "device": "unknown"}
                 link = f"[`{spec.key}`](../results/{spec.name}.json)"
                 device = for_markdown(frames.hardware(record))
                 return {"run": link, "time": duration(record.seconds), "device": device}
@@ -207,7 +199,7 @@ class OpenChapter:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """Those of the question that the page is about, the first where several were asked."""
+        """The parameters of the first question, which the page is about."""
         return self.page.questions[0]
 
     @cached_property
@@ -231,14 +223,11 @@ class OpenChapter:
             return {"": self.all_records}
         records = {record.spec: record for record in self.all_records}
         answers = {}
-        for asked in questions:
-            several = (chapters.describe_parameter(name, value) for name, value in asked.items()
+        for question in questions:
+            several = (chapters.describe_parameter(name, value) for name, value in question.items()
                        if value != self.page.parameters[name])  # fmt: skip
-            answers[", ".join(several)] = [
-                replace(records[spec], spec=spec)
-                for spec in self.page.plan(asked)
-                if spec in records
-            ]
+            planned = (spec for spec in self.page.plan(question) if spec in records)
+            answers[", ".join(several)] = [replace(records[spec], spec=spec) for spec in planned]
         return answers
 
     def of(self, *chapters: str) -> OpenChapter:
@@ -257,35 +246,22 @@ class OpenChapter:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row per run, see `runs`, and the name of the `further` runs that it is of."""
-        from .reporting.kit import frames
-
+        """One row per run, as in `frames.runs`, and the name of its `further` runs, if any."""
         return self._named(frames.runs(self.records))
 
     @cached_property
-    def all_runs(self) -> pd.DataFrame:
-        """Like `runs`, of `all_records`."""
-        from .reporting.kit import frames
-
-        return frames.runs(self.all_records)
-
-    @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per run and epoch, see `history`, with `further` as in `runs`."""
-        from .reporting.kit import frames
-
+        """One row per run and epoch, as in `frames.history`, with `further` as in `runs`."""
         return self._named(frames.history(self.records))
 
-    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def without_further(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame of runs or their history that are of none of the `further` runs."""
         named = self._named(frame)
-        own: pd.DataFrame = named if named.empty else named[named["further"] == ""]
-        return own
+        return named.loc[named["further"] == ""]
 
     def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
         names = self.page.further_of
-        keys = frame.get("key", ())
-        return frame.assign(further=[names.get(key, "") for key in keys])
+        return frame.assign(further=[names.get(key, "") for key in frame.get("key", ())])
 
     @cached_property
     def best(self) -> Record:
@@ -303,7 +279,7 @@ class OpenChapter:
         return max(finished, key=accuracy)
 
     def probe(self, record: Record, name: str) -> Mapping[str, Any]:
-        """What a probe found on a run, see `lab1.training.probes`; measured where missing."""
+        """The probe's record of a run, see `lab1.training.probes`; measured where missing."""
         return ensure_probe(record, name)
 
     def measured(self, name: str) -> list[tuple[Record, Mapping[str, Any]]]:
@@ -312,10 +288,10 @@ class OpenChapter:
         Without those that were published before there was such a probe, and without weights.
         """
         probes, store = chapters.chapter(self.page.chapter).probes, Store()
-        chosen = [r for r in self.records if not r.diverged and name in probes(r.spec)]
         return [
             (record, self.probe(record, name))
-            for record in chosen
+            for record in self.records
+            if not record.diverged and name in probes(record.spec)
             if not is_out_of_reach(record, name, store)
         ]
 
@@ -334,21 +310,16 @@ class OpenChapter:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row per run, state and layer, see `layers`."""
-        from .reporting.kit import frames
-
-        measured = self.measured("layers")
-        if not measured:
-            raise self._all_diverged()
-        return frames.layers(measured)
+        """One row per run, state and layer, as in `frames.layers`."""
+        if measured := self.measured("layers"):
+            return frames.layers(measured)
+        raise self._all_diverged()
 
     @cached_property
     def lesions(self) -> pd.DataFrame:
-        """One row per run and block that was left out, see `lesions`; empty without weights."""
-        from .reporting.kit import frames
-
-        found = {record.key: probe for record, probe in self.measured("lesion")}
-        return frames.lesions(self.runs, found)
+        """One row per run and block that was left out; empty without weights."""
+        probes = {record.key: probe for record, probe in self.measured("lesion")}
+        return frames.lesions(self.runs, probes)
 
     @cached_property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:
@@ -357,7 +328,7 @@ class OpenChapter:
 
     @cached_property
     def depth_benchmarks(self) -> dict[str, Mapping[str, Any]]:
-        """Those that compare networks of several depths."""
+        """The published benchmark records that compare networks of several depths, by name."""
         return benchmarks.published(benchmarks.DEPTHS)
 
     def _all_diverged(self) -> MissingRunsError:
@@ -365,8 +336,6 @@ class OpenChapter:
 
     def provenance(self) -> Table:
         """The table of the runs behind the page."""
-        from .reporting.pages.provenance import runs_table
-
         store = Store()
         published = {record.key for record in self.all_records if store.is_published(record)}
         # What a reader trained for a question of her own is on no page of the site.
@@ -377,4 +346,4 @@ def _size(model: ModelSpec) -> str:
     """What a network has beside its depth: `width 128`, say."""
     known = differences.settings_of(model)
     sizes = (known[name] for name in ("width", "channels", "hidden_sizes"))
-    return ", ".join(each.words for each in sizes if not each.silent)
+    return ", ".join(size.words for size in sizes if not size.silent)

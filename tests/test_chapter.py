@@ -110,7 +110,7 @@ def test_a_chapter_is_about_the_first_of_several_values(make_record):
         model, training = record.spec.model, record.spec.training
         assert answer == f"width {model.width}, optimiser {training.optimizer}"
     assert opened.records == opened.answers["width 16, optimiser sgd"]
-    assert len(opened.all_runs) == 4 and len(opened.runs) == 1
+    assert len(opened.all_records) == 4 and len(opened.runs) == 1
 
 
 def test_a_chapter_says_its_setting_beside_the_published_one(make_record):
@@ -143,8 +143,8 @@ def test_a_chapter_parts_its_own_runs_from_its_further_ones(make_record):
     opened.all_records = [replace(make_record(), spec=spec, key="") for spec in opened.page.plan()]
     named = ["", "learning rates", "identity start", "layer normalisation"]
     assert [*opened.runs["further"]] == named
-    assert {*opened.own(opened.history)["key"]} == {opened.all_records[0].key}
-    assert opened.own(opened.runs.iloc[:0]).empty
+    assert {*opened.without_further(opened.history)["key"]} == {opened.all_records[0].key}
+    assert opened.without_further(opened.runs.iloc[:0]).empty
     assert str(opened.select("MLP", further="learning rates").at(seed=0)) == (
         "plain MLP, learning rates, seed 0"
     )

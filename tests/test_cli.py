@@ -21,7 +21,8 @@ from lab1.core.datasets import DATASETS
 from lab1.core.record import read_record
 from lab1.core.store import Store
 from lab1.errors import MissingRunsError
-from lab1.planning import chapters, profiles, verify
+from lab1.planning import chapters, profiles
+from lab1.planning import ensure as ensuring
 from lab1.site import build as site_builder
 from lab1.site import publish
 
@@ -415,7 +416,7 @@ def test_a_teacher_belongs_to_the_page_of_its_student(lab1, taught, plans):
 def test_promote_without_torch_says_what_it_needs(refused, taught, plans, monkeypatch):
     _, record = taught
     plans(record.spec)
-    monkeypatch.setattr(verify, "has_torch", lambda: False)
+    monkeypatch.setattr(ensuring.importlib.util, "find_spec", lambda name: None)
     complaint = refused("promote")
     assert ".safetensors: the weights of the teacher of MLP, 2 layers" in complaint
     assert "pip install -e '.[train]'" in complaint
@@ -447,7 +448,7 @@ def test_verify_checks_published_weights(lab1, taught, plans, monkeypatch):
     teacher, record = taught
     plans(record.spec)
     lab1("promote")
-    monkeypatch.setattr(verify, "has_torch", lambda: False)
+    monkeypatch.setattr(ensuring.importlib.util, "find_spec", lambda name: None)
     status, out, err = lab1("verify")
     assert (status, err) == (0, "")
     assert out.startswith("2 records verified, 0 findings\n")
@@ -838,7 +839,7 @@ def measured(monkeypatch):
     """The probes that a command has measured, each with the seed of its run."""
     asked = []
     monkeypatch.setattr(
-        commands,
+        ensuring,
         "ensure_probe",
         lambda record, probe, options, store: asked.append((record.spec.seed, probe)),
     )
@@ -894,9 +895,12 @@ def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
             raise MissingRunsError("the weights are not here")
         measured.append((record.spec.seed, probe))
 
-    monkeypatch.setattr(commands, "ensure_probe", measure)
+    monkeypatch.setattr(ensuring, "ensure_probe", measure)
     status, _, complaints = lab1("run", "1_1")
-    assert (status, complaints) == (2, "lab1: the weights are not here\n")
+    assert (status, complaints) == (
+        2,
+        "lab1: the probe 'layers': the weights are not here\n",
+    )
     assert measured == [(1, "layers")]
 
 

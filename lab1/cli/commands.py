@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from ..core import weights_file
@@ -16,11 +17,18 @@ from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
 from ..core.training_config import RuntimeOptions
-from ..errors import MissingRunsError, ParameterError, RecordError, short_repr
+from ..errors import ParameterError, RecordError, short_repr
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
-from ..planning.ensure import ensure, ensure_probe, find_todo, is_out_of_reach, train_again
+from ..planning.ensure import (
+    ensure,
+    find_todo,
+    has_torch,
+    measure_missing,
+    require_torch,
+    train_again,
+)
 from ..planning.progress import duration, is_first_process
 
 #: From so many seconds on, a plan says what would make it shorter.
@@ -33,97 +41,65 @@ def run(options: argparse.Namespace) -> int:
         raise ParameterError(
             f"run needs a chapter ({', '.join(CHAPTERS)}) or --again KEY, not both"
         )
+    store = Store()
     if options.again is not None:
-        store = Store()
-        record = train_again(
-            options.again,
-            _run_options(options),
-            store,
-            lambda spec: profiles.probes_of(spec, options.profile),
-        )
+        probes_of = partial(profiles.probes_of, profile=options.profile)
+        record = train_again(options.again, _runtime(options), store, probes_of)
         print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
         return 0
     page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
-    store = Store()
     todo = find_todo(page.plan(), store)
-    seconds = [each for each in todo.seconds if each is not None]
-    about = f", about {duration(sum(seconds))} on one core" if seconds else ""
+    seconds = sum(known for known in todo.seconds if known is not None)
     if is_first_process():
+        about = f", about {duration(seconds)} on one core" if seconds else ""
         print(f"{len(todo.specs)} runs planned, {len(todo.missing)} missing{about}")
     if options.dry_run:
         for spec in todo.missing:
             print(f"  {spec.key}  {spec.title}")
-        if sum(seconds) > _LONG:
+        if seconds > _LONG:
             print("shorter: fewer epochs, seeds or depths, a smaller network, or --profile quick")
         return 0
-    runtime = _run_options(options)
+    runtime = _runtime(options)
     probes = chapter(page.chapter).probes
-    problems = []
-    for record in ensure(todo, runtime, store, probes):
-        for probe in () if record.diverged else probes(record.spec):
-            if is_out_of_reach(record, probe, store):
-                continue
-            try:
-                ensure_probe(record, probe, runtime, store)
-            except MissingRunsError as error:  # its weights are not here; the others may be
-                problems.append(str(error))
-    for problem in problems:
-        print(f"lab1: {problem}", file=sys.stderr)
-    return 2 if problems else 0
-
-
-def _run_options(options: argparse.Namespace) -> RuntimeOptions:
-    return replace(
-        _runtime(options),
-        engine=options.engine,
-        ray_address=options.address,
-        report_to=options.report_to,
-        wandb_project=options.wandb_project,
-        threads=options.threads,
-        workers=options.workers,
-        compile=options.compile,
-    )
+    problems = [
+        problem
+        for record in ensure(todo, runtime, store, probes)
+        for problem in measure_missing(record, probes(record.spec), runtime, store)
+    ]
+    return 2 * _complain(problems, "lab1: ")
 
 
 def status(options: argparse.Namespace) -> int:
     """Counts the runs of each page."""
     store = Store()
     records, problems = store.all()
-    planned: dict[str, RunSpec] = {}
+    present = {record.key for record in records}
+    planned = profiles.planned(options.profile)
     print(f"{'page':<14}{'planned':>8}{'present':>8}{'missing':>8}{'stale':>8}")
     for page in profiles.pages(options.profile):
-        specs = page.plan()
-        planned.update({each.key: each for spec in specs for each in (spec, *spec.teachers)})
-        present = {record.key for record in records}
-        missing = [spec for spec in specs if spec.key not in present]
-        stale = _stale(specs, records)
-        counts = (len(specs), len(specs) - len(missing), len(missing), len(stale))
+        specs = {spec for spec, pages in planned.items() if page.name in pages}
+        missing = sum(spec.key not in present for spec in specs)
+        # Made under an older recipe, or their teachers were.
+        stale = [r for r in records if r.spec in specs and r.key != r.spec.key]
+        counts = (len(specs), len(specs) - missing, missing, len(stale))
         print(f"{page.name:<14}" + "".join(f"{count:>8}" for count in counts))
         for record in stale:
             print(f"  stale: {record.name} ({record.recipe_change})")
-    others = [r for r in records if r.key not in planned and r.key == r.spec.key]
-    print(f"{len(others)} further records belong to no page of the profile {options.profile!r}")
-    for problem in problems:
-        print(f"not readable: {problem}", file=sys.stderr)
-    return 1 if problems else 0
-
-
-def _stale(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[Record]:
-    """Records of planned runs that were made under an older recipe, or their teachers were."""
-    wanted = set(specs)
-    return [r for r in records if r.spec in wanted and r.key != r.spec.key]
+    keys = _keys_with_teachers(planned)
+    others = sum(record.key == record.spec.key and record.key not in keys for record in records)
+    print(f"{others} further records belong to no page of the profile {options.profile!r}")
+    return _complain(problems, "not readable: ")
 
 
 def promote(options: argparse.Namespace) -> int:
     """Moves finished records to `results/`."""
     store = Store()
-    specs = [run.spec for run in profiles.planned(options.profile).values()]
-    planned = {each.key for spec in specs for each in (spec, *spec.teachers)}
+    planned = _keys_with_teachers(profiles.planned(options.profile))
     records, problems = store.all()
-    own = [record for record in records if store.is_own(record)]
-    chosen = [record for record in own if options.all or record.key in planned]
+    unpublished = [record for record in records if store.is_own(record)]
+    selected = [record for record in unpublished if options.all or record.key in planned]
     with_weights = {store.of_key(key).key for key in options.weights}
-    for record in sorted(chosen, key=lambda record: len(record.spec.teachers)):
+    for record in sorted(selected, key=lambda record: len(record.spec.teachers)):
         _publish_teacher(record, store, options.mixed_sources)
         if store.is_replaced(record.name):
             findings = verifying.students_of_other_weights(record, records)
@@ -140,10 +116,14 @@ def promote(options: argparse.Namespace) -> int:
             from ..training.trained_run import publish_weights
 
             print(publish_weights(record.spec, store).name)
-    print(f"{len(chosen)} records promoted, {len(own) - len(chosen)} of one's own left in runs/")
-    for problem in problems:
-        print(f"not readable: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    left = len(unpublished) - len(selected)
+    print(f"{len(selected)} records promoted, {left} of one's own left in runs/")
+    return _complain(problems, "not readable: ")
+
+
+def _keys_with_teachers(specs: Iterable[RunSpec]) -> set[str]:
+    """The keys of runs and of their teachers."""
+    return {run.key for spec in specs for run in (spec, *spec.teachers)}
 
 
 def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
@@ -153,11 +133,9 @@ def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
     if teacher is None or record.key != record.spec.key:
         return
     file = weights_file.published(teacher, store)
-    if not verifying.has_torch() and not file.exists():
-        raise MissingRunsError(
-            f"{file}: the weights of the teacher of {record.spec.title} are not published, and "
-            "torch is not installed to do so. Install the extra 'train': pip install -e '.[train]'"
-        )
+    if not file.exists():
+        lacking = f"{file}: the weights of the teacher of {record.spec.title} are not published"
+        require_torch(lacking, "do so")
     store.check_promotable(record, mixed_sources)
     if not file.exists():
         from ..training.trained_run import publish_weights
@@ -170,38 +148,32 @@ def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
 def verify(options: argparse.Namespace) -> int:
     """Recomputes what records say, and where asked a whole run, or the claims of the chapters."""
     if options.claims:
-        return _verify_claims()
+        from ..site.publish import check_claims
+
+        count, findings = check_claims()
+        exit_status = _complain(findings)
+        print(f"{count} claims verified, {len(findings)} findings")
+        return exit_status
     store = Store()
     records, problems = store.all()
-    chosen = [record for record in records if record.key.startswith(options.key or "")]
-    if options.key and not chosen:
+    selected = [record for record in records if record.key.startswith(options.key or "")]
+    if options.key and not selected:
         raise ParameterError(f"no record has a key that begins with {options.key!r}")
-    if options.retrain and len(chosen) != 1:
-        raise ParameterError(f"--retrain needs the key of one run; {len(chosen)} match")
+    if options.retrain and len(selected) != 1:
+        raise ParameterError(f"--retrain needs the key of one run; {len(selected)} match")
     findings = [str(problem) for problem in problems if not options.key]
     if not options.key:
         findings += verifying.check_weights(store, records) + verifying.check_benchmarks()
-    findings += verifying.check_probes(store, chosen)
-    for record in chosen:
+    findings += verifying.check_probes(store, selected)
+    for record in selected:
         findings += verifying.check(record)
     if options.retrain:
-        findings += verifying.retrain(chosen[0], _runtime(options), options.tolerance, records)
-    for finding in findings:
-        print(finding, file=sys.stderr)
-    print(f"{len(chosen)} records verified, {len(findings)} findings")
-    if not verifying.has_torch():
+        findings += verifying.retrain(selected[0], _runtime(options), options.tolerance, records)
+    exit_status = _complain(findings)
+    print(f"{len(selected)} records verified, {len(findings)} findings")
+    if not has_torch():
         print("parameter counts were not recomputed: torch is not installed (extra 'train')")
-    return 1 if findings else 0
-
-
-def _verify_claims() -> int:
-    from ..site.publish import check_claims
-
-    count, problems = check_claims()
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"{count} claims verified, {len(problems)} findings")
-    return 1 if problems else 0
+    return exit_status
 
 
 def table(options: argparse.Namespace) -> int:
@@ -276,18 +248,15 @@ def bench(options: argparse.Namespace) -> int:
 
 def push(options: argparse.Namespace) -> int:
     """Sends records to Weights & Biases."""
-    from ..training.wandb import transfer as wandb_transfer
+    from ..training.wandb import transfer
 
     store = Store()
     records, problems = store.all()
-    chosen = _records_to_push(records, options.keys, options.profile)
-    for record in chosen:
-        address = wandb_transfer.push(record, store, options.project, options.entity)
-        print(f"{record.name}: {address}")
-    print(f"{len(chosen)} records sent")
-    for problem in problems:
-        print(f"not readable: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    selected = _records_to_push(records, options.keys, options.profile)
+    for record in selected:
+        print(f"{record.name}: {transfer.push(record, store, options.project, options.entity)}")
+    print(f"{len(selected)} records sent")
+    return _complain(problems, "not readable: ")
 
 
 def _records_to_push(records: Sequence[Record], keys: Sequence[str], profile: str) -> list[Record]:
@@ -297,22 +266,22 @@ def _records_to_push(records: Sequence[Record], keys: Sequence[str], profile: st
             raise ParameterError(f"no record has a key that begins with {key!r}")
     if keys:
         return [record for record in records if record.key.startswith(tuple(keys))]
-    planned = profiles.planned(profile)
-    chosen = [record for record in records if record.key in planned]
-    if not chosen:
+    planned = {spec.key for spec in profiles.planned(profile)}
+    selected = [record for record in records if record.key in planned]
+    if not selected:
         raise profiles.no_records(profile)
-    return chosen
+    return selected
 
 
 def pull(options: argparse.Namespace) -> int:
     """Makes records of the runs of a project there."""
-    from ..training.wandb import transfer as wandb_transfer
+    from ..training.wandb import transfer
 
     counts: Counter[str] = Counter()
-    for each in wandb_transfer.pull(options.entity, options.project, Store()):
-        counts[each.outcome] += 1
-        stream = sys.stderr if each.outcome == "refused" else sys.stdout
-        print(f"{each.source}: {each.outcome}: {each.why}", file=stream)
+    for pulled in transfer.pull(options.entity, options.project, Store()):
+        counts[pulled.outcome] += 1
+        stream = sys.stderr if pulled.outcome == "refused" else sys.stdout
+        print(f"{pulled.source}: {pulled.outcome}: {pulled.why}", file=stream)
     names = ("pulled", "present", "skipped", "refused")
     print(", ".join(f"{counts[name]} {name}" for name in names))
     return 1 if counts["refused"] else 0
@@ -330,4 +299,13 @@ def _assignments(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _runtime(options: argparse.Namespace) -> RuntimeOptions:
-    return RuntimeOptions(device=options.device, data_dir=options.data_dir)
+    """The options of a command that are called as those of a run."""
+    names = {field.name for field in fields(RuntimeOptions)}
+    return RuntimeOptions(**{name: v for name, v in vars(options).items() if name in names})
+
+
+def _complain(problems: Collection[object], beginning: str = "") -> int:
+    """Prints problems on standard error; the exit status, 1 where there are any."""
+    for problem in problems:
+        print(f"{beginning}{problem}", file=sys.stderr)
+    return 1 if problems else 0

@@ -23,23 +23,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.command(options))
         sys.stdout.flush()  # a reader that has left is met here, not when Python ends
         return status
-    except Lab1Error as error:
-        print(f"lab1: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        extra = "train" if str(error.name).startswith("torch") else "site"
-        print(
-            f"lab1: {error.name} is not installed for {sys.executable}. Activate the environment "
-            f"that has it (source .venv/bin/activate), or install the extra: "
-            f"pip install -e '.[{extra}]'",
-            file=sys.stderr,
-        )
-        return 2
-    except PermissionError as error:
-        print(
-            f"lab1: {error.filename}: {error.strerror}: it may be another user's", file=sys.stderr
-        )
-        return 2
     except KeyboardInterrupt as interrupt:
         words = str(interrupt) or "interrupted; the same command continues with what is missing"
         print(f"lab1: {words}", file=sys.stderr)
@@ -48,30 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What reads our output, say `head`, has enough. Python would write the rest when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as shells report the signal SIGPIPE
+    except Lab1Error as error:
+        words = str(error)
+    except ModuleNotFoundError as error:
+        extra = "train" if str(error.name).startswith("torch") else "site"
+        words = (
+            f"{error.name} is not installed for {sys.executable}. Activate the environment that "
+            f"has it (source .venv/bin/activate), or install the extra: pip install -e '.[{extra}]'"
+        )
     except OSError as error:
         if error.filename is None:  # the output's disk is full, and Python would try once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"lab1: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
-        return 2
-
-
-def _parameter_help(chapter: str | None) -> str:
-    """What `-p` can change, of one chapter or of all, with each parameter's meaning and range."""
-    chosen = [CHAPTERS[chapter]] if chapter else [*CHAPTERS.values()]
-    found = {name: hint for each in chosen for name, hint in each.parameters.items()}
-    lines = [f"  {n}: {each.meaning}\n      {each.allowed}" for n, each in sorted(found.items())]
-    of_chapter = f" of {chapter}" if chapter else ""
-    return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: whole numbers from 1")
-    return int(text)
-
-
-def _workers(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
+        words = f"{error.filename or 'the output'}: {error.strerror}"
+        if isinstance(error, PermissionError):
+            words += ": it may be another user's"
+    print(f"lab1: {words}", file=sys.stderr)
+    return 2
 
 
 def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -80,32 +55,33 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         prog="python -m lab1", description="A laboratory on deep residual learning."
     )
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+    profile, runtime = (argparse.ArgumentParser(add_help=False) for _ in range(2))
+    default = os.environ.get("LAB1_PROFILE", "report")
+    escaped = default.replace("%", "%%")  # argparse has words of its own that begin so
+    profile.add_argument(
+        "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {escaped})"
+    )
+    runtime.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    runtime.add_argument("--data-dir", help="folder of the data sets (LAB1_DATA, else data/)")
 
-    def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
-        added = subparsers.add_parser(name, help=help, description=help)
-        added.set_defaults(command=function)
+    def command(
+        name: str, help: str, *shared: argparse.ArgumentParser, among: Any = subparsers
+    ) -> argparse.ArgumentParser:
+        """Adds a command, which the function of that name in `commands` carries out."""
+        added: argparse.ArgumentParser = among.add_parser(
+            name, help=help, description=help, parents=shared
+        )
+        added.set_defaults(command=getattr(commands, name, None))
         return added
 
-    def profile(added: argparse.ArgumentParser) -> None:
-        default = os.environ.get("LAB1_PROFILE", "report")
-        said = default.replace("%", "%%")  # argparse has words of its own that begin so
-        added.add_argument(
-            "--profile", default=default, help=f"a file in params/ (LAB1_PROFILE, else {said})"
-        )
-
-    def runtime(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-        added.add_argument("--data-dir", help="folder of the data sets (LAB1_DATA, else data/)")
-
-    run = command("run", commands.run, "Train what a chapter wants and no record holds.")
+    run = command("run", "Train what a chapter wants and no record holds.", profile, runtime)
     run.formatter_class = argparse.RawDescriptionHelpFormatter
-    run.epilog = _parameter_help(next((each for each in arguments if each in CHAPTERS), None))
+    run.epilog = _parameter_help(next((word for word in arguments if word in CHAPTERS), None))
     run.add_argument("chapter", nargs="?", help=", ".join(CHAPTERS))
     run.add_argument(
         "--again", metavar="KEY",
         help="instead, train the run with that key once more: record, probes and weights",
     )  # fmt: skip
-    profile(run)
     run.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="name=value",
         help="change a parameter of the profile, as in -p depth=2,4; several values are compared",
@@ -125,23 +101,19 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     run.add_argument(
         "--wandb-project", help="the project there (else one for each kind of network)"
     )
-    runtime(run)
     run.add_argument(
         "--engine", choices=ENGINES, default="local",
         help="what trains the runs: this process (local) or a Ray cluster (ray)",
     )  # fmt: skip
     run.add_argument(
-        "--address", metavar="HOST:PORT",
+        "--address", dest="ray_address", metavar="HOST:PORT",
         help="the head node of the Ray cluster (else the cluster that this machine has joined, "
         "else one started here)",
     )  # fmt: skip
 
-    profile(
-        command("status", commands.status, "Planned, present, missing and stale runs per page.")
-    )
+    command("status", "Planned, present, missing and stale runs per page.", profile)
 
-    promote = command("promote", commands.promote, "Move finished records from runs/ to results/.")
-    profile(promote)
+    promote = command("promote", "Move finished records from runs/ to results/.", profile)
     promote.add_argument(
         "--weights", action="append", default=[], metavar="KEY",
         help="also publish the weights of that run; may be repeated",
@@ -152,9 +124,7 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="also runs whose processes differ in their sources or versions",
     )  # fmt: skip
 
-    verify = command(
-        "verify", commands.verify, "Recompute keys, fingerprints and parameter counts."
-    )
+    verify = command("verify", "Recompute keys, fingerprints and parameter counts.", runtime)
     verify.add_argument("key", nargs="?", metavar="KEY", help="a run's key, or its beginning")
     verify.add_argument(
         "--claims", action="store_true",
@@ -166,16 +136,12 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="largest difference in test accuracy that passes, as a fraction (0.01), where fewer "
         "than three seeds tell how far runs differ",
     )  # fmt: skip
-    runtime(verify)
 
-    table = command("table", commands.table, "Print a summary table of the published runs.")
+    table = command("table", "Print a summary table of the published runs.", profile)
     table.add_argument("which", choices=["performance", "distillation"])
     table.add_argument("--format", choices=["text", "csv", "json"], default="text")
-    profile(table)
 
-    bench = command(
-        "bench", commands.bench, "Compare the trainer's speed with the usual loop and others."
-    )
+    bench = command("bench", "Compare the trainer's speed with the usual loop and others.", runtime)
     # The names are spelled out, for importing the benchmark takes torch.
     compared = bench.add_mutually_exclusive_group()
     compared.add_argument(
@@ -196,45 +162,48 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     bench.add_argument("--json", action="store_true", help="the whole record, for machines")
     bench.add_argument("--smoke", action="store_true", help="a few built-in images: does it run?")
-    runtime(bench)
 
-    profile(
-        command(
-            "publish",
-            commands.publish,
-            "Execute stale chapters into report/ (Quarto's pre-render).",
-        )
-    )
-
-    site = command(
-        "site", commands.site, "Build _site/ with Quarto, or a preview where there is none."
-    )
-    profile(site)
+    command("publish", "Execute stale chapters into report/ (Quarto's pre-render).", profile)
+    site = command("site", "Build _site/ with Quarto, or a preview where there is none.", profile)
     site.add_argument("--preview", action="store_true", help="do not look for Quarto")
     site.add_argument(
-        "--draft",
-        action="store_true",
+        "--draft", action="store_true",
         help="mark claims that are not carried, and build all the same",
-    )
+    )  # fmt: skip
+    command("notebooks", "Write the chapters into notebooks/, to read and run in Jupyter.")
 
-    command(
-        "notebooks",
-        commands.notebooks,
-        "Write the chapters into notebooks/, to read and run in Jupyter.",
+    wandb = command("wandb", "Exchange run records with Weights & Biases.").add_subparsers(
+        required=True, metavar="COMMAND"
     )
-
-    help = "Exchange run records with Weights & Biases."
-    wandb = subparsers.add_parser("wandb", help=help, description=help)
-    subparsers = wandb.add_subparsers(required=True, metavar="COMMAND")
-    push = command("push", commands.push, "Send records to Weights & Biases; again is no harm.")
+    push = command(
+        "push", "Send records to Weights & Biases; again is no harm.", profile, among=wandb
+    )
     push.add_argument(
         "keys", nargs="*", metavar="KEY",
         help="runs' keys, or their beginnings (default: the runs of the profile)",
     )  # fmt: skip
     push.add_argument("--project", help="(default: one for each kind of model)")
     push.add_argument("--entity", help="user or team (default: that of the API key)")
-    profile(push)
-    pull = command("pull", commands.pull, "Make records in runs/ of the runs of a project.")
+    pull = command("pull", "Make records in runs/ of the runs of a project.", among=wandb)
     pull.add_argument("--entity", required=True, help="user or team")
     pull.add_argument("--project", required=True)
     return top
+
+
+def _parameter_help(chapter: str | None) -> str:
+    """The parameters that `-p` can change, of one chapter or of all, with meaning and range."""
+    chapters = [CHAPTERS[chapter]] if chapter else CHAPTERS.values()
+    parameters = {name: field for each in chapters for name, field in each.parameters.items()}
+    lines = [f"  {name}: {f.meaning}\n      {f.allowed}" for name, f in sorted(parameters.items())]
+    of_chapter = f" of {chapter}" if chapter else ""
+    return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: whole numbers from 1")
+    return int(text)
+
+
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)

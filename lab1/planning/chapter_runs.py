@@ -11,58 +11,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
+from ..core import spec
+from ..core import training_config as settings
 from ..core.families import FAMILIES
 from ..core.fields import Field
-from ..core.spec import (
-    Activation,
-    Channels,
-    DatasetName,
-    Depth,
-    DropoutRate,
-    FamilyName,
-    HiddenSizes,
-    Initialisation,
-    LayersPerSkip,
-    ModelSpec,
-    Normalization,
-    ResidualFactor,
-    RunSpec,
-    Seed,
-    SkipCarries,
-    Width,
-)
-from ..core.training_config import (
-    Alpha,
-    Augmentation,
-    Count,
-    DistillationConfig,
-    Epochs,
-    OmittedClass,
-    Temperature,
-    TrainingConfig,
-    TrainSize,
-    WrongClasses,
-)
+from ..core.spec import ModelSpec, RunSpec
+from ..core.training_config import DistillationConfig, TrainingConfig
 
-Families = Annotated[tuple[FamilyName, ...], "the model families that are compared"]
-Seeds = Annotated[tuple[Seed, ...], "one run per seed"]
+Families = Annotated[tuple[spec.FamilyName, ...], "the model families that are compared"]
+Seeds = Annotated[tuple[spec.Seed, ...], "one run per seed"]
 
 
 def perceptrons(
     *,
     families: Families,
-    dataset: DatasetName,
-    depth: tuple[Depth, ...],
+    dataset: spec.DatasetName,
+    depth: tuple[spec.Depth, ...],
     seeds: Seeds,
-    width: Width,
-    hidden_sizes: HiddenSizes | None = None,
-    activation: Activation = "relu",
-    dropout_rate: DropoutRate = 0.0,
-    normalization: Normalization = "none",
-    initialisation: Initialisation = "default",
-    residual_factor: ResidualFactor = "inverse-sqrt",
-    skip_carries: SkipCarries = "input",
-    layers_per_skip: LayersPerSkip = 1,
+    width: spec.Width,
+    hidden_sizes: spec.HiddenSizes | None = None,
+    activation: spec.Activation = "relu",
+    dropout_rate: spec.DropoutRate = 0.0,
+    normalization: spec.Normalization = "none",
+    initialisation: spec.Initialisation = "default",
+    residual_factor: spec.ResidualFactor = "inverse-sqrt",
+    skip_carries: spec.SkipCarries = "input",
+    layers_per_skip: spec.LayersPerSkip = 1,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed.
@@ -70,7 +44,6 @@ def perceptrons(
     `hidden_sizes` stand in place of `depth` and `width`.  What says how a network is designed holds
     for those of the families that have such a thing.
     """
-    config = TrainingConfig(**training)
     design = {
         "activation": activation,
         "dropout_rate": dropout_rate,
@@ -83,70 +56,59 @@ def perceptrons(
     sizes: list[dict[str, Any]] = [{"depth": layers, "width": width} for layers in depth]
     if hidden_sizes is not None:
         sizes = [{"hidden_sizes": hidden_sizes}]
-    return [
-        RunSpec(_model(family, size, design), dataset, config, seed)
-        for seed in seeds
-        for size in sizes
-        for family in families
-    ]
-
-
-def _model(family: str, size: dict[str, Any], design: dict[str, Any]) -> ModelSpec:
-    """A model of that size, with as much of the design as its family takes.
-
-    A user-defined family may also lack a width or channels.
-    """
-    declared = FAMILIES[family]
-    taken = {
-        **{n: value for n, value in size.items() if not declared.own or n in declared.fields},
-        **{n: value for n, value in design.items() if n in declared.fields},
-    }
-    return ModelSpec(family, **taken)
+    config = TrainingConfig(**training)
+    models = [_model(family, size, design) for size in sizes for family in families]
+    return [RunSpec(model, dataset, config, seed) for seed in seeds for model in models]
 
 
 def convolutional_networks(
     *,
     families: Families = ("SimpleCNN", "ResidualCNN"),
-    dataset: DatasetName,
-    depth: tuple[Depth, ...],
+    dataset: spec.DatasetName,
+    depth: tuple[spec.Depth, ...],
     seeds: Seeds,
-    channels: Channels,
+    channels: spec.Channels,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed."""
     config = TrainingConfig(**training)
-    return [
-        RunSpec(_model(family, {"depth": stages, "channels": channels}, {}), dataset, config, seed)
-        for seed in seeds
-        for stages in depth
-        for family in families
-    ]
+    sizes = [{"depth": stages, "channels": channels} for stages in depth]
+    models = [_model(family, size) for size in sizes for family in families]
+    return [RunSpec(model, dataset, config, seed) for seed in seeds for model in models]
 
 
 def degradation(
     *,
     families: Families = ("PlainNet", "ResNet"),
-    dataset: DatasetName,
-    depth: tuple[Depth, ...],
+    dataset: spec.DatasetName,
+    depth: tuple[spec.Depth, ...],
     seeds: Seeds,
     train_evaluation_size: Annotated[
-        Count, "training images scored in evaluation mode after each epoch"
+        settings.Count, "training images scored in evaluation mode after each epoch"
     ],
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds."""
     config = TrainingConfig(**training, train_evaluation_size=train_evaluation_size)
-    return [
-        RunSpec(ModelSpec(family, layers), dataset, config, seed)
-        for seed in seeds
-        for layers in depth
-        for family in families
-    ]
+    models = [ModelSpec(family, layers) for layers in depth for family in families]
+    return [RunSpec(model, dataset, config, seed) for seed in seeds for model in models]
+
+
+def _model(family: str, size: dict[str, Any], design: dict[str, Any] | None = None) -> ModelSpec:
+    """A model of that size, with as much of the design as its family takes.
+
+    A user-defined family may also lack a width or channels.
+    """
+    declared = FAMILIES[family]
+    given = {**size, **(design or {})}
+    checked = () if declared.own else size  # which a family that does not take them refuses
+    taken = {n: value for n, value in given.items() if n in declared.fields or n in checked}
+    return ModelSpec(family, **taken)
 
 
 def distillation(
     *,
-    dataset: DatasetName,
+    dataset: spec.DatasetName,
     seeds: Seeds,
     students: Annotated[
         tuple[str, ...] | None,
@@ -155,25 +117,29 @@ def distillation(
             choices=("alone", "taught"),
         ),
     ] = ("alone", "taught"),
-    student_family: Annotated[FamilyName, "family of the student"] = "SimpleCNN",
-    student_depth: Annotated[Depth, "stages of the student, or its hidden layers"],
-    student_channels: Annotated[Channels | None, "feature maps of the student"] = None,
-    student_width: Annotated[Width | None, "units in each of the student's hidden layers"] = None,
-    teacher_family: Annotated[FamilyName, "family of the teacher"] = "ResidualCNN",
-    teacher_depth: Annotated[Depth, "stages of the teacher, or its hidden layers"],
-    teacher_channels: Annotated[Channels | None, "feature maps of the teacher"] = None,
-    teacher_width: Annotated[Width | None, "units in each of the teacher's hidden layers"] = None,
-    teacher_dropout_rate: Annotated[DropoutRate, "dropout of the teacher"] = 0.0,
-    teacher_epochs: Annotated[Epochs, "epochs of the teacher"],
-    teacher_augmentation: Annotated[
-        Augmentation | None, "random changes of the teacher's images; none: the student's"
+    student_family: Annotated[spec.FamilyName, "family of the student"] = "SimpleCNN",
+    student_depth: Annotated[spec.Depth, "stages of the student, or its hidden layers"],
+    student_channels: Annotated[spec.Channels | None, "feature maps of the student"] = None,
+    student_width: Annotated[
+        spec.Width | None, "units in each of the student's hidden layers"
     ] = None,
-    teacher_seed: Annotated[Seed, "seed of the teacher"],
-    temperature: Temperature,
-    alpha: Alpha,
-    wrong_classes: WrongClasses = "kept",
-    omitted_class: OmittedClass = None,
-    train_size: TrainSize = None,
+    teacher_family: Annotated[spec.FamilyName, "family of the teacher"] = "ResidualCNN",
+    teacher_depth: Annotated[spec.Depth, "stages of the teacher, or its hidden layers"],
+    teacher_channels: Annotated[spec.Channels | None, "feature maps of the teacher"] = None,
+    teacher_width: Annotated[
+        spec.Width | None, "units in each of the teacher's hidden layers"
+    ] = None,
+    teacher_dropout_rate: Annotated[spec.DropoutRate, "dropout of the teacher"] = 0.0,
+    teacher_epochs: Annotated[settings.Epochs, "epochs of the teacher"],
+    teacher_augmentation: Annotated[
+        settings.Augmentation | None, "random changes of the teacher's images; none: the student's"
+    ] = None,
+    teacher_seed: Annotated[spec.Seed, "seed of the teacher"],
+    temperature: settings.Temperature,
+    alpha: settings.Alpha,
+    wrong_classes: settings.WrongClasses = "kept",
+    omitted_class: settings.OmittedClass = None,
+    train_size: settings.TrainSize = None,
     **training: Any,
 ) -> list[RunSpec]:
     """A teacher, and students with and without it, twin by twin.
@@ -193,7 +159,7 @@ def distillation(
         teacher_seed,
     )
     size = {"depth": student_depth, "channels": student_channels, "width": student_width}
-    model = _model(student_family, size, {})
+    model = _model(student_family, size)
     taught = DistillationConfig(teacher, temperature, alpha, wrong_classes)
     kinds = {"alone": None, "taught": taught}
     runs = [] if students == ("alone",) else [teacher]

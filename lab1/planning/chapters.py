@@ -21,9 +21,6 @@ from ..core.training_config import TrainingConfig
 from ..errors import ParameterError, did_you_mean, short_repr, unknown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
-# What is measured on a run afterwards
-
-
 #: The networks of two convolutions a block, one of which can be left out.
 _OF_BLOCKS = ("ResidualCNN", "PlainCNN", "ResNet", "PlainNet")
 

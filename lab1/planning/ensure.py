@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..core import probe_schema, weights_file
@@ -25,14 +26,9 @@ from .progress import GridProgress, estimate
 Probes = Callable[[RunSpec], tuple[str, ...]]
 
 
-def no_probes(spec: RunSpec) -> tuple[str, ...]:
-    """None at all."""
-    return ()
-
-
 @dataclass(frozen=True)
 class Todo:
-    """The work that a list of runs asks for, found out once per command.
+    """The work that a list of runs asks for.
 
     `records` are those there are, by run; `missing` the runs to be trained, teachers first, with
     the teachers that have to be trained for them; `seconds` about how long each of these takes,
@@ -62,7 +58,7 @@ def ensure(
     todo: Todo | Sequence[RunSpec],
     options: RuntimeOptions | None = None,
     store: Store | None = None,
-    probes: Probes = no_probes,
+    probes: Probes = lambda spec: (),
 ) -> list[Record]:
     """The records of a list of runs, in their order; runs that none holds are trained first.
 
@@ -97,11 +93,7 @@ def ensure_probe(
     store = store or Store()
     content = store.find_probe(record.spec, probe)
     if content is None:
-        if importlib.util.find_spec("torch") is None:
-            raise MissingRunsError(
-                f"the probe {probe!r} of {record.spec.title} has no record, and torch is not "
-                "installed to measure it. Install the extra 'train': pip install -e '.[train]'"
-            )
+        require_torch(f"the probe {probe!r} of {record.spec.title} has no record", "measure it")
         from ..training import probes
 
         probes.measure(record.spec, probe, options or RuntimeOptions(), store)
@@ -124,28 +116,39 @@ def is_out_of_reach(record: Record, probe: str, store: Store) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Measuring:
-    """Measures the `probes` of a run; one that fails does not end the grid, but is told.
+def measure_missing(
+    record: Record, probes: Iterable[str], options: RuntimeOptions, store: Store
+) -> list[str]:
+    """Measures the probes of a run that have no record; returns, in words, what kept some from it.
 
-    It can be handed to another process, which trains the runs.
+    A run that diverged has none, and those out of reach are left out.
     """
+    problems = []
+    for probe in () if record.diverged else probes:
+        try:
+            if not is_out_of_reach(record, probe, store):
+                ensure_probe(record, probe, options, store)
+        except Lab1Error as error:
+            problems.append(f"the probe {probe!r}: {error}")
+    return problems
 
-    probes: Mapping[RunSpec, tuple[str, ...]]
-    options: RuntimeOptions
-    store: Store
 
-    def __call__(self, record: Record) -> None:
-        for probe in () if record.diverged else self.probes[record.spec]:
-            try:
-                if not is_out_of_reach(record, probe, self.store):
-                    ensure_probe(record, probe, self.options, self.store)
-            except Lab1Error as error:
-                print(f"failed: the probe {probe!r}: {error}", file=sys.stderr)
+def has_torch() -> bool:
+    """True if models can be built, trained and measured here."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def require_torch(lacking: str, purpose: str) -> None:
+    """Raises `MissingRunsError`, with the remedy, where torch is not installed."""
+    if not has_torch():
+        raise MissingRunsError(
+            f"{lacking}, and torch is not installed to {purpose}. Install the extra 'train': "
+            "pip install -e '.[train]'"
+        )
 
 
 def train_again(
-    key: str, options: RuntimeOptions, store: Store, probes: Probes = no_probes
+    key: str, options: RuntimeOptions, store: Store, probes: Probes = lambda spec: ()
 ) -> Record:
     """Trains a run that has a record once more; record, probes and weights are replaced together.
 
@@ -183,13 +186,8 @@ def _train(
     probes: Mapping[RunSpec, tuple[str, ...]],
 ) -> None:
     wanted = todo.missing
-    planned = len(wanted) + len(todo.records)
-    if importlib.util.find_spec("torch") is None:
-        raise MissingRunsError(
-            f"{len(wanted)} of {planned} runs have no record (the first: {wanted[0].title}), and "
-            "torch is not installed to train them. Install the extra 'train': "
-            "pip install -e '.[train]'"
-        )
+    count = f"{len(wanted)} of {len(wanted) + len(todo.records)} runs"
+    require_torch(f"{count} have no record (the first: {wanted[0].title})", "train them")
     from ..training import engines
 
     _check_stays_here(wanted, options)
@@ -202,12 +200,21 @@ def _train(
         options = replace(options, save_weights=True)
     engine.check(wanted, options)
     progress = GridProgress(wanted, todo.seconds)
-    measure = _Measuring(probes, options, store)
+    # It can be handed to another process, which trains the runs.
+    measure = partial(_measure, probes=probes, options=options, store=store)
     engine.train_all(wanted, options, store, progress.finished, measure)
 
 
+def _measure(
+    record: Record, probes: Mapping[RunSpec, Iterable[str]], options: RuntimeOptions, store: Store
+) -> None:
+    """Measures the probes of a run that was just trained; one that fails does not end the grid."""
+    for problem in measure_missing(record, probes[record.spec], options, store):
+        print(f"failed: {problem}", file=sys.stderr)
+
+
 def _check_stays_here(wanted: Sequence[RunSpec], options: RuntimeOptions) -> None:
-    """Raises `ParameterError` where a reader's own network or images would have to leave."""
+    """Raises `ParameterError` where a user-defined network or images would have to leave."""
     local = [
         f"{spec.model.family}, a network of your own, whose file is"
         for spec in wanted
@@ -217,15 +224,13 @@ def _check_stays_here(wanted: Sequence[RunSpec], options: RuntimeOptions) -> Non
         for spec in wanted
         if DATASETS[spec.dataset].own
     ]
-    for what, asked in (
-        ("engine = 'ray'", options.engine == "ray"),
-        ("report_to = 'wandb'", options.report_to is not None),
-    ):
-        if asked and local:
-            raise ParameterError(
-                f"{what} is not allowed for {local[0]} on this machine alone; allowed: the local "
-                "engine, and no report"
-            )
+    leaving = ["engine = 'ray'"] * (options.engine == "ray")
+    leaving += ["report_to = 'wandb'"] * (options.report_to is not None)
+    if local and leaving:
+        raise ParameterError(
+            f"{leaving[0]} is not allowed for {local[0]} on this machine alone; allowed: the local "
+            "engine, and no report"
+        )
 
 
 def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:

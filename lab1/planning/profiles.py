@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from ..core.datasets import DATASETS
@@ -75,16 +74,14 @@ class Page:
         that it does without are not named.
         """
         chapter = chapter_of(self.chapter)
-        every = pages(REPORT) if REPORT in names() else []
-        published = [chapter.values(page.parameters) for page in every
-                     if page.chapter == self.chapter]  # fmt: skip
+        usual = [chapter.values(page.parameters) for page in published(self.chapter)]
         values = chapter.values(self.parameters)
-        if not published or values in published:
+        if not usual or values in usual:
             return []
         return [
             describe_parameter(name, value)
             for name, value in values.items()
-            if value != published[0][name]
+            if value != usual[0][name]
             and (value is not None or name in TRAINING_FIELDS)
             and name != "further"
         ]
@@ -96,25 +93,29 @@ class Page:
 
     def plan(self, question: Mapping[str, Any] | None = None) -> list[RunSpec]:
         """The runs that the page asks for, or those of one of its `questions`."""
-        return self._plan(question, self.parameters.get("further") or ())
+        return self._plan(self.parameters if question is None else question, self.further_names)
+
+    @property
+    def further_names(self) -> tuple[str, ...]:
+        """The names of the further runs that are trained."""
+        return self.parameters.get("further") or ()
 
     @cached_property
     def further_of(self) -> dict[str, str]:
         """The name of the further runs that each of them is of, by key: the first of several."""
-        names = self.parameters.get("further") or ()
-        main = {spec.key for spec in self._plan(None, ())} if names else set()
+        if not self.further_names:
+            return {}
+        main = {spec.key for spec in self._plan(self.parameters, ())}
         return {
             spec.key: name
-            for name in reversed(names)
-            for spec in self._plan(None, (name,))
+            for name in reversed(self.further_names)
+            for spec in self._plan(self.parameters, (name,))
             if spec.key not in main
         }
 
-    def _plan(self, question: Mapping[str, Any] | None, further: Sequence[str]) -> list[RunSpec]:
-        parameters = self.parameters if question is None else question
+    def _plan(self, parameters: Mapping[str, Any], further: Sequence[str]) -> list[RunSpec]:
         asked = {name: parameters[name] for name in self.asked}
-        rows = [self.further[name] for name in further]
-        return plan_page(self.chapter, parameters, rows, asked)
+        return plan_page(self.chapter, parameters, [self.further[name] for name in further], asked)
 
     def records(self, store: Store | None = None) -> list[Record]:
         """The records that the page shows; those of its own runs are trained where missing.
@@ -138,72 +139,99 @@ def pages(profile: str) -> list[Page]:
     Raises `ParameterError` for a profile that does not exist or that names an
     unknown chapter or parameter, or a value that is not allowed.
     """
-    path = _path(profile)
+    if profile not in names():
+        raise ParameterError(refusal(profile))
+    path = project_root() / "params" / f"{profile}.yml"
     content = strict_yaml.load_file(path)
+    try:
+        return _read_pages(profile, content)
+    except ParameterError as error:
+        raise ParameterError(f"{path.name}: {error}") from error
+
+
+def refusal(profile: Any) -> str:
+    """Says that a profile does not exist, and which do."""
+    there = ", ".join(names())
+    return f"profile {short_repr(profile)} does not exist; there are {there} (params/*.yml)"
+
+
+def _read_pages(profile: str, content: Any) -> list[Page]:
     chapters = content.get("chapters") if isinstance(content, dict) else None
     if not isinstance(chapters, dict) or not chapters:
-        raise ParameterError(f"{path.name}: needs a mapping 'chapters' from chapter to parameters")
+        raise ParameterError("needs a mapping 'chapters' from chapter to parameters")
     for key in content:
         if key != "chapters":
-            raise ParameterError(f"{path.name}: unknown key {short_repr(key)}; allowed: chapters")
+            raise ParameterError(f"unknown key {short_repr(key)}; allowed: chapters")
     result = [
-        _page(profile, path, chapter, values)
+        _read_page(profile, chapter, values)
         for chapter, sets in chapters.items()
         for values in (sets if isinstance(sets, list) and sets else [sets])
     ]
     repeated = [name for name, count in Counter(page.name for page in result).items() if count > 1]
     if repeated:
         raise ParameterError(
-            f"{path.name}: several parameter sets make the page {repeated[0]}; "
+            f"several parameter sets make the page {repeated[0]}; "
             "give each further set a 'page' of its own"
         )
-    _check_later_pages(path, result)
-    return result
-
-
-def _check_later_pages(path: Path, pages: Sequence[Page]) -> None:
-    """Raises where a later page leaves out what the first of its chapter sets.
-
-    A notebook takes from the first page what it is not given, and so would ask for other runs.
-    """
+    # A notebook takes from the first page what it is not given, and so would ask for other runs.
     first: dict[str, Page] = {}
-    for page in pages:
+    for page in result:
         begun = first.setdefault(page.chapter, page)
         missing = [name for name in begun.parameters if name not in page.parameters]
         if missing:
             raise ParameterError(
-                f"{path.name}: page {page.name}: needs a value for {', '.join(missing)} too, since "
+                f"page {page.name}: needs a value for {', '.join(missing)} too, since "
                 f"page {begun.name} has one"
             )
+    return result
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A run that a profile plans, and the names of the pages that show it."""
-
-    spec: RunSpec
-    pages: tuple[str, ...]
+def _read_page(profile: str, chapter: str, values: Any) -> Page:
+    takes_parameters = bool(chapter_of(chapter).parameters)
+    where = f"chapter {chapter}"
+    if not isinstance(values, dict):
+        raise ParameterError(f"{where}: needs a mapping of parameters, got {short_repr(values)}")
+    values = dict(values)
+    suffix = values.pop("page", None)
+    if suffix is not None and not (
+        isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", suffix)
+    ):
+        raise ParameterError(
+            f"{where}: page = {short_repr(suffix)} is not allowed; "
+            "allowed: small letters, digits, hyphens, at most 60"
+        )
+    further = read_further_runs(chapter, values.pop("further", None), where)
+    checked = check_parameters(chapter, values, where)
+    if takes_parameters:
+        checked["further"] = tuple(further) or None
+    name = chapter if suffix is None else f"{chapter}-{suffix}"
+    page = Page(name, chapter, profile, checked, further)
+    page.plan()  # refuses what only shows in combination, such as a patience without validation
+    return page
 
 
 def planned(
     profile: str, chapters: Callable[[str], bool] = lambda name: True
-) -> dict[str, Planned]:
-    """The runs that a profile's pages plan, each once, by key, in the pages' order.
+) -> dict[RunSpec, tuple[str, ...]]:
+    """The runs that a profile's pages plan, each once, with the names of the pages that show it.
 
-    `chapters` chooses the pages by the name of their chapter.
+    They are in the pages' order.  `chapters` chooses the pages by the name of their chapter.
     """
-    runs: dict[str, Planned] = {}
+    runs: dict[RunSpec, tuple[str, ...]] = {}
     for page in pages(profile):
         for spec in page.plan() if chapters(page.chapter) else ():
-            before = runs[spec.key].pages if spec.key in runs else ()
-            runs[spec.key] = Planned(spec, (*before, page.name))
+            runs[spec] = (*runs.get(spec, ()), page.name)
     return runs
+
+
+def shown_on(profile: str) -> dict[str, tuple[str, ...]]:
+    """The names of the pages that plan each run, by the run's key."""
+    return {spec.key: names for spec, names in planned(profile).items()}
 
 
 def probes_of(spec: RunSpec, profile: str) -> tuple[str, ...]:
     """The probes that the pages of a profile show of a run."""
-    showing = planned(profile).get(spec.key, Planned(spec, ())).pages
-    chapters = (page.chapter for page in pages(profile) if page.name in showing)
+    chapters = (page.chapter for page in pages(profile) if spec in page.plan())
     return tuple(dict.fromkeys(p for name in chapters for p in chapter_of(name).probes(spec)))
 
 
@@ -218,11 +246,10 @@ def trained(
     a record.
     """
     store = store or Store()
-    runs = planned(profile, chapters).values()
-    records = [record for run in runs if (record := store.find(run.spec)) is not None]
-    if not records:
+    records = [store.find(spec) for spec in planned(profile, chapters)]
+    if not any(records):
         raise no_records(profile)
-    return records
+    return [record for record in records if record is not None]
 
 
 def no_records(profile: str) -> MissingRunsError:
@@ -233,31 +260,34 @@ def no_records(profile: str) -> MissingRunsError:
     )
 
 
-def shown_on(profile: str) -> dict[str, tuple[str, ...]]:
-    """The names of the pages that plan each run, by the run's key."""
-    return {key: run.pages for key, run in planned(profile).items()}
-
-
 def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
     """The page of a profile with that name, or the chapter's first, with some parameters changed.
 
     Raises `ParameterError` as `pages` does.
     """
     of_profile = pages(profile)
-    named = [candidate for candidate in of_profile if candidate.name == chapter]
+    named = [page for page in of_profile if page.name == chapter]
     if not named:
         chapter_of(chapter)
-        named = [candidate for candidate in of_profile if candidate.chapter == chapter]
-    for candidate in named[:1]:
-        changed = check_parameters(candidate.chapter, overrides)
-        for published in of_profile:  # a notebook that publishing executes is given all parameters
-            if published.chapter == candidate.chapter and published.parameters == changed:
-                return published
-        _check_names(changed.get("further"), candidate)
-        asked = {n: value for n, value in changed.items() if value != candidate.parameters.get(n)}
-        asked.pop("further", None)
-        return replace(candidate, parameters=_changed(candidate.parameters, changed), asked=asked)
-    raise ParameterError(f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml")
+        named = [page for page in of_profile if page.chapter == chapter]
+    if not named:
+        raise ParameterError(
+            f"profile {profile!r} has no chapter {chapter}; see params/{profile}.yml"
+        )
+    first = named[0]
+    changed = check_parameters(first.chapter, overrides)
+    for published in of_profile:  # a notebook that publishing executes is given all parameters
+        if published.chapter == first.chapter and published.parameters == changed:
+            return published
+    for name in changed.get("further") or ():
+        if name not in first.further:
+            raise ParameterError(
+                f"chapter {first.chapter}: further = {short_repr(name)} is not allowed; allowed: "
+                f"{', '.join([*first.further, 'none'])}{did_you_mean(name, first.further)}"
+            )
+    asked = {name: value for name, value in changed.items()
+             if value != first.parameters.get(name) and name != "further"}  # fmt: skip
+    return replace(first, parameters=_changed(first.parameters, changed), asked=asked)
 
 
 def published(chapter: str) -> list[Page]:
@@ -266,16 +296,6 @@ def published(chapter: str) -> list[Page]:
         return [page for page in pages(REPORT) if page.chapter == chapter]
     except ParameterError:
         return []
-
-
-def _check_names(names: Sequence[str] | None, page: Page) -> None:
-    """Raises `ParameterError` for further runs that the page does not have."""
-    for name in names or ():
-        if name not in page.further:
-            raise ParameterError(
-                f"chapter {page.chapter}: further = {short_repr(name)} is not allowed; allowed: "
-                f"{', '.join([*page.further, 'none'])}{did_you_mean(name, page.further)}"
-            )
 
 
 def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,48 +314,6 @@ def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[
     return {**parameters, **replaced, **changes}
 
 
-def _page(profile: str, path: Path, chapter: str, values: Any) -> Page:
-    try:
-        chapter_of(chapter)
-    except ParameterError as error:
-        raise ParameterError(f"{path.name}: {error}") from error
-    where = f"{path.name}: chapter {chapter}"
-    if not isinstance(values, dict):
-        raise ParameterError(f"{where}: needs a mapping of parameters, got {short_repr(values)}")
-    values = dict(values)
-    suffix = values.pop("page", None)
-    if suffix is not None and not (
-        isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", suffix)
-    ):
-        raise ParameterError(
-            f"{where}: page = {short_repr(suffix)} is not allowed; "
-            "allowed: small letters, digits, hyphens, at most 60"
-        )
-    further = read_further_runs(chapter, values.pop("further", None), where)
-    checked = check_parameters(chapter, values, where)
-    if chapter_of(chapter).parameters:
-        checked["further"] = tuple(further) or None
-    name = chapter if suffix is None else f"{chapter}-{suffix}"
-    made = Page(name, chapter, profile, checked, further)
-    try:
-        made.plan()  # what only shows in combination, such as a patience without validation
-    except ParameterError as error:
-        raise ParameterError(f"{path.name}: {error}") from error
-    return made
-
-
-def refusal(profile: Any) -> str:
-    """Says that a profile does not exist, and which do."""
-    there = ", ".join(names())
-    return f"profile {short_repr(profile)} does not exist; there are {there} (params/*.yml)"
-
-
-def _path(profile: Any) -> Path:
-    if profile not in names():
-        raise ParameterError(refusal(profile))
-    return project_root() / "params" / f"{profile}.yml"
-
-
 # For editors
 
 
@@ -350,7 +328,7 @@ def schema() -> dict[str, Any]:
         for name, field in chapter.parameters.items()
         if name != "further"
     }
-    chapters = _object({name: _pages(chapter) for name, chapter in CHAPTERS.items()})
+    chapters = _object({name: _pages_schema(chapter) for name, chapter in CHAPTERS.items()})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_object({"chapters": chapters}),
@@ -359,7 +337,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _pages(chapter: Chapter) -> dict[str, Any]:
+def _pages_schema(chapter: Chapter) -> dict[str, Any]:
     """One set of parameters, or several, each further one with a name."""
     values: dict[str, Any] = {
         name: {"$ref": f"#/$defs/{name}"} for name in chapter.parameters if name != "further"

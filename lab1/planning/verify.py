@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from statistics import stdev
 
@@ -17,7 +15,8 @@ from ..core.record import Record
 from ..core.spec import ModelSpec
 from ..core.store import Store
 from ..core.training_config import RuntimeOptions
-from ..errors import Lab1Error, RecordError, WeightsError
+from ..errors import Lab1Error, WeightsError
+from .ensure import has_torch
 
 #: What a machine's speed and memory decide, and not the training.
 _MACHINE_FIELDS = ("seconds", "peak_memory_bytes")
@@ -28,11 +27,6 @@ FIRST_LOSS = 1e-3
 #: The 97.5 % quantiles of Student's t for 2, 3, ... degrees of freedom (scipy.stats.t.ppf, rounded
 #: up; scipy is not there where models are trained); the last serves for all further ones.
 _STUDENT_T = (4.31, 3.19, 2.78, 2.58, 2.45, 2.37, 2.31, 2.27)
-
-
-def has_torch() -> bool:
-    """True if models can be built here."""
-    return importlib.util.find_spec("torch") is not None
 
 
 def check(record: Record) -> list[str]:
@@ -68,25 +62,23 @@ def check_probes(store: Store, records: Sequence[Record]) -> list[str]:
     """The faults of the probes of some records, in words."""
     # Those of an older recipe are never read.
     specs = {record.name: record.spec for record in records if record.key == record.spec.key}
-    findings = []
-    for run, probe in dict.fromkeys(store.all_probes()):
-        if run in specs:
-            try:
-                store.find_probe(specs[run], probe)
-            except Lab1Error as error:
-                findings.append(str(error))
-    return findings
+    probes = [
+        (specs[run], probe) for run, probe in dict.fromkeys(store.all_probes()) if run in specs
+    ]
+    return [fault for spec, probe in probes for fault in _faults(store.find_probe, spec, probe)]
 
 
 def check_benchmarks() -> list[str]:
     """The faults of the published benchmarks, in words."""
-    findings = []
-    for path in benchmarks.files():
-        try:
-            benchmarks.read(path)
-        except RecordError as error:
-            findings.append(str(error))
-    return findings
+    return [fault for path in benchmarks.files() for fault in _faults(benchmarks.read, path)]
+
+
+def _faults(read: Callable[..., object], *arguments: object) -> list[str]:
+    try:
+        read(*arguments)
+    except Lab1Error as error:
+        return [str(error)]
+    return []
 
 
 def check_weights(store: Store, records: Sequence[Record]) -> list[str]:
@@ -229,10 +221,9 @@ def _accuracy(
 
 
 def _same_training(first: Record, second: Record) -> bool:
-    compared = [name for name in first.series if name not in _MACHINE_FIELDS]
     scores = first.test.keys() & second.test.keys()  # older records have fewer
     return all(first.test[name] == second.test[name] for name in scores) and all(
-        a == b
-        for name in compared
-        for a, b in zip_longest(first.history[name], second.history[name])
+        first.history[name] == second.history[name]
+        for name in first.series
+        if name not in _MACHINE_FIELDS
     )
