@@ -29,15 +29,14 @@ from .planning import chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
 from .planning.progress import duration
-from .reporting import claims, findings, settings
+from .reporting import claims, findings, frames
 from .reporting.claims import Claim, Prose
 from .reporting.findings import Findings
-from .reporting.kit import frames
-from .reporting.kit.tables import Table
-from .reporting.kit.words import listed
-from .reporting.pages.provenance import runs_table
 from .reporting.paired import Comparison, Condition
+from .reporting.provenance import runs_table
 from .reporting.selections import Selection
+from .reporting.tables import Table, settings_table
+from .reporting.words import listed
 
 #: Where this is set, a claim of a published page that is not carried is shown, and marked so.
 DRAFT = "LAB1_DRAFT"
@@ -174,7 +173,7 @@ class OpenChapter:
         declared = chapters.chapter(self.page.chapter)
         pages = profiles.published(self.page.chapter)
         usual = declared.values(pages[0].parameters) if pages else {}
-        return settings.table(self.settings, usual, declared.parameters)
+        return settings_table(self.settings, usual, declared.parameters)
 
     def published_run(self, **values: Any) -> dict[str, str]:
         """Of the first published run with these values: `run`, a link, its `time`, its `device`.

@@ -7,7 +7,7 @@ from lab1.chapter import OpenChapter, open_chapter
 from lab1.core.store import Store
 from lab1.errors import ClaimError, MissingRunsError
 from lab1.planning import profiles
-from lab1.reporting.comparison.charts import accuracy_without_blocks
+from lab1.reporting.cnns import accuracy_without_blocks
 from lab1.reporting.selections import Selection
 
 

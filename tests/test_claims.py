@@ -18,8 +18,8 @@ from lab1.errors import ClaimError
 from lab1.planning import profiles
 from lab1.planning.ensure import find_todo
 from lab1.reporting.findings import Findings
-from lab1.reporting.kit.metrics import METRICS
 from lab1.reporting.paired import Difference
+from lab1.reporting.statistics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 

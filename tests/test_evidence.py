@@ -12,9 +12,8 @@ from lab1.core.store import Store
 from lab1.planning import profiles
 from lab1.planning.chapters import CHAPTERS
 from lab1.planning.ensure import is_out_of_reach
-from lab1.reporting.distillation.pairs import Setting, sweep
-from lab1.reporting.kit import frames
-from lab1.reporting.pages import configurations
+from lab1.reporting import frames, provenance
+from lab1.reporting.twins import Setting, sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -142,6 +141,6 @@ def test_n_is_that_of_the_seeds_and_each_row_has_a_label_of_its_own(page, seeds)
 
 
 def test_each_configuration_has_a_title_of_its_own(seeds):
-    groups = configurations.by_configuration(profiles.trained("report"))
-    titles = configurations.titles(groups)
+    groups = provenance.by_configuration(profiles.trained("report"))
+    titles = provenance.titles(groups)
     assert len(set(titles.values())) == len(titles) == len(seeds)

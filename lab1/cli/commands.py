@@ -178,13 +178,12 @@ def verify(options: argparse.Namespace) -> int:
 
 def table(options: argparse.Namespace) -> int:
     """Prints a summary of the published runs."""
-    from ..reporting.distillation import tables as distillation_tables
-    from ..reporting.kit import frames, tables
+    from ..reporting import distillation, frames, tables
 
     # Each summary has pages of its own; one run may stand on both.
     distilled = options.which == "distillation"
     records = profiles.trained(options.profile, lambda name: (name == "2_2") == distilled)
-    summary = distillation_tables.summary if distilled else tables.performance
+    summary = distillation.summary if distilled else tables.performance
     frame = summary(frames.runs(records)).frame
     if options.format == "csv":
         print(frame.to_csv(index=False), end="")

@@ -19,6 +19,7 @@ from .paired import Comparison, Condition
 if TYPE_CHECKING:
     from .findings import Findings
 
+
 #: Under this a claim says, for what quotes or checks it: its `text`, its `name` where it has one,
 #: whether it is the `box` of its page, the `card` that leads to it, and what has `failed`.
 MIME = "application/vnd.lab1.claim+json"

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ParameterError, short_repr
-from .kit import words
-from .kit.axes import Axis, Panels
-from .kit.charts import lines
-from .kit.figure import PALETTE, Figure
-from .kit.statistics import at_the_end, in_percent, summarize
+from . import words
+from .axes import Axis, Panels
+from .charts import lines
+from .figure import PALETTE, Figure
+from .statistics import at_the_end, in_percent, summarize
 
 #: By panel, its series in a history and what each is called; a panel of none is left out.
 PANELS = {
@@ -39,7 +39,7 @@ def by_epoch(
     A curve goes as far as all its seeds went: further on a mean would be over other runs.  Several
     series are told apart in a column `name`; with `percent` fractions become percentages.  `text`
     has the fields `data`, for the data sets, and `ends`, for the last point of each curve in the
-    form of `ending`.  `y`, `panels`, `dash` and `thickness` are those of `kit.charts.lines`.
+    form of `ending`.  `y`, `panels`, `dash` and `thickness` are those of `charts.lines`.
     """
     by = ["family", "depth", *([name] if len(series) > 1 else [])]
     long = history.melt(["family", "depth", "epoch"], series, name, "value")

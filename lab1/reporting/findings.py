@@ -12,11 +12,10 @@ import pandas as pd
 from ..core.escape import for_html
 from ..core.families import FAMILIES
 from ..errors import ClaimError, did_you_mean
-from .kit import tables
-from .kit.metrics import METRICS
-from .kit.statistics import holm
+from . import tables
 from .paired import Comparison, Finding
 from .selections import Selection
+from .statistics import METRICS, holm
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 from ..core import files
 from ..core.datasets import DATASETS, Dataset
 from ..core.escape import for_html
-from .kit.figure import Piece
-from .kit.words import listed
+from .figure import Piece
+from .words import listed
 
 #: How `lab1.training.data.gallery` lays them out: images in a row, and pixels between two.
 _COLUMNS, _GAP = 10, 2

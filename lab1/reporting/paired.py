@@ -15,8 +15,7 @@ import pandas as pd
 from ..core.escape import for_markdown
 from ..core.families import FAMILIES
 from ..errors import ClaimError, did_you_mean
-from .kit.metrics import METRICS, Metric
-from .kit.statistics import FEWEST, LEVEL, MINUS, NO_ESTIMATE, Estimate, estimate
+from .statistics import FEWEST, LEVEL, METRICS, MINUS, NO_ESTIMATE, Estimate, Metric, estimate
 
 #: The settings that a label says first.
 _FIRST = ("family", "change", "depth")

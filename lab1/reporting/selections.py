@@ -14,14 +14,14 @@ from ..core import differences
 from ..core.escape import for_markdown
 from ..core.spec import ModelSpec, RunSpec
 from ..errors import ClaimError, ParameterError, unknown
-from .comparison import selection
-from .kit import frames, words
-from .kit.metrics import METRICS
-from .kit.statistics import MEASURED, estimate, without_heaps
+from . import frames, words
+from . import frames as selection
 from .paired import Arm
+from .statistics import MEASURED, METRICS, estimate, without_heaps
 
 #: What the choice of a value by validation is called, and a mean over all values.
 _BEST = {"learning_rate": "best learning rate", "temperature": "best T", "alpha": "best alpha"}
+
 _MEANS = {"teacher_seed": "mean over {} teachers", "block": "without one of {} blocks"}
 
 #: Fields of which one value has several numbers.

@@ -1,7 +1,8 @@
-"""The page on speed: how long others take beside the trainer, from the benchmark records.
+"""Benchmarks: how long others take beside the trainer, and what a training image costs by depth.
 
-A benchmark's rounds are its seeds: each trains every contender once.  All functions but `rounds`
-take the benchmarks by name, as `OpenChapter.benchmarks` gives them.
+A benchmark's rounds are its seeds: each trains every contender, or every network, once.  Published
+benchmarks come by name, as `OpenChapter.benchmarks` and `depth_benchmarks` give them.  The seconds
+of the runs themselves do not compare: they are of different days, beside other work.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Any
 import pandas as pd
 
 from ..core import benchmarks
+from ..core.datasets import DATASETS
+from . import words
+from .axes import Axis, Panels, depths
+from .charts import lines, points
 from .claims import Prose
-from .kit import charts, words
-from .kit.axes import Axis, Panels
-from .kit.figure import NEUTRAL, Figure
-from .kit.statistics import Estimate, estimate, in_words, summarize
-from .kit.tables import Table, markup, number, text
+from .figure import NEUTRAL, Figure
 from .selections import Selection
+from .statistics import Estimate, estimate, in_words, summarize
+from .tables import Table, markup, number, text
+from .words import dataset_titles
 
 Benchmarks = Mapping[str, Mapping[str, Any]]
 
@@ -95,7 +99,7 @@ def ratios(published: Benchmarks) -> Figure | Prose:
         beside=table["contender"].str.replace("PyTorch | Trainer", "", regex=True),
     )
     most = float(table[["mean", "high"]].astype(float).max().max())
-    return charts.points(
+    return points(
         rows,
         Axis("mean", "times as long as lab1, float32", domain=(0, 1.05 * most)),
         Axis("beside", order=[*rows["beside"].unique()]),
@@ -147,3 +151,79 @@ def table(published: Benchmarks) -> Table | Prose:
 
 def _in_percent(value: Estimate) -> Estimate:
     return Estimate(100 * value.mean, 100 * value.half_width, value.n)
+
+
+_TIMES = [
+    "benchmark", "machine", "processor", "note", "precision", "family", "depth", "dataset", "round",
+    "milliseconds", "ratio", "seed", "key",
+]  # fmt: skip
+
+
+def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per benchmark, network of `runs` and round, see `lab1.core.benchmarks.rounds`.
+
+    `published` is what `OpenChapter.depth_benchmarks` gives.  Left out is what differs from all
+    runs in the shape of its images or the FLOPs of its network and, where a benchmark has the
+    networks in a precision of the runs, its other precisions.  No two benchmarks share the name of
+    a `processor`.  A round pairs the networks as a `seed` does, so that a selection of rows of one
+    benchmark can be compared.
+    """
+    shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
+    networks = set(zip(runs["family"], runs["depth"], runs["flops"], strict=True))
+    processors = benchmarks.processors(published)
+    rows = []
+    for name, each in published.items():
+        of_benchmark = [
+            {
+                "benchmark": name,
+                "machine": benchmarks.machine(each),
+                "processor": processors[name],
+                "note": each["note"],
+                **{column: row[column] for column in _TIMES[4:-2]},
+                "seed": row["round"],
+                "key": f"{name}/{row['family']}-{row['depth']}-{row['round']}",
+            }
+            for row in benchmarks.rounds(each)
+            if DATASETS[row["dataset"]].image_shape in shapes
+            and (row["family"], row["depth"], row["flops"]) in networks
+        ]
+        rows += [
+            row for row in of_benchmark if row["precision"] in set(runs["precision"])
+        ] or of_benchmark
+    return pd.DataFrame(rows, columns=_TIMES)
+
+
+def of_one_machine(times: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first benchmark: times of several machines are no times of one network."""
+    return times[times["benchmark"].isin(times["benchmark"].head(1))]
+
+
+def time_by_depth(times: pd.DataFrame) -> Figure | Prose:
+    """Milliseconds of a training image against depth: the median round, from smallest to largest.
+
+    A time has no symmetric interval, and few rounds; so the rule has their extremes.  A panel for
+    each benchmark and precision.  Without a benchmark, a sentence.
+    """
+    if times.empty:
+        return Prose("*No benchmark here says what a training image costs.*")
+    table = (
+        times.groupby(["benchmark", "processor", "precision", "family", "depth"], sort=False)[
+            "milliseconds"
+        ]
+        .agg(["median", "min", "max", "count"])
+        .rename(columns={"min": "smallest", "max": "largest", "count": "rounds"})
+        .reset_index()
+    )
+    where = table.assign(panel=table["processor"] + ", " + table["precision"])
+    listed = words.rows(where, "{family} {depth}: {median:.3g} ms ({panel})")
+    extremes = ("smallest", "largest")
+    return lines(
+        where,
+        depths(table),
+        Axis("median", "ms per training image", zero=True, digits=".3f", interval=extremes),
+        panels=Panels("panel", columns=1),
+        also={"rounds": ""},
+        title=dataset_titles(times),
+        text=f"Time of a training image on {dataset_titles(times)} by depth: {listed}.",
+        data=table,
+    )

@@ -15,7 +15,7 @@
     return loads[name];
   };
 
-  // As kit/figure.py fits a picture: panels fill the width, and so does a single chart.
+  // As lab1/reporting/figure.py fits a picture: panels fill the width, and so does a single chart.
   const fit = (drawn, width) => {
     // Six families in one row of a legend would be wider than a telephone.
     const entries = Math.max(1, Math.floor(width / 100));

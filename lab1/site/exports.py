@@ -13,8 +13,8 @@ from nbformat import NotebookNode
 
 from ..core.files import write_if_changed
 from ..errors import PublishError
-from ..reporting.kit import figure as figures
-from ..reporting.networks import drawing
+from ..reporting import figure as figures
+from ..reporting import networks
 
 _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
 
@@ -88,7 +88,7 @@ def to_take_away(notebook: NotebookNode) -> NotebookNode:
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            for kind in (figures.MIME, drawing.MIME):
+            for kind in (figures.MIME, networks.MIME):
                 output.get("data", {}).pop(kind, None)
     return notebook
 
@@ -106,7 +106,7 @@ def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
             data.pop(figures.MIME, None)
             if "text/html" in data:
                 markup = data.pop("text/html")
-                markup = data.pop(drawing.MIME, markup)
+                markup = data.pop(networks.MIME, markup)
                 data["text/markdown"] = f"```{{=html}}\n{markup}\n```\n"
     return notebook
 

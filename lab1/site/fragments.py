@@ -43,25 +43,24 @@ def write(
     Without a record there is nothing to write.  Returns the pictures of the front page, which go to
     the folder `drawn`.
     """
-    from ..reporting.distillation import draw_a_digit
-    from ..reporting.pages import front
-    from ..reporting.pages.runs import RunsPage
+    from ..reporting import draw_a_digit, front_page
+    from ..reporting.runs_page import RunsPage
 
     records = {record.key: record for page in pages for record in page.records}
     if not records:
         return set()
-    headline = front.chart(list(records.values()))
-    plain, residual = front.layers(list(records.values()))
+    headline = front_page.chart(list(records.values()))
+    plain, residual = front_page.layers(list(records.values()))
     addresses, pictures = exports.write_pictures(headline, "headline", drawn, drawn)
     published = {record.key for record in records.values() if store.is_published(record)}
     runs = RunsPage([*records.values()], published, profiles.shown_on(profile))
     runs_addresses, runs_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
     fragments = {
-        "headline": front.headline([claim for page in pages for claim in page.claims]),
-        "chart": front.figure(headline, addresses),
+        "headline": front_page.headline([claim for page in pages for claim in page.claims]),
+        "chart": front_page.figure(headline, addresses),
         "plain-layer": plain,
         "residual-layer": residual,
-        "cards": front.cards(
+        "cards": front_page.cards(
             [(page.title, f"report/{page.page.name}.ipynb", page.claims) for page in pages]
         ),
         "chapters": "".join(

@@ -168,7 +168,7 @@
       const points = [...ticked].flatMap(rowsOf).filter(({ value }) => value > 0 || (value === 0 && !log));
       const lowest = {};
       for (const { panel, value } of points) lowest[panel] = Math.min(lowest[panel] ?? value, value);
-      // As cut_at_zero in lab1/reporting/kit/charts.py has it.
+      // As cut_at_zero in lab1/reporting/charts.py has it.
       for (const each of points) if (log && each.low) each.low = Math.max(each.low, lowest[each.panel] / 2);
       const spec = JSON.parse(template);
       spec.datasets = { [spec.data.name]: points };

@@ -14,7 +14,7 @@ from stores import published_students
 
 from lab1.core import files
 from lab1.core.datasets import DATASETS
-from lab1.reporting.distillation import draw_a_digit
+from lab1.reporting import draw_a_digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.preview("report/2_2.html")]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.reporting.kit import frames
+from lab1.reporting import frames
 
 
 @pytest.fixture

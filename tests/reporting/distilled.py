@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lab1.core.training_config import DistillationConfig
-from lab1.reporting.distillation.pairs import Setting
+from lab1.reporting.twins import Setting
 
 SETTING = Setting(channels=11, temperature=4.0, alpha=0.9)
 

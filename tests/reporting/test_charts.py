@@ -11,11 +11,10 @@ import pytest
 
 from lab1.core import families
 from lab1.core.spec import RECIPE
-from lab1.reporting.comparison import charts
-from lab1.reporting.kit import figure as figures
-from lab1.reporting.kit import frames, words
-from lab1.reporting.kit.axes import Axis, Panels
-from lab1.reporting.kit.charts import bars, lines, linked, points
+from lab1.reporting import cnns, comparison, frames, words
+from lab1.reporting import figure as figures
+from lab1.reporting.axes import Axis, Panels
+from lab1.reporting.charts import bars, lines, linked, points
 
 ACCURACY = Axis("mean", "accuracy (%)")
 DEPTH = Axis("depth", "layers", log=True)
@@ -252,7 +251,8 @@ every_chart = pytest.mark.parametrize("name", CHARTS)
 
 
 def draw(name, records):
-    return getattr(charts, name)(CHARTS[name](records))
+    module = cnns if name in vars(cnns) else comparison
+    return getattr(module, name)(CHARTS[name](records))
 
 
 @every_chart
@@ -313,7 +313,7 @@ def test_the_fit_of_changed_networks_stands_beside_that_of_the_usual_ones(experi
     records += experiment(changed, train_loss={("MLP", 8): [0.02] * 3}, initialisation="identity")
     heaps = experiment(changed, normalization="layer")
     heaps[0] = replace(heaps[0], history=heaps[0].history | {"train_accuracy": [0.1] * 3})
-    figure = charts.fit_by_network(frames.runs(records + heaps))
+    figure = comparison.fit_by_network(frames.runs(records + heaps))
     assert [*figure.data["network"]] == ["ResidualMLP", "identity start", "MLP"]
     assert [*figure.data["mean"].round(4)] == [0.0133, 0.02, 0.0533]
     # The interval of a loss may reach zero, which a logarithmic axis does not have.
@@ -333,7 +333,7 @@ def test_accuracy_by_parameters_is_in_percent(both):
 def test_the_sweep_shows_validation_accuracy_of_the_swept_depths(experiment):
     cells = {("MLP", 2): [0.9] * 3, ("MLP", 8): [0.8] * 3, ("MLP", 8, 0.003): [0.7] * 3}
     validation = {("MLP", 8): [0.55] * 3, ("MLP", 8, 0.003): [0.65] * 3}
-    figure = charts.learning_rate_sweep(frames.runs(experiment(cells, validation)))
+    figure = comparison.learning_rate_sweep(frames.runs(experiment(cells, validation)))
     assert set(figure.data["depth"]) == {8}
     assert dict(zip(figure.data["learning_rate"], figure.data["mean"], strict=True)) == (
         pytest.approx({0.001: 55, 0.003: 65})
@@ -343,7 +343,7 @@ def test_the_sweep_shows_validation_accuracy_of_the_swept_depths(experiment):
 
 def test_a_sweep_of_nothing_is_a_sentence(experiment):
     frame = frames.runs(experiment({("MLP", 2): [0.9] * 3, ("MLP", 8): [0.8] * 3}))
-    assert "several learning rates" in charts.learning_rate_sweep(frame)
+    assert "several learning rates" in comparison.learning_rate_sweep(frame)
 
 
 @pytest.mark.parametrize("name", sorted(CHARTS.keys() - {"learning_rate_sweep"}))
@@ -367,7 +367,7 @@ def test_each_family_and_depth_goes_as_far_as_all_its_seeds(trained):
     """Beyond that a mean would be one of other runs, and jump where the first of them ended."""
     records = [trained("MLP", 2, seed, length=length) for seed, length in enumerate((5, 4, 9))]
     records += [trained("MLP", 8, seed, length=2) for seed in range(3)]
-    means = charts.loss_curves(frames.history(records)).data
+    means = comparison.loss_curves(frames.history(records)).data
     assert means.groupby("depth")["epoch"].max().to_dict() == {2: 4, 8: 2}
     assert set(means["n"]) == {3}
 
@@ -375,21 +375,21 @@ def test_each_family_and_depth_goes_as_far_as_all_its_seeds(trained):
 def test_a_diverged_run_ends_the_mean_and_not_the_chart(trained):
     records = [trained(seed=seed) for seed in range(3)]
     records.append(trained(seed=3, stopped="diverged"))
-    means = charts.loss_curves(frames.history(records)).data
+    means = comparison.loss_curves(frames.history(records)).data
     assert (set(means["n"]), means["epoch"].max()) == ({4}, 2)
     assert means["mean"].notna().all()
 
 
 def test_loss_curves_without_validation_show_the_training_alone(experiment):
     records = experiment({("MLP", 2): [0.9] * 3, ("MLP", 8): [0.8] * 3}, validation_size=0)
-    figure = charts.loss_curves(frames.history(records))
+    figure = comparison.loss_curves(frames.history(records))
     assert set(figure.data["split"]) == {"training"}
 
 
 def test_a_configuration_that_always_diverged_is_named_without_nan(experiment, trained):
     records = experiment({("MLP", 2): [0.9] * 3})
     records += [trained("ResidualMLP", 8, seed, stopped="diverged") for seed in range(3)]
-    figure = charts.accuracy_by_depth(frames.runs(records))
+    figure = comparison.accuracy_by_depth(frames.runs(records))
     assert "ResidualMLP diverged" in figure.alt and "nan" not in figure.alt
     means = figure.data.set_index(["family", "depth"])["mean"].astype(float)
     assert math.isnan(means["ResidualMLP", 8])

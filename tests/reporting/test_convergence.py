@@ -2,8 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab1.reporting.comparison import convergence
-from lab1.reporting.kit import frames
+from lab1.reporting import cnns, frames
 
 
 @pytest.fixture
@@ -29,21 +28,19 @@ def curves(*accuracies, family="SimpleCNN", depth=2):
 
 
 def test_a_level_is_reached_at_the_first_epoch_that_has_it(make_history):
-    reached = convergence.first_reached(make_history(curves([0.25, 0.55, 0.45, 0.62]))).set_index(
-        "level"
-    )
+    reached = cnns.first_reached(make_history(curves([0.25, 0.55, 0.45, 0.62]))).set_index("level")
     assert reached["epoch"].to_dict() == {30: 2, 40: 2, 50: 2, 60: 4}
 
 
 def test_exactly_the_level_counts(make_history):
-    reached = convergence.first_reached(make_history(curves([0.3])))
+    reached = cnns.first_reached(make_history(curves([0.3])))
     assert list(reached["level"]) == [30]
 
 
 def test_a_level_that_some_seed_missed_is_left_out(make_history):
     """The mean over the seeds that made it would favour the lucky ones."""
     history = make_history(curves([0.35, 0.45], [0.31, 0.39], [0.2, 0.41]))
-    table = convergence.epochs_to_accuracy(history).data
+    table = cnns.epochs_to_accuracy(history).data
     assert list(table["level"]) == [30]
     assert table["mean"].tolist() == [pytest.approx(4 / 3)]
     assert table["n"].tolist() == [3]
@@ -51,7 +48,7 @@ def test_a_level_that_some_seed_missed_is_left_out(make_history):
 
 def test_families_keep_their_own_times(make_history):
     history = make_history(curves([0.1, 0.35]) | curves([0.35, 0.45], family="ResidualCNN"))
-    figure = convergence.epochs_to_accuracy(history)
+    figure = cnns.epochs_to_accuracy(history)
     table = figure.data.set_index(["family", "level"])["mean"]
     assert table.to_dict() == {
         ("ResidualCNN", 30): 1,
@@ -62,19 +59,19 @@ def test_families_keep_their_own_times(make_history):
 
 
 def test_where_nothing_was_reached_the_page_says_so(make_history):
-    show = convergence.epochs_to_accuracy
+    show = cnns.epochs_to_accuracy
     assert "No run reached" in show(make_history(curves([0.1, 0.2])))
     assert "all seeds" in str(show(make_history(curves([0.35], [0.1]))))
 
 
 def test_curves_are_drawn_as_far_as_all_seeds_went(make_history):
     history = make_history(curves([0.3, 0.4, 0.5], [0.3, 0.5]))
-    table = convergence.validation_curves(history).data
+    table = cnns.validation_curves(history).data
     assert table["epoch"].tolist() == [1, 2]
     assert table["mean"].tolist() == pytest.approx([30, 45])
 
 
-@pytest.mark.parametrize("draw", [convergence.validation_curves, convergence.epochs_to_accuracy])
+@pytest.mark.parametrize("draw", [cnns.validation_curves, cnns.epochs_to_accuracy])
 def test_charts_name_the_data_and_the_unit_of_depth(make_history, draw):
     history = make_history(
         curves(*[[0.35, 0.45]] * 3) | curves(*[[0.45, 0.55]] * 3, family="ResidualCNN")

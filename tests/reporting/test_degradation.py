@@ -1,8 +1,7 @@
 import pytest
 from benchmark_records import depths_record
 
-from lab1.reporting import degradation
-from lab1.reporting.kit import frames, literature, timings
+from lab1.reporting import degradation, frames, speed
 from lab1.reporting.selections import Selection
 
 CIFAR = {"dataset": "cifar10-jpeg", "train_evaluation_size": 500}
@@ -58,8 +57,8 @@ def test_the_test_error_stands_beside_that_of_papers(both):
     assert ours["PlainNet", 56] == pytest.approx(29)
     papers = table[table["source"] != "this laboratory"].set_index(["family", "source"])
     for cell, reported in {
-        ("ResNet", "He et al. (2016)"): literature.RESNET_ERROR,
-        ("PlainNet", "Li et al. (2018)"): literature.PLAIN_ERROR,
+        ("ResNet", "He et al. (2016)"): degradation.RESNET_ERROR,
+        ("PlainNet", "Li et al. (2018)"): degradation.PLAIN_ERROR,
     }.items():
         rows = papers.loc[[cell]]
         assert dict(zip(rows["depth"], rows["mean"], strict=True)) == reported
@@ -75,8 +74,8 @@ def test_the_papers_values_do_not_stand_beside_other_data(experiment):
 
 def test_the_papers_values_are_those_of_its_table():
     """He et al. (2016), Table 6; its text gives ResNet-20 as 91.25 % right."""
-    assert literature.RESNET_ERROR[20] == pytest.approx(100 - 91.25)
-    errors = literature.errors().sort_values("depth").set_index("family")["error"]
+    assert degradation.RESNET_ERROR[20] == pytest.approx(100 - 91.25)
+    errors = degradation.errors_of_papers().sort_values("depth").set_index("family")["error"]
     assert errors["ResNet"].is_monotonic_decreasing
     assert errors["PlainNet"].is_monotonic_increasing  # Li et al. (2018)
 
@@ -186,7 +185,7 @@ def timed():
 def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
     """Seconds of runs of different days do not compare."""
     runs = frames.runs(both).assign(flops=100)  # as timed
-    times = timings.times(runs, {"cpu": timed})
+    times = speed.times(runs, {"cpu": timed})
     assert set(times["depth"]) == {20, 56}  # those that the page shows
     figure = degradation.cost_by_depth(runs, times)
     means = by(figure.data, "family", "depth", "cost")
@@ -198,7 +197,7 @@ def test_the_time_that_depth_takes_is_a_benchmarks(both, timed):
 def test_benchmarks_have_panels_of_their_own(both, timed):
     runs = frames.runs(both).assign(flops=100)  # as timed
     other = {**timed, "hardware": {**timed["hardware"], "name": "a GPU", "kind": "cuda"}}
-    times = timings.times(runs, {"cpu": timed, "gpu": other, "again": timed})
+    times = speed.times(runs, {"cpu": timed, "gpu": other, "again": timed})
     costs = set(degradation.cost_by_depth(runs, times).data["cost"])
     # Two of one machine are told apart by their names.
     machines = ("AMD EPYC, 2 cores (cpu)", "a GPU", "AMD EPYC, 2 cores (again)")
@@ -208,7 +207,7 @@ def test_benchmarks_have_panels_of_their_own(both, timed):
 def test_times_for_images_of_another_shape_are_left_out(experiment, timed):
     records = experiment({("PlainNet", 20): [0.5]}, dataset="smoke-grey")
     runs = frames.runs(records)
-    times = timings.times(runs, {"cpu": timed})
+    times = speed.times(runs, {"cpu": timed})
     assert times.empty
     assert "seconds per epoch" in set(degradation.cost_by_depth(runs, times).data["cost"])
 

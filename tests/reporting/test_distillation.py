@@ -1,10 +1,8 @@
 import pytest
 from distilled import SETTING, bias_probe, digits, lengthened, measured, several, study
 
+from lab1.reporting import distillation, frames, softened
 from lab1.reporting.claims import Prose
-from lab1.reporting.distillation import charts as distillation
-from lab1.reporting.distillation import tables as tables
-from lab1.reporting.kit import frames, literature
 from lab1.reporting.selections import Selection
 
 PAIRS = [(0.70, 0.72), (0.73, 0.74), (0.76, 0.79)]
@@ -70,10 +68,10 @@ def test_one_network_stands_against_others(gains):
 
 
 def test_the_same_question_is_a_row_for_each_selection_of_runs(gains):
-    table = tables.same_question(*gains, gains[0])
+    table = distillation.same_question(*gains, gains[0])
     assert [*table.frame["Student"]] == ["11 channels", "16 channels"]
     assert [*table.frame["Difference"]] == ["+2.00\u00a0±\u00a02.48\u00a0points"] * 2
-    assert isinstance(tables.same_question(gains[2]), Prose)
+    assert isinstance(distillation.same_question(gains[2]), Prose)
 
 
 def test_the_gain_by_temperature(runs):
@@ -152,7 +150,7 @@ def test_charts_are_valid_and_name_their_data_and_without_a_pair_there_is_none(
 
 
 def test_the_summary_has_every_configuration(runs):
-    table = tables.summary(runs)
+    table = distillation.summary(runs)
     frame = table.frame
     assert frame["Role"].value_counts().to_dict() == {
         "teacher": 1, "student alone": 2, "student with teacher": 4,
@@ -166,20 +164,20 @@ def test_the_summary_has_every_configuration(runs):
 
 
 def test_a_student_alone_has_no_improvement(runs):
-    alone = tables.summary(runs).frame.query("Role == 'student alone'")
+    alone = distillation.summary(runs).frame.query("Role == 'student alone'")
     assert alone["Improvement"].isna().all() and set(alone["Pairs"]) == {0}
     assert alone["Temperature"].isna().all()
 
 
 def test_a_class_left_out_is_named(make_record):
     runs = frames.runs(digits(make_record, [(70, 150, 80)], [(1200, 230)]))
-    roles = set(tables.summary(runs).frame["Role"])
+    roles = set(distillation.summary(runs).frame["Role"])
     assert "student with teacher, without class 3" in roles
 
 
 def test_the_errors_on_digits_stand_beside_the_papers(make_record, unseen):
     runs = frames.runs(digits(make_record, [(70, 150, 80), (72, 152, 83), (68, 148, 77)]))
-    table = tables.digits(runs, unseen)
+    table = distillation.digits(runs, unseen)
     frame = table.frame.set_index("Network")
     assert frame["Errors"].to_dict() == {
         "teacher": 70,
@@ -194,12 +192,12 @@ def test_the_errors_on_digits_stand_beside_the_papers(make_record, unseen):
     assert set(frame["n"]) == {3}
     papers = frame["Hinton et al."].dropna().tolist()
     assert papers == [67, 146, 74, 206, 133, 109, 14]
-    assert [*literature.DIGITS_ERRORS.values()] == papers[:3]
+    assert [*distillation.DIGITS_ERRORS.values()] == papers[:3]
     assert "80.0 ± 7.5" in table.markup
 
 
 def test_without_digits_there_is_no_such_table(runs):
-    assert isinstance(tables.digits(runs, []), Prose)
+    assert isinstance(distillation.digits(runs, []), Prose)
 
 
 def test_softened_answers_stand_beside_their_image(make_record):
@@ -209,7 +207,7 @@ def test_softened_answers_stand_beside_their_image(make_record):
         "temperatures": [1, 4],
         "images": [{"index": 5, "label": 0, "png": "AAAA", "probabilities": [sharp, soft]}],
     }
-    table = tables.softened(record, probe)
+    table = softened.table(record, probe)
     assert table.frame["temperature"].tolist() == [1, 4]
     assert table.frame["airplane"].tolist() == [0.9, 0.4]
     assert 'alt="test image 5, airplane"' in table.markup

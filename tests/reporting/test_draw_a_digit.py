@@ -7,8 +7,8 @@ import re
 import pytest
 from stores import published_students
 
+from lab1.reporting import draw_a_digit
 from lab1.reporting.claims import Prose
-from lab1.reporting.distillation import draw_a_digit
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import altair
 import pandas
 import pytest
 
-from lab1.reporting.kit import figure as figures
-from lab1.reporting.kit.figure import LONGEST_TABLE, MIME, Figure
+from lab1.reporting import figure as figures
+from lab1.reporting.figure import LONGEST_TABLE, MIME, Figure
 
 #: What a text must not do to the page that holds it.
 AWKWARD = [

@@ -8,9 +8,9 @@ from scipy import stats
 
 from lab1.core.families import FAMILIES
 from lab1.errors import ClaimError
+from lab1.reporting import frames
 from lab1.reporting.claims import MIME, claim, describe
 from lab1.reporting.findings import Findings, of_further_networks, of_several_answers
-from lab1.reporting.kit import frames
 from lab1.reporting.paired import Finding
 from lab1.reporting.selections import Selection
 

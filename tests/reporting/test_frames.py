@@ -5,7 +5,7 @@ import pytest
 
 from lab1.core import spec as config
 from lab1.core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS
-from lab1.reporting.kit import frames
+from lab1.reporting import frames
 
 
 def test_one_row_per_run_in_the_order_of_the_records(make_record):

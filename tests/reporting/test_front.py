@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from lab1.reporting.pages import front
+from lab1.reporting import front_page
 
 CELLS = {
     ("MLP", 2): [0.90, 0.91, 0.92],
@@ -30,7 +30,7 @@ def claim(text="So it is.", **about):
 
 
 def test_the_chart_finds_its_scripts_and_its_runs_from_the_front_page(experiment):
-    markup = front.figure(front.chart(experiment(CELLS)), ADDRESSES)
+    markup = front_page.figure(front_page.chart(experiment(CELLS)), ADDRESSES)
     assert re.findall(r'<script src="([^"]*)"', markup) == ["report/assets/charts.js"]
     assert 'data-assets="report/assets"' in markup
     (spec,) = re.findall(r'class="lab1-spec">(.*?)</script>', markup)
@@ -42,7 +42,7 @@ def test_the_chart_finds_its_scripts_and_its_runs_from_the_front_page(experiment
 def test_the_same_records_give_the_same_chart(experiment):
     """In one process too: `site` publishes, and may be asked to twice."""
     records = experiment(CELLS)
-    assert front.chart(records) == front.chart(records)
+    assert front_page.chart(records) == front_page.chart(records)
 
 
 @pytest.mark.parametrize("change", [{"dataset": "mnist"}, {"width": 32}, {"epochs": 4}])
@@ -50,30 +50,31 @@ def test_a_further_page_with_other_parameters_is_not_mixed_in(experiment, change
     """A profile may give a chapter several sets of parameters: several runs per depth and seed."""
     cells = {("MLP", 2): [0.5] * 3, ("MLP", 8): [0.6] * 3}
     records = experiment(CELLS) + experiment(cells, **change)
-    rows = front.chart(records)["csv"].splitlines()
+    rows = front_page.chart(records)["csv"].splitlines()
     means = {line.split(",")[rows[0].split(",").index("mean")] for line in rows[1:]}
     assert sorted(round(float(mean), 6) for mean in means) == [81.0, 91.0, 96.0]
 
 
 def test_the_headline_is_a_claim_of_a_chapter_and_only_one_that_is_carried():
     deck = claim("By 1.2 points.", name="deck")
-    found = front.headline([claim(), claim("Depth hurts.", name="headline"), deck])
+    found = front_page.headline([claim(), claim("Depth hurts.", name="headline"), deck])
     assert found.startswith('<h1 class="lab1-headline">Depth hurts.</h1>')
     assert "By 1.2 points." in found and "So it is." not in found
-    assert front.headline([claim("It hurts.", name="headline", failed=["depth needs below"])]) == ""
-    assert front.headline([deck]) == ""
+    failed = claim("It hurts.", name="headline", failed=["depth needs below"])
+    assert front_page.headline([failed]) == ""
+    assert front_page.headline([deck]) == ""
 
 
 def test_the_layers_are_those_of_a_plain_network_and_of_its_residual_one(make_record):
     pair = [make_record(family, depth) for family in ("ResidualMLP", "MLP") for depth in (4, 8)]
-    plain, residual = front.layers(pair)
+    plain, residual = front_page.layers(pair)
     assert ">MLP<" in plain and ">ResidualMLP<" not in plain and "lab1-addition" not in plain
     assert ">ResidualMLP<" in residual and "lab1-addition" in residual
-    assert front.layers(pair[:1]) == ("", "")
+    assert front_page.layers(pair[:1]) == ("", "")
 
 
 def test_a_card_shows_its_number_every_seed_and_the_interval():
-    made = front.cards([("1.1 Depth", "report/1_1.ipynb", [claim(), claim(card=CARD)])])
+    made = front_page.cards([("1.1 Depth", "report/1_1.ipynb", [claim(), claim(card=CARD)])])
     assert made.startswith("::: {.lab1-card .lab1-plain}\n### [1.1 Depth](report/1_1.ipynb)")
     assert "−1.20 <small>points</small>" in made and "Depth **hurts**." in made
     assert "✓</span> Three seeds." in made
@@ -84,11 +85,11 @@ def test_a_card_shows_its_number_every_seed_and_the_interval():
     assert (float(zero), float(x), float(width)) == (180, 10, 100)
     assert seeds == [80, 60, 40]
     assert 'aria-label="3 seeds, all on one side of zero"' in made
-    assert front.cards([("1.1 Depth", "report/1_1.ipynb", [claim()])]) == ""
+    assert front_page.cards([("1.1 Depth", "report/1_1.ipynb", [claim()])]) == ""
 
 
 def test_a_card_without_an_interval_shows_its_seeds_alone():
     few = {**CARD, "half_width": None, "pairs": [-1.0, 0.5], "mean": -0.25, "doubt": ""}
-    made = front.cards([("1.1 Depth", "report/1_1.ipynb", [claim(card=few)])])
+    made = front_page.cards([("1.1 Depth", "report/1_1.ipynb", [claim(card=few)])])
     assert 'aria-label="2 seeds, on both sides of zero"' in made and "lab1-doubt" not in made
     assert re.findall(r'<rect .*? width="([^"]*)"', made) == ["0.0"]

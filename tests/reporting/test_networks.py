@@ -9,9 +9,8 @@ import pytest
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec
 from lab1.reporting import networks
-from lab1.reporting.kit.figure import COLOURS
-from lab1.reporting.networks.blocks import blocks
-from lab1.reporting.networks.columns import columns
+from lab1.reporting.figure import COLOURS
+from lab1.reporting.networks import blocks, columns
 
 SMALL = {"width": 16, "channels": 16}
 MODELS = [

@@ -2,8 +2,8 @@ import base64
 
 import pytest
 
-from lab1.reporting.comparison import mistakes as probed
-from lab1.reporting.kit.figure import COLOURS
+from lab1.reporting import cnns
+from lab1.reporting.figure import COLOURS
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def images():
 
 
 def test_the_confusion_has_classes_as_rows(record, counts):
-    figure = probed.confusion(record, counts)
+    figure = cnns.confusion(record, counts)
     table = figure.data.set_index(["true", "predicted"])
     assert table.loc[("cat", "dog"), "images"] == 4
     assert table.loc[("cat", "dog"), "share"] == pytest.approx(0.4)
@@ -48,7 +48,7 @@ def test_the_confusion_has_classes_as_rows(record, counts):
 
 
 def test_the_hardest_class_stands_on_top(record, counts):
-    figure = probed.class_accuracy(record, counts)
+    figure = cnns.class_accuracy(record, counts)
     assert figure.data.iloc[0][["class", "accuracy", "images"]].tolist() == ["cat", 60, 10]
     (bar,) = figure.chart.to_dict(validate=True)["layer"]
     assert bar["encoding"]["y"]["sort"][0] == "cat"
@@ -56,7 +56,7 @@ def test_the_hardest_class_stands_on_top(record, counts):
 
 
 def test_the_hardest_images_say_what_they_are(record, images):
-    table = probed.hardest(record, images)
+    table = cnns.hardest(record, images)
     assert table.frame.iloc[0]["class"] == "cat"
     assert "cat → dog" in table.markup
     assert "98%" in table.markup
@@ -66,5 +66,5 @@ def test_the_hardest_images_say_what_they_are(record, images):
 
 def test_classes_without_names_are_called_by_their_number(make_record, counts):
     record = make_record(dataset="smoke-grey")
-    assert probed.class_names(record) == tuple("0123456789")
-    assert "3 taken for 5: 4" in probed.confusion(record, counts).alt
+    assert cnns.class_names(record) == tuple("0123456789")
+    assert "3 taken for 5: 4" in cnns.confusion(record, counts).alt

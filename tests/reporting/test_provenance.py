@@ -6,8 +6,8 @@ from distilled import study
 
 from lab1 import chapter as chapters
 from lab1.core.store import Store
-from lab1.reporting.kit import frames, tables
-from lab1.reporting.pages.provenance import runs_table
+from lab1.reporting import frames, tables
+from lab1.reporting.provenance import runs_table
 
 
 @pytest.fixture

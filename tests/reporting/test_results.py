@@ -13,15 +13,14 @@ import pandas
 import pytest
 from distilled import several
 
-from lab1.reporting.kit import frames, tables
-from lab1.reporting.pages import results
-from lab1.reporting.pages.runs import RunsPage
+from lab1.reporting import frames, results_page, tables
+from lab1.reporting.runs_page import RunsPage
 
 ROOT = Path(__file__).resolve().parents[2]
 
 CELLS = {("MLP", 2): [0.9, 0.8, 0.7], ("MLP", 8): [0.6, 0.5], ("ResidualMLP", 8): [0.9, 0.9, 0.9]}
 
-SCRIPT = Path(tables.__file__).parents[2] / "site" / "tables.js"
+SCRIPT = Path(tables.__file__).parents[1] / "site" / "tables.js"
 
 PERCEPTRONS = {"family": {"MLP", "ResidualMLP"}, "depth": {2, 4, 8, 16, 32}}
 PHOTOGRAPHS = {"family": {"SimpleCNN", "PlainCNN", "ResidualCNN"}, "depth": {2, 3, 4}}
@@ -65,7 +64,7 @@ CONTENTS = {
 
 
 def test_the_list_has_sixteen_charts():
-    places = [place for part in results.CHARTS.values() for place in part]
+    places = [place for part in results_page.CHARTS.values() for place in part]
     assert places == [*CONTENTS] and len(places) == 16
 
 
@@ -73,7 +72,7 @@ def test_the_list_has_sixteen_charts():
 def test_a_chart_of_the_list_is_there_with_its_data(page, label):
     cells = nbformat.read(ROOT / "chapters" / f"{page}.ipynb", 4).cells
     labels = re.findall(r"^#\| label: (.*)$", "\n".join(c.source for c in cells), re.MULTILINE)
-    assert label in labels, f"chapters/{page}.ipynb has no {label}; see results.CHARTS"
+    assert label in labels, f"chapters/{page}.ipynb has no {label}; see results_page.CHARTS"
     data = pandas.read_csv(ROOT / "figures" / f"{page}-{label.removeprefix('fig-')}.csv")
     for column, values in CONTENTS[page, label].items():
         assert values <= {*data[column]}
@@ -112,7 +111,7 @@ def downloaded(markup):
 
 def test_the_performance_summary_says_device_data_and_where_the_runs_are(experiment):
     records = experiment({**CELLS, ("MLP", 8, 0.01): [0.5] * 3})
-    table = results.performance(frames.runs([]), frames.runs(records))
+    table = results_page.performance(frames.runs([]), frames.runs(records))
     assert [*table.frame.columns] == [
         "Model", "Dataset", "Params", "Test accuracy", "95% half-width", "Train time", "n",
         "Timed on",
@@ -128,17 +127,17 @@ def test_the_performance_summary_says_device_data_and_where_the_runs_are(experim
 def test_the_distillation_summary_has_the_teacher_and_its_student_twice(make_record):
     pairs = [(0.6, 0.7), (0.6, 0.72), (0.6, 0.74)]
     runs = frames.runs(several(make_record, [(pairs, {}), (pairs, {"channels": 5})]))
-    main = results.main_experiment(runs)
-    frame = results.distillation(main).frame
+    main = results_page.main_experiment(runs)
+    frame = results_page.distillation(main).frame
     assert [*frame["Model"]] == [
         "ResidualCNN, teacher", "SimpleCNN, student, alone", "SimpleCNN, student, with the teacher",
     ]  # fmt: skip
     assert frame["Improvement"].fillna(0).tolist() == [0, 0, 12]
-    assert results.distillation(main).markup.count('href="../runs.html#runs-') == 3
+    assert results_page.distillation(main).markup.count('href="../runs.html#runs-') == 3
 
 
 def test_a_table_offers_its_plain_numbers_as_a_file(experiment):
-    table = results.performance(frames.runs(experiment(CELLS)))
+    table = results_page.performance(frames.runs(experiment(CELLS)))
     name, content = downloaded(table.markup)
     assert name == "performance-summary.csv"
     assert content == table.to_csv()
@@ -148,14 +147,15 @@ def test_a_table_offers_its_plain_numbers_as_a_file(experiment):
 
 def test_where_there_are_no_runs_a_sentence_says_so():
     runs, history = frames.runs([]), frames.history([])
-    assert results.main_experiment(runs).empty
+    assert results_page.main_experiment(runs).empty
     for shown in (
-        results.performance(runs), results.distillation(runs), results.training_time(runs),
-        results.learning_rates({"1.2": runs}, history), results.gradient_norms(history),
-        results.early_stopping(runs), results.memory({"1.2": runs}),
+        results_page.performance(runs), results_page.distillation(runs),
+        results_page.training_time(runs),
+        results_page.learning_rates({"1.2": runs}, history), results_page.gradient_norms(history),
+        results_page.early_stopping(runs), results_page.memory({"1.2": runs}),
     ):  # fmt: skip
         assert "run" in shown._repr_markdown_()
-    assert results.stopping(runs) == dict.fromkeys(["patient", "ended", "saved", "allowed"], 0)
+    assert results_page.stopping(runs) == dict.fromkeys(["patient", "ended", "saved", "allowed"], 0)
 
 
 # The small pictures
@@ -170,7 +170,7 @@ class Chapter:
 
 @pytest.mark.parametrize("published", [True, False])
 def test_a_small_picture_leads_to_its_chart(published):
-    shown = results.thumbnails("perceptrons", Chapter(published))
+    shown = results_page.thumbnails("perceptrons", Chapter(published))
     wide = "../figures" if published else "assets/figures"
     for label, name in (("loss", "for each depth (1.2)"), ("depth", "Test accuracy by depth")):
         assert f'<a href="1_2.html#fig-{label}">' in shown.markup and name in shown.markup
@@ -180,7 +180,7 @@ def test_a_small_picture_leads_to_its_chart(published):
 
 
 def test_of_chapters_that_are_not_there_no_picture_is_shown():
-    assert "<a " not in results.thumbnails("distillation", Chapter(True)).markup
+    assert "<a " not in results_page.thumbnails("distillation", Chapter(True)).markup
 
 
 # The charts
@@ -196,10 +196,10 @@ def test_a_time_is_that_of_one_kind_of_device(experiment):
     times = [10, 11, 12, 20, 21, 999]
     devices = ["CPU"] * 5 + ["GPU"]
     timed = [on(*each) for each in zip(records, devices, times, strict=True)]
-    figure = results.training_time(frames.runs(timed))
+    figure = results_page.training_time(frames.runs(timed))
     assert figure.data["median"].tolist() == [11, 20.5]
     assert "on CPU, 1 thread" in figure.alt
-    table = results.performance(frames.runs(timed)).frame
+    table = results_page.performance(frames.runs(timed)).frame
     assert table["Timed on"].tolist() == ["CPU, 1 thread", "CPU, 1 thread (2 of 3 runs)"]
 
 
@@ -207,13 +207,13 @@ def test_the_gradients_of_a_sweep_are_left_out(experiment):
     records = experiment(
         {("MLP", 2): [0.9] * 3, ("MLP", 8): [0.9] * 3, ("MLP", 8, 0.01): [0.5] * 3}
     )
-    figure = results.gradient_norms(frames.history(records))
+    figure = results_page.gradient_norms(frames.history(records))
     assert set(figure.data["n"]) == {3} and "MLP 8: " in figure.alt
 
 
 def test_a_course_of_the_learning_rate_stands_once_and_at_its_steps(trained):
     records = [trained(seed=seed) for seed in range(2)]
-    figure = results.learning_rates({"1.2": frames.runs(records)}, frames.history(records))
+    figure = results_page.learning_rates({"1.2": frames.runs(records)}, frames.history(records))
     spec = records[0].spec
     steps = -(-spec.training_images // spec.training.batch_size)
     assert figure.data["step"].tolist() == [steps, 2 * steps, 3 * steps]
@@ -232,12 +232,12 @@ def test_the_runs_that_early_stopping_ended_are_shown_and_counted(trained):
     """Two runs that were stopped early, one that was not, and one without a patience."""
     ended = [stopped(trained, seed, *epochs) for seed, epochs in enumerate([(4, 2), (6, 4)])]
     runs = frames.runs([*ended, stopped(trained, 2, 10, 9), trained(seed=3)])
-    figure = results.early_stopping(runs)
+    figure = results_page.early_stopping(runs)
     columns = ["run", "best_epoch", "epochs"]
     assert figure.data[columns].values.tolist() == [["seed 0", 2, 4], ["seed 1", 4, 6]]
     # Six epochs and four, of three times ten.
     counts = {"patient": 3, "ended": 2, "saved": 10, "allowed": 30}
-    assert results.stopping(runs) == counts
+    assert results_page.stopping(runs) == counts
     figure.parts()
 
 
@@ -245,7 +245,7 @@ def test_memory_stands_in_parts_beside_what_a_gpu_measured(experiment):
     records = experiment({("MLP", 2): [0.9] * 2, ("MLP", 4): [0.9]})
     gpu = {**records[0].origin["device"], "kind": "cuda"}
     records[0] = replace(records[0], origin={**records[0].origin, "device": gpu})
-    figure = results.memory({"1.2": frames.runs(records)})
+    figure = results_page.memory({"1.2": frames.runs(records)})
     assert figure.data["model"].tolist() == ["MLP 2", "MLP 4"]
     assert figure.data["measured"].notna().tolist() == [True, False]
     layer = figure.parts()["spec"]["spec"]["layer"][0]["encoding"]

@@ -12,9 +12,9 @@ from distilled import study
 from lab1.core import files
 from lab1.core.store import Store
 from lab1.planning import profiles
-from lab1.reporting.kit import frames
-from lab1.reporting.pages.configurations import settings
-from lab1.reporting.pages.runs import RunsPage
+from lab1.reporting import frames
+from lab1.reporting.provenance import settings
+from lab1.reporting.runs_page import RunsPage
 
 ADDRESSES = {name: f"{name}.svg" for name in ("wide", "wide-dark", "narrow", "narrow-dark")}
 

@@ -11,8 +11,8 @@ from distilled import study
 from lab1.core.training_config import DistillationConfig
 from lab1.errors import ClaimError, ParameterError
 from lab1.planning.chapters import FurtherRuns, plan_page
-from lab1.reporting.comparison.selection import base_rate, swept_depths
-from lab1.reporting.kit import frames
+from lab1.reporting import frames
+from lab1.reporting.frames import base_rate, swept_depths
 from lab1.reporting.selections import Selection
 
 RATES = (0.001, 0.003)

@@ -3,8 +3,7 @@
 import pytest
 from distilled import several as studies
 
-from lab1.reporting.comparison import several
-from lab1.reporting.distillation import pairs
+from lab1.reporting import comparison, twins
 
 ACCURACIES = {16: 0.80, 32: 0.90}
 
@@ -24,7 +23,7 @@ def records(make_record):
 
 
 def test_each_value_is_a_row_with_its_gain_on_the_first(records):
-    table = several.beside(records)
+    table = comparison.compare_values(records)
     assert len(table.frame) == 8
     rows = table.frame.set_index(["Model", "Depth", "Asked for"])
     assert rows.loc[("MLP", 2, "width 32"), "Gain on the first"] == ""
@@ -37,7 +36,7 @@ def test_each_value_is_a_row_with_its_gain_on_the_first(records):
 
 
 def test_the_chart_has_a_line_for_each_value(records):
-    markup = several.beside(records).markup
+    markup = comparison.compare_values(records).markup
     assert '<img src="data:image/svg+xml;base64,' in markup
     for line in ("MLP, width 16: 84.10 %", "MLP, width 32: 94.10 %", "ResidualMLP, width 32: 94.1"):
         assert line in markup
@@ -53,7 +52,9 @@ def test_the_main_runs_of_each_answer_are_compared(make_record, experiment):
         ]
         for channels in (8, 16)
     }
-    table = several.beside(answers, lambda runs: runs[runs["channels"] == runs["channels"].iloc[0]])
+    table = comparison.compare_values(
+        answers, lambda runs: runs[runs["channels"] == runs["channels"].iloc[0]]
+    )
     assert [*table.frame["Asked for"]] == ["8 channels", "16 channels"]
     grid = {("MLP", depth): [0.8] * 3 for depth in (2, 8)}
     answers = {
@@ -64,7 +65,7 @@ def test_the_main_runs_of_each_answer_are_compared(make_record, experiment):
         ]
         for rate in (0.01, 0.02)
     }
-    assert {*several.beside(answers).frame["Test accuracy"]} == {80.0}
+    assert {*comparison.compare_values(answers).frame["Test accuracy"]} == {80.0}
 
 
 def test_a_design_that_was_asked_for_is_no_change(experiment):
@@ -73,7 +74,7 @@ def test_a_design_that_was_asked_for_is_no_change(experiment):
     answers = {
         f"{name} normalisation": experiment(grid, normalization=name) for name in ("layer", "none")
     }
-    table = several.beside(answers).frame
+    table = comparison.compare_values(answers).frame
     assert [*table["Asked for"]] == [*answers] and {*table["Model"]} == {"MLP"}
 
 
@@ -85,7 +86,7 @@ def test_a_student_is_told_from_the_one_that_was_taught(make_record):
         )
         for each in (8.0, 9.0)
     }
-    table = several.beside(answers, pairs.main).frame
+    table = comparison.compare_values(answers, twins.main).frame
     networks = {"ResidualCNN": (86, 86), "SimpleCNN": (70, 70)}
     networks["SimpleCNN, teacher of seed 0"] = (80, 90)
     assert [*zip(table["Model"], table["Asked for"], table["Test accuracy"], strict=True)] == [
@@ -97,11 +98,11 @@ def test_a_student_is_told_from_the_one_that_was_taught(make_record):
 
 def test_values_that_change_nothing_are_told(records):
     (runs, _) = records.values()
-    said = several.beside({"momentum 0.8": runs, "momentum 0.9": runs})
+    said = comparison.compare_values({"momentum 0.8": runs, "momentum 0.9": runs})
     assert said == "The runs of momentum 0.8 and momentum 0.9 are the same."
 
 
 def test_one_value_of_each_needs_no_such_table(records):
     (runs, _) = records.values()
-    assert several.beside({"": runs}) == ""
-    assert several.beside({"width 16": [], "width 32": []}) == ""
+    assert comparison.compare_values({"": runs}) == ""
+    assert comparison.compare_values({"width 16": [], "width 32": []}) == ""

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lab1.reporting.distillation import softened
+from lab1.reporting import softened
 
 LOGITS = [[4.0, 2.0, 1.0, *[0.0] * 7], [0.5, 3.0, *[0.25] * 8]]
 

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from lab1.reporting.kit.statistics import (
+from lab1.reporting.statistics import (
     FEWEST,
     Estimate,
     estimate,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas
 import pytest
 
-from lab1.reporting.kit import frames, tables
+from lab1.reporting import frames, tables
 
 HEADER = (
     "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Epochs,Precision,"

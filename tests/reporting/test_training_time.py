@@ -3,10 +3,9 @@ import copy
 import pytest
 from benchmark_records import depths_record
 
-from lab1.reporting.comparison import training_time
-from lab1.reporting.kit import frames
-from lab1.reporting.kit.timings import of_one_machine, times
+from lab1.reporting import frames, speed
 from lab1.reporting.selections import Selection
+from lab1.reporting.speed import of_one_machine, times
 
 CELLS = {("SimpleCNN", 2): [0.6], ("SimpleCNN", 4): [0.6], ("PlainCNN", 4): [0.6]} | {
     ("ResidualCNN", 4): [0.7]
@@ -50,7 +49,7 @@ def test_times_are_in_the_precision_of_the_runs_where_a_benchmark_has_it(runs, t
 
 
 def test_the_chart_has_medians_and_extremes(runs, timed):
-    figure = training_time.time_by_depth(times(runs, {"cpu": timed}))
+    figure = speed.time_by_depth(times(runs, {"cpu": timed}))
     row = figure.data.set_index(["family", "depth"]).loc[("ResidualCNN", 4)]
     assert row[["median", "smallest", "largest", "rounds"]].tolist() == [3, 3, 6, 3]
     assert "CIFAR-10 by depth" in figure.alt and "ResidualCNN 4: 3 ms (AMD EPYC, " in figure.alt
@@ -69,4 +68,4 @@ def test_times_of_one_machine_are_compared_by_round(runs, timed):
 
 
 def test_without_a_benchmark_a_clause_says_so(runs):
-    assert "No benchmark" in training_time.time_by_depth(times(runs, {}))
+    assert "No benchmark" in speed.time_by_depth(times(runs, {}))

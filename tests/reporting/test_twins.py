@@ -1,8 +1,7 @@
 import pytest
 from distilled import SETTING, bias_probe, digits, measured, several, study
 
-from lab1.reporting.distillation import pairs as twins
-from lab1.reporting.kit import frames
+from lab1.reporting import frames, twins
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from lab1.chapter import open_chapter
 from lab1.core.store import Store
 from lab1.errors import ParameterError
 from lab1.planning import chapters, profiles
-from lab1.reporting.kit import figure as figures
+from lab1.reporting import figure as figures
 from lab1.site.notebook import shows_text_alone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -570,7 +570,7 @@ def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch)
     said = head[0].data["text/markdown"]
     assert said.startswith("Unlike the published runs, for which the text was written: ")
     assert "; depth 2; " in said and "; width 16, 8; " in said and "; activation tanh; " in said
-    (beside,) = (cell.outputs for cell in executed.cells if "several.beside(" in cell.source)
+    (beside,) = (cell.outputs for cell in executed.cells if "compare_values(" in cell.source)
     assert "width 8" in beside[0].data["text/html"]
     shown = {
         options(cell)["label"]: cell.outputs[-1].data

@@ -6,11 +6,10 @@ import pytest
 
 from lab1.core import escape
 from lab1.planning import profiles
+from lab1.reporting import frames, provenance
 from lab1.reporting.claims import claim
 from lab1.reporting.findings import Findings
-from lab1.reporting.kit import frames
-from lab1.reporting.pages import provenance
-from lab1.reporting.pages.runs import RunsPage
+from lab1.reporting.runs_page import RunsPage
 from lab1.reporting.selections import Selection
 from lab1.site import fragments
 from lab1.site.frame import PublishedPage

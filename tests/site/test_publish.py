@@ -17,8 +17,8 @@ from lab1.core.store import Store
 from lab1.errors import MissingRunsError, ParameterError, PublishError
 from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
-from lab1.reporting.kit import figure as figures
-from lab1.reporting.networks.drawing import Drawing, svg
+from lab1.reporting import figure as figures
+from lab1.reporting.networks import Drawing, svg
 from lab1.site import execution, exports, fragments, publish
 
 GRID = {
@@ -42,12 +42,13 @@ CELLS = [
     (
         "code",
         "from lab1.chapter import open_chapter\n"
-        "from lab1.reporting.comparison import charts\n\n"
+        "from lab1.reporting import comparison\n\n"
         'chapter = open_chapter("{name}", globals())',
     ),
     (
         "code",
-        '#| label: fig-accuracy\n#| fig-cap: "Accuracy."\n\ncharts.accuracy_by_depth(chapter.runs)',
+        '#| label: fig-accuracy\n#| fig-cap: "Accuracy."\n\n'
+        "comparison.accuracy_by_depth(chapter.runs)",
     ),
     (
         "code",
@@ -60,7 +61,7 @@ CELLS = [
 ]
 
 #: Where a chapter's code is made to fail.
-CHART = "charts.accuracy_by_depth("
+CHART = "comparison.accuracy_by_depth("
 
 
 def write_profile(home, content, name="report"):
@@ -684,7 +685,7 @@ def package(tmp_path, monkeypatch):
     return copy
 
 
-@pytest.mark.parametrize("name", ["chapter.py", "core/spec.py", "reporting/comparison/charts.py"])
+@pytest.mark.parametrize("name", ["chapter.py", "core/spec.py", "reporting/comparison.py"])
 def test_a_changed_renamed_or_removed_source_changes_the_digest(package, name):
     digests = {execution.sources_digest()}
     path = package / name

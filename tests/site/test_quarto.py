@@ -15,7 +15,7 @@ import pytest
 from built_site import ROOT, git
 from fontTools.ttLib import TTFont
 
-from lab1.reporting.pages import results
+from lab1.reporting import results_page
 
 pytestmark = [
     pytest.mark.slow,
@@ -198,7 +198,8 @@ def test_the_charts_are_on_the_pages(site):
 
 def test_the_small_pictures_are_those_of_the_pages_they_lead_to(site):
     text = site.text("report/results.html")
-    pages = [place for part in results.CHARTS.values() for place in part if place[0] != "results"]
+    places = [place for part in results_page.CHARTS.values() for place in part]
+    pages = [place for place in places if place[0] != "results"]
     for page, label in pages:
         assert f'href="{page}.html#{label}"' in text
         assert f'id="{label}"' in site.text(f"report/{page}.html")

@@ -15,18 +15,19 @@ from typing import Any
 
 import pandas as pd
 
-from ...core import files
-from ...core.datasets import DATASETS
-from ...core.escape import for_html
-from ...core.record import Record
-from ..claims import Prose
-from ..kit.figure import Piece
-from ..kit.tables import Table, markup, number, text
+from ..core import files
+from ..core.datasets import DATASETS
+from ..core.escape import for_html
+from ..core.record import Record
+from .claims import Prose
+from .figure import Piece
+from .tables import Table, markup, number, text
 
 #: Runs, each with what a probe found on it.
 Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 _NAMES = ("without a teacher", "with a teacher")
+
 _MEGABYTE = 1_000_000
 
 _NO_TWINS = Prose("No two students that never saw a digit are among these runs.")

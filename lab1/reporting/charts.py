@@ -23,6 +23,7 @@ _HEIGHT, _PANEL, _CURVES, _ROW = 300, 230, 170, 26
 
 #: The width in pixels of a panel, by how many stand beside each other; and of a single chart.
 _WIDTHS = {1: 480, 2: 260, 3: 210}
+
 _WIDTH = 560
 
 #: In pixels: the width and height of a letter of a name, and how far apart two intervals stand.

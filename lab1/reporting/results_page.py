@@ -13,23 +13,21 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ...core import layouts
-from ...core.escape import for_html
-from ..claims import Prose
-from ..comparison.selection import base_rate
-from ..curves import by_epoch
-from ..distillation import pairs as twins
-from ..kit import tables, words
-from ..kit.axes import Axis, Panels, depths
-from ..kit.charts import bars, lines, linked, points
-from ..kit.figure import Figure
-from ..kit.frames import on_one_device
-from ..kit.statistics import mean_of
-from ..kit.tables import RUNS_PAGE, Column, Table
-from ..networks import drawing
+from ..core import layouts
+from ..core.escape import for_html
+from . import networks, tables, twins, words
+from .axes import Axis, Panels, depths
+from .charts import bars, lines, linked, points
+from .claims import Prose
+from .curves import by_epoch
+from .figure import Figure
+from .frames import base_rate, on_one_device
+from .statistics import mean_of
+from .tables import RUNS_PAGE, Column, Table
 
 if TYPE_CHECKING:
-    from ...chapter import OpenChapter
+    from ..chapter import OpenChapter
+
 
 #: The course's list of charts, by part: where each stands, as the chapter and the label of its
 #: figure there, and what it is called.
@@ -71,7 +69,7 @@ class Thumbnails:
     links: str
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.links, drawing.MIME: self.markup}
+        return {"text/html": self.links, networks.MIME: self.markup}
 
 
 def thumbnails(part: str, chapter: OpenChapter) -> Thumbnails:

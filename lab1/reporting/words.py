@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ...core.datasets import DATASETS
-from ...core.families import FAMILIES
+from ..core.datasets import DATASETS
+from ..core.families import FAMILIES
 
 #: How prose names a family.
 NAMES = {name: family.title for name, family in FAMILIES.items()}

@@ -1,15 +1,16 @@
-"""The tables: as frames to compute with, as CSV to take away, as HTML to read."""
+"""Tables of a page: their columns, said once, and the table of a page's settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from ...core import differences
-from ...core.escape import for_html
+from ..core import differences
+from ..core.escape import for_html
+from ..core.fields import Field
 from . import words
 from .frames import DESIGN, on_one_device
 from .statistics import MINUS, Estimate, in_words, mean_of
@@ -171,12 +172,19 @@ MODEL = Column(
     is_text=True,
     tells=("family", *DESIGN),
 )
+
 DATASET = Column("Dataset", "dataset_title", is_text=True, tells=("dataset",))
+
 DEPTH = Column("Depth", "depth", tells=("depth",))
+
 LEARNING_RATE = Column("Learning rate", "learning_rate", "{:g}", tells=("learning_rate",))
+
 EPOCHS = Column("Epochs", "epochs_allowed", tells=("epochs",))
+
 PRECISION = Column("Precision", "precision", is_text=True, tells=("precision",))
+
 PARAMETERS = Column("Parameters", "parameters", "{:,}", "Params")
+
 TEST_ACCURACY = Column(
     "Test accuracy (%)",
     lambda part: mean_of(part.assign(percent=100 * part["test_accuracy"]), "percent"),
@@ -184,6 +192,7 @@ TEST_ACCURACY = Column(
     "Test accuracy",
     digits=3,
 )
+
 #: In nats.
 TEST_LOSS = Column(
     "Test loss",
@@ -192,6 +201,7 @@ TEST_LOSS = Column(
     spread="Test loss half-width",
     digits=4,
 )
+
 DEVICE = Column("Device", lambda part: " / ".join(sorted(set(part["hardware"]))), is_text=True)
 
 
@@ -272,3 +282,33 @@ def text(value: Any) -> str:
 def number(value: Any) -> str:
     """A cell whose content stands to the right; HTML in it is kept."""
     return f"{_NUMBER}{value}</td>"
+
+
+def settings_table(
+    asked: Mapping[str, Any], published: Mapping[str, Any], declared: Mapping[str, Field]
+) -> Table:
+    """A folded table of each parameter: what it means, its value, and the published one.
+
+    The last column is left out where it would repeat the values.
+    """
+    rows = [
+        (declared[name].meaning, name, _value_in_words(value), _value_in_words(published.get(name)))
+        for name, value in asked.items()
+        if (value, published.get(name)) != (None, None)
+    ]
+    columns = ["Setting", "Parameter", "Value", "Published"]
+    if all(value == usual for *_, value, usual in rows):
+        columns.pop()
+    kept = [row[: len(columns)] for row in rows]
+    cells = [[text(value) for value in row] for row in kept]
+    return Table(
+        pd.DataFrame(kept, columns=columns),
+        "<details><summary>Every setting and its value</summary>\n"
+        f"{markup(columns, cells)}\n</details>",
+    )
+
+
+def _value_in_words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return words.listed([str(part) for part in value])
+    return "none" if value is None else str(value)

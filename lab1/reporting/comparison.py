@@ -1,26 +1,28 @@
-"""The charts of accuracy and loss: each function takes a frame and gives a `Figure`.
+"""Charts of families compared by depth (exercises 1.1 to 1.3), also for several values at once.
 
-Means are over seeds and carry their 95 % interval where there are three or more.
+Each function takes a frame and gives a `Figure`.  Means are over seeds and carry their 95 %
+interval where there are three or more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from ...core.datasets import DATASETS
-from ..claims import Prose
-from ..curves import by_epoch
-from ..kit import words
-from ..kit.axes import Axis, Panels, depths
-from ..kit.charts import lines, linked, points
-from ..kit.figure import Figure
-from ..kit.statistics import in_percent, summarize
-from ..kit.tables import labels
-from ..kit.words import dataset_titles
-from . import selection
+from ..core.escape import for_html
+from ..core.record import Record
+from . import frames, words
+from .axes import Axis, Panels, depths
+from .charts import lines, linked, points
+from .claims import Prose
+from .curves import by_epoch
+from .figure import Figure, in_notebook
+from .statistics import METRICS, at_the_end, in_percent, paired_difference, summarize
+from .tables import DEPTH, PARAMETERS, TEST_ACCURACY, Column, Table, count_of_runs, labels, table_of
+from .words import dataset_titles
 
 _PARAMETERS = Axis("parameters", "parameters", log=True, format="~s", digits=",")
 
@@ -29,7 +31,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     """Training and validation loss against epochs, one panel per depth."""
     named = history.rename(columns={"train_loss": "training", "validation_loss": "validation"})
     return by_epoch(
-        selection.base_rate(named),
+        frames.base_rate(named),
         ["training", "validation"],
         Axis("mean", "cross-entropy", log=True, digits=".4f"),
         panels=Panels("depth"),
@@ -47,7 +49,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure | Prose
     """
     if runs.empty:
         return Prose("*No such run is here.*")
-    base, by = selection.base_rate(runs), ["family", "depth"]
+    base, by = frames.base_rate(runs), ["family", "depth"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     x = depths(table)
     return lines(
@@ -61,7 +63,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure | Prose
 
 def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     """Test accuracy and training loss against depth, side by side, with intervals."""
-    base, by = selection.base_rate(runs), ["family", "depth"]
+    base, by = frames.base_rate(runs), ["family", "depth"]
     accuracy = in_percent(summarize(base, by, "test_accuracy"))
     loss = summarize(base, by, "train_loss")
     panels = {"test accuracy (%)": accuracy, "training loss, last epoch": loss}
@@ -88,7 +90,7 @@ def fit_by_network(runs: pd.DataFrame) -> Figure:
     They are those that are trained as all depths are, without those of which some runs ended at
     chance and others did not: a mean over both says nothing.
     """
-    base = selection.base_rate(runs)
+    base = frames.base_rate(runs)
     deep = base[base["depth"] == base["depth"].max()]
     deep = deep[deep["optimizer"] == deep["optimizer"].iloc[0]]
     deep = deep[deep.groupby("group")["at_chance"].transform("nunique") == 1]
@@ -108,7 +110,7 @@ def fit_by_network(runs: pd.DataFrame) -> Figure:
 
 def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure:
     """Test accuracy against the number of parameters, with intervals; points lead to their runs."""
-    base, by = selection.base_rate(runs), ["family", "depth", "parameters"]
+    base, by = frames.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     return lines(
         linked(table, base, by, runs_page),
@@ -126,46 +128,14 @@ def _round_numbers(values: pd.Series[Any]) -> list[int]:
     return [step for step in steps if values.min() <= step <= values.max()]
 
 
-def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:
-    """Test accuracy without each block in turn, a panel for each kind of network.
-
-    Takes the frame of `lesions`; where it is empty, a clause that says so.
-    """
-    if lesions.empty:
-        return Prose("*No weights of these networks are at hand.*")
-    whole = lesions[lesions["block"] == 1].assign(block="none", kind="whole network")
-    whole["test_accuracy"] = whole["whole"]
-    without = lesions.assign(block=lesions["block"].map(str), kind="image " + lesions["image"])
-    both = pd.concat([whole, without])
-    settings = zip(both["depth"], both["family"], both["further"], strict=True)
-    both["network"] = [
-        ", ".join(filter(None, [words.depth(depth, family), further]))
-        for depth, family, further in settings
-    ]
-    by = ["network", "family", "block", "kind"]
-    table = in_percent(summarize(both, by, "test_accuracy"))
-    titles, chance = dataset_titles(lesions), DATASETS[lesions["dataset"].iloc[0]].num_classes
-    listed = words.rows(table, "{family}, {network}, without {block}: {mean:.1f} %")
-    return points(
-        table,
-        Axis("block", "block left out", order=[*dict.fromkeys(both["block"])]),
-        Axis("mean", "test accuracy (%)", zero=True),
-        panels=Panels("network", title="", columns=2, apart="x"),
-        shape="kind",
-        level=100 / chance,
-        title=titles,
-        text=f"Test accuracy on {titles} without each block in turn: {listed}.",
-    )
-
-
 def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Prose:
     """Validation accuracy, on which a rate is chosen, against the rate, a panel per swept depth.
 
     Where no depth was swept, a sentence that says so.
     """
-    if not selection.swept_depths(runs):
+    if not frames.swept_depths(runs):
         return Prose("*No depth was trained with several learning rates.*")
-    swept = runs[runs["depth"].isin(selection.swept_depths(runs))]
+    swept = runs[runs["depth"].isin(frames.swept_depths(runs))]
     by = ["family", "depth", "learning_rate"]
     table = in_percent(summarize(swept, by, "validation_accuracy"))
     rates = sorted(table["learning_rate"].unique().tolist())
@@ -202,3 +172,81 @@ def _seeds(table: pd.DataFrame) -> str:
     seeds = table[table["n"] > 0]["n"]
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"
     return f"mean over {counts} seeds"
+
+
+def at_base_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The networks as they are designed, at the learning rate that all depths share."""
+    return frames.base_rate(frames.as_designed(runs))
+
+
+def compare_values(
+    answers: Mapping[str, Sequence[Record]],
+    main: Callable[[pd.DataFrame], pd.DataFrame] = at_base_rate,
+) -> Table | Prose:
+    """A chart and a table of test accuracies, where a page was asked for several values.
+
+    `answers` are the records of each value, under its name; the page is about the first.  `main`
+    chooses what is compared from the frame of `runs` of an answer.  With a single answer, or
+    without runs, nothing is shown.  The table has the difference from the first value too, in
+    points and paired by seed.
+    """
+    if len(answers) < 2 or not all(answers.values()):
+        return Prose("")
+    parts = [main(frames.runs(records)) for records in answers.values()]
+    if len({frozenset(part["key"]) for part in parts}) == 1:
+        return Prose(f"The runs of {words.listed([*answers])} are the same.")
+    runs = pd.concat(
+        part.assign(
+            answer=answer,
+            place=place,
+            network=part["group"].map(labels(part, within=["family"], told=["depth"])),
+        )
+        for place, (answer, part) in enumerate(zip(answers, parts, strict=True))
+    ).reset_index(drop=True)
+
+    def gained(part: pd.DataFrame) -> str:
+        network, depth = part[["network", "depth"]].iloc[0]
+        first = runs[(runs["place"] == 0) & (runs["network"] == network)]
+        first = first[first["depth"] == depth]
+        if first.empty or {*first["key"]} == {*part["key"]}:
+            return ""
+        gain = paired_difference(first, part, "test_accuracy")
+        return f"{METRICS['test_accuracy'].difference(gain)} (n = {gain.n})"
+
+    depth = words.depth_axis(runs["family"])
+    columns = [
+        Column("Model", "network", is_text=True),
+        replace(DEPTH, heading=depth.capitalize(), name="Depth"),
+        Column("Asked for", "answer", is_text=True, tells=None),
+        TEST_ACCURACY,
+        Column("Gain on the first", gained, is_text=True),
+        PARAMETERS,
+        count_of_runs(),
+    ]
+    table = table_of(runs, ["network", "depth", "place"], columns)
+    first = for_html(next(iter(answers)))
+    sentence = (
+        f"<p>The page's other charts, tables and sentences are about {first}, the first that was "
+        "asked for. Here stand all, with what follows from each, as the number of parameters may. "
+        "The gain on the first is in points, paired by seed, its interval not corrected for the "
+        "number of rows.</p>\n"
+    )
+    chart = in_notebook(_chart(runs, list(answers)).parts())
+    return Table(table.frame, f"{sentence}{chart}{table.markup}")
+
+
+def _chart(runs: pd.DataFrame, answers: Sequence[str]) -> Figure:
+    """Test accuracy against depth, a line for each answer and a panel for each network."""
+    by = ["network", "answer", "depth"]
+    table = in_percent(summarize(runs, [*by, "family"], "test_accuracy"))
+    x, last = depths(table), at_the_end(table, by[:2], "depth")
+    return lines(
+        table,
+        x,
+        Axis("mean", "test accuracy (%)"),
+        panels=Panels("network", columns=2),
+        colour=("answer", answers),
+        title=dataset_titles(runs),
+        text=f"Test accuracy by {x.title}. At the most: "
+        f"{words.rows(last, '{network}, {answer}: {mean:.2f} %')}.",
+    )

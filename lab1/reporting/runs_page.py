@@ -15,19 +15,18 @@ from typing import Any
 
 import pandas as pd
 
-from ...core.datasets import DATASETS
-from ...core.differences import changes
-from ...core.escape import for_html
-from ...core.families import FAMILIES
-from ...core.record import Record
-from ...core.spec import RunSpec
-from ..kit import frames, words
-from ..kit.axes import Axis, Panels
-from ..kit.charts import lines
-from ..kit.figure import PALETTE, render
-from ..kit.statistics import at_the_end, estimate, mean_of, quantile
-from ..kit.tables import TEST_ACCURACY, TEST_LOSS, markup, number
-from . import configurations
+from ..core.datasets import DATASETS
+from ..core.differences import changes
+from ..core.escape import for_html
+from ..core.families import FAMILIES
+from ..core.record import Record
+from ..core.spec import RunSpec
+from . import frames, provenance, words
+from .axes import Axis, Panels
+from .charts import lines
+from .figure import PALETTE, render
+from .statistics import at_the_end, estimate, mean_of, quantile
+from .tables import TEST_ACCURACY, TEST_LOSS, markup, number
 
 #: As many configurations as can be told apart, each with a letter and its colour.
 LETTERS = dict(zip("ABCDEF", PALETTE, strict=True))
@@ -71,7 +70,7 @@ class RunsPage:
     @cached_property
     def groups(self) -> dict[str, list[Record]]:
         """The runs of each configuration."""
-        return configurations.by_configuration(self.records)
+        return provenance.by_configuration(self.records)
 
     @cached_property
     def presets(self) -> dict[str, list[str]]:
@@ -143,7 +142,7 @@ class RunsPage:
         table = markup(_HEADER, [*map(self._row, groups)], [f"runs-{group}" for group in groups])
         table = table.replace('class="lab1-table"', 'class="lab1-table lab1-sortable"', 1)
         links = " ".join(
-            f'<a href="{configurations.address([r.key for g in preset for r in self.groups[g]])}">'
+            f'<a href="{provenance.address([r.key for g in preset for r in self.groups[g]])}">'
             f"{for_html(name.replace('_', '.'))}</a>"
             for name, preset in {**self.presets, "none": []}.items()
         )
@@ -177,7 +176,7 @@ class RunsPage:
 
     @cached_property
     def _titles(self) -> dict[str, str]:
-        return configurations.titles(self.groups)
+        return provenance.titles(self.groups)
 
     def _spec(self, group: str) -> RunSpec:
         return replace(self.groups[group][0].spec, seed=0)
@@ -212,7 +211,7 @@ class RunsPage:
             f'<a href="report/{for_html(page)}.html">{for_html(page.replace("_", "."))}</a>'
             for page in self._pages(group)
         )
-        seeds = (configurations.seed(r, self.published) for r in self.groups[group])
+        seeds = (provenance.seed(r, self.published) for r in self.groups[group])
         return [
             f"<td><label{looks}>{box}{for_html(self._titles[group])}</label></td>",
             number(self._results[group]["Test accuracy (%)"]),
@@ -226,17 +225,17 @@ class RunsPage:
             "group": group,
             "title": self._titles[group],
             "filters": self._filters(group),
-            "settings": configurations.settings(runs[0]),
+            "settings": provenance.settings(runs[0]),
             "spread": quantile(len(runs)) / math.sqrt(len(runs)) if self._judged(group) else None,
             "results": self._results[group],
-            "facts": configurations.circumstances(runs),
+            "facts": provenance.circumstances(runs),
             "runs": [
                 {
                     "key": r.key,
                     "seed": r.spec.seed,
                     "file": f"results/{r.name}.json" if r.key in self.published else "",
                     "results": _results(r),
-                    "facts": configurations.circumstances([r]),
+                    "facts": provenance.circumstances([r]),
                 }
                 for r in runs
             ],

@@ -1,20 +1,25 @@
-"""A teacher's answers at a temperature that the reader turns."""
+"""A teacher's answers, softened by a temperature: a chart whose temperature turns, and a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from ...core.datasets import DATASETS
-from ...core.record import Record
-from ..kit import words
-from ..kit.axes import Axis
-from ..kit.charts import bars
-from ..kit.figure import COLOURS, Figure
+from ..core.datasets import DATASETS
+from ..core.escape import for_html
+from ..core.record import Record
+from . import words
+from .axes import Axis
+from .charts import bars
+from .figure import COLOURS, Figure
+from .tables import (
+    Table,
+    markup,
+)
 
 #: Between which temperatures the reader may turn.
 _LOWEST, _HIGHEST = 1, 20
@@ -78,3 +83,41 @@ def _text(table: pd.DataFrame, image: str, temperature: float) -> str:
         f"{temperature:g}, the likeliest first: "
         f"{words.rows(likeliest, '{answer} {probability:.1%} and {softened:.1%}', ', ')}."
     )
+
+
+#: How many classes a softened answer lists.
+_LISTED = 4
+
+
+def table(record: Record, probe: Mapping[str, Any]) -> Table:
+    """A network's answers to some test images at several temperatures, the images beside them."""
+    names = DATASETS[record.spec.dataset].class_names
+    temperatures = probe["temperatures"]
+    rows, cells = [], []
+    for image in probe["images"]:
+        of_image = [
+            {"image": image["index"], "class": names[image["label"]], "temperature": t}
+            | {name: round(p, 5) for name, p in zip(names, probabilities, strict=True)}
+            for t, probabilities in zip(temperatures, image["probabilities"], strict=True)
+        ]
+        rows += of_image
+        label = for_html(names[image["label"]])
+        cells.append(
+            [
+                f'<td><img src="data:image/png;base64,{for_html(image["png"])}" '
+                f'alt="test image {image["index"]}, {label}" class="lab1-thumbnail"> {label}</td>',
+                *[_answer(names, probabilities) for probabilities in image["probabilities"]],
+            ]
+        )
+    header = ["Image", *[f"T = {t:g}" for t in temperatures]]
+    return Table(pd.DataFrame(rows), markup(header, cells))
+
+
+def _answer(names: Sequence[str], probabilities: Sequence[float]) -> str:
+    """A cell with the likeliest classes, each with a bar as long as it is likely."""
+    ranked = sorted(zip(probabilities, names, strict=True), reverse=True)[:_LISTED]
+    bars = "".join(
+        f'<span class="lab1-bar" style="--share: {100 * p:.1f}%">{for_html(name)} {p:.1%}</span>'
+        for p, name in ranked
+    )
+    return f"<td>{bars}</td>"

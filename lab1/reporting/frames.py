@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from ...core.datasets import DATASETS
-from ...core.differences import ASKED, changes, settings_of
-from ...core.fields import hash_key
-from ...core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
-from ...core.spec import ModelSpec, RunSpec
+from ..core.datasets import DATASETS
+from ..core.differences import ASKED, changes, settings_of
+from ..core.fields import hash_key
+from ..core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS, Record
+from ..core.spec import ModelSpec, RunSpec
 from .statistics import MEASURED
 
 #: What identifies a run in both frames.  `group` is that of its row in tables and charts.
@@ -307,3 +307,21 @@ def _known(record: Record, name: str) -> list[float]:
 
 def _at_best(record: Record, name: str) -> float | None:
     return None if record.best_epoch is None else record.history[name][record.best_epoch - 1]
+
+
+def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs at the learning rate that all depths share, the sweep left out.
+
+    It is the rate used at the most depths; among equals the first, since a plan begins with it.
+    """
+    if runs.empty:
+        return runs
+    rate = runs.groupby("learning_rate", sort=False)["depth"].nunique().idxmax()
+    selected: pd.DataFrame = runs[runs["learning_rate"] == rate]
+    return selected
+
+
+def swept_depths(runs: pd.DataFrame) -> list[int]:
+    """The depths that were trained with more than one learning rate."""
+    rates = runs.groupby("depth")["learning_rate"].nunique()
+    return [int(depth) for depth in rates[rates > 1].index]

@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ...core.escape import for_html
-from ...core.families import residual_of
-from ...core.record import Record
-from .. import networks
-from ..comparison import charts
-from ..kit import figure as figures
-from ..kit import frames
-from ..networks import drawing
+from ..core.escape import for_html
+from ..core.families import residual_of
+from ..core.record import Record
+from . import comparison, frames, networks
+from . import figure as figures
 
 #: The width of the chart, beside which the layers stand.
 _CHART = 580
@@ -34,7 +31,7 @@ def headline(claims: Sequence[Mapping[str, Any]]) -> str:
 def chart(records: Sequence[Record]) -> dict[str, Any]:
     """The parts of a chart of accuracy by depth, about the first page's question."""
     runs = frames.runs(frames.of_one_question(records))
-    drawn = charts.accuracy_by_depth(runs, runs_page="runs.html")
+    drawn = comparison.accuracy_by_depth(runs, runs_page="runs.html")
     assert isinstance(drawn, figures.Figure)  # there is a record, else there is no front page
     parts = drawn.parts()
     return {**parts, "svg": figures.draw(parts["spec"], _CHART)}
@@ -61,7 +58,7 @@ def layers(records: Sequence[Record]) -> tuple[str, str]:
             of_pair = [record for record in selected if record.spec.model.family in pair]
             drawn = networks.one_block(of_pair, max(r.spec.model.depth for r in of_pair))
             if isinstance(drawn, networks.Drawing) and len(drawn.svgs) == len(pair):
-                one, other = (drawing.Drawing([svg], drawn.alt).markup for svg in drawn.svgs)
+                one, other = (networks.Drawing([svg], drawn.alt).markup for svg in drawn.svgs)
                 return _html(one), _html(other)
     return "", ""
 
@@ -101,14 +98,14 @@ def _strip(card: Mapping[str, Any]) -> str:
     middle = _HIGH / 3
     parts = [
         f'<path stroke="currentColor" opacity="0.6" d="M{x(0)} 2V{_HIGH - 14}"/>',
-        drawing.text(x(0), _HIGH - 1, "0"),
+        networks.text(x(0), _HIGH - 1, "0"),
         f'<rect x="{x(low)}" y="{middle - 7}" width="{round(scale * (high - low), 1)}" height="14" '
         'rx="3" class="lab1-interval"/>',
     ]
     parts += [f'<circle cx="{x(pair)}" cy="{middle}" r="3.5" class="lab1-seed"/>' for pair in pairs]
     sides = len({pair > 0 for pair in pairs})
     said = f"{len(pairs)} seeds, {'all on one side' if sides == 1 else 'on both sides'} of zero"
-    svg = drawing.svg(_WIDE, _HIGH, said, parts)
+    svg = networks.svg(_WIDE, _HIGH, said, parts)
     return f'<div class="lab1-strip" role="img" aria-label="{said}">{svg}</div>'
 
 

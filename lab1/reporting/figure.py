@@ -20,8 +20,8 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from ...core.escape import for_html
-from ...core.families import FAMILIES
+from ..core.escape import for_html
+from ..core.families import FAMILIES
 from . import tables
 
 #: The notebook output that holds a figure's parts: `spec`, `svg`, `narrow`, `csv` and `alt`.
@@ -34,8 +34,11 @@ LONGEST_TABLE = 40
 #: colour-blind; and shapes, for print and for colour-blind readers.  The first of each are those of
 #: the styles of families, the others of further families, in the order of their declarations.
 PALETTE = ("#d55e00", "#3d8fd1", "#009e73", "#cc79a7", "#b58900", "#7a68c4")
+
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+
 _STYLES = ("plain", "residual", "control")
+
 _FURTHER = [name for name, family in FAMILIES.items() if family.style == "further"]
 
 
@@ -47,6 +50,7 @@ def _look(name: str) -> int:
 
 #: Of each family, everywhere.
 COLOURS = {name: PALETTE[_look(name)] for name in FAMILIES}
+
 SHAPES = {name: _SHAPES[_look(name)] for name in FAMILIES}
 
 #: Of lines that are no family's, axes and grids.
@@ -87,6 +91,7 @@ def config() -> dict[str, Any]:
 
 #: Of lines that differ in no colour, the first one solid; and of points of no family.
 _DASHES = ([1, 0], [5, 4], [2, 3], [9, 3, 2, 3], [12, 4], [1, 2])
+
 _OTHER_SHAPES = ("circle", "diamond", "square", "triangle-up", "cross", "triangle-down")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...core.record import Record
+from ..core.record import Record
 
 #: Twins are compared only where these are the same.
 _SHARED = ["device", "versions"]

@@ -1,0 +1,407 @@
+"""Knowledge distillation: charts of twins, sweeps, losses, sizes and an unseen class, and tables.
+
+Means are over seeds and carry their 95 % interval where there are three or more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..core.datasets import DATASETS
+from ..core.record import Record
+from . import twins, words
+from .axes import Axis, Panels
+from .charts import lines, points
+from .claims import Prose
+from .curves import by_epoch
+from .figure import COLOURS, Figure
+from .paired import Comparison
+from .statistics import Estimate, estimate, in_percent, in_words, mean_of, summarize_each
+from .tables import (
+    DATASET,
+    DEVICE,
+    EPOCHS,
+    LEARNING_RATE,
+    MODEL,
+    PARAMETERS,
+    PRECISION,
+    TEST_ACCURACY,
+    TEST_LOSS,
+    Column,
+    Table,
+    column_n,
+    count_of_runs,
+    csv_only,
+    labels,
+    markup,
+    number,
+    page_only,
+    table_of,
+    text,
+    with_a_score,
+    words_for,
+)
+from .twins import Setting
+from .words import dataset_titles
+
+#: Errors on the 10,000 test images of MNIST.  Hinton et al. (2015), section 3: a large regularised
+#: net, a small one, and the small one taught by the large.
+DIGITS_ERRORS = {"teacher": 67, "student alone": 146, "student taught": 74}
+
+#: The same section: errors of a small net that was taught without ever seeing a 3, in all and on
+#: the 1,010 threes, before and after the bias of that class was raised.
+UNSEEN_ERRORS = {"before": (206, 133), "after": (109, 14)}
+
+UNSEEN_IMAGES = 1010
+
+
+_ALONE, _TAUGHT = "alone", "with teacher"
+
+_OURS, _PAPERS = "this laboratory", "Hinton et al. (2015)"
+
+_NO_PAIR = Prose("There is no distilled run here whose twin is there too.")
+
+
+def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
+    """Each student alone, with the teacher, and alone for longer: a line per seed."""
+    pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
+    if pairs.empty:
+        return _NO_PAIR
+    longer = twins.longer(runs, setting)
+    students = {
+        _ALONE: pairs.assign(test_accuracy=pairs["alone"]),
+        _TAUGHT: pairs,
+        **{f"{_ALONE}, {n} epochs": part for n, part in longer.groupby("epochs_allowed")},
+    }
+    table = pd.concat(
+        [
+            part[["family", "seed"]].assign(student=name, accuracy=100 * part["test_accuracy"])
+            for name, part in students.items()
+        ],
+        ignore_index=True,
+    )
+    gains = words.rows(pairs.assign(gain=100 * pairs["gain"]), "seed {seed}: {gain:+.2f}")
+    means = words.rows(table.groupby("student", sort=False)["accuracy"].mean().reset_index(),
+                       "{student} {accuracy:.2f} %")  # fmt: skip
+    return lines(
+        table,
+        Axis("student", order=[*students]),
+        Axis("accuracy", "test accuracy (%)"),
+        detail="seed",
+        title=dataset_titles(pairs),
+        text=f"Test accuracy on {dataset_titles(pairs)} of each student. Means: {means}. Gains "
+        f"from the teacher in points: {gains}.",
+    )
+
+
+def against(*comparisons: Comparison) -> Figure | Prose:
+    """The differences of one network from several others in accuracy, with their intervals."""
+    pairs = [comparison for comparison in comparisons if comparison.is_pair]
+    if not pairs:
+        return Prose("There is nothing here to compare.")
+    rows = [
+        {
+            "other": comparison.difference.other.label(comparison.difference.named),
+            "mean": comparison.value.mean,
+            "half_width": comparison.value.half_width,
+            "low": comparison.value.low,
+            "high": comparison.value.high,
+            "n": comparison.n,
+        }
+        for comparison in pairs
+    ]
+    table = in_percent(pd.DataFrame(rows))
+    runs = pairs[0].difference.one.selections[0].runs
+    return points(
+        table,
+        Axis("mean", "difference (points)"),
+        Axis("other", order=[*table["other"]]),
+        colour=COLOURS[runs["family"].iloc[0]],
+        level=0,
+        title=dataset_titles(runs),
+        text=f"Test accuracy on {dataset_titles(runs)} of the student with the teacher minus that "
+        f"of others, in points: {words.rows(table, '{other}: {mean:+.2f}')}.",
+    )
+
+
+def by_temperature(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
+    """The gain from the teacher against the temperature, on validation and on test images."""
+    return _gains(runs, setting, "temperature", "temperature", log=True)
+
+
+def by_alpha(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
+    """The gain from the teacher against the weight of the soft loss."""
+    return _gains(runs, setting, "alpha", "weight of the soft loss")
+
+
+def _gains(
+    runs: pd.DataFrame, setting: Setting, name: str, title: str, *, log: bool = False
+) -> Figure | Prose:
+    swept = twins.sweep(runs, setting, name)
+    if swept.empty:
+        return _NO_PAIR
+    gains = swept.assign(validation=swept["validation_gain"], test=swept["gain"], value=swept[name])
+    splits = summarize_each(gains, ["family", "value"], ["validation", "test"], "split")
+    table = in_percent(splits)
+    return lines(
+        table,
+        Axis("value", title, log=log, ticks=sorted(table["value"].unique().tolist())),
+        Axis("mean", "gain (points)"),
+        dash=("split", ["test", "validation"]),
+        level=0,
+        title=dataset_titles(swept),
+        text=f"Gain in accuracy on {dataset_titles(swept)} from the teacher by {title}, in points: "
+        f"{words.rows(table, '{split} at {value:g}: {mean:+.2f}')}.",
+    )
+
+
+def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
+    """Test accuracy against parameters, of students alone and with the teacher."""
+    swept = twins.sweep(runs, setting, "channels")
+    if swept.empty:
+        return _NO_PAIR
+    means = swept.rename(columns={"test_accuracy": _TAUGHT})
+    students = summarize_each(means, ["family", "parameters"], [_ALONE, _TAUGHT], "student")
+    table = in_percent(students)
+    return lines(
+        table,
+        Axis("parameters", "parameters", log=True, format="~s", digits=","),
+        Axis("mean", "test accuracy (%)"),
+        dash=("student", [_TAUGHT, _ALONE]),
+        title=dataset_titles(swept),
+        text=f"Test accuracy on {dataset_titles(swept)} by parameters: "
+        f"{words.rows(table, '{parameters:,} {student}: {mean:.2f} %')}.",
+    )
+
+
+_LOSSES = {
+    "hard_loss": "hard: cross-entropy with the labels",
+    "soft_loss": "soft: divergence from the teacher",
+    "train_loss": "combined",
+}
+
+
+def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
+    """The hard, the soft and the combined loss by epoch, a panel each."""
+    pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
+    students = history[history["key"].isin(pairs["key"])]
+    if students.empty:
+        return _NO_PAIR
+    return by_epoch(
+        students.rename(columns=_LOSSES),
+        [*_LOSSES.values()],
+        Axis("mean", "loss", digits=".4f"),
+        panels=Panels("part", apart="y", order=[*_LOSSES.values()]),
+        name="part",
+        text="Losses of the student on {data} by epoch. At the end {ends}.",
+        ending="{part}: {mean:.3f}",
+    )
+
+
+_UNSEEN_STATES = (_ALONE, _TAUGHT, "with teacher, corrected")
+
+
+def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Prose:
+    """The test images that a student recognises of a class that it never saw."""
+    table = twins.unseen(measured)
+    if table["taught"].nunique() < 2:
+        return Prose("No student was trained without one class, with a teacher and without.")
+    taught = table["taught"].astype(bool)
+    states = [
+        table["unseen_accuracy"][~taught],
+        table["unseen_accuracy"][taught],
+        table["corrected_accuracy"][taught],
+    ]
+    shares = table.assign(source=_OURS, **dict(zip(_UNSEEN_STATES, states, strict=True)))
+    summary = in_percent(summarize_each(shares, ["source"], _UNSEEN_STATES, "student"))
+    record = measured[0][0]
+    if record.spec.dataset == "mnist":
+        papers = [
+            {"source": _PAPERS, "student": state, "mean": 100 * share}
+            for state, share in zip(_UNSEEN_STATES[1:], _papers_shares(), strict=True)
+        ]
+        summary = pd.concat([summary, pd.DataFrame(papers)], ignore_index=True)
+    data = DATASETS[record.spec.dataset].title
+    return points(
+        summary,
+        Axis("mean", "recognised (%)", domain=(0, 100), digits=".1f"),
+        Axis("student", order=_UNSEEN_STATES),
+        colour=COLOURS[record.spec.model.family],
+        shape="source",
+        title=data,
+        text=f"Test images of {data} recognised of a class that was never seen: "
+        f"{words.rows(summary, '{student} ({source}): {mean:.1f} %')}.",
+    )
+
+
+def _papers_shares() -> list[float]:
+    images = UNSEEN_IMAGES
+    return [1 - of_class / images for _, of_class in UNSEEN_ERRORS.values()]
+
+
+def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
+    """The knowledge distillation summary: accuracies in percent, improvements in points.
+
+    It has a row per configuration that teaches, is taught, or is the twin of one that is; the
+    improvement is the mean of the differences between twins.  `n` leads to the runs behind the row,
+    on the same page or on the `runs_page`.
+    """
+    pairs = twins.pairs(runs)
+    teaching = set(twins.teachers(runs)["group"])
+    kind = ("dataset", "family", "teacher")
+    size = ("depth", "width", "channels", "temperature", "alpha")
+    settings = labels(runs, kind, {*kind, *size})
+
+    def role(part: pd.DataFrame) -> str:
+        group, setting = part["group"].iloc[0], settings[part["group"].iloc[0]]
+        if setting.startswith("teacher of"):
+            return f"student with {setting}"
+        taught = part["teacher"].notna().any()
+        words = (
+            "teacher" if group in teaching else f"student {'with teacher' if taught else 'alone'}"
+        )
+        return ", ".join(filter(None, (words, setting)))
+
+    def gain(part: pd.DataFrame) -> Estimate:
+        of_row = pairs[pairs["group"] == part["group"].iloc[0]]
+        return mean_of(of_row.assign(points=100 * of_row["gain"]), "points")
+
+    def loss_change(part: pd.DataFrame) -> Estimate:
+        return mean_of(pairs[pairs["group"] == part["group"].iloc[0]], "loss_gain")
+
+    def known(value: float) -> str:
+        return "" if math.isnan(value) else f"{value:g}"
+
+    columns = [  # on the page the result comes before what few rows differ in
+        csv_only(MODEL),
+        Column("Role", role, is_text=True, tells=None),
+        csv_only(DATASET),
+        PARAMETERS,
+        Column("T", "temperature", known, "Temperature"),
+        Column("α", "alpha", known, "Alpha"),
+        *map(csv_only, (EPOCHS, PRECISION, LEARNING_RATE)),
+        TEST_ACCURACY,
+        column_n(with_a_score),
+        Column(
+            "Improvement (points)",
+            gain,
+            words_for("+.2f", ".2f"),
+            "Improvement",
+            "Improvement half-width",
+            digits=3,
+        ),
+        TEST_LOSS,
+        Column(
+            "Change of it",
+            loss_change,
+            words_for("+.3f", ".3f"),
+            "Change of test loss",
+            "Change half-width",
+            digits=4,
+        ),
+        count_of_runs(runs_page, with_a_score),
+        *map(page_only, (MODEL, DATASET, EPOCHS, PRECISION, LEARNING_RATE)),
+        Column("", lambda part: gain(part).n, name="Pairs"),
+        DEVICE,
+    ]
+    # Without a teacher first, then as the teacher's part grows.
+    by = ["dataset", "parameters", "temperature", "alpha", "teacher_seed", "epochs_allowed"]
+    return table_of(runs, by, columns)
+
+
+def same_question(*comparisons: Comparison) -> Table | Prose:
+    """One difference measured on several selections of runs, in accuracy and in test loss."""
+    both = [[each.companion(metric) for metric in _BOTH] for each in comparisons]
+    there = [*{pair[0].runs: pair for pair in both if pair[0].is_pair}.values()]
+    if not there:
+        return Prose("There is nothing here to compare.")
+    arms = [accuracy.difference.one for accuracy, _ in there]
+    known = {n: w for n, w in arms[0].named.items() if all(arm.named.get(n) == w for arm in arms)}
+    columns = ["Student", "n", "Difference", "Of the test loss"]
+    rows = [
+        (arm.label(known), pair[0].n, *map(str, pair))
+        for arm, pair in zip(arms, there, strict=True)
+    ]
+    cells = [[text(label), *map(number, numbers)] for label, *numbers in rows]
+    return Table(pd.DataFrame(rows, columns=columns), markup(columns, cells))
+
+
+#: What says whether a student got better: how often it is right, and how sure of it.
+_BOTH = ("test_accuracy", "test_loss")
+
+
+def digits(
+    runs: pd.DataFrame, measured: Sequence[tuple[Record, Mapping[str, Any]]]
+) -> Table | Prose:
+    """Errors on the test images of the digits, with the paper's beside them."""
+    perceptrons = twins.digits(runs)
+    if perceptrons.empty:
+        return Prose("The experiment on digits is not among these runs.")
+    of_class = perceptrons["omitted_class"].isna()
+    pairs = twins.pairs(perceptrons[of_class])
+    rows: list[tuple[str, Estimate, int | None]] = [
+        (
+            "teacher",
+            estimate(twins.teachers(perceptrons)["errors"]),
+            DIGITS_ERRORS["teacher"],
+        ),
+        (
+            "student alone",
+            estimate(pairs["errors"] + pairs["fewer_errors"]),
+            DIGITS_ERRORS["student alone"],
+        ),
+        (
+            "student with teacher",
+            estimate(pairs["errors"]),
+            DIGITS_ERRORS["student taught"],
+        ),
+    ]
+    unseen = twins.unseen(measured)
+    if not unseen.empty:
+        taught = unseen[unseen["taught"].astype(bool)]
+        alone = unseen[~unseen["taught"].astype(bool)]
+        label = f"class {unseen['class'].iloc[0]} never seen"
+        before, after = UNSEEN_ERRORS["before"], UNSEEN_ERRORS["after"]
+        rows += [
+            (f"student alone, {label}", estimate(alone["errors"]), None),
+            (f"student with teacher, {label}", estimate(taught["errors"]), before[0]),
+            ("… of these on that class", estimate(taught["class_errors"]), before[1]),
+            ("… corrected", estimate(taught["corrected_errors"]), after[0]),
+            (
+                "… corrected, of these on that class",
+                estimate(taught["corrected_class_errors"]),
+                after[1],
+            ),
+        ]
+    comparable = (perceptrons["dataset"] == "mnist").all()
+    frame = pd.DataFrame(
+        [
+            {
+                "Network": name,
+                "Errors": round(value.mean, 3),
+                "95% half-width": round(value.half_width, 3),
+                "n": value.n,
+                "Hinton et al.": papers if comparable else None,
+            }
+            for name, value, papers in rows
+        ]
+    )
+    cells = [
+        [
+            text(name),
+            number(_count(value)),
+            number(value.n),
+            number(papers if comparable and papers is not None else ""),
+        ]
+        for name, value, papers in rows
+    ]
+    return Table(frame, markup(["Network", "Test errors", "n", "Hinton et al. (2015)"], cells))
+
+
+def _count(value: Estimate) -> str:
+    """A number of errors: `74.0 ± 5.1`, or of a single run `74`."""
+    return in_words(value, ".0f" if value.n == 1 else ".1f") if value.n else "unknown"

@@ -1,1 +1,0 @@
-"""Exercise 2.2: students with and without a teacher."""

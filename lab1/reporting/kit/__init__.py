@@ -1,1 +1,0 @@
-"""Frames, statistics, charts, tables and their look, which all topics share."""

@@ -1,1 +1,0 @@
-"""Pages of their own: the front page, all runs, the results, and provenance."""
