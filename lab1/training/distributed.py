@@ -27,62 +27,28 @@ from . import interruption, seeds
 T = TypeVar("T")
 
 
-class Alone:
-    """A process that trains a run by itself: what `Group` does, for a group of one."""
+class Group:
+    """The processes that train one run together, or, as a group of one, a process by itself.
 
-    size = 1
-    first = True
+    All of them must call its methods in the same order.  Only the `first` writes.  For a group of
+    one, models, batches, losses and random streams stay as they are.
+    """
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank = rank
+        self.size = size
+        self.first = rank == 0
+        self._signal: int | None = None
+        self._count = self._total = 0
 
     @property
     def signal(self) -> int | None:
-        """The number of a signal that came to this process."""
-        return interruption.pending()
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model itself."""
-        return model
-
-    def part(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The whole batch."""
-        self._count = len(labels)
-        return images, labels
-
-    def weigh(self, loss: Tensor) -> Tensor:
-        """The mean over the batch as it is."""
-        return loss
-
-    def sums(self, means: Sequence[Tensor], correct: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The sum of what has these means over the batch, and the number of correct answers."""
-        return [each * self._count for each in means], correct
-
-    def agree(self, value: T) -> T:
-        """What this process has."""
-        return value
-
-    def own_stream(self, seed: int, steps: int) -> None:
-        """Torch's global generators stay as they are."""
-
-
-class Group:
-    """The processes that train one run together.
-
-    All of them must call its methods in the same order.  Only the `first` writes.
-    """
-
-    def __init__(self) -> None:
-        self.rank = dist.get_rank()
-        self.size = dist.get_world_size()
-        self.first = self.rank == 0
-        #: The number of a signal that came to any of the processes, known to all since a step.
-        self.signal: int | None = None
-        self._count = self._total = 0
+        """The number of a signal that came to any of the processes, known to all since a step."""
+        return interruption.pending() if self.size == 1 else self._signal
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model whose backward pass averages the gradients over the processes."""
-        if not any(each.requires_grad for each in model.parameters()):
+        if self.size == 1 or not any(weight.requires_grad for weight in model.parameters()):
             return model
         return nn.parallel.DistributedDataParallel(model)
 
@@ -91,7 +57,7 @@ class Group:
 
         An empty part would have no loss, and its process must take part in the exchange.
         """
-        begin, end = (len(labels) * each // self.size for each in (self.rank, self.rank + 1))
+        begin, end = (len(labels) * rank // self.size for rank in (self.rank, self.rank + 1))
         self._count, self._total = end - begin, len(labels)
         end = max(end, begin + 1)
         return images[begin:end], labels[begin:end]
@@ -101,25 +67,29 @@ class Group:
 
         The parts are of different sizes where the batch cannot be divided evenly.
         """
-        return loss * (self._count * self.size / self._total)
+        return loss if self.size == 1 else loss * (self._count * self.size / self._total)
 
     def sums(self, means: Sequence[Tensor], correct: Tensor) -> tuple[list[Tensor], Tensor]:
         """Over the whole batch: the sum of what has these means over this process's part of it,
         each a float32 scalar, and the number of correct answers."""
+        if self.size == 1:
+            return [mean * self._count for mean in means], correct
         counted = 1 if self._count else 0
         number = correct.new_tensor(interruption.pending() or 0, dtype=torch.float64)
-        of_part = [each.double() * self._count for each in means]
+        of_part = [mean.double() * self._count for mean in means]
         sums = torch.stack([*of_part, correct.double() * counted, number])
         parts = [torch.empty_like(sums) for _ in range(self.size)]
         dist.all_gather(parts, sums)
         gathered = torch.stack(parts)
         # All stop after the same step; else some would wait for the others' gradients forever.
-        self.signal = int(gathered[:, -1].max()) or None
+        self._signal = int(gathered[:, -1].max()) or None
         *totals, all_correct, _ = gathered.sum(0)
-        return [each.float() for each in totals], all_correct.to(correct.dtype)
+        return [total.float() for total in totals], all_correct.to(correct.dtype)
 
     def agree(self, value: T) -> T:
         """What the first process has."""
+        if self.size == 1:
+            return value
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
@@ -130,18 +100,18 @@ class Group:
             torch.manual_seed(seeds.derive(seed, "dropout") + self.rank + self.size * steps)
 
 
-def current() -> Group | Alone:
+def current() -> Group:
     """The group that torchrun started this process in, or a process by itself."""
     if not dist.is_available():
-        return Alone()
+        return Group()
     if not dist.is_initialized():
         if not dist.is_torchelastic_launched():
-            return Alone()
+            return Group()
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         atexit.register(_leave)
-    return Group() if dist.get_world_size() > 1 else Alone()
+    return Group(dist.get_rank(), dist.get_world_size())
 
 
 def _leave() -> None:

@@ -130,24 +130,12 @@ def test_a_process_by_itself_is_no_group(monkeypatch):
     assert distributed.current().size == 1
 
 
-@pytest.fixture
-def group(monkeypatch):
-    """Makes the group as a process of the given rank sees it."""
-
-    def make(rank, size):
-        monkeypatch.setattr(dist, "get_rank", lambda: rank)
-        monkeypatch.setattr(dist, "get_world_size", lambda: size)
-        return Group()
-
-    return make
-
-
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
-def test_weighed_parts_average_to_the_batch(group, count):
+def test_weighed_parts_average_to_the_batch(count):
     images, labels = torch.arange(count) + 1.0, torch.arange(count)
     losses, seen = [], 0
     for rank in range(3):
-        each = group(rank, 3)
+        each = Group(rank, 3)
         part, part_labels = each.part(images, labels)
         assert len(part) == len(part_labels) >= 1
         seen += each._count

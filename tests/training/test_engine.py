@@ -21,7 +21,7 @@ from lab1.core.record import HISTORY_FIELDS
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
 from lab1.planning import ensure as ensuring
-from lab1.training import data, models, origin
+from lab1.training import data, engines, models, origin
 from lab1.training import run as running
 from lab1.training.checkpoint import digest, load_weights
 from lab1.training.engines import local as engine
@@ -421,10 +421,11 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_waited_for(
             elsewhere.__exit__(None, None, None)
 
     monkeypatch.setattr(engine.time, "sleep", sleep)
+    monkeypatch.setattr(engines, "POLL_SECONDS", 0.01)
     finished = Finished()
     train_all(specs, OPTIONS, store, finished)
     assert fake_runs == [1, 2]
-    assert len(naps) == 2
+    assert len(naps) >= 2
     assert [record.spec.seed for record in finished.records] == [1, 2]
     assert without_record(specs, store) == []
 
@@ -432,6 +433,7 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_waited_for(
 def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_spec, monkeypatch):
     elsewhere = store.claim(make_spec())
     assert elsewhere.__enter__()
+    monkeypatch.setattr(engines, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(engine.time, "sleep", lambda seconds: elsewhere.__exit__(None, None, None))
     train_all([make_spec()], OPTIONS, store)
     assert fake_runs == [0]

@@ -18,6 +18,7 @@ from lab1.errors import Lab1Error
 from lab1.core.training_config import RuntimeOptions
 from lab1.core.spec import RunSpec
 from lab1.core.store import Store
+from lab1.training import engines
 from lab1.training.engines import local as engine
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
 specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
@@ -28,7 +29,7 @@ if largest_file:
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 options = RuntimeOptions(device="cpu", progress=False, checkpoint_seconds=0)
 engine.check(specs, options)
-engine._POLL_SECONDS = 0.02
+engines.POLL_SECONDS = 0.02
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -25,9 +25,8 @@ from lab1.training import interruption, origin, trained_run
 from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
 from lab1.training.engines import local as engine
-from lab1.training.engines import ray_cluster
-from lab1.training.engines import ray_grid as ray_engine
-from lab1.training.engines.ray_grid import Needs, needs
+from lab1.training.engines import ray as ray_engine
+from lab1.training.engines.ray import Needs, needs
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False, engine="ray")
 
@@ -128,7 +127,7 @@ def test_a_dead_address_is_told_at_once(store, make_spec):
 
 @needs_ray
 def test_an_address_where_something_else_listens_is_told_in_time(store, make_spec, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(ray_engine, "_CONNECT_SECONDS", 2.0)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -323,10 +322,10 @@ def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
     cluster, store, make_spec, monkeypatch
 ):
     options = replace(OPTIONS, ray_address=cluster.address)
-    monkeypatch.setattr(ray_cluster, "_ANSWER_SECONDS", 60)
+    monkeypatch.setattr(ray_engine, "_ANSWER_SECONDS", 60)
     with monkeypatch.context() as patch:
         # As if the driver had written its mark on a disk of its own.
-        patch.setattr(ray_cluster, "write_text", lambda path, text: path.parent.mkdir(parents=True))
+        patch.setattr(ray_engine, "write_text", lambda path, text: path.parent.mkdir(parents=True))
         with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train.*\n.*does not see"):
             ray_engine.train_all([make_spec()], options, store)
     folder = store.runs / "cifar10"

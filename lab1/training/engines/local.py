@@ -1,93 +1,20 @@
-"""Runs a list of specs in this process: each becomes a record as it finishes."""
+"""Runs a list of specs in this process, or with torchrun's others: each becomes a record."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 
 from ...core.record import Record
 from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions
-from ...errors import MissingRunsError
-from .. import data, origin, run
+from .. import data, distributed, origin, run
 from .. import device as devices
 from ..wandb import tracker as tracking
-
-#: How often to look whether another process has finished the run it claimed.
-_POLL_SECONDS = 1.0
-
-#: Called with the record of each run that finished here.
-OnFinished = Callable[[Record], None]
-
-
-def nothing(record: Record) -> None:
-    """Does nothing with a record."""
-
-
-def train_all(
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished = nothing,
-    measure: OnFinished = nothing,
-) -> None:
-    """Trains the runs in their order, teachers before their students, and writes a record for each.
-
-    After each run comes `measure`, then `on_finished`.
-
-    A run that another process is training is left to it and waited for at the end, with those that
-    learn from it, so that the same command, started twice, shares the work.  A run that fails does
-    not keep the others from being trained; the failures are raised together as
-    `MissingRunsError`.
-    """
-    failures: list[str] = []
-    waiting = list(specs)
-    while waiting:
-        claimed_elsewhere: list[RunSpec] = []
-        for spec in waiting:
-            if spec.teacher in claimed_elsewhere:  # its weights are still in the making
-                claimed_elsewhere.append(spec)
-                continue
-            with store.claim(spec) as mine:
-                if not mine:
-                    claimed_elsewhere.append(spec)
-                elif store.find(spec) is None:
-                    try:
-                        record = train_claimed(spec, options, store)
-                    except Exception as error:
-                        if len(specs) == 1:
-                            raise
-                        note_failure(failures, spec, f"{type(error).__name__}: {error}")
-                    else:
-                        measure(record)
-                        on_finished(record)
-        waiting = claimed_elsewhere
-        if waiting:
-            time.sleep(_POLL_SECONDS)
-    raise_failures(failures, len(specs))
-
-
-def note_failure(failures: list[str], spec: RunSpec, why: str) -> None:
-    """Tells the failure of a run at once, and keeps it for the end of the grid."""
-    failures.append(f"{spec.title}: {why}")
-    print(f"failed: {failures[-1]}", file=sys.stderr, flush=True)
-
-
-def raise_failures(failures: Sequence[str], planned: int) -> None:
-    """Raises the failures of a grid together, where there are any."""
-    if failures:
-        lines = "\n".join(f"  {failure}" for failure in failures)
-        raise MissingRunsError(f"{len(failures)} of {planned} runs failed:\n{lines}")
-
-
-def train_claimed(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record:
-    """Trains a run that this process has claimed, and writes its record."""
-    record = run.train_run(spec, options, store)
-    store.write(record)
-    run.checkpointer(store.run_dir(spec), spec, options).remove()
-    return record
+from . import POLL_SECONDS, Grid, OnFinished, do_nothing
 
 
 def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
@@ -100,3 +27,84 @@ def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
     for name in dict.fromkeys(spec.dataset for spec in specs):
         data.load_once(name, options.data_dir)
     origin.warn_of_unpublishable()
+
+
+def train_all(
+    specs: Sequence[RunSpec],
+    options: RuntimeOptions,
+    store: Store,
+    on_finished: OnFinished = do_nothing,
+    measure: OnFinished = do_nothing,
+) -> None:
+    """Trains the runs in their order, teachers before their students, and writes a record for each.
+
+    After each run comes `measure`, then `on_finished`.
+
+    A run that another process is training is left to it and waited for, with those that learn from
+    it, so that the same command, started twice, shares the work.  A run that fails does not keep
+    the others from being trained; the failures are raised together as `MissingRunsError`.
+    """
+    if (group := distributed.current()).size > 1:
+        _train_together(group, specs, options, store, on_finished, measure)
+        return
+    grid = Grid(specs)
+    while grid.open:
+        if (spec := grid.next()) is None:
+            time.sleep(POLL_SECONDS / 10)
+            continue
+        with store.claim(spec) as mine:
+            if not mine:
+                grid.put_back(spec)
+                continue
+            if store.find(spec) is None:
+                try:
+                    record = train_claimed(spec, options, store)
+                except Exception as error:
+                    if grid.planned == 1:
+                        raise
+                    grid.fail(spec, f"{type(error).__name__}: {error}")
+                    continue
+                measure(record)
+                on_finished(record)
+            grid.finish(spec)
+    grid.raise_failures()
+
+
+def train_claimed(spec: RunSpec, options: RuntimeOptions, store: Store) -> Record:
+    """Trains a run that this process has claimed, and writes its record."""
+    record = run.train_run(spec, options, store)
+    store.write(record)
+    run.checkpointer(store.run_dir(spec), spec, options).remove()
+    return record
+
+
+def _train_together(
+    group: distributed.Group,
+    specs: Sequence[RunSpec],
+    options: RuntimeOptions,
+    store: Store,
+    on_finished: OnFinished,
+    measure: OnFinished,
+) -> None:
+    """Trains the runs with all processes that torchrun started, on one run at a time.
+
+    The first process claims the run, writes its files and calls `measure` and `on_finished`.  A run
+    that fails ends its process, and torchrun the others: they could not tell which step they share.
+    """
+    for spec in group.agree(list(specs)):
+        mine = False
+        while not mine:
+            with store.claim(spec) if group.first else nullcontext(True) as mine:
+                found = group.first and mine and store.find(spec) is not None
+                mine, found = group.agree((mine, found))
+                if mine and not found:
+                    if group.first:
+                        record = train_claimed(spec, options, store)
+                        measure(record)
+                        on_finished(record)
+                    else:
+                        quiet = replace(options, progress=False, report_to=None)
+                        run.train_run(spec, quiet, store)
+            if not mine:
+                time.sleep(POLL_SECONDS)
+    group.agree(None)  # nobody looks for records before the last is written

@@ -9,10 +9,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from multiprocessing import connection
-from typing import Any
+from typing import Any, cast
 
 from ...core.record import Record
 from ...core.spec import RunSpec
@@ -20,13 +19,13 @@ from ...core.store import Store
 from ...core.training_config import RuntimeOptions
 from .. import device as devices
 from .. import interruption
-from . import local
+from . import Grid, OnFinished, do_nothing, local
 
 #: What a process needs at most while it trains a network of the report.
 _MEMORY_PER_WORKER = 2 * 1024**3
 
-#: How often to look for a signal, and for a run that a process of another command has claimed.
-_POLL_SECONDS = 0.5
+#: How often to look for a signal.
+_LOOK_SECONDS = 0.5
 
 check = local.check
 
@@ -35,8 +34,8 @@ def train_all(
     specs: Sequence[RunSpec],
     options: RuntimeOptions,
     store: Store,
-    on_finished: local.OnFinished = local.nothing,
-    measure: local.OnFinished = local.nothing,
+    on_finished: OnFinished = do_nothing,
+    measure: OnFinished = do_nothing,
 ) -> None:
     """Trains the runs, teachers before their students, and writes a record for each.
 
@@ -52,17 +51,30 @@ def train_all(
     if count == 1:
         local.train_all(specs, options, store, on_finished, measure)
         return
-    grid = _Grid(list(specs))
+    grid = Grid(specs)
     quiet = replace(options, progress=False)
-    with interruption.deferred(), _Crew(count, quiet, store, measure) as crew:
-        while grid.open:
-            crew.hand_out(grid)
-            for record in crew.take_in(grid):
-                on_finished(record)
-            if (signal_number := interruption.pending()) is not None:
-                crew.stop(signal_number)
-                raise interruption.TrainingInterrupted(signal_number, f"{len(grid.open)} runs")
-    local.raise_failures(grid.failures, len(specs))
+    workers: list[_Worker] = []
+    with interruption.deferred():
+        try:
+            while grid.open:
+                # In the place of one that was killed comes another.
+                workers = [w for w in workers if w.spec or w.process.is_alive()]
+                while len(workers) < count:
+                    workers.append(_Worker(quiet, store, measure))
+                for worker in workers:
+                    if worker.spec is None and (spec := grid.next()) is not None:
+                        worker.dispatch(spec)
+                for record in _collect(workers, grid, store):
+                    on_finished(record)
+                if (signal_number := interruption.pending()) is not None:
+                    _stop(workers, signal_number)
+                    raise interruption.TrainingInterrupted(signal_number, f"{len(grid.open)} runs")
+        finally:
+            for worker in workers:
+                worker.process.kill()  # it is idle, or was stopped before
+                worker.process.join()
+                worker.connection.close()
+    grid.raise_failures()
 
 
 def number(options: RuntimeOptions) -> int:
@@ -84,57 +96,28 @@ def number(options: RuntimeOptions) -> int:
     return max(1, min(cores, memory // _MEMORY_PER_WORKER))
 
 
-@dataclass
-class _Grid:
-    """Which runs are still `open`, and what has failed."""
-
-    open: list[RunSpec]
-    failures: list[str] = field(default_factory=list)
-    #: When a run that another command's process is training may be asked for again.
-    _again_at: dict[RunSpec, float] = field(default_factory=dict)
-    _given: set[RunSpec] = field(default_factory=set)
-
-    def next(self) -> RunSpec | None:
-        """The next run whose teacher is there and that nobody trains."""
-        now = time.monotonic()
-        for spec in self.open:
-            waits = spec.teacher in self.open or self._again_at.get(spec, 0) > now
-            if spec not in self._given and not waits:
-                self._given.add(spec)
-                return spec
-        return None
-
-    def put_back(self, spec: RunSpec) -> None:
-        """For a run that nobody here trains, perhaps since another command's process does."""
-        self._given.remove(spec)
-        self._again_at[spec] = time.monotonic() + _POLL_SECONDS
-
-    def fail(self, spec: RunSpec, why: str) -> None:
-        local.note_failure(self.failures, spec, why)
-        self.open.remove(spec)
-
-
 class _Worker:
-    """A process, what it trains, and the line to it."""
+    """A process that trains one run at a time, and the connection to it."""
 
-    def __init__(self, options: RuntimeOptions, store: Store, measure: local.OnFinished) -> None:
+    def __init__(self, options: RuntimeOptions, store: Store, measure: OnFinished) -> None:
         context = multiprocessing.get_context("spawn")
-        self.line, other_end = context.Pipe()
+        self.connection, other_end = context.Pipe()
         self.process = context.Process(target=_work, args=(other_end, options, store, measure))
         self.process.start()
-        other_end.close()  # the process has its own, with which the line ends
+        other_end.close()  # the process has its own, with which the connection ends
         self.spec: RunSpec | None = None
         self._began = False
 
-    def give(self, spec: RunSpec) -> None:
+    def dispatch(self, spec: RunSpec) -> None:
+        """Gives a run to the process."""
         self.spec, self._began = spec, False
-        with suppress(OSError):  # it has just ended, which its answer tells
-            self.line.send(spec)
+        with suppress(OSError):  # it has just ended, which `collect` tells
+            self.connection.send(spec)
 
-    def answer(self) -> tuple[str, str]:
+    def collect(self) -> tuple[str, str]:
         """What became of its run, and why: one that it never began is `put back`."""
         try:
-            outcome, why = self.line.recv()
+            outcome, reason = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
             self.spec = None
@@ -144,73 +127,47 @@ class _Worker:
             )
         self._began = True
         self.spec = self.spec if outcome == "began" else None
-        return outcome, why
+        return outcome, reason
 
 
-class _Crew:
-    """The processes, all of which end with the block."""
+def _collect(workers: Sequence[_Worker], grid: Grid, store: Store) -> Iterator[Record]:
+    """Waits for a moment; the records of those runs that finished here."""
+    busy = {worker.connection: worker for worker in workers if worker.spec is not None}
+    if not busy:
+        time.sleep(_LOOK_SECONDS)
+        return
+    for ready in connection.wait(list(busy), _LOOK_SECONDS):
+        worker = busy[cast(connection.Connection, ready)]
+        spec = worker.spec
+        assert spec is not None
+        outcome, reason = worker.collect()
+        if outcome == "put back":
+            grid.put_back(spec)
+        elif outcome == "failed":
+            grid.fail(spec, reason)
+        elif outcome in ("trained", "present"):
+            grid.finish(spec)
+            record = store.find(spec)
+            if outcome == "trained" and record is not None:
+                yield record
 
-    def __init__(
-        self, count: int, options: RuntimeOptions, store: Store, measure: local.OnFinished
-    ) -> None:
-        self._make = partial(_Worker, options, store, measure)
-        self._store = store
-        self._workers = [self._make() for _ in range(count)]
 
-    def __enter__(self) -> _Crew:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.process.kill()  # it is idle, or was stopped before
-            worker.process.join()
-            worker.line.close()
-
-    def hand_out(self, grid: _Grid) -> None:
-        """Gives a run to each process that has none."""
-        for index, worker in enumerate(self._workers):
-            if worker.spec is None and not worker.process.is_alive():
-                worker = self._workers[index] = self._make()
-            if worker.spec is None and (spec := grid.next()) is not None:
-                worker.give(spec)
-
-    def take_in(self, grid: _Grid) -> Iterator[Record]:
-        """Waits for a moment; the records of those runs that finished here."""
-        busy = [worker for worker in self._workers if worker.spec is not None]
-        if not busy:
-            time.sleep(_POLL_SECONDS)
-            return
-        ready = connection.wait([worker.line for worker in busy], _POLL_SECONDS)
-        for worker in [worker for worker in busy if worker.line in ready]:
-            spec = worker.spec
-            assert spec is not None
-            outcome, why = worker.answer()
-            if outcome == "put back":
-                grid.put_back(spec)
-            elif outcome in ("trained", "present"):
-                grid.open.remove(spec)
-                record = self._store.find(spec)
-                if outcome == "trained" and record is not None:
-                    yield record
-            elif outcome == "failed":
-                grid.fail(spec, why)
-
-    def stop(self, signal_number: int) -> None:
-        """Passes a signal on to every training and waits until its state is saved."""
-        busy = [worker for worker in self._workers if worker.spec is not None]
-        for worker in busy:
-            assert worker.process.pid is not None
-            with suppress(ProcessLookupError):
-                os.kill(worker.process.pid, signal_number)
-        for worker in busy:
-            worker.process.join()
+def _stop(workers: Sequence[_Worker], signal_number: int) -> None:
+    """Passes a signal on to every training and waits until its state is saved."""
+    busy = [worker.process for worker in workers if worker.spec is not None]
+    for process in busy:
+        assert process.pid is not None
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal_number)
+    for process in busy:
+        process.join()
 
 
 def _work(
     line: connection.Connection,
     options: RuntimeOptions,
     store: Store,
-    measure: local.OnFinished,
+    measure: OnFinished,
 ) -> None:
     """Trains what comes over the line, in a process of its own, until the line ends."""
     if hasattr(os, "setsid"):
@@ -228,7 +185,7 @@ def _work(
 
 
 def _train(
-    spec: RunSpec, options: RuntimeOptions, store: Store, measure: local.OnFinished
+    spec: RunSpec, options: RuntimeOptions, store: Store, measure: OnFinished
 ) -> tuple[str, str]:
     with store.claim(spec) as mine:
         if not mine:
