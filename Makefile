@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help gallery lab site preview test test-long fast browser pictures screenshot check format clean
+.PHONY: help gallery lab site preview test test-long fast browser pictures screenshot check format lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -18,7 +18,7 @@ help: ## list what can be made
 site: $(VENV)/.installed-site ## build the report into _site/ from the committed records
 	@python -m lab1 site
 
-preview: $(VENV)/.installed-site ## the same without looking for Quarto
+preview: $(VENV)/.installed-site ## the same with pandoc, also where there is Quarto
 	@python -m lab1 site --preview
 
 lab: $(VENV)/.installed-lab ## open the chapters in JupyterLab, ready to read and run
@@ -64,6 +64,15 @@ format: $(VENV)/.installed-all ## mend what `make check` finds, as far as that c
 	ruff format .
 	nbstripout --keep-id --extra-keys "$(EDITORS_NOTES)" chapters/*.ipynb
 
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-package lab1 --custom-compile-command "make lock"
+
+lock: ## write locks/ anew after a change of requirements.txt or pyproject.toml (needs uv)
+	@command -v uv >/dev/null || { echo "uv resolves the versions: pip install uv" >&2; exit 1; }
+	$(LOCK) requirements.txt --output-file locks/all.txt
+	grep setuptools requirements.txt | $(LOCK) - pyproject.toml --extra site --constraint locks/all.txt --output-file locks/site.txt
+	$(LOCK) pyproject.toml --extra lab --constraint locks/all.txt --output-file locks/lab.txt
+
 clean: ## remove what was built; records, weights and the environment stay
 	rm -rf _site ._site-* report reference .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache
 
@@ -72,20 +81,25 @@ $(BIN)/python:
 	  { echo "lab1 needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Enough for the site: no torch. The versions are those of requirements.txt, where a package with an
-# extra stands as name[extra], which pip refuses in a list of constraints.
-$(VENV)/.installed-site: pyproject.toml requirements.txt | $(BIN)/python
+# Every package, those that others need too, has its version and hashes in locks/ (`make lock`), so that
+# pip takes no other file than the one that was tried. lab1 itself is built by the setuptools listed there.
+INSTALL := $(PIP) install --quiet --require-hashes --requirement
+INSTALL_LAB1 := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+
+# Enough for the site: no torch.
+$(VENV)/.installed-site: pyproject.toml locks/site.txt | $(BIN)/python
 	@echo "installing what the site needs into $(VENV) (about a minute)"
-	@grep '==' requirements.txt | sed 's/\[.*\]//' > $(VENV)/constraints.txt
-	@$(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable '.[site]'
+	@$(INSTALL) locks/site.txt
+	@$(INSTALL_LAB1)
 	@touch $@
 
-$(VENV)/.installed-all: pyproject.toml requirements.txt | $(BIN)/python
+$(VENV)/.installed-all: pyproject.toml locks/all.txt | $(BIN)/python
 	@echo "installing everything into $(VENV) (about two minutes)"
-	@$(PIP) install --quiet --requirement requirements.txt
+	@$(INSTALL) locks/all.txt
+	@$(INSTALL_LAB1)
 	@touch $@ $(VENV)/.installed-site
 
-$(VENV)/.installed-lab: $(VENV)/.installed-all
+$(VENV)/.installed-lab: locks/lab.txt $(VENV)/.installed-all
 	@echo "installing JupyterLab into $(VENV)"
-	@$(PIP) install --quiet --editable '.[lab]'
+	@$(INSTALL) locks/lab.txt
 	@touch $@

@@ -78,6 +78,8 @@ def write(
     # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
+    licence = (_SITE / "licenses" / "vega.txt").read_bytes()
+    write_if_changed(assets / "vega.license.txt", licence)
     networks = rounded_networks(records, store)
     datasets = sorted({records[key].spec.dataset for key in networks})
     for name, content in (runs.scripts() | draw_a_digit.scripts(networks, datasets)).items():

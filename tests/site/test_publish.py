@@ -279,6 +279,7 @@ def test_the_front_page_tells_of_all_pages(home):
         shipped = files.PACKAGE / "site" / name
         assert (report / "assets" / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (report / "assets" / "vega.js").read_text()
+    assert "Washington" in (report / "assets" / "vega.license.txt").read_text()
 
 
 # What is executed again

@@ -226,6 +226,14 @@ def test_the_icon_font_has_the_icons_that_are_shown(site):
     assert font.stat().st_size < 20_000  # of 176 kB
 
 
+def test_the_licences_of_all_that_quarto_ships_are_shipped(site):
+    text = (site.root / "lab1" / "site" / "licenses" / "quarto.txt").read_text()
+    shipped = [path.name for path in (site.root / "site_libs").rglob("*") if path.is_file()]
+    assert shipped
+    names = {re.sub("-[0-9a-f]{32}(?=[.])", "", name) for name in shipped}
+    assert {name for name in names if name not in text} == set()
+
+
 def test_the_front_page_answers_from_the_records(site):
     text = re.sub(r"<[^>]*>", "", site.text("index.html"))
     assert "the residual MLP differs from the plain MLP by" in text

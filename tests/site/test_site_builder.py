@@ -1,4 +1,4 @@
-"""Finding Quarto, and what happens where there is none. Nothing here installs or renders."""
+"""The site is built with Quarto where there is one, else with pandoc. Nothing here renders."""
 
 import os
 import subprocess
@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab1.errors import PublishError
-from lab1.site import build as site_builder
 from lab1.site import preview, publish
-from lab1.site.build import build, find_quarto
+from lab1.site.build import build
 
 
 @pytest.fixture
@@ -56,96 +55,6 @@ def install(folder):
     return str(program)
 
 
-def failing(error):
-    def answer(command):
-        raise error.with_traceback(None)
-
-    return answer
-
-
-FAILURES = {
-    "refused": subprocess.CalledProcessError(1, "pip"),
-    "too slow": subprocess.TimeoutExpired("pip", 60),
-    "no pip": FileNotFoundError("python"),
-}
-every_failure = pytest.mark.parametrize("error", FAILURES.values(), ids=FAILURES)
-
-
-# Finding it
-
-
-def test_quarto_on_the_path_is_taken(environment, commands):
-    program = install(os.environ["PATH"])
-    assert find_quarto() == program
-    assert commands == []
-
-
-def test_quarto_in_this_environment_comes_first(environment, commands):
-    """The environment need not be activated for it."""
-    install(os.environ["PATH"])
-    program = install(environment / "bin")
-    assert find_quarto() == program
-    assert commands == []
-
-
-def test_the_package_index_is_asked_once_and_for_a_limited_time(environment, commands, capsys):
-    commands.answer = failing(FAILURES["refused"])
-    assert find_quarto() is None
-    ((command, keywords),) = commands
-    assert command[:4] == [sys.executable, "-m", "pip", "install"]
-    assert command[-1].startswith("quarto-cli")
-    assert 0 < keywords["timeout"] <= 120
-    assert keywords["check"] is True  # else a refusal would pass for an installation
-    assert "asking the package index" in capsys.readouterr().err
-
-
-def test_quarto_that_could_be_installed_is_used(environment, commands):
-    def answer(command):
-        install(environment / "bin")
-        return subprocess.CompletedProcess(command, 0)
-
-    commands.answer = answer
-    assert find_quarto() == str(environment / "bin" / "quarto")
-    assert find_quarto() == str(environment / "bin" / "quarto")
-    assert len(commands) == 1
-    assert not (environment / "quarto-not-available.txt").exists()
-
-
-@every_failure
-def test_a_failure_is_remembered_in_the_environment(environment, commands, capsys, error):
-    commands.answer = failing(error)
-    assert find_quarto() is None
-    assert "quarto-cli" in (environment / "quarto-not-available.txt").read_text()
-    capsys.readouterr()
-    assert find_quarto() is None
-    assert len(commands) == 1
-    assert capsys.readouterr().err == ""
-
-
-def test_the_index_is_asked_again_once_the_note_is_gone(environment, commands):
-    commands.answer = failing(FAILURES["refused"])
-    find_quarto()
-    (environment / "quarto-not-available.txt").unlink()
-    find_quarto()
-    assert len(commands) == 2
-
-
-def test_quarto_that_was_installed_since_is_found(environment, commands):
-    """The note only keeps the index from being asked."""
-    commands.answer = failing(FAILURES["refused"])
-    find_quarto()
-    program = install(os.environ["PATH"])
-    assert find_quarto() == program
-
-
-def test_an_environment_that_cannot_be_written_to_gets_no_note_and_no_error(
-    environment, commands, monkeypatch, tmp_path
-):
-    commands.answer = failing(FAILURES["refused"])
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "not" / "there"))
-    assert find_quarto() is None
-
-
 # Building with it
 
 
@@ -160,6 +69,14 @@ def test_quarto_renders_the_project_with_this_python_and_profile(environment, co
     assert keywords["env"]["LAB1_PROFILE"] == "smoke"
     assert keywords["env"]["LAB1_HOME"] == os.environ["LAB1_HOME"]
     assert "LAB1_PROFILE" not in os.environ
+
+
+def test_quarto_in_this_environment_comes_first(environment, commands, laboratory):
+    """The environment need not be activated for it."""
+    install(os.environ["PATH"])
+    program = install(environment / "bin")
+    build("smoke")
+    assert commands[0][0][0] == program
 
 
 @pytest.mark.parametrize("status", [0, 1, 7])
@@ -188,31 +105,23 @@ def previewed(monkeypatch):
     return calls
 
 
-def test_without_quarto_there_is_a_preview(environment, commands, laboratory, previewed, capsys):
-    commands.answer = failing(FAILURES["refused"])
+def test_without_quarto_there_is_a_preview_and_nothing_is_installed(
+    environment, commands, laboratory, previewed, capsys
+):
     assert build("smoke") == 0
     assert previewed == [("publish", "smoke"), ("build", laboratory)]
+    assert commands == []
     said = capsys.readouterr()
     assert f"2 pages in {laboratory / '_site'}" in said.out
     assert str(laboratory / "_site" / "index.html") in said.out
-
-
-def test_one_paragraph_says_that_it_is_a_preview_and_what_to_do(
-    environment, commands, laboratory, previewed, capsys
-):
-    (environment / "quarto-not-available.txt").write_text("")
-    build("smoke")
-    said = capsys.readouterr().err.strip()
-    assert "\n" not in said
-    assert "Quarto" in said and "preview" in said and "https://quarto.org" in said
-    assert str(environment / "quarto-not-available.txt") in said
+    (paragraph,) = said.err.strip().splitlines()
+    assert "preview" in paragraph and "https://quarto.org" in paragraph
 
 
 def test_a_preview_that_was_asked_for_looks_for_no_quarto_and_explains_nothing(
-    environment, commands, laboratory, previewed, capsys, monkeypatch
+    environment, commands, laboratory, previewed, capsys
 ):
     install(os.environ["PATH"])
-    monkeypatch.setattr(site_builder, "find_quarto", None)
     assert build("smoke", preview=True) == 0
     assert [call[0] for call in previewed] == ["publish", "build"]
     assert commands == []
