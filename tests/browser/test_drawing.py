@@ -15,6 +15,7 @@ from stores import published_students
 from lab1.core import files
 from lab1.core.datasets import DATASETS
 from lab1.reporting import draw_a_digit
+from lab1.training.data import image_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.preview("report/2_2.html")]
 
@@ -106,23 +107,6 @@ def test_the_logit_is_raised_by_the_keyboard(read):
     page.wait_for_timeout(100)
     for low, high in zip(before, shares.all_inner_texts(), strict=True):
         assert float(low[:-2]) < float(high[:-2])
-
-
-def test_a_drawing_is_centred_as_the_images_of_mnist_are(read):
-    """Wherever it is drawn, and however large: twenty pixels, the centre of mass in the middle."""
-    page = opened(read(PAGE))
-    for points in (
-        [(0.1, 0.1), (0.1, 0.4)],
-        [(0.2, 0.9), (0.9, 0.5), (0.9, 0.9)],
-        [(0.5, 0.5), (0.5, 0.5)],
-    ):
-        draw(page, *points)
-        image = seen(page)
-        rows, columns = np.nonzero(image.sum(1))[0], np.nonzero(image.sum(0))[0]
-        assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21)
-        middle = [(image.sum(axis) * (np.arange(28) + 0.5)).sum() / image.sum() for axis in (0, 1)]
-        assert middle == pytest.approx([14, 14], abs=0.51)
-        page.get_by_role("button", name="Clear").click()
 
 
 def test_it_works_from_a_file_and_on_a_telephone(chromium, site):
@@ -226,6 +210,48 @@ def test_script_and_python_agree_on_a_hundred_test_images(published, students):
     # They are these networks, and the images are in the order of their classes.
     alone, taught = right
     assert alone <= 90 < taught
+
+
+def as_mnist(ink):
+    """A drawing prepared as MNIST's images were: 20 pixels, the centre of mass in the middle."""
+    rows, columns = (np.nonzero(ink.any(axis))[0] for axis in (1, 0))
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = max(box.shape) / 20
+    starts = np.arange(28)[:, None] * scale
+    down, right = (  # which share of each of its pixels lies on each of the image
+        np.clip(np.minimum(starts + scale, x + 1) - np.maximum(starts, x), 0, None) / scale
+        for x in map(np.arange, box.shape)
+    )
+    image = down @ box @ right.T
+    centres = np.arange(28) + 0.5
+    shift = [round(14 - (image.sum(axis) @ centres) / image.sum()) for axis in (1, 0)]
+    return np.roll(image, shift, (0, 1)).round()
+
+
+def test_a_drawing_is_prepared_as_the_images_of_mnist_are(published):
+    """Wherever it is drawn, and however large; what the networks get, Python takes as it is."""
+    reader = published()
+    reader.open("page.html")
+    page = opened(reader)
+    for points in (
+        [(0.1, 0.1), (0.1, 0.4)],
+        [(0.2, 0.9), (0.9, 0.5), (0.9, 0.9)],
+        [(0.5, 0.5), (0.5, 0.5)],
+    ):
+        draw(page, *points)
+        ink = page.evaluate(
+            """() => {
+                const field = document.querySelector(".lab1-field > canvas");
+                const { data } = field.getContext("2d").getImageData(0, 0, 280, 280);
+                return [...data].filter((_, index) => index % 4 === 3);
+            }"""
+        )
+        image = seen(page)
+        assert image.max() > 200
+        assert image == pytest.approx(as_mnist(np.array(ink, float).reshape(280, 280)), abs=1)
+        picture = Image.fromarray(image.astype(np.uint8))
+        assert (image_folder.prepare(picture, (1, 28, 28))[:, :, 0] == image).all()
+        page.get_by_role("button", name="Clear").click()
 
 
 def test_a_drawn_digit_is_recognised(published):
