@@ -144,8 +144,9 @@ def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:
         )
     except papermill.PapermillExecutionError as error:
         traceback = _COLOURS.sub("", "\n".join(error.traceback))
+        number = max(1, error.exec_count - 1)  # as its author counts: papermill has put one in
         raise PublishError(
-            f"cell {error.exec_count}: {error.ename}: {error.evalue}\n{traceback}"
+            f"code cell {number}: {error.ename}: {error.evalue}\n{traceback}"
         ) from error
     except Exception as error:  # a kernel that does not start or dies, of many kinds
         raise PublishError(f"{type(error).__name__}: {error}") from error
