@@ -18,6 +18,7 @@ from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions, TrainingConfig
 from lab1.planning import profiles
 from lab1.training import data, device, distillation, models, trained_run, trainer
+from lab1.training.data.images import ImageSet
 from lab1.training.models import mlp
 from lab1.training.run import train_run
 
@@ -46,6 +47,7 @@ def one_run(name):
     return names["one_run"]
 
 
+@cache
 def published(name):
     """The record that the page says this run to be."""
     chapter = OpenChapter(profiles.page(name, "report", {}))
@@ -99,33 +101,33 @@ def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
 @pytest.mark.slow
 @every_chapter
 def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch, store):
-    """On 500 built-in images instead of the published ones, for two epochs, in float32."""
+    """On 120 built-in images instead of the published ones, for two epochs, in float32."""
     spec = published(name).spec
     small = "smoke-grey" if DATASETS[spec.dataset].image_shape[0] == 1 else "smoke-colour"
-    # Of 4,000, so that a deep network takes seconds.
-    fewer = {"epochs": 2, "validation_size": 3500, "precision": "float32"}
-    pixels = {"input_size": prod(DATASETS[small].image_shape)}
-    for whole in (mlp.MLP, mlp.ResidualMLP):
-        fitting = lambda whole=whole, **sizes: whole(**sizes | pixels)  # noqa: E731
-        monkeypatch.setattr(mlp, whole.__name__, fitting)
-    monkeypatch.setattr(data, "load", lambda _: data.load_once(small))
-    least = {"train_size": 200, "validation_size": 100}
-    options = RuntimeOptions(progress=False, save_weights=True)
+    fewer = {"epochs": 2, "batch_size": 32, "validation_size": 40, "precision": "float32"}
+    options = RuntimeOptions(progress=False)
+    whole = data.load_once(small)
 
-    def shrunk(spec, further):
-        training = replace(spec.training, **fewer | further)
-        return replace(spec, dataset=small, training=training)
+    def shrunk(spec, **further):
+        return replace(spec, dataset=small, training=replace(spec.training, **fewer, **further))
 
     with device.threads(1):
         if taught := spec.distillation:
-            taught = replace(taught, teacher=shrunk(taught.teacher, least))
+            taught = replace(taught, teacher=shrunk(taught.teacher, train_size=80))
             store.write(train_run(taught.teacher, options, store))
-            teacher = trained_run.load_model(
-                taught.teacher, DATASETS[small], store, "it teaches"
-            ).model
-            loaded = lambda _: SimpleNamespace(model=teacher)  # noqa: E731
-            monkeypatch.setattr(trained_run, "load_run", loaded)
-        scores = train_run(replace(shrunk(spec, {}), distillation=taught), options, store).test
+            teacher = trained_run.load_model(taught.teacher, whole.declared, store, "it teaches")
+            monkeypatch.setattr(trained_run, "load_run", lambda _: teacher)
+        train, test = (
+            ImageSet(images.images[:count], images.labels[:count])
+            for images, count in ((whole.train, 120), (whole.test, 40))
+        )
+        for load in ("load", "load_once"):
+            monkeypatch.setattr(data, load, lambda *_: replace(whole, train=train, test=test))
+        pixels = {"input_size": prod(whole.declared.image_shape)}
+        for network in (mlp.MLP, mlp.ResidualMLP):
+            fitting = lambda network=network, **sizes: network(**sizes | pixels)  # noqa: E731
+            monkeypatch.setattr(mlp, network.__name__, fitting)
+        scores = train_run(replace(shrunk(spec), distillation=taught), options, store).test
         smaller = lambda **settings: TrainingConfig(**settings | fewer)  # noqa: E731
         monkeypatch.setattr("lab1.core.spec.TrainingConfig", smaller)
         assert one_run(name)().items() <= scores.items()
