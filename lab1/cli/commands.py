@@ -247,13 +247,13 @@ def bench(options: argparse.Namespace) -> int:
 
 def push(options: argparse.Namespace) -> int:
     """Sends records to Weights & Biases."""
-    from ..training.wandb import transfer
+    from ..training.wandb import client
 
     store = Store()
     records, problems = store.all()
     selected = _records_to_push(records, options.keys, options.profile)
     for record in selected:
-        print(f"{record.name}: {transfer.push(record, store, options.project, options.entity)}")
+        print(f"{record.name}: {client.push(record, store, options.project, options.entity)}")
     print(f"{len(selected)} records sent")
     return _complain(problems, "not readable: ")
 
@@ -274,10 +274,10 @@ def _records_to_push(records: Sequence[Record], keys: Sequence[str], profile: st
 
 def pull(options: argparse.Namespace) -> int:
     """Makes records of the runs of a project there."""
-    from ..training.wandb import transfer
+    from ..training.wandb import client
 
     counts: Counter[str] = Counter()
-    for pulled in transfer.pull(options.entity, options.project, Store()):
+    for pulled in client.pull(options.entity, options.project, Store()):
         counts[pulled.outcome] += 1
         stream = sys.stderr if pulled.outcome == "refused" else sys.stdout
         print(f"{pulled.source}: {pulled.outcome}: {pulled.why}", file=stream)

@@ -13,7 +13,7 @@ from lab1.core.families import FAMILIES
 from lab1.core.fields import without_defaults
 from lab1.errors import DataError
 from lab1.planning import profiles
-from lab1.training.benchmark import cases, contenders, measure, per_image
+from lab1.training.benchmark import cases, contenders, measure
 from lab1.training.benchmark.cases import CASES, load, smoke
 from lab1.training.data.augmentation import Normalize
 
@@ -40,7 +40,7 @@ def test_images_one_at_a_time_are_those_of_a_batch():
     case = replace(smoke(CASES["simple-cnn"]), images=20)
     case = replace(case, config=replace(case.config, augmentation="none"))
     loaded = load(case, None)
-    one_by_one = per_image.dataset(case, loaded)
+    one_by_one = contenders.per_image_dataset(case, loaded)
     inputs = torch.stack([one_by_one[index][0] for index in range(20)])
     labels = torch.tensor([one_by_one[index][1] for index in range(20)])
     normalize = Normalize(loaded.declared.mean, loaded.declared.std, CPU)
@@ -51,7 +51,7 @@ def test_images_one_at_a_time_are_those_of_a_batch():
 @pytest.mark.parametrize("name", ["simple-cnn", "resnet-20"])
 def test_images_one_at_a_time_are_augmented(name):
     case = smoke(CASES[name])
-    one_by_one = per_image.dataset(case, load(case, None))
+    one_by_one = contenders.per_image_dataset(case, load(case, None))
     torch.manual_seed(0)
     views = [one_by_one[3][0] for _ in range(8)]
     assert len({tuple(view.flatten().tolist()) for view in views}) > 6

@@ -14,7 +14,6 @@ from lab1.core.store import Store
 from lab1.errors import RecordError, TrackingError
 from lab1.training.wandb import client as wandb_client
 from lab1.training.wandb import mapping as wandb_runs
-from lab1.training.wandb import transfer as wandb_transfer
 
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="needs the extra 'wandb'")
 PROJECT = "MLP_vs_ResidualMLP_Comparison"
@@ -206,7 +205,7 @@ def pulled(wandb, store):
 
     def pull(*runs):
         wandb.runs = {("P", index): run for index, run in enumerate(runs)}
-        return [(each.outcome, each.why) for each in wandb_transfer.pull("E", "P", store)]
+        return [(each.outcome, each.why) for each in wandb_client.pull("E", "P", store)]
 
     return pull
 
@@ -253,7 +252,7 @@ def pushed(monkeypatch):
         sent.append((record.spec.seed, project, entity))
         return "an address"
 
-    monkeypatch.setattr(wandb_transfer, "push", push)
+    monkeypatch.setattr(wandb_client, "push", push)
     return sent
 
 
@@ -291,9 +290,9 @@ def test_a_damaged_record_is_told_and_the_others_are_pushed(pushed, make_record,
 def test_the_missing_package_is_told(monkeypatch, store, make_record):
     monkeypatch.setattr(wandb_client.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(TrackingError, match=r"'\.\[wandb\]'"):
-        wandb_transfer.push(make_record(), store, None, None)
+        wandb_client.push(make_record(), store, None, None)
     with pytest.raises(TrackingError, match=r"'\.\[wandb\]'"):
-        next(wandb_transfer.pull("E", "P", store))
+        next(wandb_client.pull("E", "P", store))
 
 
 def test_no_command_imports_the_client_before_it_is_needed(python):

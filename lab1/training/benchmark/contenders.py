@@ -1,4 +1,4 @@
-"""Who is compared.  Each trains the same model on the same images and returns it trained.
+"""Training loops to benchmark: each trains the same model on the same images.
 
 A contender is a function `(case, data, seed, device)` that prepares everything and returns
 (the model, a function that trains it); only the latter is timed.  Optimiser and schedule come from
@@ -16,17 +16,76 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from ...core import benchmarks
 from ...core.families import FAMILIES
 from .. import device as devices
-from ..data.images import LoadedData
+from ..data.images import ImageSet, LoadedData
 from ..trainer import StreamlinedTrainer
-from . import per_image
 from .cases import Case
 
 Prepared = tuple[nn.Module, Callable[[], object]]
+
+#: Processes that load the images of a tutorial's loop.
+_LOADER_PROCESSES = 2
+
+
+class PerImage(Dataset[tuple[Tensor, int]]):
+    """Images one at a time, as torchvision's data sets give them: PIL, then a transform for each.
+
+    Item `index` is (float32 image of shape (channels, height, width), label).
+    """
+
+    def __init__(self, images: ImageSet, transform: Any) -> None:
+        self._arrays = images.images.permute(0, 2, 3, 1).contiguous().numpy()
+        self._labels = images.labels.tolist()
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        array = self._arrays[index]
+        image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+        return self._transform(image), self._labels[index]
+
+
+def per_image_dataset(case: Case, data: LoadedData) -> PerImage:
+    """The training images with torchvision's transforms for the case's augmentation."""
+    from torchvision import transforms
+
+    size = data.declared.image_shape[1]
+    augmentations: dict[str, list[Any]] = {
+        "none": [],
+        "crop-flip": [
+            transforms.RandomHorizontalFlip(),
+            transforms.RandomCrop(size, padding=4),
+        ],
+        "rotate-affine": [
+            transforms.RandomRotation(10),
+            transforms.RandomAffine(0, shear=10, scale=(0.8, 1.2)),
+        ],
+    }
+    chain = [
+        *augmentations[case.config.augmentation],
+        transforms.ToTensor(),
+        transforms.Normalize(data.declared.mean, data.declared.std),
+    ]
+    return PerImage(data.train, transforms.Compose(chain))
+
+
+def per_image_loader(case: Case, data: LoadedData, device: torch.device) -> DataLoader[Any]:
+    """Shuffled batches from two worker processes."""
+    return DataLoader(
+        per_image_dataset(case, data),
+        batch_size=case.config.batch_size,
+        shuffle=True,
+        num_workers=_LOADER_PROCESSES,
+        pin_memory=device.type == "cuda",
+    )
 
 
 def streamlined(
@@ -57,7 +116,7 @@ def reference(case: Case, data: LoadedData, seed: int, device: torch.device) -> 
     optimizer = case.optimizer(model)
     scheduler = case.scheduler(optimizer, len(data.train))
     criterion = nn.CrossEntropyLoss()
-    loader = per_image.loader(case, data, device)
+    loader = per_image_loader(case, data, device)
 
     def train() -> None:
         model.train()
@@ -88,11 +147,11 @@ def hugging_face(case: Case, data: LoadedData, seed: int, device: torch.device) 
             super().__init__()
             self.model = model
 
-        def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> dict[str, object]:
+        def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, object]:
             logits = self.model(pixel_values)
             return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
 
-    def collate(items: list[tuple[torch.Tensor, int]]) -> dict[str, torch.Tensor]:
+    def collate(items: list[tuple[Tensor, int]]) -> dict[str, Tensor]:
         return {
             "pixel_values": torch.stack([image for image, _ in items]),
             "labels": torch.tensor([label for _, label in items]),
@@ -107,7 +166,7 @@ def hugging_face(case: Case, data: LoadedData, seed: int, device: torch.device) 
             output_dir=folder.name,
             num_train_epochs=case.config.epochs,
             per_device_train_batch_size=case.config.batch_size,
-            dataloader_num_workers=per_image.WORKERS,
+            dataloader_num_workers=_LOADER_PROCESSES,
             remove_unused_columns=False,
             use_cpu=device.type == "cpu",
             seed=seed,
@@ -117,7 +176,7 @@ def hugging_face(case: Case, data: LoadedData, seed: int, device: torch.device) 
             report_to=[],
             disable_tqdm=True,
         ),
-        train_dataset=per_image.dataset(case, data),
+        train_dataset=per_image_dataset(case, data),
         data_collator=collate,
         optimizers=(optimizer, case.scheduler(optimizer, len(data.train))),
     )
@@ -143,7 +202,7 @@ def lightning(case: Case, data: LoadedData, seed: int, device: torch.device) -> 
             super().__init__()
             self.model = model
 
-        def training_step(self, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+        def training_step(self, batch: list[Tensor], index: int) -> Tensor:
             images, labels = batch
             loss = nn.functional.cross_entropy(self.model(images), labels)
             self.log("train_loss", loss)
@@ -167,7 +226,7 @@ def lightning(case: Case, data: LoadedData, seed: int, device: torch.device) -> 
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    loader = per_image.loader(case, data, device)
+    loader = per_image_loader(case, data, device)
     return model, partial(trainer.fit, Module(), loader)
 
 

@@ -16,15 +16,14 @@ from ...core.record import Record
 from ...core.spec import RunSpec
 from ...core.training_config import RuntimeOptions
 from ..callbacks import Callback, Metrics
-from . import client as wandb_client
-from . import mapping as wandb_runs
+from . import client, mapping
 
 if TYPE_CHECKING:
     from ..trainer import StreamlinedTrainer
 
 #: How long a finished run waits for its last messages: enough for a start that fails at its limit,
 #: for the end of that client at its own, and for keeping the run offline.
-CLOSE_SECONDS = wandb_client.INIT_SECONDS + wandb_client.FINISH_SECONDS + 10
+CLOSE_SECONDS = client.INIT_SECONDS + client.FINISH_SECONDS + 10
 
 #: The same for a run that was interrupted, whose user wants the prompt back.
 ABANDON_SECONDS = 5.0
@@ -45,7 +44,7 @@ _told_offline = threading.Event()
 def check(options: RuntimeOptions) -> None:
     """Raises `TrackingError` where what `report_to` needs is missing."""
     if options.report_to is not None:
-        wandb_client.check_installed()
+        client.check_installed()
 
 
 @contextmanager
@@ -70,6 +69,9 @@ def reporting(
 class Tracker(Callback):
     """Reports one run: its configuration, its epochs, and its record at the end.
 
+    A thread sends what comes through a queue of limited length; nothing that goes wrong there
+    raises.  Where W&B cannot be had at the start, the run is kept offline.
+
     A training that continues from a checkpoint reports its earlier epochs again first; a W&B run
     of the same key is written anew, so none is lost and none is there twice.
     """
@@ -78,12 +80,15 @@ class Tracker(Callback):
         self._spec = spec
         self._runs = runs
         self._project = project
-        self._sender: Sender | None = None
+        self._actions: queue.Queue[Action | None] = queue.Queue(_QUEUE_SIZE)
+        # A daemon, since a thread that waits for W&B must not keep the program from ending.
+        self._thread = threading.Thread(target=self._send, name="wandb", daemon=True)
         self._reported = 0
         self._finished = False
+        self._warned = False
 
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
-        self._sender = Sender(self._spec, self._runs, self._project)
+        self._thread.start()
         self._report(trainer.history)
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
@@ -91,64 +96,40 @@ class Tracker(Callback):
 
     def finish(self, record: Record, weights: Path | None) -> None:
         """Reports the outcome; `weights` is the file of the best weights, where there is one."""
-        if self._sender is not None:
-            # An epoch that diverged ends no epoch in the eyes of a callback.
-            self._report(record.history)
-            wandb = self._sender.wandb
-            self._sender.put(lambda run: wandb_client.log_outcome(wandb(), run, record, weights))
-            self._finished = True
+        # An epoch that diverged ends no epoch in the eyes of a callback.
+        self._report(record.history)
+        self._put(lambda run: client.log_outcome(self._wandb(), run, record, weights))
+        self._finished = True
 
     def close(self) -> None:
         """Ends the W&B run, as failed where there was no record, and waits for it within limits."""
-        if self._sender is not None:
-            limit = CLOSE_SECONDS if self._finished else ABANDON_SECONDS
-            self._sender.close(exit_code=0 if self._finished else 1, limit=limit)
+        if self._thread.ident is None:  # the training has not begun
+            return
+        self._put(lambda run: run.finish(exit_code=0 if self._finished else 1))
+        with suppress(queue.Full):  # the thread is stuck then, and the wait will tell
+            self._actions.put_nowait(None)
+        limit = CLOSE_SECONDS if self._finished else ABANDON_SECONDS
+        self._thread.join(limit)
+        if self._thread.is_alive():
+            _unreachable.set()
+            self._warn(f"it did not answer within {limit:g} s")
 
     def _report(self, history: Mapping[str, Sequence[float | None]]) -> None:
-        new = wandb_runs.rows(history)[self._reported :]
-        if new and self._sender is not None:
-            self._sender.put(lambda run: wandb_client.log_rows(run, new))
+        new = mapping.rows(history)[self._reported :]
+        if new:
+            self._put(lambda run: client.log_rows(run, new))
             self._reported += len(new)
 
-
-class Sender:
-    """A W&B run in a thread, fed through a queue of limited length; no call of it raises.
-
-    Where W&B cannot be had at the start, the run is kept offline.
-    """
-
-    def __init__(self, spec: RunSpec, runs: Path, project: str | None = None) -> None:
-        self._spec = spec
-        self._runs = runs
-        self._project = project
-        self._actions: queue.Queue[Action | None] = queue.Queue(_QUEUE_SIZE)
-        self._warned = False
-        # A daemon, since a thread that waits for W&B must not keep the program from ending.
-        self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
-        self._thread.start()
-
-    def wandb(self) -> Any:
-        """The module; only for the thread, since importing it takes a second."""
-        return wandb_client.client(self._runs)
-
-    def put(self, action: Action) -> None:
+    def _put(self, action: Action) -> None:
         """Has the thread do something with the run, some time."""
         try:
             self._actions.put_nowait(action)
         except queue.Full:
             self._warn("it does not keep up, so that epochs are missing there")
 
-    def close(self, exit_code: int, limit: float) -> None:
-        """Ends the run and waits for it, `limit` seconds at most."""
-        self.put(lambda run: run.finish(exit_code=exit_code))
-        with suppress(queue.Full):  # the thread is stuck then, and the wait will tell
-            self._actions.put_nowait(None)
-        self._thread.join(limit)
-        if self._thread.is_alive():
-            _unreachable.set()
-            self._warn(f"it did not answer within {limit:g} s")
+    # In the thread
 
-    def _work(self) -> None:
+    def _send(self) -> None:
         try:
             run = self._open()
         except Exception as error:
@@ -157,37 +138,40 @@ class Sender:
         while (action := self._actions.get()) is not None:
             try:
                 action(run)
-            except TimeoutError as error:
-                _unreachable.set()
-                self._warn(error)
             except Exception as error:
+                if isinstance(error, TimeoutError):
+                    _unreachable.set()
                 self._warn(error)
+
+    def _wandb(self) -> Any:
+        """The module, whose import takes a second."""
+        return client.client(self._runs)
 
     def _open(self) -> Any:
         run = self._connect() or self._start(offline=True)
         if run.offline and not _told_offline.is_set():
             _told_offline.set()
-            folder = wandb_client.folder_of(run)
+            folder = Path(run.dir).parent
             _say(f"runs are kept offline; `wandb sync {folder}` sends this one later")
         return run
 
     def _connect(self) -> Any:
         """The run in the mode that WANDB_MODE asks for; `None` without a key or an answer."""
         try:
-            if wandb_client.has_credentials(self.wandb()) and not _unreachable.is_set():
+            if client.has_credentials(self._wandb()) and not _unreachable.is_set():
                 return self._start(offline=False)
         except Exception as error:
             _unreachable.set()
             self._warn(error)
-            wandb_client.forget_failed_start(self.wandb())
+            client.forget_failed_start(self._wandb())
         return None
 
     def _start(self, offline: bool) -> Any:
-        config = wandb_runs.config_of(self._spec, self._spec.recipes)
+        config = mapping.config_of(self._spec, self._spec.recipes)
         # WANDB_MODE=disabled is respected even so.
         mode = "offline" if offline and os.environ.get("WANDB_MODE") != "disabled" else None
-        return wandb_client.start_run(
-            self.wandb(), self._spec, config, self._runs, mode=mode, project=self._project
+        return client.start_run(
+            self._wandb(), self._spec, config, self._runs, mode=mode, project=self._project
         )
 
     def _warn(self, error: object) -> None:
@@ -195,7 +179,7 @@ class Sender:
         if not self._warned:
             self._warned = True
             _say(
-                f"{wandb_client.redacted(error)}. The training goes on; "
+                f"{client.redacted(error)}. The training goes on; "
                 f"`python -m lab1 wandb push {self._spec.key}` sends the run later"
             )
 
