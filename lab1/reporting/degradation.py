@@ -7,32 +7,20 @@ mode (He et al. 2016, section 1).  Errors are in percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from ..core.record import Record
-from . import words
+from . import tables, words
 from .axes import Axis, Panels, depths
 from .charts import lines, linked
 from .claims import Prose
 from .figure import Figure
+from .frames import Measured
 from .selections import Selection
 from .statistics import MINUS, at_the_end, in_percent, mean_of, summarize, summarize_each
-from .tables import (
-    DEPTH,
-    DEVICE,
-    MODEL,
-    PRECISION,
-    Column,
-    Table,
-    column_n,
-    count_of_runs,
-    table_of,
-    words_for,
-)
+from .tables import Column, Table
 from .words import dataset_titles
 
 #: Error in percent on the test images of CIFAR-10 of the residual nets by their layers.
@@ -54,9 +42,6 @@ def errors_of_papers() -> pd.DataFrame:
     ]
     return pd.DataFrame(rows)
 
-
-#: What a measured probe is: a run and what the probe found.
-Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 _OURS = "this laboratory"
 
@@ -186,16 +171,16 @@ def errors(runs: pd.DataFrame) -> Table:
         return RESNET_ERROR.get(depth) if is_resnet and comparable else None
 
     columns = [
-        MODEL,
-        replace(DEPTH, heading="Layers"),
+        tables.MODEL,
+        replace(tables.DEPTH, heading="Layers"),
         Column("", dataset_titles, name="Dataset"),
         Column("", lambda part: part["epochs"].max(), name="Epochs"),
         _error("Training", "train_error"),
         _error("Test", "test_error"),
-        Column("Test loss", lambda part: mean_of(part, "test_loss"), words_for("#.3g"),
+        Column("Test loss", lambda part: mean_of(part, "test_loss"), tables.words_for("#.3g"),
                spread="Loss half-width", digits=5),
-        column_n(),
-        count_of_runs(),
+        tables.column_n(),
+        tables.count_of_runs(),
         Column(
             "He et al.: test (%)",
             papers,
@@ -203,14 +188,14 @@ def errors(runs: pd.DataFrame) -> Table:
             "Paper's test error",
         ),
     ]  # fmt: skip
-    return table_of(runs, ["family", "depth"], columns)
+    return tables.table_of(runs, ["family", "depth"], columns)
 
 
 def _error(of: str, column: str) -> Column:
     return Column(
         f"{of} error (%)",
         lambda part: mean_of(part.assign(**{column: 100 * part[column]}), column),
-        words_for(empty="unknown"),
+        tables.words_for(empty="unknown"),
         f"{of} error",
         f"{of} half-width",
         digits=3,
@@ -233,17 +218,17 @@ def precisions(runs: pd.DataFrame, agreement: Measured) -> Table:
         return Column(heading, least, show, digits=3)
 
     columns = [
-        MODEL,
-        replace(DEPTH, heading="Layers"),
-        PRECISION,
+        tables.MODEL,
+        replace(tables.DEPTH, heading="Layers"),
+        tables.PRECISION,
         cosine("Cosine in bf16", "bf16"),
         cosine("Cosine with jitter", "jittered"),
         replace(_error("Training", "train_error"), spread="95% half-width"),
-        column_n(),
-        count_of_runs(),
-        DEVICE,
+        tables.column_n(),
+        tables.count_of_runs(),
+        tables.DEVICE,
     ]
-    return table_of(runs, ["family", "depth", "precision"], columns)
+    return tables.table_of(runs, ["family", "depth", "precision"], columns)
 
 
 def gradient_norms(layers: pd.DataFrame) -> Figure:

@@ -6,45 +6,20 @@ Means are over seeds and carry their 95 % interval where there are three or more
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from ..core.datasets import DATASETS
-from ..core.record import Record
-from . import twins, words
+from . import tables, twins, words
 from .axes import Axis, Panels
 from .charts import lines, points
 from .claims import Prose
 from .curves import by_epoch
 from .figure import COLOURS, Figure
+from .frames import Measured
 from .paired import Comparison
 from .statistics import Estimate, estimate, in_percent, in_words, mean_of, summarize_each
-from .tables import (
-    DATASET,
-    DEVICE,
-    EPOCHS,
-    LEARNING_RATE,
-    MODEL,
-    PARAMETERS,
-    PRECISION,
-    TEST_ACCURACY,
-    TEST_LOSS,
-    Column,
-    Table,
-    column_n,
-    count_of_runs,
-    csv_only,
-    labels,
-    markup,
-    number,
-    page_only,
-    table_of,
-    text,
-    with_a_score,
-    words_for,
-)
+from .tables import Column, Table
 from .twins import Setting
 from .words import dataset_titles
 
@@ -58,9 +33,7 @@ UNSEEN_ERRORS = {"before": (206, 133), "after": (109, 14)}
 
 UNSEEN_IMAGES = 1010
 
-
 _ALONE, _TAUGHT = "alone", "with teacher"
-
 _OURS, _PAPERS = "this laboratory", "Hinton et al. (2015)"
 
 _NO_PAIR = Prose("There is no distilled run here whose twin is there too.")
@@ -68,7 +41,7 @@ _NO_PAIR = Prose("There is no distilled run here whose twin is there too.")
 
 def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """Each student alone, with the teacher, and alone for longer: a line per seed."""
-    pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
+    pairs = twins.of_setting(runs, setting)
     if pairs.empty:
         return _NO_PAIR
     longer = twins.longer(runs, setting)
@@ -187,7 +160,7 @@ _LOSSES = {
 
 def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     """The hard, the soft and the combined loss by epoch, a panel each."""
-    pairs = twins.of_setting(twins.pairs(twins.photographs(runs)), setting)
+    pairs = twins.of_setting(runs, setting)
     students = history[history["key"].isin(pairs["key"])]
     if students.empty:
         return _NO_PAIR
@@ -205,7 +178,7 @@ def losses(history: pd.DataFrame, runs: pd.DataFrame, setting: Setting) -> Figur
 _UNSEEN_STATES = (_ALONE, _TAUGHT, "with teacher, corrected")
 
 
-def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> Figure | Prose:
+def unseen(measured: Measured) -> Figure | Prose:
     """The test images that a student recognises of a class that it never saw."""
     table = twins.unseen(measured)
     if table["taught"].nunique() < 2:
@@ -254,7 +227,7 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     teaching = set(twins.teachers(runs)["group"])
     kind = ("dataset", "family", "teacher")
     size = ("depth", "width", "channels", "temperature", "alpha")
-    settings = labels(runs, kind, {*kind, *size})
+    settings, gain = tables.labels(runs, kind, {*kind, *size}), improvement(pairs)
 
     def role(part: pd.DataFrame) -> str:
         group, setting = part["group"].iloc[0], settings[part["group"].iloc[0]]
@@ -266,10 +239,6 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
         )
         return ", ".join(filter(None, (words, setting)))
 
-    def gain(part: pd.DataFrame) -> Estimate:
-        of_row = pairs[pairs["group"] == part["group"].iloc[0]]
-        return mean_of(of_row.assign(points=100 * of_row["gain"]), "points")
-
     def loss_change(part: pd.DataFrame) -> Estimate:
         return mean_of(pairs[pairs["group"] == part["group"].iloc[0]], "loss_gain")
 
@@ -277,40 +246,49 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
         return "" if math.isnan(value) else f"{value:g}"
 
     columns = [  # on the page the result comes before what few rows differ in
-        csv_only(MODEL),
+        tables.csv_only(tables.MODEL),
         Column("Role", role, is_text=True, tells=None),
-        csv_only(DATASET),
-        PARAMETERS,
+        tables.csv_only(tables.DATASET),
+        tables.PARAMETERS,
         Column("T", "temperature", known, "Temperature"),
         Column("α", "alpha", known, "Alpha"),
-        *map(csv_only, (EPOCHS, PRECISION, LEARNING_RATE)),
-        TEST_ACCURACY,
-        column_n(with_a_score),
-        Column(
-            "Improvement (points)",
-            gain,
-            words_for("+.2f", ".2f"),
-            "Improvement",
-            "Improvement half-width",
-            digits=3,
-        ),
-        TEST_LOSS,
+        *map(tables.csv_only, (tables.EPOCHS, tables.PRECISION, tables.LEARNING_RATE)),
+        tables.TEST_ACCURACY,
+        tables.column_n(tables.with_a_score),
+        gain,
+        tables.TEST_LOSS,
         Column(
             "Change of it",
             loss_change,
-            words_for("+.3f", ".3f"),
+            tables.words_for("+.3f", ".3f"),
             "Change of test loss",
             "Change half-width",
             digits=4,
         ),
-        count_of_runs(runs_page, with_a_score),
-        *map(page_only, (MODEL, DATASET, EPOCHS, PRECISION, LEARNING_RATE)),
-        Column("", lambda part: gain(part).n, name="Pairs"),
-        DEVICE,
+        tables.count_of_runs(runs_page, tables.with_a_score),
+        *map(
+            tables.page_only,
+            (tables.MODEL, tables.DATASET, tables.EPOCHS, tables.PRECISION, tables.LEARNING_RATE),
+        ),
+        Column("", lambda part: gain.value_of(part).n, name="Pairs"),
+        tables.DEVICE,
     ]
     # Without a teacher first, then as the teacher's part grows.
     by = ["dataset", "parameters", "temperature", "alpha", "teacher_seed", "epochs_allowed"]
-    return table_of(runs, by, columns)
+    return tables.table_of(runs, by, columns)
+
+
+def improvement(pairs: pd.DataFrame) -> Column:
+    """The mean difference in accuracy between the twins of a row, in points."""
+    points = pairs.assign(points=100 * pairs["gain"])
+    return Column(
+        "Improvement (points)",
+        lambda part: mean_of(points[points["key"].isin(part["key"])], "points"),
+        tables.words_for("+.2f", ".2f"),
+        "Improvement",
+        "Improvement half-width",
+        digits=3,
+    )
 
 
 def same_question(*comparisons: Comparison) -> Table | Prose:
@@ -326,80 +304,49 @@ def same_question(*comparisons: Comparison) -> Table | Prose:
         (arm.label(known), pair[0].n, *map(str, pair))
         for arm, pair in zip(arms, there, strict=True)
     ]
-    cells = [[text(label), *map(number, numbers)] for label, *numbers in rows]
-    return Table(pd.DataFrame(rows, columns=columns), markup(columns, cells))
+    cells = [[tables.text(label), *map(tables.number, numbers)] for label, *numbers in rows]
+    return Table(pd.DataFrame(rows, columns=columns), tables.markup(columns, cells))
 
 
 #: What says whether a student got better: how often it is right, and how sure of it.
 _BOTH = ("test_accuracy", "test_loss")
 
 
-def digits(
-    runs: pd.DataFrame, measured: Sequence[tuple[Record, Mapping[str, Any]]]
-) -> Table | Prose:
+def digits(runs: pd.DataFrame, measured: Measured) -> Table | Prose:
     """Errors on the test images of the digits, with the paper's beside them."""
     perceptrons = twins.digits(runs)
     if perceptrons.empty:
         return Prose("The experiment on digits is not among these runs.")
-    of_class = perceptrons["omitted_class"].isna()
-    pairs = twins.pairs(perceptrons[of_class])
-    rows: list[tuple[str, Estimate, int | None]] = [
-        (
-            "teacher",
-            estimate(twins.teachers(perceptrons)["errors"]),
-            DIGITS_ERRORS["teacher"],
-        ),
-        (
-            "student alone",
-            estimate(pairs["errors"] + pairs["fewer_errors"]),
-            DIGITS_ERRORS["student alone"],
-        ),
-        (
-            "student with teacher",
-            estimate(pairs["errors"]),
-            DIGITS_ERRORS["student taught"],
-        ),
-    ]
+    pairs = twins.pairs(perceptrons[perceptrons["omitted_class"].isna()])
+    errors = {
+        "teacher": twins.teachers(perceptrons)["errors"],
+        "student alone": pairs["errors"] + pairs["fewer_errors"],
+        "student with teacher": pairs["errors"],
+    }
     unseen = twins.unseen(measured)
     if not unseen.empty:
         taught = unseen[unseen["taught"].astype(bool)]
         alone = unseen[~unseen["taught"].astype(bool)]
         label = f"class {unseen['class'].iloc[0]} never seen"
-        before, after = UNSEEN_ERRORS["before"], UNSEEN_ERRORS["after"]
-        rows += [
-            (f"student alone, {label}", estimate(alone["errors"]), None),
-            (f"student with teacher, {label}", estimate(taught["errors"]), before[0]),
-            ("… of these on that class", estimate(taught["class_errors"]), before[1]),
-            ("… corrected", estimate(taught["corrected_errors"]), after[0]),
-            (
-                "… corrected, of these on that class",
-                estimate(taught["corrected_class_errors"]),
-                after[1],
-            ),
-        ]
+        errors |= {
+            f"student alone, {label}": alone["errors"],
+            f"student with teacher, {label}": taught["errors"],
+            "… of these on that class": taught["class_errors"],
+            "… corrected": taught["corrected_errors"],
+            "… corrected, of these on that class": taught["corrected_class_errors"],
+        }
+    papers = [*DIGITS_ERRORS.values(), None, *UNSEEN_ERRORS["before"], *UNSEEN_ERRORS["after"]]
     comparable = (perceptrons["dataset"] == "mnist").all()
-    frame = pd.DataFrame(
-        [
-            {
-                "Network": name,
-                "Errors": round(value.mean, 3),
-                "95% half-width": round(value.half_width, 3),
-                "n": value.n,
-                "Hinton et al.": papers if comparable else None,
-            }
-            for name, value, papers in rows
-        ]
-    )
-    cells = [
-        [
-            text(name),
-            number(_count(value)),
-            number(value.n),
-            number(papers if comparable and papers is not None else ""),
-        ]
-        for name, value, papers in rows
-    ]
-    return Table(frame, markup(["Network", "Test errors", "n", "Hinton et al. (2015)"], cells))
+    rows, cells = [], []
+    for (name, values), reported in zip(errors.items(), papers, strict=False):
+        value, reported = estimate(values), reported if comparable else None
+        mean, half_width = round(value.mean, 3), round(value.half_width, 3)
+        rows.append((name, mean, half_width, value.n, reported))
+        numbers = (_count(value), value.n, "" if reported is None else reported)
+        cells.append([tables.text(name), *map(tables.number, numbers)])
+    columns = ["Network", "Errors", "95% half-width", "n", "Hinton et al."]
+    header = ["Network", "Test errors", "n", "Hinton et al. (2015)"]
+    return Table(pd.DataFrame(rows, columns=columns), tables.markup(header, cells))
 
 
 def _count(value: Estimate) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,12 @@ from ..core.escape import for_html
 from ..core.record import Record
 from .claims import Prose
 from .figure import Piece
+from .frames import Measured
 from .tables import Table, markup, number, text
-
-#: Runs, each with what a probe found on it.
-Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 _NAMES = ("without a teacher", "with a teacher")
 
 _MEGABYTE = 1_000_000
-
 _NO_TWINS = Prose("No two students that never saw a digit are among these runs.")
 
 

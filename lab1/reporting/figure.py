@@ -59,7 +59,6 @@ NEUTRAL = "#8a8a8a"
 #: Of text in pictures, on light pages and on dark ones.  Text and lines of a live chart take the
 #: page's colour (`lab1/site/charts.css`).
 TEXT, TEXT_IN_DARK = "#6b6b6b", "#c9ced6"
-
 _TEXT = {"labelColor": TEXT, "titleColor": TEXT, "labelFontSize": 12, "titleFontSize": 12}
 
 

@@ -17,8 +17,8 @@ from ..core.record import DISTILLATION_FIELDS, EVALUATION_FIELDS, HISTORY_FIELDS
 from ..core.spec import ModelSpec, RunSpec
 from .statistics import MEASURED
 
-#: What identifies a run in both frames.  `group` is that of its row in tables and charts.
-IDENTITY = ["key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed"]
+#: Runs, each with what a probe found on it.
+Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 #: The fields of a model that make its family's design.
 DESIGN = frozenset(each.name for each in fields(ModelSpec)) - {*ASKED}
@@ -79,6 +79,15 @@ def changes_of(records: Sequence[Record]) -> dict[str, str]:
     }
 
 
+#: Columns of `runs` that are fields of a record, of its training and of its test.
+_OF_RECORD = ("name", "spec", "parameters", "flops", "epochs", "best_epoch", "stopped")
+_OF_TRAINING = (
+    "patience", "batch_size", "validation_size", "optimizer", "schedule", "precision",
+    "augmentation", "label_smoothing", "omitted_class",
+)  # fmt: skip
+_OF_TEST = ("calibration_error", "teacher_agreement", "errors")
+
+
 def runs(records: Sequence[Record]) -> pd.DataFrame:
     """One row per run.
 
@@ -98,28 +107,15 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     rows = [
         {
             **_identity(record),
-            "name": record.name,
-            "spec": record.spec,
-            "change": changed[record.key],
+            **{name: getattr(record, name) for name in _OF_RECORD},
+            **{name: getattr(record.spec.training, name) for name in _OF_TRAINING},
             **_variant(record),
+            "change": changed[record.key],
             "device": record.origin.get("device", {}).get("kind", "unknown"),
             "hardware": hardware(record),
             "versions": record.origin.get("versions", {}).get("torch", "unknown"),
             "dataset_title": DATASETS[record.spec.dataset].title,
-            "parameters": record.parameters,
-            "flops": record.flops,
-            "epochs": record.epochs,
             "epochs_allowed": record.spec.training.epochs,
-            "patience": record.spec.training.patience,
-            "batch_size": record.spec.training.batch_size,
-            "validation_size": record.spec.training.validation_size,
-            "best_epoch": record.best_epoch,
-            "stopped": record.stopped,
-            "optimizer": record.spec.training.optimizer,
-            "schedule": record.spec.training.schedule,
-            "precision": record.spec.training.precision,
-            "augmentation": record.spec.training.augmentation,
-            "label_smoothing": record.spec.training.label_smoothing,
             "train_seconds": record.seconds,
             "epoch_seconds": median(_known(record, "seconds")),
             "peak_memory_bytes": max(_known(record, "peak_memory_bytes")),
@@ -132,9 +128,7 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "test_accuracy": record.test.get("accuracy"),
             "test_error": _missed(record.test.get("accuracy")),
             "test_loss": record.test.get("loss"),
-            "calibration_error": record.test.get("calibration_error"),
-            "teacher_agreement": record.test.get("teacher_agreement"),
-            "errors": record.test.get("errors"),
+            **{name: record.test.get(name) for name in _OF_TEST},
         }
         for record in records
     ]
@@ -179,7 +173,7 @@ def history(records: Sequence[Record]) -> pd.DataFrame:
     return frame
 
 
-def layers(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame:
+def layers(measured: Measured) -> pd.DataFrame:
     """One row per run, state and layer, from runs and their probe `layers`.
 
     `state` is `at the start` or `after training`; `layer` counts from 1, and `module` is
@@ -247,7 +241,6 @@ def _variant(record: Record) -> dict[str, Any]:
     settings = spec.distillation
     return {
         "channels": spec.model.channels,
-        "omitted_class": spec.training.omitted_class,
         "temperature": settings and settings.temperature,
         "alpha": settings and settings.alpha,
         "wrong_classes": settings and settings.wrong_classes,
@@ -259,17 +252,16 @@ def _variant(record: Record) -> dict[str, Any]:
 
 def _identity(record: Record) -> dict[str, Any]:
     spec = record.spec
-    values = (
-        record.key,
-        group_of(record),
-        spec.model.family,
-        spec.model.depth,
-        spec.model.width,
-        spec.dataset,
-        spec.training.learning_rate,
-        spec.seed,
-    )
-    return dict(zip(IDENTITY, values, strict=True))
+    return {
+        "key": record.key,
+        "group": group_of(record),
+        "family": spec.model.family,
+        "depth": spec.model.depth,
+        "width": spec.model.width,
+        "dataset": spec.dataset,
+        "learning_rate": spec.training.learning_rate,
+        "seed": spec.seed,
+    }
 
 
 #: A network is at chance whose training accuracy is above that of a guess by less than this share

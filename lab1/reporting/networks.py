@@ -57,7 +57,6 @@ def _one_per_family(records: Sequence[Record], depth: int) -> list[ModelSpec]:
 
 
 _HEIGHT, _GAP, _ROW, _MIDDLE = 30, 26, 112, 72
-
 _ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "tanh": "tanh", "leaky_relu": "leaky ReLU"}
 
 

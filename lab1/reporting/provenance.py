@@ -44,12 +44,20 @@ def settings(record: Record) -> dict[str, str]:
     return {name.capitalize(): value for name, value in said.items()}
 
 
-def seed(record: Record, published: Collection[str], root: str = "") -> str:
-    """Its seed as HTML that names its key, and leads to its record where that is `published`."""
-    if record.key not in published:
+def seed(
+    record: Record, published: Collection[str], detailed: Collection[str] = (), root: str = ""
+) -> str:
+    """Its seed as HTML that names its key, and leads to its runs page or its record.
+
+    To the page of runs where its key is in `detailed`, to its record where it is `published`.
+    """
+    if record.key in detailed:
+        leads = f' href="{address([record.key], root)}"'
+    elif record.key in published:
+        leads = f' href="{root}results/{for_html(record.name)}.json"'
+    else:
         return f'<span title="{record.key}">{record.spec.seed}</span>'
-    file = f"{root}results/{for_html(record.name)}.json"
-    return f'<a href="{file}" title="{record.key}">{record.spec.seed}</a>'
+    return f'<a{leads} title="{record.key}">{record.spec.seed}</a>'
 
 
 def address(keys: Sequence[str], root: str = "") -> str:
@@ -99,6 +107,18 @@ def _joined(values: Iterable[str]) -> str:
     return " / ".join(sorted(set(values)))
 
 
+#: What the first columns tell.
+_COLUMNS = ("family", "depth", "learning_rate", "dataset")
+
+#: Where the runs of a configuration took place; what all share is said once.
+_PLACES: Mapping[str, Callable[[Record], str]] = {
+    "Dataset": lambda record: DATASETS[record.spec.dataset].title,
+    "Device": hardware,
+    "Versions": versions,
+    "Commit": commit,
+}
+
+
 def runs_table(
     records: Sequence[Record], published: set[str], detailed: Collection[str] = ()
 ) -> Table:
@@ -115,11 +135,15 @@ def runs_table(
     """
     groups = by_configuration(records)
     frame = pd.DataFrame(
-        [{"group": group, **_row(each)} for group, members in groups.items() for each in members]
+        [
+            {"group": group, **_row(record)}
+            for group, members in groups.items()
+            for record in members
+        ]
     )
     settings = labels([members[0].spec for members in groups.values()], _COLUMNS, _COLUMNS)
     places = {
-        name: [_of_each(members, describe) for members in groups.values()]
+        name: [_joined(map(describe, members)) for members in groups.values()]
         for name, describe in _PLACES.items()
     }
     shared = [f"{name}: {values[0]}" for name, values in places.items() if len(set(values)) == 1]
@@ -128,7 +152,7 @@ def runs_table(
     for index, (group, members) in enumerate(groups.items()):
         first = members[0]
         family = first.spec.model.family
-        seeds = ", ".join(_seed(record, published, detailed) for record in members)
+        seeds = ", ".join(seed(record, published, detailed, "../") for record in members)
         cells.append(
             [
                 text(family)
@@ -147,15 +171,12 @@ def runs_table(
         *(["Setting"] if any(settings) else []), "Seeds (runs)", *differing,
     ]  # fmt: skip
     table = markup(header, cells, [f"runs-{group}" for group in groups])
-    return Table(frame, _folded(len(records), len(groups), shared, table))
-
-
-def _folded(runs: int, configurations: int, shared: Sequence[str], table: str) -> str:
     alike = f" The same for all: {for_html('; '.join(shared))}." if shared else ""
-    return (
-        f'<p class="lab1-common">Runs: {runs}; configurations: {configurations}.{alike}</p>\n'
+    return Table(
+        frame,
+        f'<p class="lab1-common">Runs: {len(records)}; configurations: {len(groups)}.{alike}</p>\n'
         f"<details><summary>Every configuration and its runs</summary>\n{table}\n</details>\n"
-        '<script src="assets/folds.js" defer></script>'
+        '<script src="assets/folds.js" defer></script>',
     )
 
 
@@ -173,26 +194,3 @@ def _row(record: Record) -> dict[str, Any]:
         "start": start(record),
         "data_fingerprint": record.origin.get("data_fingerprint", ""),
     }
-
-
-def _seed(record: Record, published: set[str], detailed: Collection[str]) -> str:
-    if record.key in detailed:
-        leads = address([record.key], "../")
-        return f'<a href="{leads}" title="{record.key}">{record.spec.seed}</a>'
-    return seed(record, published, "../")
-
-
-#: What the first columns tell.
-_COLUMNS = ("family", "depth", "learning_rate", "dataset")
-
-#: Where the runs of a configuration took place; what all share is said once.
-_PLACES: Mapping[str, Callable[[Record], str]] = {
-    "Dataset": lambda record: DATASETS[record.spec.dataset].title,
-    "Device": hardware,
-    "Versions": versions,
-    "Commit": commit,
-}
-
-
-def _of_each(members: Sequence[Record], describe: Callable[[Record], str]) -> str:
-    return " / ".join(sorted({describe(record) for record in members}))

@@ -20,9 +20,9 @@ from .axes import Axis, Panels, depths
 from .charts import bars, lines, linked, points
 from .claims import Prose
 from .curves import by_epoch
+from .distillation import improvement
 from .figure import Figure
 from .frames import base_rate, on_one_device
-from .statistics import mean_of
 from .tables import RUNS_PAGE, Column, Table
 
 if TYPE_CHECKING:
@@ -157,8 +157,6 @@ def distillation(runs: pd.DataFrame) -> Table | Prose:
     """
     if runs.empty:
         return _NO_RUNS
-    pairs = twins.pairs(runs)
-    pairs["points"] = 100 * pairs["gain"]
     teachers = {*runs["teacher"].dropna()}
 
     def model(part: pd.DataFrame) -> str:
@@ -170,14 +168,7 @@ def distillation(runs: pd.DataFrame) -> Table | Prose:
         Column("Model", model, is_text=True, tells=None),
         tables.PARAMETERS,
         tables.TEST_ACCURACY,
-        Column(
-            "Improvement (points)",
-            lambda part: mean_of(pairs[pairs["key"].isin(part["key"])], "points"),
-            tables.words_for("+.2f", ".2f"),
-            "Improvement",
-            "Improvement half-width",
-            digits=3,
-        ),
+        improvement(twins.pairs(runs)),
         tables.column_n(tables.with_a_score),
         tables.count_of_runs(RUNS_PAGE, tables.with_a_score),
         tables.DATASET,

@@ -20,7 +20,7 @@ from .charts import lines, points
 from .claims import Prose
 from .figure import NEUTRAL, Figure
 from .selections import Selection
-from .statistics import Estimate, estimate, in_words, summarize
+from .statistics import estimate, in_words, summarize
 from .tables import Table, markup, number, text
 from .words import dataset_titles
 
@@ -124,7 +124,7 @@ def table(published: Benchmarks) -> Table | Prose:
         ["hardware", "case", "dataset", "contender"], sort=False
     ):
         time = estimate(part["relative_time"])
-        accuracy = _in_percent(estimate(part["test_accuracy"]))
+        accuracy = estimate(100 * part["test_accuracy"])
         rate = part["images_per_second"].mean()
         rows.append(
             {
@@ -147,10 +147,6 @@ def table(published: Benchmarks) -> Table | Prose:
     header = ["Task", "Contender", "Times as long", "Images/s", "Accuracy (%)"]
     header = ["Machine", *header] if several else header
     return Table(pd.DataFrame(rows).round(4), markup(header, cells))
-
-
-def _in_percent(value: Estimate) -> Estimate:
-    return Estimate(100 * value.mean, 100 * value.half_width, value.n)
 
 
 _TIMES = [

@@ -180,16 +180,8 @@ def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     rows = []
     for labels, part in frame.groupby(list(by), sort=True, dropna=False):
         result = mean_of(part, value)
-        rows.append(
-            {
-                **dict(zip(by, labels, strict=True)),
-                "mean": result.mean,
-                "half_width": result.half_width if result.judged else None,
-                "low": result.low if result.judged else None,
-                "high": result.high if result.judged else None,
-                "n": result.n,
-            }
-        )
+        interval = (result.half_width, result.low, result.high) if result.judged else (None,) * 3
+        rows.append((*labels, result.mean, *interval, result.n))
     return pd.DataFrame(rows, columns=[*by, "mean", "half_width", "low", "high", "n"])
 
 

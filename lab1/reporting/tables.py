@@ -33,7 +33,6 @@ class Table:
 
 #: Where a page in `report/` finds the page of all runs.
 RUNS_PAGE = "../runs.html"
-
 _NUMBER = '<td class="number">'
 
 

@@ -5,13 +5,13 @@ Each function takes the frame of `runs`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from ..core.record import Record
+from .frames import Measured
 
 #: Twins are compared only where these are the same.
 _SHARED = ["device", "versions"]
@@ -46,10 +46,9 @@ def pairs(runs: pd.DataFrame) -> pd.DataFrame:
     out.
     """
     measured = ["test_accuracy", "validation_accuracy", "errors", "test_loss"]
-    alone = runs[["key", *_SHARED, *measured]].rename(
-        columns={"key": "twin"} | {name: f"{name}_alone" for name in measured}
-    )
-    joined = runs.dropna(subset=["twin"]).merge(alone, on=["twin", *_SHARED])
+    alone = runs[["key", *_SHARED, *measured]].rename(columns={"key": "twin"})
+    taught = runs.dropna(subset=["twin"])
+    joined = taught.merge(alone, on=["twin", *_SHARED], suffixes=("", "_alone"))
     return joined.assign(
         alone=joined["test_accuracy_alone"],
         gain=joined["test_accuracy"] - joined["test_accuracy_alone"],
@@ -88,22 +87,16 @@ def teachers(runs: pd.DataFrame) -> pd.DataFrame:
     return selected
 
 
-def of_setting(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """The pairs of one student at one temperature and one alpha, with the setting's teacher."""
-    usual = _usual(pairs, setting)
-    selected: pd.DataFrame = usual[
-        (usual["channels"] == setting.channels)
-        & (usual["temperature"] == setting.temperature)
-        & (usual["alpha"] == setting.alpha)
-    ]
-    return selected
+def of_setting(runs: pd.DataFrame, setting: Setting, free: str = "") -> pd.DataFrame:
+    """The pairs of its student, temperature and alpha, with its teacher, whose answers are kept.
 
-
-def _usual(pairs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """The pairs with the setting's teacher, whose answers are as it gave them."""
-    selected: pd.DataFrame = pairs[
-        (pairs["teacher_seed"] == setting.teacher_seed) & (pairs["wrong_classes"] == "kept")
-    ]
+    They may differ in the one of these that is `free`.
+    """
+    selected = pairs(photographs(runs))
+    selected = selected[selected["teacher_seed"] == setting.teacher_seed]
+    selected = selected[selected["wrong_classes"] == "kept"]
+    for name in {"channels", "temperature", "alpha"} - {free}:
+        selected = selected[selected[name] == getattr(setting, name)]
     return selected
 
 
@@ -121,45 +114,42 @@ def longer(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 
 def sweep(runs: pd.DataFrame, setting: Setting, by: str) -> pd.DataFrame:
     """The pairs that differ from `setting` in `by` alone, of the seeds that have all."""
-    swept = _usual(pairs(photographs(runs)), setting)
-    for name in ("channels", "temperature", "alpha"):
-        if name != by:
-            swept = swept[swept[name] == getattr(setting, name)]
+    swept = of_setting(runs, setting, free=by)
     per_seed = swept.groupby("seed")[by].nunique()
     common = per_seed[per_seed == swept[by].nunique()].index
     selected: pd.DataFrame = swept[swept["seed"].isin(common)]
     return selected
 
 
-def unseen(measured: Sequence[tuple[Record, Mapping[str, Any]]]) -> pd.DataFrame:
+def unseen(measured: Measured) -> pd.DataFrame:
     """One row per run and its probe `bias-correction`.
 
     `taught` tells whether it was distilled; `unseen_accuracy` is the share of the test images of
     the omitted `class` that it recognises, `errors` are its errors on all test images, and
     `class_errors` those on the class, each also `corrected_`.
     """
-    rows = []
-    for record, probe in measured:
-        images = probe["count_of_class"]
-        of_class, errors = probe["errors_of_class"], probe["errors"]
-        rows.append(
-            {
-                "key": record.key,
-                "seed": record.spec.seed,
-                "taught": record.spec.distillation is not None,
-                "class": probe["omitted_class"],
-                "errors": errors["before"],
-                "class_errors": of_class["before"],
-                "unseen_accuracy": 1 - of_class["before"] / images,
-                "corrected_errors": errors["after"],
-                "corrected_class_errors": of_class["after"],
-                "corrected_accuracy": 1 - of_class["after"] / images,
-            }
-        )
-    return pd.DataFrame(rows, columns=_UNSEEN)
+    rows = [
+        {
+            "key": record.key,
+            "seed": record.spec.seed,
+            "taught": record.spec.distillation is not None,
+            "class": probe["omitted_class"],
+            "errors": probe["errors"]["before"],
+            "class_errors": probe["errors_of_class"]["before"],
+            "corrected_errors": probe["errors"]["after"],
+            "corrected_class_errors": probe["errors_of_class"]["after"],
+            "images": probe["count_of_class"],
+        }
+        for record, probe in measured
+    ]
+    table = pd.DataFrame(rows, columns=_UNSEEN)
+    return table.assign(
+        unseen_accuracy=1 - table["class_errors"] / table["images"],
+        corrected_accuracy=1 - table["corrected_class_errors"] / table["images"],
+    )
 
 
 _UNSEEN = [
-    "key", "seed", "taught", "class", "errors", "class_errors", "unseen_accuracy",
-    "corrected_errors", "corrected_class_errors", "corrected_accuracy",
+    "key", "seed", "taught", "class", "errors", "class_errors", "corrected_errors",
+    "corrected_class_errors", "images",
 ]  # fmt: skip

@@ -58,7 +58,7 @@ def test_teachers_are_those_that_teach_and_their_other_seeds(make_record):
     assert twins.teachers(frame)["errors"].tolist() == [70, 60]
 
 
-def test_the_pairs_of_a_setting(make_record):
+def test_a_setting_is_one_configuration_and_a_sweep_varies_one_thing(make_record):
     records = several(
         make_record,
         [
@@ -68,23 +68,9 @@ def test_the_pairs_of_a_setting(make_record):
             ([(0.80, 0.81)], {"channels": 16}),
         ],
     )
-    pairs = twins.pairs(frames.runs(records))
-    assert len(pairs) == 4
-    assert twins.of_setting(pairs, SETTING)["gain"].tolist() == pytest.approx([0.02])
-
-
-def test_a_sweep_varies_one_thing(make_record):
-    frame = frames.runs(
-        several(
-            make_record,
-            [
-                ([(0.70, 0.72)], {}),
-                ([(0.70, 0.75)], {"temperature": 8.0}),
-                ([(0.70, 0.74)], {"alpha": 0.5}),
-                ([(0.80, 0.81)], {"channels": 16}),
-            ],
-        )
-    )
+    frame = frames.runs(records)
+    assert len(twins.pairs(frame)) == 4
+    assert twins.of_setting(frame, SETTING)["gain"].tolist() == pytest.approx([0.02])
     for by, values in (("temperature", [4, 8]), ("alpha", [0.5, 0.9]), ("channels", [11, 16])):
         assert sorted(twins.sweep(frame, SETTING, by)[by]) == values
 
