@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import nbformat
+import one_process
 import pytest
 
 from lab1.core import families
@@ -105,7 +105,7 @@ def test_what_is_no_declaration_is_refused_by_file_entry_and_value(tmp_path, cha
         ("FAMILY = dict(name='Mine')\n", "line 1: FAMILY is not written out"),
         ("FAMILY = {'depths': [1, 2 ** 3]}\n", "FAMILY is not written out"),
         ("FAMILY = [1]\n", "FAMILY = [1] is not allowed; allowed: a dictionary"),
-        ("class Mine(:\n", "not a Python file"),
+        ("class Mine(:\n", "mine.py: not a Python file"),
         ("\0", "not a Python file"),
         (f"FAMILY = {declaration(name='MLP')!r}\nclass MLP: pass\n", "a name of its own, not one"),
         (f"FAMILY = {declaration()!r}\n", "a class of this file, once: it has none"),
@@ -115,41 +115,8 @@ def test_what_is_no_declaration_is_refused_by_file_entry_and_value(tmp_path, cha
 def test_a_file_without_a_declaration_is_refused(tmp_path, text, complaint):
     with pytest.raises(ParameterError, match=re.escape(complaint)):
         families._read(written(tmp_path, text), FAMILIES)
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ParameterError, match=r"nowhere\.py: not a Python file"):
         families._read(tmp_path / "nowhere.py", FAMILIES)
-
-
-def lab1(folder, *arguments, file="mine.py", **environment):
-    """What a command says, with its own folder for runs and, unless `file` is empty, a network."""
-    variables = {
-        **os.environ,
-        "LAB1_HOME": str(ROOT),
-        "LAB1_RUNS": str(folder / "runs"),
-        "PYTHONPATH": str(ROOT),
-        **environment,
-    }
-    variables |= {families.VARIABLE: file} if file else {}
-    return subprocess.run(
-        arguments, cwd=folder, env=variables, capture_output=True, text=True, timeout=300
-    )
-
-
-RUN = [sys.executable, "-m", "lab1", "run", "1_2", "--profile", "smoke", "--workers", "1"]
-SMALL = ["-p", "depth=2", "-p", "seeds=0", "-p", "epochs=1", "-p", "further=none"]
-
-
-PROMOTE = "from lab1.core.store import Store; s = Store(); s.check_promotable(s.of_key({key!r}))"
-
-
-def test_the_command_line_refuses_a_wrong_declaration_in_a_line(tmp_path):
-    written(tmp_path, "FAMILY = 1\n")
-    told = lab1(tmp_path, sys.executable, "-m", "lab1", "status")
-    assert told.returncode == 2
-    assert told.stderr.startswith("lab1: ") and told.stderr.count("\n") == 1
-    assert "FAMILY = 1 is not allowed" in told.stderr
 
 
 BROKEN = [
@@ -185,16 +152,6 @@ def test_a_network_that_cannot_be_trained_is_told_before_any_is(
     with pytest.raises(ParameterError) as caught:
         tried(tmp_path, monkeypatch, text)
     assert complaint in str(caught.value) and str(tmp_path / "mine.py") in str(caught.value)
-
-
-@pytest.mark.slow
-def test_the_command_line_tells_of_such_a_network_and_trains_nothing(tmp_path):
-    written(tmp_path, GUIDE.replace("return self.layers(images)", "return [1]"))
-    told = lab1(tmp_path, *RUN, *SMALL, "-p", "families=MLP,NormalisedMLP")
-    assert told.returncode == 2, told.stderr
-    (line,) = [each for each in told.stderr.splitlines() if each.startswith("lab1: ")]
-    assert "gives list for 2 images" in line
-    assert not list(tmp_path.glob("runs/*/record.json"))
 
 
 def test_a_network_may_import_from_its_folder_and_its_key_covers_that(tmp_path, monkeypatch):
@@ -254,20 +211,39 @@ def test_a_last_batch_of_one_image_is_tried(tmp_path, monkeypatch):
         tried(tmp_path, monkeypatch, text, batch_size=3999)
 
 
+RUN = ["run", "1_2", "--profile", "smoke", "--workers", "1"]
+SMALL = ["depth=1,2", "epochs=1", "further=none", "families=MLP,NormalisedMLP"]
+ASKED = [word for assignment in SMALL for word in ("-p", assignment)]
+PROMOTE = """
+from lab1.core.store import Store
+from lab1.errors import RecordError
+record = next(each for each in Store().all()[0] if each.spec.model.family == "NormalisedMLP")
+try:
+    Store().check_promotable(record)
+except RecordError as error:
+    print(error)
+"""
+
+
 @pytest.mark.slow
-def test_the_guides_network_is_one_of_the_chapters(tmp_path):
-    """Charts, tables and comparisons have it; then: changed, forgotten, published."""
+def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python):
+    """Charts, tables and comparisons have it; then: published, broken, changed, forgotten."""
+    for name, value in (("HOME", ROOT), ("RUNS", tmp_path / "runs"), ("FAMILIES", "mine.py")):
+        monkeypatch.setenv(f"LAB1_{name}", str(value))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     written(tmp_path, GUIDE)
     out = tmp_path / "out.ipynb"
-    told = lab1(
-        tmp_path, sys.executable, "-m", "papermill", str(ROOT / "chapters" / "1_2.ipynb"), str(out),
-        "-p", "profile", "smoke", "-p", "families", "MLP,NormalisedMLP", "--no-progress-bar",
+    told = subprocess.run(
+        [sys.executable, "-m", "papermill", str(ROOT / "chapters" / "1_2.ipynb"), str(out),
+         "--no-progress-bar", "-p", "profile", "smoke",
+         *(word for text in SMALL for word in ("-p", *text.split("=")))],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     cells = {cell.id: cell for cell in nbformat.read(out, 4).cells}
     box = cells["cell-answer"].outputs[0].data["text/markdown"]
-    assert "8 layers − 2 layers, normalised MLP, learning rate 0.003, test accuracy: " in box
-    assert "normalised MLP − plain MLP, 8 layers, learning rate 0.003, test accuracy: " in box
+    assert "2 layers − 1 layer, normalised MLP, learning rate 0.003, test accuracy: " in box
+    assert "normalised MLP − plain MLP, 2 layers, learning rate 0.003, test accuracy: " in box
     for cell in ("cell-headline", "cell-curves", "cell-performance"):
         assert "NormalisedMLP" in cells[cell].outputs[-1].data["text/plain"]
     assert "normalised MLP" in cells["cell-comparisons-table"].outputs[-1].data["text/html"]
@@ -277,29 +253,33 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path):
     )
     assert ranges and all(first != second for first, second in ranges)
 
-    records = sorted(tmp_path.glob("runs/NormalisedMLP-*/record.json"))
-    assert records
-    body = json.loads(records[0].read_text())
+    body = json.loads(next(tmp_path.glob("runs/NormalisedMLP-*/record.json")).read_text())
     assert body["spec"]["own_family"]["file"] == str(tmp_path / "mine.py")
 
-    planned = lab1(tmp_path, *RUN, "--dry-run", "-p", "families=MLP,NormalisedMLP")
-    assert " 0 missing" in planned.stdout  # what papermill trained, the command line finds
-    promoted = lab1(tmp_path, sys.executable, "-c", PROMOTE.format(key=body["key"]))
-    assert "NormalisedMLP is declared in" in promoted.stderr
-    refused = lab1(
-        tmp_path, *RUN, "--engine", "ray", "-p", "families=NormalisedMLP", "-p", "seeds=9"
-    )
-    assert "engine = 'ray' is not allowed for NormalisedMLP" in refused.stderr
-    tracked = lab1(
-        tmp_path, *RUN, "--report-to", "wandb", "-p", "families=NormalisedMLP", "-p", "seeds=9"
-    )
-    assert "report_to = 'wandb' is not allowed for NormalisedMLP" in tracked.stderr
+    monkeypatch.setenv("LAB1_FAMILIES", str(tmp_path / "mine.py"))
+    again = [*RUN, "-p", "families=NormalisedMLP", "-p", "seeds=9"]
+    said = one_process.run(
+        python, [*RUN, *ASKED, "--dry-run"], [*again, "--engine", "ray"],
+        [*again, "--report-to", "wandb"], then=PROMOTE,
+    )  # fmt: skip
+    assert " 0 missing" in said  # what papermill trained, the command line finds
+    assert "engine = 'ray' is not allowed for NormalisedMLP" in said
+    assert "report_to = 'wandb' is not allowed for NormalisedMLP" in said
+    assert "NormalisedMLP is declared in" in said
 
-    forgotten = lab1(tmp_path, sys.executable, "-m", "lab1", "status", file="")
-    assert "which LAB1_FAMILIES does not name" in forgotten.stderr
-    written(tmp_path, GUIDE + "\n# changed\n")
-    changed = lab1(tmp_path, *RUN, "--dry-run", "-p", "families=MLP,NormalisedMLP")
-    assert re.search(r"[1-9]\d* missing", changed.stdout)
-    assert "Traceback" not in changed.stderr + forgotten.stderr
-    status = lab1(tmp_path, sys.executable, "-m", "lab1", "status")
-    assert "has changed since" in status.stderr
+    trained = sorted(tmp_path.glob("runs/*/record.json"))
+    written(tmp_path, GUIDE.replace("return self.layers(images)", "return [1]"))
+    said = one_process.run(python, [*RUN, *ASKED, "--dry-run"], [*RUN, *ASKED], ["status"])
+    assert re.search(r"[1-9]\d* missing", said)
+    assert "gives list for 2 images" in said and "exit status 2" in said
+    assert trained == sorted(tmp_path.glob("runs/*/record.json"))
+    assert "has changed since" in said and "Traceback" not in said
+    monkeypatch.delenv("LAB1_FAMILIES")
+    assert "which LAB1_FAMILIES does not name" in one_process.run(python, ["status"])
+    written(tmp_path, "FAMILY = 1\n")
+    monkeypatch.setenv("LAB1_FAMILIES", str(tmp_path / "mine.py"))
+    wrong = subprocess.run(
+        [sys.executable, "-m", "lab1", "status"], capture_output=True, text=True, timeout=300
+    )
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+    assert wrong.stderr.startswith("lab1: ") and "FAMILY = 1 is not allowed" in wrong.stderr

@@ -1,7 +1,6 @@
 """A reader's own images: which folders are a data set, and what becomes of its runs."""
 
 import json
-import os
 import re
 import shutil
 import struct
@@ -15,6 +14,7 @@ from pathlib import Path
 import declared_fields
 import nbformat
 import numpy as np
+import one_process
 import pytest
 from PIL import Image
 
@@ -271,40 +271,37 @@ def test_its_runs_are_not_published(flowers, make_record, store):
 
 
 @pytest.mark.slow
-def test_a_chapter_runs_on_a_folder(tmp_path):
+def test_a_chapter_runs_on_a_folder(tmp_path, monkeypatch, python):
     """As the guide has it: trained, charted, found again by the command line, kept to itself."""
     pytest.importorskip("torch")
     make_folder(tmp_path / "flowers", ("daisy", "rose", "tulip"), train=20, test=5)
-    environment = {
-        **os.environ, "LAB1_HOME": str(ROOT), "LAB1_RUNS": str(tmp_path / "runs"),
-        "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
-
-    def call(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-
+    monkeypatch.setenv("LAB1_HOME", str(ROOT))
+    monkeypatch.setenv("LAB1_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     asked = {"dataset": "flowers@32", "validation_size": "12", "batch_size": "16", "epochs": "1"}
+    asked |= {"depth": "1", "seeds": "0"}
     out = tmp_path / "out.ipynb"
-    told = call(
-        "papermill", str(ROOT / "chapters" / "1_3.ipynb"), str(out), "--no-progress-bar",
-        "-p", "profile", "smoke", *(word for pair in asked.items() for word in ("-p", *pair)),
+    told = subprocess.run(
+        [sys.executable, "-m", "papermill", str(ROOT / "chapters" / "1_3.ipynb"), str(out),
+         "--no-progress-bar", "-p", "profile", "smoke",
+         *(word for pair in asked.items() for word in ("-p", *pair))],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     text = json.dumps(nbformat.read(out, 4))
     assert "flowers (32 x 32)" in text and "tulip" in text
-    run = ["lab1", "run", "1_3", "--profile", "smoke"]
+    run = ["run", "1_3", "--profile", "smoke"]
     run += [word for name, value in asked.items() for word in ("-p", f"{name}={value}")]
-    assert " 0 missing" in call(*run, "--dry-run").stdout
-    refused = call(*run, "-p", "seeds=9", "--engine", "ray")
-    assert "engine = 'ray' is not allowed for flowers-32-" in refused.stderr
-    promoted = call("lab1", "promote", "--profile", "smoke")
-    assert "0 records promoted" in promoted.stdout + promoted.stderr
+    (name,) = {path.name for path in (tmp_path / "runs" / "own-images").iterdir()}
+    by_folder = [word.replace("flowers@32", f"{tmp_path}/flowers@32") for word in run]
+    by_name = [word.replace("flowers@32", name) for word in run]
+    ray = [*(word.replace("seeds=0", "seeds=9") for word in by_name), "--engine", "ray"]
+    said = one_process.run(
+        python, [*by_folder, "--dry-run"], ray, ["promote", "--profile", "smoke"]
+    )
+    assert " 0 missing" in said and "0 records promoted" in said
+    assert "engine = 'ray' is not allowed for flowers-32-" in said
     # Where the folder has gone, its records and charts are still there; it is missed for training.
     shutil.rmtree(tmp_path / "flowers")
-    (name,) = {path.name for path in (tmp_path / "runs" / "own-images").iterdir()}
-    by_name = [word.replace("flowers@32", name) for word in run]
-    assert " 0 missing" in call(*by_name, "--dry-run").stdout
-    assert "verified, 0 findings" in call("lab1", "verify").stdout
+    said = one_process.run(python, [*by_name, "--dry-run"], ["verify"])
+    assert " 0 missing" in said and "verified, 0 findings" in said
