@@ -55,7 +55,7 @@ class TrackingError(Lab1Error):
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """A failure of the operating system inside the block is told as what the user can mend."""
     try:
         yield
@@ -108,7 +108,7 @@ def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
     """The end of a message that names what a slip of the pen may have meant; else empty."""
     if not isinstance(value, str) or len(value) > _LONGEST_NAME:
         return ""
-    by_case = {each.casefold(): each for each in allowed}
+    by_case = {name.casefold(): name for name in allowed}
     close = difflib.get_close_matches(value.casefold(), by_case, 1, 0.65)
     return f"; did you mean {by_case[close[0]]}?" if close else ""
 

@@ -1104,7 +1104,7 @@ def test_verify_compares_weights_with_their_record(lab1, taught, plans):
         write(replace(teacher, weights_sha256=sha256))
         err = lab1("verify")[2]
         assert ("and the record of its run says ffff" in err) == found
-        assert str(weights_file.own(teacher.spec, store)) in err or not found
+        assert str(weights_file.in_runs(teacher.spec, store)) in err or not found
 
 
 def test_run_can_be_asked_for_a_page_of_a_chapter(home, lab1):

@@ -241,7 +241,11 @@ def test_a_run_that_was_trained_here_again_comes_before_the_published_one(store,
     assert store.find(own.spec) == own
     assert store.path_of(own.spec) == path
     assert store.all() == ([own], [])
-    assert store.is_replaced(own.name) and store.is_own(own) and not store.is_published(own)
+    assert (
+        store.is_replaced(own.name)
+        and store.has_unpublished_files(own)
+        and not store.is_published(own)
+    )
 
 
 def test_a_copy_of_a_published_record_changes_nothing(store, make_record):
@@ -250,7 +254,7 @@ def test_a_copy_of_a_published_record_changes_nothing(store, make_record):
     path = publish(store, record)
     store.copy(record.spec)
     assert (store.run_dir(record.spec) / "record.json").read_bytes() == path.read_bytes()
-    assert store.is_published(record) and not store.is_own(record)
+    assert store.is_published(record) and not store.has_unpublished_files(record)
     store.copy(make_record(seed=1).spec)  # nothing to copy
     assert store.all() == ([record], [])
 
@@ -295,13 +299,13 @@ def test_probes_are_not_taken_for_records(store, make_record):
 
 def test_a_run_is_ones_own_until_it_is_published(store, make_record):
     record = make_record()
-    assert not store.is_own(record)
+    assert not store.has_unpublished_files(record)
     store.write(record)
-    assert store.is_own(record)
+    assert store.has_unpublished_files(record)
     store.promote(record)
-    assert not store.is_own(record)
+    assert not store.has_unpublished_files(record)
     store.write(record)  # trained again all the same
-    assert not store.is_own(record)
+    assert not store.has_unpublished_files(record)
 
 
 def test_every_published_record_can_be_read_and_followed_back(tmp_path):
@@ -502,7 +506,7 @@ def test_a_replacement_takes_the_place_together(store, make_record):
     assert store.find(first.spec) == first
     assert store.find_probe(first.spec, "answers") == {"counts": [[9, 1], [0, 10]]}
     assert apart.find(again.spec) == again
-    apart.take_the_place()
+    apart.replace_old_files()
     assert store.find(first.spec) == again
     assert store.find_probe(first.spec, "answers") == {"counts": []}
     assert store.find_probe(first.spec, "response") is None
@@ -530,9 +534,9 @@ def test_a_replacement_that_is_cut_off_is_ended_by_the_same_call(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", cut_off)
         with pytest.raises(OSError, match="cut off"):
-            apart.take_the_place()
+            apart.replace_old_files()
     assert apart.find(again.spec) == again  # and not trained a third time
-    apart.take_the_place()
+    apart.replace_old_files()
     assert store.find(first.spec) == again
     assert store.probes_of(again.spec) == ("answers", "response")
 

@@ -127,8 +127,8 @@ def test_weights_of_an_earlier_version_are_found(store, make_record):
     old = store.run_dir(record.spec) / "weights.pt"
     old.write_bytes(b"weights")
     assert weights_file.find(record.spec, store) == old
-    weights_file.own(record.spec, store).write_bytes(b"newer")
-    assert weights_file.find(record.spec, store) == weights_file.own(record.spec, store)
+    weights_file.in_runs(record.spec, store).write_bytes(b"newer")
+    assert weights_file.find(record.spec, store) == weights_file.in_runs(record.spec, store)
 
 
 def test_published_weights_of_a_run_that_was_trained_again_do_not_count(store, make_record):

@@ -96,7 +96,7 @@ def promote(options: argparse.Namespace) -> int:
     store = Store()
     planned = _keys_with_teachers(profiles.planned(options.profile))
     records, problems = store.all()
-    unpublished = [record for record in records if store.is_own(record)]
+    unpublished = [record for record in records if store.has_unpublished_files(record)]
     selected = [record for record in unpublished if options.all or record.key in planned]
     with_weights = {store.of_key(key).key for key in options.weights}
     for record in sorted(selected, key=lambda record: len(record.spec.teachers)):

@@ -54,7 +54,7 @@ class Dataset:
     folder: Path | None = None
 
     @property
-    def own(self) -> bool:
+    def user_defined(self) -> bool:
         """True for user-defined images."""
         return self.folder is not None
 

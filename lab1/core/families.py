@@ -96,7 +96,7 @@ class Family:
     sha256: str | None = None
 
     @property
-    def own(self) -> bool:
+    def user_defined(self) -> bool:
         """True for a user-defined family, declared in a file of the reader's."""
         return self.file is not None
 
@@ -201,7 +201,7 @@ def check_known(name: str, written: Mapping[str, str], families: Mapping[str, Fa
     `written` has the `file` that declared it and its `sha256`.
     """
     file, known = written["file"], families.get(name)
-    if known is None or not known.own:
+    if known is None or not known.user_defined:
         raise ParameterError(
             f"its network {short_repr(name)} is declared in {file}, which {VARIABLE} does not name"
         )

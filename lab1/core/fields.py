@@ -79,7 +79,7 @@ class Field:
     several: bool = False
 
     @property
-    def said(self) -> dict[str, Any]:
+    def explicit(self) -> dict[str, Any]:
         """The values that differ from the defaults."""
         return {
             field.name: v
@@ -238,7 +238,7 @@ def declared(name: str, hint: Any) -> Field:
     while (origin := get_origin(hint)) is not None:
         if origin is Annotated:
             for extra in reversed(hint.__metadata__):  # what stands outside wins
-                said = (extra.said if isinstance(extra, Field) else {"meaning": extra}) | said
+                said = (extra.explicit if isinstance(extra, Field) else {"meaning": extra}) | said
             hint = hint.__origin__
         elif origin is tuple:
             said["many"], hint = True, get_args(hint)[0]

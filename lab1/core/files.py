@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import Lab1Error, told
+from ..errors import Lab1Error, storage_errors
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -86,7 +86,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises `StorageError` where it cannot be written.
     """
-    with told(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
@@ -108,7 +108,7 @@ def move(source: Path, target: Path) -> None:
 
     Raises `StorageError` where it cannot be written.
     """
-    with told(target):
+    with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             source.replace(target)
@@ -134,7 +134,7 @@ def _sweep(folder: Path) -> None:
                     path.unlink()
 
 
-def is_there(path: Path) -> bool:
+def may_exist(path: Path) -> bool:
     """True if a file exists, or may: one in a folder that is closed to us is told when it is read.
 
     A link that leads nowhere counts as one that exists.
@@ -164,7 +164,7 @@ def claimed(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[b
     With `waiting`, which is called where another process has it, the lock is waited for.  Raises
     `StorageError` where the file cannot be made.
     """
-    with told(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a")  # and so as old as it is
     with stream:

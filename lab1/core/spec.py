@@ -343,7 +343,7 @@ class RunSpec(Checked):
         family = FAMILIES[self.model.family]
         declared = {"own_family": {"file": str(family.file), "sha256": family.sha256}}
         return {
-            **(declared if family.own else {}),
+            **(declared if family.user_defined else {}),
             "model": dataclasses.asdict(self.model),
             "dataset": self.dataset,
             "training": dataclasses.asdict(self.training),

@@ -21,7 +21,7 @@ from ..errors import Lab1Error, ParameterError, RecordError, short_repr
 from . import files, probe_schema
 from .datasets import DATASETS
 from .families import FAMILIES
-from .files import is_there, move, write_bytes, write_text
+from .files import may_exist, move, write_bytes, write_text
 from .record import SCHEMA, Record, finite, is_commit, read_record
 from .rules import in_file, read_object, seal, unseal
 from .spec import RunSpec
@@ -63,14 +63,14 @@ class Store:
             return read_record(path)
         except RecordError:
             published = self.results / f"{name}.json"
-            if is_there(path) or path == published:
+            if may_exist(path) or path == published:
                 raise
             return read_record(published)
 
     def path_of(self, spec: RunSpec) -> Path | None:
         """The file that `find` reads."""
         for path in (self.run_dir(spec) / "record.json", self.results / f"{spec.name}.json"):
-            if is_there(path):
+            if may_exist(path):
                 return path
         return None
 
@@ -81,7 +81,7 @@ class Store:
         nothing.
         """
         published, retrained = self.results / f"{name}.json", self.runs / name / "record.json"
-        if not (is_there(retrained) and published.exists()):
+        if not (may_exist(retrained) and published.exists()):
             return False
         try:
             return retrained.read_bytes() != published.read_bytes()
@@ -94,7 +94,9 @@ class Store:
         """The files of all records, published ones first, without those that `runs/` replaces."""
         # One's own are listed first: what is promoted meanwhile is then in one list or in both.
         folders = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
-        records = [folder / "record.json" for folder in folders if is_there(folder / "record.json")]
+        records = [
+            folder / "record.json" for folder in folders if may_exist(folder / "record.json")
+        ]
         published = sorted(p for p in self.results.glob("*.json") if _is_record_name(p.stem))
         copied = {path.parent.name for path in records}
         yield from (p for p in published if p.stem not in copied or not self.is_replaced(p.stem))
@@ -138,7 +140,7 @@ class Store:
         path = self.results / f"{record.name}.json"
         return path.exists() and not self.is_replaced(record.name)
 
-    def is_own(self, record: Record) -> bool:
+    def has_unpublished_files(self, record: Record) -> bool:
         """True if a record, or a probe of it, lies in `runs/` and has not been published.
 
         Copies of published files, which a Ray cluster needs there, do not count.
@@ -186,13 +188,13 @@ class Store:
         source = self.runs / record.name
         for spec in (record.spec, *record.spec.teachers):
             family = FAMILIES[spec.model.family]
-            if family.own:
+            if family.user_defined:
                 raise RecordError(
                     f"{source}: its network {family.name} is declared in {family.file}, outside "
                     "the sources of lab1; only what these can train again is published"
                 )
             images = DATASETS[spec.dataset]
-            if images.own:
+            if images.user_defined:
                 raise RecordError(
                     f"{source}: its images lie in {images.folder}; only runs on data sets that "
                     "others have are published"
@@ -280,12 +282,12 @@ class Store:
         in_runs = self.run_dir(spec) / f"{probe}.json"
         for _ in range(2):  # the second time finds what was promoted between the two looks
             for path in (in_runs,) if self.is_replaced(spec.name) else (published, in_runs):
-                if not is_there(path):
+                if not may_exist(path):
                     continue
                 try:
                     return _read_probe(path, spec, probe)
                 except RecordError:
-                    if is_there(path):
+                    if may_exist(path):
                         raise
         return None
 
@@ -294,7 +296,7 @@ class Replacement(Store):
     """A store in which one run, which has a record already, is trained apart from it.
 
     Its files are written into `runs/.again/<run>/` and take the place of the old ones together
-    (`take_the_place`); those of other runs are where they are in `store`.
+    (`replace_old_files`); those of other runs are where they are in `store`.
     """
 
     def __init__(self, store: Store, spec: RunSpec) -> None:
@@ -319,7 +321,7 @@ class Replacement(Store):
     def is_replaced(self, name: str) -> bool:
         return name == self._spec.name or super().is_replaced(name)
 
-    def take_the_place(self) -> None:
+    def replace_old_files(self) -> None:
         """Puts the new record, probes and weights where the old ones were.
 
         The record comes last: until then the run counts as not trained here, and the same call

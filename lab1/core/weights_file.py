@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingRunsError, RecordError, WeightsError
-from .files import is_there
+from .files import may_exist
 from .rules import mapping, text
 from .spec import RunSpec
 
@@ -49,11 +49,11 @@ def find(spec: RunSpec, store: Store) -> Path | None:
     """
     candidates = [] if store.is_replaced(spec.name) else [published(spec, store)]
     if store.path_of(spec) is not None:  # else a training under way keeps its best so far there
-        candidates += [own(spec, store), own(spec, store).with_suffix(".pt")]
-    return next((path for path in candidates if is_there(path)), None)
+        candidates += [in_runs(spec, store), in_runs(spec, store).with_suffix(".pt")]
+    return next((path for path in candidates if may_exist(path)), None)
 
 
-def own(spec: RunSpec, store: Store) -> Path:
+def in_runs(spec: RunSpec, store: Store) -> Path:
     """The file in `runs/` that has the weights of a run, or would have them."""
     return store.run_dir(spec) / "weights.safetensors"
 
@@ -63,8 +63,8 @@ def absence(spec: RunSpec, store: Store, purpose: str) -> str:
     trained = store.path_of(spec) is not None
     how = f"train it once more: python -m lab1 run --again {spec.key}"
     return (
-        f"{own(spec, store)}: the weights of {spec.title} are not here, nor are they published as "
-        f"{published(spec, store).name}, and {purpose}; copy them from where the run was trained, "
+        f"{in_runs(spec, store)}: the weights of {spec.title} are not here, nor are they published "
+        f"as {published(spec, store).name}, and {purpose}; copy them from where the run was trained, "
         f"or {how if trained else 'train it here, with save_weights'}"
     )
 

@@ -101,7 +101,9 @@ def _model(family: str, size: dict[str, Any], design: dict[str, Any] | None = No
     """
     declared = FAMILIES[family]
     given = {**size, **(design or {})}
-    checked = () if declared.own else size  # which a family that does not take them refuses
+    checked = (
+        () if declared.user_defined else size
+    )  # which a family that does not take them refuses
     taken = {n: value for n, value in given.items() if n in declared.fields or n in checked}
     return ModelSpec(family, **taken)
 

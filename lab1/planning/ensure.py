@@ -173,7 +173,7 @@ def train_again(
         todo = find_todo([spec], apart)
         if todo.missing:
             _train(todo, options, apart, dict.fromkeys(todo.missing, wanted))
-        apart.take_the_place()
+        apart.replace_old_files()
     again = store.find(spec)
     assert again is not None
     return again
@@ -191,7 +191,7 @@ def _train(
     from ..training import engines
 
     _check_stays_here(wanted, options)
-    if any(FAMILIES[spec.model.family].own for spec in wanted):
+    if any(FAMILIES[spec.model.family].user_defined for spec in wanted):
         from ..training.models import user_models
 
         user_models.check(wanted)
@@ -218,11 +218,11 @@ def _check_stays_here(wanted: Sequence[RunSpec], options: RuntimeOptions) -> Non
     local = [
         f"{spec.model.family}, a network of your own, whose file is"
         for spec in wanted
-        if FAMILIES[spec.model.family].own
+        if FAMILIES[spec.model.family].user_defined
     ] + [
         f"{spec.dataset}, images of your own, which are"
         for spec in wanted
-        if DATASETS[spec.dataset].own
+        if DATASETS[spec.dataset].user_defined
     ]
     leaving = ["engine = 'ray'"] * (options.engine == "ray")
     leaving += ["report_to = 'wandb'"] * (options.report_to is not None)

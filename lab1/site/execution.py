@@ -172,7 +172,7 @@ def sources_digest() -> str:
         if relative.parts[0] != "training":
             digest.update(f"{relative.as_posix()}\0".encode() + path.read_bytes() + b"\0")
     for family in FAMILIES.values():
-        if family.own:
+        if family.user_defined:
             digest.update(f"{family.name}\0{family.sha256}\0".encode())
     return digest.hexdigest()[:16]
 

@@ -82,7 +82,7 @@ def _train_run(
     callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
     callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
-    weights_path = weights_file.own(spec, store) if store and options.save_weights else None
+    weights_path = weights_file.in_runs(spec, store) if store and options.save_weights else None
     learning = _learning(spec, options, store, loaded)
     trainer = learning.make_trainer(
         model,

@@ -170,7 +170,7 @@ def share_weights(spec: RunSpec, store: Store) -> None:
     record = store.find(spec)
     path = weights_file.find(spec, store)
     if path is not None and record is not None and path.parent != store.run_dir(spec):
-        save_weights(weights_file.own(spec, store), _read(path, spec, record))
+        save_weights(weights_file.in_runs(spec, store), _read(path, spec, record))
         store.copy(spec)
 
 

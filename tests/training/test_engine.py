@@ -616,7 +616,7 @@ def test_what_cannot_be_published_is_told_before_it_is_trained(
 def test_a_record_names_the_weights_of_its_best_epoch(tiny, store):
     for options in (OPTIONS, replace(OPTIONS, save_weights=False)):
         record = train_run(tiny(), options, store)
-        assert record.weights_sha256 == digest(load_weights(weights_file.own(tiny(), store)))
+        assert record.weights_sha256 == digest(load_weights(weights_file.in_runs(tiny(), store)))
     assert record.to_dict()["weights_sha256"] == record.weights_sha256
 
 

@@ -103,7 +103,7 @@ def test_what_cannot_be_loaded_is_told(trained, store, make_record):
     store.write(record)
     with pytest.raises(MissingRunsError, match=f"load_run needs them.*--again {record.key}"):
         lab1.load_run(record.key, store=store)
-    weights_file.own(record.spec, store).write_bytes(b"no weights")
+    weights_file.in_runs(record.spec, store).write_bytes(b"no weights")
     with pytest.raises(WeightsError, match=r"weights\.safetensors: is no file of weights"):
         lab1.load_run(record.key, store=store)
 

@@ -36,7 +36,7 @@ def load(name: str, data_dir: str | None = None) -> LoadedData:
     truncated, or not the declared ones; of a reader's own images, where an image is unreadable.
     """
     declared = DATASETS[name]
-    if declared.own:
+    if declared.user_defined:
         return load_user_images(declared)
     if name.startswith("smoke"):
         return _built_in(declared)

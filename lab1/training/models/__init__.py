@@ -42,7 +42,7 @@ def build(spec: ModelSpec, dataset: Dataset, seed: int) -> nn.Module:
     """The model that `spec` describes for the images of `dataset`, initialised by `seed`."""
     family = FAMILIES[spec.family]
     with seeds.global_stream(seed, "initialisation"):
-        if family.own:
+        if family.user_defined:
             return user_models.build(spec, dataset)
         model = class_of(family)
         if spec.layer_sizes:

@@ -36,7 +36,7 @@ def check(specs: Sequence[RunSpec]) -> None:
     """
     tried: dict[tuple[ModelSpec, str, int], None] = {}
     for spec in specs:
-        if FAMILIES[spec.model.family].own:
+        if FAMILIES[spec.model.family].user_defined:
             last = spec.training_images % spec.training.batch_size
             tried[spec.model, spec.dataset, 1 if last == 1 else 2] = None
     for model, dataset, images in tried:

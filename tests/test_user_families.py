@@ -52,7 +52,7 @@ def test_a_declaration_becomes_a_family(tmp_path):
     family = declared(tmp_path)
     assert (family.name, family.title, family.fields) == ("Mine", "my network", ("depth", "width"))
     assert (family.unit, family.axis) == ("layer", "hidden layers")  # as its twin has them
-    assert family.own and family.compared_with == {"MLP": ("layer normalisation",)}
+    assert family.user_defined and family.compared_with == {"MLP": ("layer normalisation",)}
     family.depths.check(8, "Mine")
     with pytest.raises(ParameterError, match=r"depth = 9 is not allowed; allowed: from 1 to 8, as"):
         family.depths.check(9, "Mine")
@@ -132,7 +132,7 @@ BROKEN = [
 def tried(tmp_path, monkeypatch, text, **training):
     """Tries the network of such a file as a command does before it trains."""
     user_models = pytest.importorskip("lab1.training.models.user_models")
-    designed = {name: family for name, family in FAMILIES.items() if not family.own}
+    designed = {name: family for name, family in FAMILIES.items() if not family.user_defined}
     family = families._read(written(tmp_path, text), designed)
     monkeypatch.setitem(FAMILIES, family.name, family)
     # Not specs, whose families are those that were declared when the process began.

@@ -54,7 +54,7 @@ def test_a_folder_becomes_a_data_set_of_its_digest(flowers, monkeypatch):
     assert re.fullmatch("flowers-32-[0-9a-f]{12}", dataset.name)
     assert (dataset.title, dataset.image_shape) == ("flowers (32 x 32)", (3, 32, 32))
     assert (dataset.train_size, dataset.test_size, dataset.num_classes) == (12, 6, 2)
-    assert dataset.class_names == ("daisy", "rose") and dataset.own
+    assert dataset.class_names == ("daisy", "rose") and dataset.user_defined
     assert declared(flowers, "@28-grey").image_shape == (1, 28, 28)
     assert dataset.name not in list(DATASETS)  # which are those that everybody has
     # The name itself may be given, and a folder in any of its spellings.
