@@ -64,8 +64,8 @@ def absence(spec: RunSpec, store: Store, purpose: str) -> str:
     how = f"train it once more: python -m lab1 run --again {spec.key}"
     return (
         f"{in_runs(spec, store)}: the weights of {spec.title} are not here, nor are they published "
-        f"as {published(spec, store).name}, and {purpose}; copy them from where the run was trained, "
-        f"or {how if trained else 'train it here, with save_weights'}"
+        f"as {published(spec, store).name}, and {purpose}; copy them from where the run was "
+        f"trained, or {how if trained else 'train it here, with save_weights'}"
     )
 
 
