@@ -1,3 +1,5 @@
+"""From runs to their records and probes, and how long that takes."""
+
 import importlib.util
 from dataclasses import replace
 
@@ -5,172 +7,16 @@ import pytest
 from stores import without_record
 
 from lab1.core import weights_file
-from lab1.core.spec import ModelSpec, RunSpec
-from lab1.core.training_config import RuntimeOptions, TrainingConfig
-from lab1.errors import MissingRunsError, ParameterError, RecordError
-from lab1.planning import chapters, profiles, progress
+from lab1.core.training_config import RuntimeOptions
+from lab1.errors import MissingRunsError, RecordError
 from lab1.planning import ensure as ensuring
+from lab1.planning import profiles, progress
 from lab1.planning.chapters import CHAPTERS, plan
 from lab1.planning.ensure import ensure
 from lab1.planning.progress import duration, estimate
 
 BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
 GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
-
-
-def short(specs):
-    return [
-        (each.seed, each.model.depth, each.training.learning_rate, each.model.family)
-        for each in specs
-    ]
-
-
-# Planning
-
-
-def test_the_plan_goes_seed_by_seed():
-    """So an interrupted plan has whole comparisons: everything under the seeds that it reached."""
-    assert short(plan("1_2", **GRID)) == [
-        (0, 2, 0.001, "MLP"),
-        (0, 2, 0.001, "ResidualMLP"),
-        (0, 8, 0.001, "MLP"),
-        (0, 8, 0.001, "ResidualMLP"),
-        (1, 2, 0.001, "MLP"),
-        (1, 2, 0.001, "ResidualMLP"),
-        (1, 8, 0.001, "MLP"),
-        (1, 8, 0.001, "ResidualMLP"),
-    ]
-
-
-def test_the_first_chapter_trains_the_plain_network_alone():
-    specs = plan("1_1", **GRID)
-    assert short(specs) == [(seed, depth, 0.001, "MLP") for seed in (0, 1) for depth in (2, 8)]
-    # The chapters share those runs, so each is trained once.
-    assert {each.key for each in specs} < {each.key for each in plan("1_2", **GRID)}
-
-
-def test_a_plan_passes_every_parameter_on():
-    training = {
-        "epochs": 7,
-        "batch_size": 32,
-        "learning_rate": 0.1,
-        "optimizer": "sgd",
-        "momentum": 0.8,
-        "weight_decay": 0.0001,
-        "schedule": "one-cycle",
-        "precision": "bf16",
-        "augmentation": "crop",
-        "validation_size": 400,
-        "monitor": "validation_loss",
-        "patience": 3,
-        "minimum_improvement": 0.001,
-    }
-    (spec,) = plan(
-        "1_1",
-        dataset="smoke-grey",
-        depth=3,
-        seeds=5,
-        width=12,
-        activation="gelu",
-        dropout_rate=0.1,
-        **training,
-    )
-    assert spec == RunSpec(
-        ModelSpec("MLP", 3, 12, "gelu", 0.1), "smoke-grey", TrainingConfig(**training), 5
-    )
-
-
-def test_several_values_make_a_plan_each_the_first_first():
-    values = GRID | {"seeds": 0, "depth": 2, "width": 16, "patience": None}
-    several = {"width": "16,32", "patience": "[none, 3]"}
-    assert plan("1_2", **values | several) == [
-        spec
-        for width in (16, 32)
-        for patience in (None, 3)
-        for spec in plan("1_2", **values | {"width": width, "patience": patience})
-    ]
-    # A list of one is that one; what does not differ is planned once.
-    assert plan("1_2", **values | {"width": "[16]"}) == plan("1_2", **values)
-    residual = {"families": "MLP", "residual_factor": ["one", "sqrt-half"]}
-    assert plan("1_2", **values | residual) == plan("1_2", **values | {"families": "MLP"})
-
-
-@pytest.mark.parametrize("name", [name for name, each in CHAPTERS.items() if each.parameters])
-def test_every_parameter_of_one_value_takes_several(name):
-    for field in CHAPTERS[name].parameters.values():
-        numbers = [field.ge, field.ge + 1] if field.kind is int else [0.5, 0.25]
-        values = [*field.choices, None][:2] if field.choices else numbers
-        assert field.many or field.check(values) == tuple(values), field.name
-
-
-def test_more_questions_than_anybody_means_are_refused():
-    values = {name: [*range(1, 400)] for name in ("width", "epochs")}
-    with pytest.raises(ParameterError, match=r"chapter 1_1: .* of width, epochs make 159201 quest"):
-        plan("1_1", **GRID | values)
-
-
-def test_a_family_of_another_chapter_is_refused():
-    with pytest.raises(ParameterError, match="chapter 1_2: SimpleCNN takes no width"):
-        plan("1_2", **GRID, families="SimpleCNN")
-
-
-def test_texts_plan_what_the_values_do():
-    texts = {"dataset": "smoke-grey", "width": "16", "validation_size": "500"}
-    assert plan("1_1", **texts, depth="2,8", seeds="[0, 1]", patience="none") == plan("1_1", **GRID)
-
-
-@pytest.mark.parametrize(
-    "chapter", [name for name in CHAPTERS if "width" in CHAPTERS[name].required]
-)
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"depth": 0}, ("depth = 0", "from 1 to 1024")),
-        ({"depth": [2, "four"]}, ("depth = 'four'", "an integer")),
-        ({"seeds": []}, ("seeds = []", "an integer")),
-        ({"seeds": [0, 0]}, ("seeds names 0 more than once",)),
-        ({"learning_rate": float("nan")}, ("learning_rate = nan", "a number above 0")),
-        ({"dataset": "imagenet"}, ("dataset = 'imagenet'", "mnist")),
-        ({"epochs": True}, ("epochs = True", "an integer")),
-        ({"epoch": 3}, ("unknown parameter 'epoch'", "epochs")),
-        ({"seed": 3}, ("unknown parameter 'seed'", "seeds")),
-        ({"family": "MLP"}, ("unknown parameter 'family'",)),
-        ({"device": "cpu"}, ("unknown parameter 'device'",)),
-        # Each is in range by itself; together they are not.
-        ({"patience": 3, "validation_size": 0}, ("patience = 3", "validation_size")),
-        ({"validation_size": 3991}, ("validation_size = 3991", "from 0 to 3990")),
-    ],
-)
-def test_what_is_not_allowed_is_refused_by_chapter(chapter, change, words):
-    with pytest.raises(ParameterError) as caught:
-        plan(chapter, **{**GRID, **change})
-    message = str(caught.value)
-    for each in (f"chapter {chapter}", *words):
-        assert each in message
-
-
-@pytest.mark.parametrize("left_out", ["dataset", "depth", "seeds", "width"])
-def test_a_required_parameter_is_asked_for(left_out):
-    values = {name: value for name, value in GRID.items() if name != left_out}
-    with pytest.raises(ParameterError, match=f"chapter 1_1: needs a value for {left_out}$"):
-        plan("1_1", **values)
-
-
-def test_all_missing_parameters_are_named_at_once():
-    with pytest.raises(ParameterError, match="needs a value for depth, seeds"):
-        plan("1_1", **BASE)
-
-
-def test_an_unknown_chapter_is_told_the_known_ones():
-    for ask in (plan, lambda name: chapters.check_parameters(name, {}), chapters.chapter):
-        with pytest.raises(ParameterError, match=r"chapter '9_9' is not allowed; .*1_1, 1_2"):
-            ask("9_9")
-
-
-def test_parameters_are_checked_without_being_complete():
-    assert chapters.check_parameters("1_1", {"depth": "4"}) == {"depth": (4,)}
-    with pytest.raises(ParameterError, match=r"^report\.yml: depth = 0"):
-        chapters.check_parameters("1_1", {"depth": 0}, "report.yml")
 
 
 # Getting the runs
@@ -370,83 +216,6 @@ def test_without_a_like_there_is_no_estimate(make_record, make_spec):
 )
 def test_a_duration_reads_well(seconds, words):
     assert duration(seconds) == words
-
-
-# Convolutional networks
-
-CNN = {
-    "dataset": "smoke-colour",
-    "depth": [2, 3],
-    "seeds": [0, 1],
-    "channels": 8,
-    "validation_size": 500,
-}
-
-
-def test_the_convolutional_chapter_plans_whole_seeds(make_spec):
-    """Both families at every depth before the next seed, so that a partial grid is of use."""
-    specs = plan("1_3", **CNN, epochs=3)
-    assert [(each.seed, each.model.depth, each.model.family) for each in specs] == [
-        (seed, depth, family)
-        for seed in (0, 1)
-        for depth in (2, 3)
-        for family in ("SimpleCNN", "ResidualCNN")
-    ]
-    assert {(each.model.channels, each.dataset, each.training.epochs) for each in specs} == {
-        (8, "smoke-colour", 3)
-    }
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"depth": 6}, ("depth = 6", "from 1 to 5 stages")),
-        ({"channels": 0}, ("channels = 0", "an integer from 1")),
-        ({"width": 16}, ("unknown parameter 'width'", "channels")),
-        ({"validation_size": 3991}, ("validation_size = 3991", "from 0 to 3990")),
-    ],
-)
-def test_what_the_convolutional_chapter_refuses(change, words):
-    with pytest.raises(ParameterError) as caught:
-        plan("1_3", **{**CNN, **change})
-    for each in ("chapter 1_3", *words):
-        assert each in str(caught.value)
-
-
-DEEP = {
-    "dataset": "smoke-colour",
-    "depth": [8, 14],
-    "seeds": [0, 1],
-    "train_evaluation_size": 100,
-    "validation_size": 500,
-}
-
-
-def test_the_chapter_on_degradation_plans_twins():
-    specs = plan("depth", **DEEP)
-    assert [(each.seed, each.model.depth, each.model.family) for each in specs] == [
-        (seed, depth, family)
-        for seed in (0, 1)
-        for depth in (8, 14)
-        for family in ("PlainNet", "ResNet")
-    ]
-    assert {each.training.train_evaluation_size for each in specs} == {100}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"depth": 21}, ("depth = 21", "6n + 2 from 8 on, such as 20, 32, 44, 56, 110")),
-        ({"depth": 2}, ("depth = 2", "6n + 2 from 8 on")),
-        ({"channels": 16}, ("unknown parameter 'channels'",)),
-        ({"train_evaluation_size": -1}, ("train_evaluation_size = -1", "an integer from 0")),
-    ],
-)
-def test_what_the_chapter_on_degradation_refuses(change, words):
-    with pytest.raises(ParameterError) as caught:
-        plan("depth", **{**DEEP, **change})
-    for each in ("chapter depth", *words):
-        assert each in str(caught.value)
 
 
 # Probes
