@@ -123,52 +123,43 @@ def test_a_chapter_needs_no_quotes(profile):
     assert page.chapter == "1_1"
 
 
-@pytest.mark.parametrize(
-    "text", ["chapters: [", "\tchapters:", "chapters: {a: b: c}", "chapters: !!python/object:x {}"]
-)
-def test_bad_yaml_is_told_with_its_file(profile, text):
-    with pytest.raises(ParameterError, match=r"^mine\.yml: not readable as YAML"):
-        profiles.pages(profile(text))
+#: What is no profile, and the words of its refusal.
+NO_PROFILE = {
+    "not readable as YAML": [
+        "chapters: [", "\tchapters:", "chapters: {a: b: c}", "chapters: !!python/object:x {}",
+    ],
+    "needs a mapping 'chapters'": [
+        "", "chapters:", "chapters: []", "- chapters", "3", "pages: {}", "chapters: {}",
+    ],
+    "chapter 1_1: needs a mapping": [
+        f"chapters: {{1_1: {values}}}" for values in ("", "3", "text", "[3]", "[[]]", "[]")
+    ],
+    "chapter '7_7' is not allowed; allowed: 1_1, 1_2": [CHAPTER.replace("1_1", "7_7")],
+    "unknown key '(Chapters|1)'; allowed: chapters$": [
+        f"{CHAPTER}\n{key}: {{}}\n" for key in ("Chapters", "1")
+    ],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "text", ["", "chapters:", "chapters: []", "- chapters", "3", "pages: {}", "chapters: {}"]
+    ("words", "text"), [(words, text) for words, texts in NO_PROFILE.items() for text in texts]
 )
-def test_a_profile_without_chapters_is_told(profile, text):
-    with pytest.raises(ParameterError, match=r"^mine\.yml: needs a mapping 'chapters'"):
+def test_what_is_no_profile_is_told_with_its_file(profile, words, text):
+    with pytest.raises(ParameterError, match=rf"^mine\.yml: {words}"):
         profiles.pages(profile(text))
-
-
-@pytest.mark.parametrize("values", ["", "3", "text", "[3]", "[[]]", "[]"])
-def test_a_chapter_without_parameters_is_told(profile, values):
-    with pytest.raises(ParameterError, match=r"^mine\.yml: chapter 1_1: needs a mapping"):
-        profiles.pages(profile(f'chapters:\n  "1_1": {values}\n'))
-
-
-def test_an_unknown_chapter_is_told_the_known_ones(profile):
-    with pytest.raises(
-        ParameterError, match=r"^mine\.yml: chapter '7_7' is not allowed; allowed: 1_1, 1_2"
-    ):
-        profiles.pages(profile(CHAPTER.replace("1_1", "7_7")))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("depth: [2, 8]", "depth: [0]", r"chapter 1_1: depth = '0' is not allowed.*from 1 to 1024"),
-        ("depth: [2, 8]", "depth: [2.0]", r"chapter 1_1: depth = '2\.0' is not allowed"),
         ("depth: [2, 8]", "depth: [[2]]", r"chapter 1_1: depth = \['2'\] is not allowed"),
         ("depth: [2, 8]", "depth: {2: 8}", r"chapter 1_1: depth = {'2': '8'} is not allowed"),
         ("depth: [2, 8]", "depth: 2\n    depth: 8", r"not readable.*'depth' stands twice"),
         ("width: 16", "1: 16", r"chapter 1_1: unknown parameter '1'"),
-        ("seeds: [0, 1]", "seeds: []", r"chapter 1_1: seeds = \[\] is not allowed"),
-        ("seeds: [0, 1]", "seeds: [1, 1]", r"chapter 1_1: seeds names 1 more than once"),
-        ("smoke-grey", "imagenet", r"chapter 1_1: dataset = 'imagenet' is not allowed.*mnist"),
         ("width: 16", "widht: 16", r"chapter 1_1: unknown parameter 'widht'.*width"),
         ("width: 16\n", "\n", r"chapter 1_1: needs a value for width"),
-        ("width: 16", "width: yes", r"chapter 1_1: width = 'yes' is not allowed"),
         ("width: 16", "width:", r"chapter 1_1: width = '' is not allowed"),
-        ("width: 16", "width: 16\n    device: cpu", r"chapter 1_1: unknown parameter 'device'"),
         (
             "size: 500",
             "size: 0\n    patience: 2",
@@ -181,19 +172,6 @@ def test_a_bad_parameter_is_told_with_file_and_chapter(profile, old, new, words)
     assert old in CHAPTER
     with pytest.raises(ParameterError, match=rf"(?s)^mine\.yml: {words}"):
         profiles.pages(profile(CHAPTER.replace(old, new)))
-
-
-@pytest.mark.parametrize("written", ["0.001", "1e-3", "1.0e-3", '"0.001"'])
-def test_a_rate_may_be_written_as_people_write_it(profile, written):
-    """YAML reads 1e-3, without a point, as a text."""
-    (page,) = profiles.pages(profile(f"{CHAPTER}    learning_rate: {written}\n"))
-    assert page.parameters["learning_rate"] == 0.001
-
-
-@pytest.mark.parametrize("written", ["none", "null", "~", ""])
-def test_no_patience_may_be_written_as_people_write_it(profile, written):
-    (page,) = profiles.pages(profile(f"{CHAPTER}    patience: {written}\n"))
-    assert page.parameters["patience"] is None
 
 
 # What is no profile that anybody means
@@ -225,12 +203,6 @@ def test_what_is_merged_may_be_set_again(profile):
     assert [page.parameters["width"] for page in pages] == [16, 8, 4]
 
 
-@pytest.mark.parametrize("key", ["chapter", "Chapters", "parameters", "1"])
-def test_an_unknown_key_beside_the_chapters_is_refused(profile, key):
-    with pytest.raises(ParameterError, match=rf"^mine\.yml: unknown key '{key}'; .*: chapters$"):
-        profiles.pages(profile(f"{CHAPTER}\n{key}: {{}}\n"))
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -249,15 +221,12 @@ def test_a_file_of_another_encoding_is_refused_by_name(profile, laboratory, cont
         profiles.pages("mine")
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, *(lambda p, to=to: p.symlink_to(to) for to in ("nowhere", "/dev/zero"))],
+)
 def test_a_profile_that_is_no_file_is_refused_by_name(laboratory, make):
     make(laboratory / "params" / "mine.yml")
-    with pytest.raises(ParameterError, match=r"^mine\.yml: cannot be read: it is no file"):
-        profiles.pages("mine")
-
-
-def test_a_profile_that_leads_to_a_device_is_not_read(laboratory):
-    (laboratory / "params" / "mine.yml").symlink_to("/dev/zero")
     with pytest.raises(ParameterError, match=r"^mine\.yml: cannot be read: it is no file"):
         profiles.pages("mine")
 
@@ -272,11 +241,11 @@ def _bomb(reference):
 
 
 ABSURD = {
-    "large": ("# " + "x" * 10**8, "too large"),
-    "many seeds": (CHAPTER.replace("[0, 1]", str(list(range(10**6)))), "too large"),
+    "large": ("# " + "x" * 10**6, "too large"),
+    "many seeds": (CHAPTER.replace("[0, 1]", str(list(range(10**5)))), "too large"),
     "references": (_bomb("[{}]"), "references stand for more than"),
     "merged references": (_bomb("{{<<: [{}]}}"), "references stand for more than"),
-    "deep": (CHAPTER.replace("[2, 8]", "[" * 10**5 + "]" * 10**5), "nested too deeply"),
+    "deep": (CHAPTER.replace("[2, 8]", "[" * 10**4 + "]" * 10**4), "nested too deeply"),
     "deep mappings": (CHAPTER.replace("[2, 8]", "{a: " * 2000 + "}" * 2000), "nested too deeply"),
     "in itself": (CHAPTER.replace("[2, 8]", "&a [*a]"), "refers to itself"),
     "digits": (CHAPTER.replace("[2, 8]", "9" * 5000), "chapter 1_1: depth = '999.* is not allowed"),
@@ -356,17 +325,9 @@ def test_a_page_is_the_chapters_first(profile):
     assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == 16
 
 
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ({"depth": "0"}, "chapter 1_1: depth = '0' is not allowed"),
-        ({"deep": "4"}, "chapter 1_1: unknown parameter 'deep'"),
-        ({"page": "wide"}, "chapter 1_1: unknown parameter 'page'"),
-    ],
-)
-def test_a_bad_override_is_refused_by_chapter(profile, overrides, words):
-    with pytest.raises(ParameterError, match=words):
-        profiles.page("1_1", profile(CHAPTER), overrides)
+def test_the_name_of_a_page_is_no_parameter(profile):
+    with pytest.raises(ParameterError, match="chapter 1_1: unknown parameter 'page'"):
+        profiles.page("1_1", profile(SETS), {"page": "wide"})
 
 
 def test_a_chapter_that_the_profile_lacks_is_told(profile):
