@@ -118,6 +118,10 @@ def rename_class(folder):
             )
             for copy in ("test/daisy/9.png", "train/rose/9 (1).png", "train/rose/copy.png")
         ),
+        (
+            lambda f: (f / "test" / "rose" / os.fsdecode(b"\xff.png")).write_text(""),
+            r"'test/rose/\udcff.png' has a name that is not UTF-8; rename it",
+        ),
         (lambda f: (f / "train" / "daisy").rename(f / "train" / "__daisy"), "__daisy is hidden"),
         (lambda f: (f / "test" / "rose").rename(f / "test" / ".rose"), ".rose is hidden"),
     ],
@@ -251,6 +255,17 @@ def test_an_image_of_another_kind_is_told_before_anything_is_trained(flowers, im
     dataset = declared(flowers)
     with pytest.raises(DataError, match=rf"{path}: .*{why}.*take it out"):
         data.load(dataset.name)
+
+
+def test_a_large_picture_is_decoded_once_and_not_copied(monkeypatch):
+    """A photograph of 99 megapixels takes 0.4 GB then, and each copy as much again."""
+    folder = pytest.importorskip("lab1.training.data.image_folder")
+    monkeypatch.setattr(folder, "_LARGE", 80)
+    picture, asked = Image.new("RGB", (9, 9), (10, 20, 30)), []
+    monkeypatch.setattr(Image.Image, "copy", asked.append)
+    monkeypatch.setattr(Image.Image, "convert", asked.append)
+    assert folder.prepare(picture, (3, 4, 4))[0, 0].tolist() == [10, 20, 30]
+    assert asked == []
 
 
 def test_a_folder_that_has_changed_or_gone_is_told(flowers):

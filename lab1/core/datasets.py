@@ -216,12 +216,14 @@ def files(folder: Path) -> Files:
                     continue
                 if path.suffix.lower() not in ENDINGS or not path.is_file():
                     raise ValueError(f"{path} is no image of the endings {', '.join(ENDINGS)}")
+                name = f"{part}/{inside.name}/{path.name}"
+                if name != name.encode(errors="replace").decode():
+                    raise ValueError(f"{name!a} has a name that is not UTF-8; rename it")
                 status = path.stat()
                 if status.st_size > MOST_FILE_BYTES:
                     raise ValueError(
                         f"{path} has {status.st_size:,} bytes, more than {MOST_FILE_BYTES:,}"
                     )
-                name = f"{part}/{inside.name}/{path.name}"
                 files.append((name, status.st_size, status.st_mtime_ns))
     return tuple(files)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..core import weights_file
 from ..core.files import write_bytes
-from ..errors import CheckpointError, short_repr
+from ..errors import CheckpointError, Lab1Error, short_repr
 
 _MAGIC = b"lab1-checkpoint-1"
 
@@ -134,25 +134,30 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     The file is what `save_weights` wrote, or a `.pt` that torch wrote in earlier versions.
     Raises `WeightsError`, naming the file, where it is damaged.
     """
-    if path.suffix != ".pt":
-        content = weights_file.read(path).content
-        try:
-            weights: dict[str, Tensor] = _safetensors(path).load(content)
-        except KeyError as error:
-            raise weights_file.refusal(
-                path, f"has tensors of a type, {error}, not torch's"
-            ) from error
-        return weights
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".pt":
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            weights = _safetensors(path).load(weights_file.read(path).content)
+    except Lab1Error:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise weights_file.refusal(path, "is not readable as weights") from error
-    if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.dtype in KINDS
-        for name, tensor in weights.items()
-    ):
-        raise weights_file.refusal(path, "holds no tensors by name")
+    if not isinstance(weights, dict) or not all(map(_is_plain, weights, weights.values())):
+        kinds = ", ".join(str(kind).removeprefix("torch.") for kind in KINDS)
+        raise weights_file.refusal(path, f"holds not only dense tensors by name, of {kinds}")
     return weights
+
+
+def _is_plain(name: object, tensor: object) -> bool:
+    """True for what a model's state may hold: no sparse, quantised, nested or absent tensor."""
+    return (
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and tensor.dtype in KINDS
+        and (tensor.layout, tensor.device.type) == (torch.strided, "cpu")
+        and not (tensor.is_nested or tensor.is_neg())
+    )
 
 
 def check_fit(weights: Mapping[str, Tensor], model: nn.Module) -> None:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
 import torch
 from repeats import same_weights
 
@@ -210,9 +211,12 @@ def test_weights_of_an_earlier_version_still_teach(run, store):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda weights: [*weights.values()], "holds no tensors by name"),
-        (lambda weights: None, "holds no tensors by name"),
-        (lambda weights: dict.fromkeys(weights, 1.0), "holds no tensors by name"),
+        (lambda weights: [*weights.values()], "holds not only dense tensors"),
+        (lambda weights: None, "holds not only dense tensors"),
+        (lambda weights: dict.fromkeys(weights, 1.0), "holds not only dense tensors"),
+        (lambda weights: {n: w.to_sparse() for n, w in weights.items()}, "holds not only dense"),
+        (lambda weights: {n: w.to("meta") for n, w in weights.items()}, "holds not only dense"),
+        (lambda weights: {n: torch._neg_view(w) for n, w in weights.items()}, "holds not only de"),
         (lambda weights: {}, "it lacks "),
         (lambda weights: {**weights, "more": torch.zeros(1)}, "has besides .'more'"),
         (lambda weights: {n: w.double() for n, w in weights.items()}, "torch.float64 of shape"),
@@ -235,6 +239,17 @@ def test_weights_that_the_model_cannot_have_left_are_told(run, store, change, wh
         pytest.skip("safetensors holds tensors by name and nothing else")
     with pytest.raises(WeightsError, match=f"weights{ending}: .*{why}"):
         load(spec, store)
+
+
+def test_weights_of_a_type_that_no_model_here_has_are_told(tmp_path):
+    """Of eight bits each, say, as large language models are shared."""
+    path = tmp_path / "weights.safetensors"
+    sha256 = weights_file.digest([("a", "F8_E5M2", [2], b"\0\0")])
+    safetensors.torch.save_file(
+        {"a": torch.zeros(2).to(torch.float8_e5m2)}, path, {"sha256": sha256}
+    )
+    with pytest.raises(WeightsError, match=f"{path}: holds not only dense tensors by name, of fl"):
+        load_weights(path)
 
 
 def test_weights_that_the_record_does_not_name_are_told(run, store):

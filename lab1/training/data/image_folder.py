@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...core import datasets
@@ -207,6 +208,8 @@ def _checksum(content: dict[str, Any]) -> str:
 #: Pillow's names for what a picture may be: 8 bits or fewer, and an opacity that hides nothing.
 _MODES = ("1", "L", "P", "RGB", "RGBA", "LA")
 _MOST_PIXELS = 100_000_000
+_LARGE = 10_000_000
+_one_large = threading.Lock()
 
 #: How files begin that are often found under the name of an image.
 _OTHERS = {
@@ -251,6 +254,11 @@ def prepare(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
             f"it is of mode {picture.mode}{kinds}; allowed: grey or colour of 8 bits, without "
             "transparency"
         )
-    turned = ImageOps.exif_transpose(picture).convert("RGB" if channels == 3 else "L")
-    fitted = ImageOps.fit(turned, (width, height), Image.Resampling.BICUBIC)
+    mode = "RGB" if channels == 3 else "L"
+    # Each copy of a large picture takes hundreds of megabytes, and several threads decode.
+    with _one_large if picture.width * picture.height > _LARGE else nullcontext():
+        has_turn = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        turned = ImageOps.exif_transpose(picture) if has_turn else picture
+        alike = turned if turned.mode == mode else turned.convert(mode)
+        fitted = ImageOps.fit(alike, (width, height), Image.Resampling.BICUBIC)
     return np.array(fitted, np.uint8).reshape(height, width, channels)
