@@ -1,6 +1,7 @@
 """A reader's own images: which folders are a data set, and what becomes of its runs."""
 
 import json
+import os
 import re
 import shutil
 import struct
