@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -117,7 +118,8 @@ def name_of(value: str, where: str) -> str | None:
     if _NAME.fullmatch(value):
         return known(value).name
     place = _PLACE.fullmatch(value)
-    if place is None and not ("/" in value or _is_folder(value)):
+    is_folder = os.path.isdir(value)  # noqa: PTH112 (false for a name longer than any file has)
+    if place is None and not ("/" in value or is_folder):
         return None
 
     def refusal(why: str) -> ParameterError:
@@ -179,13 +181,6 @@ def known(name: str) -> Dataset:
 def tensors_file(name: str) -> Path:
     """The file that keeps the decoded images; it can be deleted at any time."""
     return _file(name).with_name("tensors.pt")
-
-
-def _is_folder(value: str) -> bool:
-    try:
-        return Path(value).is_dir()
-    except OSError:  # a name longer than any file has
-        return False
 
 
 def _file(name: str) -> Path:
@@ -341,6 +336,18 @@ _CIFAR10 = Dataset(
     ),
 )  # fmt: skip
 
+_GREY = Dataset(
+    name="smoke-grey",
+    title="built-in grey patterns",
+    image_shape=(1, 28, 28),
+    num_classes=10,
+    train_size=4_000,
+    test_size=1_000,
+    mean=(0.5,),
+    std=(0.25,),
+    fingerprint="fda735deaa70729053df8afeb67d91da85bca1ba7e5dd1bf588f7dec6dbc6232",
+)
+
 DATASETS: Mapping[str, Dataset] = _Datasets(
     (dataset.name, dataset)
     for dataset in (
@@ -364,24 +371,12 @@ DATASETS: Mapping[str, Dataset] = _Datasets(
             fingerprint="f10d4c9e536a564f17fa5e8d68ba087d1235e60cd1f21700e11ff43f0647bbb0",
             files={},
         ),
-        Dataset(
-            name="smoke-grey",
-            title="built-in grey patterns",
-            image_shape=(1, 28, 28),
-            num_classes=10,
-            train_size=4_000,
-            test_size=1_000,
-            mean=(0.5,),
-            std=(0.25,),
-            fingerprint="fda735deaa70729053df8afeb67d91da85bca1ba7e5dd1bf588f7dec6dbc6232",
-        ),
-        Dataset(
+        _GREY,
+        dataclasses.replace(
+            _GREY,
             name="smoke-colour",
             title="built-in colour patterns",
             image_shape=(3, 32, 32),
-            num_classes=10,
-            train_size=4_000,
-            test_size=1_000,
             mean=(0.5, 0.5, 0.5),
             std=(0.25, 0.25, 0.25),
             fingerprint="829bfb067b660915a09226fea735815a3cd67b7e2d019f9d5abcdeccd11b0b61",

@@ -32,6 +32,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -316,7 +317,7 @@ _MLP = Family(
     depths=ANY_DEPTH,
     module="mlp",
     project="MLP_vs_ResidualMLP_Comparison",
-    layout=layouts.plain_perceptron,
+    layout=layouts.perceptron,
     style="plain",
     single_threaded=True,
 )
@@ -338,7 +339,7 @@ _RESIDUAL_CNN = replace(
     name="ResidualCNN",
     title="residual CNN",
     fields=("depth", "channels", "blocks_per_stage"),
-    layout=layouts.residual_cnn,
+    layout=partial(layouts.staged_cnn, adds="a 1 × 1 convolution of the input", projected=True),
     style="residual",
     compared_with={
         "SimpleCNN": (
@@ -357,7 +358,7 @@ _PLAIN_NET = replace(
     axis="layers",
     fields=("depth",),
     depths=SIX_N_PLUS_TWO,
-    layout=layouts.plain_net,
+    layout=layouts.staged_cnn,
 )
 
 #: The rows; one that is a variation of another says what is different.
@@ -368,7 +369,7 @@ _TABLE = (
         name="ResidualMLP",
         title="residual MLP",
         fields=(*_PERCEPTRON, "residual_factor", "skip_carries", "layers_per_skip"),
-        layout=layouts.residual_perceptron,
+        layout=partial(layouts.perceptron, residual=True),
         style="residual",
         compared_with={
             "MLP": ("the skip connections", "the size of what a layer adds at the start")
@@ -381,7 +382,7 @@ _TABLE = (
         name="PlainCNN",
         recipe=1,
         title="plain CNN",
-        layout=layouts.plain_cnn,
+        layout=layouts.staged_cnn,
         style="control",
         compared_with={},
     ),
@@ -390,7 +391,7 @@ _TABLE = (
         _PLAIN_NET,
         name="ResNet",
         title="ResNet",
-        layout=layouts.resnet,
+        layout=partial(layouts.staged_cnn, adds="every second pixel of the input, and zeros"),
         style="residual",
         compared_with={"PlainNet": ("the skip connections",)},
     ),

@@ -112,38 +112,24 @@ def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> La
     return Layer(f"{size} × {size}", inputs, outputs, count, stride)
 
 
-def plain_perceptron(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """Linear layers one after the other."""
-    return _perceptron(model, data, [Block((layer,)) for layer in _hidden_layers(model, data)])
-
-
-def residual_perceptron(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """Linear layers with a skip connection around each, or around each two, but the first."""
-    first, *further = _hidden_layers(model, data)
-    blocks = [Block((first,))]
+def perceptron(model: ModelSpec, data: Dataset, *, residual: bool = False) -> tuple[Stage, ...]:
+    """Linear layers; with skip connections around each, or around each two, but the first."""
+    ends = pairwise([math.prod(data.image_shape), *model.layer_sizes])
+    normalised = model.normalization == "layer"
+    first, *further = (linear(*sizes, normalised=normalised) for sizes in ends)
+    stages = [Stage("first hidden layer", None, (Block((first,)),), stem=True)]
+    blocks = []
     for index in range(0, len(further), model.layers_per_skip):
         inside = tuple(further[index : index + model.layers_per_skip])
         inputs, outputs = inside[0].inputs, inside[-1].outputs
         carried = "the activated input" if model.skip_carries == "activated" else "the input"
-        if inputs == outputs:
-            skip = Skip(carried)
-        else:
+        skip = Skip(carried)
+        if inputs != outputs:
             projection = Layer("linear", inputs, outputs, inputs * outputs)
             skip = Skip(f"a projection of {carried}", projection)
-        blocks.append(Block(inside, skip))
-    return _perceptron(model, data, blocks)
-
-
-def _hidden_layers(model: ModelSpec, data: Dataset) -> list[Layer]:
-    channels, height, width = data.image_shape
-    sizes = pairwise([channels * height * width, *model.layer_sizes])
-    return [linear(*ends, normalised=model.normalization == "layer") for ends in sizes]
-
-
-def _perceptron(model: ModelSpec, data: Dataset, blocks: Sequence[Block]) -> tuple[Stage, ...]:
-    stages = [Stage("first hidden layer", None, (blocks[0],), stem=True)]
-    if blocks[1:]:
-        stages.append(Stage("further hidden layers", None, tuple(blocks[1:])))
+        blocks.append(Block(inside, skip if residual else None))
+    if blocks:
+        stages.append(Stage("further hidden layers", None, tuple(blocks)))
     return (*stages, output(model.layer_sizes[-1], data))
 
 
@@ -164,51 +150,20 @@ def simple_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
     return (*stages, output(inputs, data))
 
 
-def residual_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """Stages of blocks of two convolutions, each stage twice as wide as the one before."""
-    return _staged(model, data, "a 1 × 1 convolution of the input", projected=True)
-
-
-def plain_cnn(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """The stages of `residual_cnn` without skip connections."""
-    return _staged(model, data)
-
-
-def _staged(
+def staged_cnn(
     model: ModelSpec, data: Dataset, adds: str = "", *, projected: bool = False
 ) -> tuple[Stage, ...]:
-    widths = [(model.channels or 0) * 2**index for index in range(model.depth)]
-    counts = model.blocks_per_stage or default_blocks(model.depth)
-    return _of_blocks(data, widths, counts, adds, projected=projected)
+    """A convolution, then stages of blocks of two, each stage but the first of half the side.
 
-
-def resnet(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """Three stages of blocks of two convolutions (He et al. 2016, section 4.2)."""
-    return _by_depth(model, data, "every second pixel of the input, and zeros")
-
-
-def plain_net(model: ModelSpec, data: Dataset) -> tuple[Stage, ...]:
-    """The stages of `resnet` without skip connections."""
-    return _by_depth(model, data)
-
-
-def _by_depth(model: ModelSpec, data: Dataset, adds: str = "") -> tuple[Stage, ...]:
-    return _of_blocks(data, (16, 32, 64), ((model.depth - 2) // 6,) * 3, adds)
-
-
-def _of_blocks(
-    data: Dataset,
-    widths: Sequence[int],
-    counts: Sequence[int],
-    adds: str,
-    *,
-    projected: bool = False,
-) -> tuple[Stage, ...]:
-    """A convolution, then stages of `counts` blocks of two, each stage but the first of half size.
-
-    `adds` is what the skip of a block that changes the size adds, empty where no block has a skip;
-    in other blocks the input itself is added.
+    With `channels` each stage is twice as wide as the one before, else there are three stages by
+    depth alone (He et al. 2016, section 4.2).  `adds` is what the skip of a block that changes the
+    size adds, empty where no block has a skip; in other blocks the input itself is added.
     """
+    widths: Sequence[int] = (16, 32, 64)
+    counts: Sequence[int] = ((model.depth - 2) // 6,) * 3
+    if model.channels:
+        widths = [model.channels * 2**index for index in range(model.depth)]
+        counts = model.blocks_per_stage or default_blocks(model.depth)
     inputs, side, _ = data.image_shape
     first = Block((convolution(inputs, widths[0]),))
     stages = [Stage("first convolution", side, (first,), stem=True)]

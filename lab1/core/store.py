@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,15 +168,13 @@ class Store:
         if path is not None and path.parent == self.results:
             write_bytes(self.run_dir(spec) / "record.json", path.read_bytes())
 
-    @contextmanager
-    def claim(self, spec: RunSpec) -> Iterator[bool]:
+    def claim(self, spec: RunSpec) -> AbstractContextManager[bool]:
         """Yields whether this process may train the run; no other may until the block ends.
 
         The claim is a lock that the operating system drops with its owner, so a run whose owner
         was killed can be claimed again at once.
         """
-        with files.claimed(self.run_dir(spec) / "claim") as mine:
-            yield mine
+        return files.claimed(self.run_dir(spec) / "claim")
 
     def check_promotable(self, record: Record, mixed_sources: bool = False) -> None:
         """Raises `RecordError` for a record whose numbers could not be followed back.
