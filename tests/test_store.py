@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,17 +50,13 @@ def publish(store, record, name=None):
 
 def test_a_record_survives_being_written(store, make_record):
     record = make_record(accuracy=0.1 + 0.2)  # a number whose text needs all its digits
+    assert store.find(record.spec) is None and store.path_of(record.spec) is None
+    assert store.all() == ([], [])
     path = store.write(record)
     assert path == store.runs / record.name / "record.json"
     assert store.path_of(record.spec) == path
     assert store.find(record.spec) == record
     assert read_record(path) == record
-
-
-def test_a_record_that_nobody_wrote_is_not_found(store, make_spec):
-    assert store.find(make_spec()) is None
-    assert store.path_of(make_spec()) is None
-    assert store.all() == ([], [])
 
 
 def test_the_file_is_plain_json_for_everybody_with_each_series_on_a_line(store, make_record):
@@ -287,14 +282,16 @@ def test_all_reports_what_it_cannot_read_and_goes_on(store, make_record):
         assert str(problem).startswith(f"{path}: ")
 
 
-def test_probes_are_not_taken_for_records(store, make_record):
+def test_probes_are_no_records_and_published_ones_come_first(store, make_record):
     record = make_record()
     store.write(record)
-    store.write_probe(record.spec, "confusion", {"counts": [1]})
+    store.write_probe(record.spec, "answers", {"from": "results"})
     store.promote(record)
     store.write(record)
+    store.write_probe(record.spec, "answers", {"from": "runs"})
     store.write_probe(record.spec, "response", {"norms": [1]})
     assert store.all() == ([record], [])
+    assert store.find_probe(record.spec, "answers") == {"from": "results"}
 
 
 def test_a_run_is_ones_own_until_it_is_published(store, make_record):
@@ -514,6 +511,21 @@ def test_a_replacement_takes_the_place_together(store, make_record):
     assert not (store.run_dir(again.spec) / "weights.safetensors").exists()
 
 
+def cut_off_after(moves, error, monkeypatch, action):
+    """Runs what moves files, and raises the error at the move after so many."""
+    done, move = [], Path.replace
+
+    def cut_off(self, target):
+        if len(done) == moves:
+            raise error
+        done.append(target)
+        return move(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises((OSError, KeyboardInterrupt)):
+        patch.setattr(Path, "replace", cut_off)
+        action()
+
+
 @pytest.mark.parametrize("moves", range(3))
 def test_a_replacement_that_is_cut_off_is_ended_by_the_same_call(
     store, make_record, monkeypatch, moves
@@ -522,19 +534,7 @@ def test_a_replacement_that_is_cut_off_is_ended_by_the_same_call(
     with_everything(store, first)
     apart = Replacement(store, first.spec)
     with_everything(apart, again)
-    done = []
-    replace_file = Path.replace
-
-    def cut_off(self, target):
-        if len(done) == moves:
-            raise OSError("cut off")
-        done.append(target)
-        return replace_file(self, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", cut_off)
-        with pytest.raises(OSError, match="cut off"):
-            apart.replace_old_files()
+    cut_off_after(moves, OSError("cut off"), monkeypatch, apart.replace_old_files)
     assert apart.find(again.spec) == again  # and not trained a third time
     apart.replace_old_files()
     assert store.find(first.spec) == again
@@ -562,44 +562,23 @@ def test_a_record_is_found_by_the_beginning_of_its_key(store, make_record):
             store.of_key(key)
 
 
-def test_a_promotion_that_fails_loses_nothing(store, make_record, monkeypatch):
-    def fail(*_arguments):
-        raise OSError("the disk is full")
-
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is full")])
+@pytest.mark.parametrize("moves", range(3))
+def test_a_promotion_that_is_cut_off_loses_nothing_and_copies_nothing(
+    store, make_record, monkeypatch, moves, error
+):
     record = make_record()
     with_everything(store, record)
     before = files_below(store.runs)
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", fail)
-        with pytest.raises(OSError, match="disk is full"):
-            store.promote(record)
-    assert files_below(store.runs) == before
-    assert files_below(store.results) == {}
-    store.promote(record)
-    assert store.find(record.spec) == record
-
-
-@pytest.mark.parametrize("killed_after", [0, 1, 2])
-def test_a_killed_promotion_leaves_no_copy_behind(store, make_record, monkeypatch, killed_after):
-    record = make_record()
-    with_everything(store, record)
-    replace, moved = Path.replace, []
-
-    def killed(self, target):
-        if len(moved) == killed_after:
-            raise KeyboardInterrupt
-        moved.append(target)
-        return replace(self, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
-        with suppress(KeyboardInterrupt):
-            store.promote(record)
-    names = [path.name for path in store.runs.glob("*/*.json")]
+    cut_off_after(moves, error, monkeypatch, lambda: store.promote(record))
+    names = {path.name for path in store.runs.glob("*/*.json")}
     published = {path.name.removeprefix(f"{record.name}.") for path in store.results.iterdir()}
     published = {"record.json" if name == "json" else name for name in published}
-    assert not published & {*names}
+    assert not published & names and len(published) == moves
     assert store.find(record.spec) == record and store.probes_of(record.spec)
+    assert (files_below(store.runs) == before) == (moves == 0)
+    store.promote(record)
+    assert store.find(record.spec) == record and store.is_published(record)
 
 
 # Probes
@@ -615,15 +594,6 @@ def test_a_probe_survives_being_written(store, make_spec):
     assert store.find_probe(make_spec(), "response") is None
     assert store.find_probe(make_spec(seed=1), "confusion-matrix") is None
     strictly(path.read_text())
-
-
-def test_a_published_probe_comes_before_ones_own(store, make_record):
-    record = make_record()
-    store.write(record)
-    store.write_probe(record.spec, "response", {"from": "results"})
-    store.promote(record)
-    store.write_probe(record.spec, "response", {"from": "runs"})
-    assert store.find_probe(record.spec, "response") == {"from": "results"}
 
 
 @pytest.mark.parametrize(
