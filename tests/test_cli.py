@@ -481,8 +481,15 @@ def test_verify_lists_claims_that_are_not_carried(lab1, monkeypatch):
 
 
 def test_verify_finds_nothing_in_genuine_records(lab1, genuine):
-    write(genuine("MLP", 2, 0), genuine("ResidualMLP", 8, 1))
-    assert lab1("verify") == (0, "2 records verified, 0 findings\n", "")
+    records = (
+        genuine("MLP", 2, 0),
+        genuine("ResidualMLP", 8, 1),
+        genuine(seed=1, stopped="diverged"),
+    )
+    write(*records)
+    assert lab1("verify") == (0, "3 records verified, 0 findings\n", "")
+    # The beginning of a key is enough.
+    assert lab1("verify", records[0].key[:8])[1] == "1 records verified, 0 findings\n"
 
 
 @pytest.mark.parametrize(
@@ -523,26 +530,6 @@ def test_verify_names_every_file_that_holds_what_no_run_can_have_left(lab1, genu
         assert f"{path}: " in err
 
 
-def test_verify_reports_a_file_that_was_edited(lab1, genuine):
-    store = write(genuine())
-    path = store.run_dir(genuine().spec) / "record.json"
-    path.write_text(path.read_text().replace('"accuracy": 0.9', '"accuracy": 0.99'))
-    status, out, err = lab1("verify")
-    assert status == 1
-    assert "checksum" in err and str(path) in err
-    assert out == "0 records verified, 1 findings\n"
-
-
-def test_a_diverged_record_is_in_order(lab1, genuine):
-    write(genuine(stopped="diverged"))
-    assert lab1("verify")[0] == 0
-
-
-def test_the_beginning_of_a_key_is_enough(lab1, genuine):
-    write(genuine(seed=0), genuine(seed=1))
-    assert lab1("verify", genuine(seed=0).key[:8])[1] == "1 records verified, 0 findings\n"
-
-
 @pytest.mark.parametrize("key", [[], [""]])
 def test_retraining_takes_one_record(refused, genuine, key):
     write(genuine(seed=0), genuine(seed=1))
@@ -559,34 +546,47 @@ def trained(engine, monkeypatch):
     return become
 
 
-def test_retraining_compares_within_the_tolerance(lab1, genuine, trained):
-    record = genuine(accuracy=0.9)
-    write(record)
-    history = {**record.history, "train_loss": [1.4, 0.7, 0.3]}
-    trained(
-        replace(record, history=history, test={**record.test, "accuracy": 0.895, "errors": 105})
-    )
-    status, out, _ = lab1("verify", record.key, "--retrain")
-    assert status == 0
-    assert "test accuracy 0.9000, trained again 0.8950: within 0.01" in out
-    status, _, err = lab1("verify", record.key, "--retrain", "--tolerance", "0.001")
-    assert status == 1
-    assert "trained again 0.8950: further apart than 0.001 (--tolerance, for want of" in err
+@pytest.fixture
+def retrained(lab1, genuine, trained):
+    """The status and words of ``verify --retrain`` where a record, trained again, is another."""
+
+    def verify(record, again, *arguments):
+        write(record)
+        trained(again)
+        status, out, err = lab1("verify", record.key, "--retrain", *arguments)
+        return status, out + err
+
+    return verify
+
+
+def with_loss(record, loss, **changes):
+    """A record whose first epoch had another training loss."""
+    return replace(record, history={**record.history, "train_loss": [loss, 0.7, 0.3]}, **changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ((), 0, "test accuracy 0.9000, trained again 0.8950: within 0.01"),
+        (("--tolerance", "0.001"), 1, "further apart than 0.001 (--tolerance, for want of"),
+    ],
+)
+def test_retraining_compares_within_the_tolerance(retrained, genuine, arguments, status, words):
+    score = genuine(accuracy=0.895).test
+    found, said = retrained(genuine(), with_loss(genuine(), 1.4, test=score), *arguments)
+    assert found == status and words in said
 
 
 @pytest.mark.parametrize(("accuracy", "status"), [(0.86, 0), (0.98, 0), (0.85, 1), (0.99, 1)])
-def test_retraining_is_held_against_the_spread_over_seeds(lab1, genuine, trained, accuracy, status):
+def test_retraining_is_held_against_the_spread_over_seeds(retrained, genuine, accuracy, status):
     """Of standard deviation 0.01: two of three seeds lie 4.31 x sqrt 2 x 0.01 apart at most."""
     record, *others = (genuine(seed=seed, accuracy=0.92 - seed / 100) for seed in range(3))
     # Neither another configuration nor what has no score belongs to them.
-    further = genuine(seed=3, accuracy=0.5, width=8), genuine(seed=4, stopped="diverged")
-    write(record, *others, *further)
-    history = {**record.history, "train_loss": [1.4, 0.7, 0.3]}
-    trained(replace(genuine(accuracy=accuracy), history=history))
-    found, out, err = lab1("verify", record.key, "--retrain")
+    write(*others, genuine(seed=3, accuracy=0.5, width=8), genuine(seed=4, stopped="diverged"))
+    found, said = retrained(record, with_loss(genuine(accuracy=accuracy), 1.4))
     assert found == status
     judged = "within" if status == 0 else "further apart than"
-    assert f"{judged} 0.061 (so far apart are 95 % of all pairs of its 3 seeds)" in out + err
+    assert f"{judged} 0.061 (so far apart are 95 % of all pairs of its 3 seeds)" in said
 
 
 @pytest.mark.parametrize(
@@ -599,46 +599,33 @@ def test_retraining_is_held_against_the_spread_over_seeds(lab1, genuine, trained
     ],
 )
 def test_retraining_compares_the_first_epoch_on_processors_of_one_family(
-    lab1, genuine, trained, segmented, family, loss, status, words
+    retrained, genuine, segmented, family, loss, status, words
 ):
-    record, again = (segmented(genuine()) for _ in range(2))
-    if family is None:
-        record = genuine()
-    else:
+    record = genuine() if family is None else segmented(genuine())
+    if family is not None:
         record.origin["segments"][0]["device"]["family"] = family
-    write(record)
-    again = replace(again, history={**again.history, "train_loss": [loss, 0.8, 0.4]})
-    trained(again)
-    found, out, err = lab1("verify", record.key, "--retrain")
-    assert found == status
-    assert words in out + err
-    assert (out + err).count("trained again") == 2, "all stands in one line"
+    found, said = retrained(record, with_loss(segmented(genuine()), loss))
+    assert found == status and words in said
+    assert said.count("trained again") == 2, "all stands in one line"
 
 
-def test_retraining_does_not_mind_the_machines_pace(lab1, genuine, trained):
-    record = genuine()
-    write(record)
-    trained(replace(record, seconds=99.0, history={**record.history, "seconds": [33.0] * 3}))
-    status, out, _ = lab1("verify", record.key, "--retrain")
-    assert status == 0 and "every loss, metric and score is equal" in out
-
-
-def test_a_run_that_diverges_again_is_the_same(lab1, genuine, trained):
-    """Its last losses are NaN in memory, and null in the file."""
-    record = genuine(stopped="diverged")
-    write(record)
-    trained(genuine(stopped="diverged"))
-    status, out, err = lab1("verify", record.key, "--retrain")
-    assert (status, err) == (0, "")
-    assert "equal" in out
-
-
-def test_a_run_that_diverges_now_is_a_finding(lab1, genuine, trained):
-    record = genuine()
-    write(record)
-    trained(genuine(stopped="diverged"))
-    status, _, err = lab1("verify", record.key, "--retrain")
-    assert status == 1 and "trained again: diverged" in err
+@pytest.mark.parametrize(
+    ("before", "again", "status", "words"),
+    [
+        # The machine's pace does not matter.
+        ({}, {"seconds": 99.0, "pace": 33.0}, 0, "every loss, metric and score is equal"),
+        # Its last losses are NaN in memory, and null in the file.
+        ({"stopped": "diverged"}, {"stopped": "diverged"}, 0, "score is equal"),
+        ({}, {"stopped": "diverged"}, 1, "trained again: diverged"),
+    ],
+)
+def test_retraining_tells_whether_all_repeats(retrained, genuine, before, again, status, words):
+    changes = dict(again)
+    pace = changes.pop("pace", 1.0)
+    record = genuine(**changes)
+    record = replace(record, history={**record.history, "seconds": [pace] * 3})
+    found, said = retrained(genuine(**before), record)
+    assert found == status and words in said
 
 
 # table
@@ -740,26 +727,20 @@ def test_a_table_over_a_damaged_record_names_it(published, refused, make_record)
 # publish and site
 
 
-@pytest.mark.parametrize(("arguments", "profile"), [((), "report"), (("--profile", "x"), "x")])
-def test_publish_hands_on_the_profile(lab1, monkeypatch, arguments, profile):
-    published = []
-    monkeypatch.setattr(publish, "publish", published.append)
-    assert lab1("publish", *arguments)[0] == 0
-    assert published == [profile]
-
-
-def test_site_hands_on_what_it_was_told_and_the_status(lab1, monkeypatch):
+def test_publish_and_site_hand_on_what_they_were_told_and_the_status(lab1, monkeypatch):
     calls = []
 
     def build(profile, preview, draft):
         calls.append((profile, preview, draft))
         return 3
 
+    monkeypatch.setattr(publish, "publish", calls.append)
     monkeypatch.setattr(site_builder, "build", build)
+    assert lab1("publish")[0] == lab1("publish", "--profile", "x")[0] == 0
+    assert lab1("site", "--preview", "--draft", "--profile", "quick")[0] == 3
     monkeypatch.setenv("LAB1_PROFILE", "smoke")
     assert lab1("site")[0] == 3
-    assert lab1("site", "--preview", "--draft", "--profile", "quick")[0] == 3
-    assert calls == [("smoke", False, False), ("quick", True, True)]
+    assert calls == ["report", "x", ("quick", True, True), ("smoke", False, False)]
 
 
 @pytest.mark.parametrize(
