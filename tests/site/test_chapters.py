@@ -416,6 +416,14 @@ profile = says = chapter = runs = "hers"; total = 5
 """
 
 
+@pytest.fixture(scope="module")
+def smoke_runs(tmp_path_factory):
+    """A folder with a record of every run of the profile `smoke`."""
+    folder = tmp_path_factory.mktemp("smoke")
+    fabricated_runs.write_profile("smoke", Store(folder / "results", folder), "0" * 40)
+    return folder
+
+
 @pytest.fixture
 def shell(monkeypatch):
     """A session as a notebook has it, in which a start-up file of hers has set two names."""
@@ -431,11 +439,10 @@ def shell(monkeypatch):
 
 @pytest.mark.slow
 @every_chapter
-def test_a_reader_runs_every_cell_twice_after_hers(name, shell):
+def test_a_reader_runs_every_cell_twice_after_hers(name, shell, smoke_runs, monkeypatch):
     """In one session, and with other seeds the second time; nothing is trained."""
-    store = Store()
-    fabricated_runs.write_profile("smoke", store, "0" * 40)
-    before = sorted(store.runs.iterdir())
+    monkeypatch.setenv("LAB1_RUNS", str(smoke_runs))
+    before = sorted(smoke_runs.iterdir())
     parameters, set_up, *others = [cell.source for cell in code(name)]
     parameters = parameters.replace('"report"', '"smoke"')
     again = parameters.replace("\nseeds = None", "\nseeds = [0]")
@@ -450,7 +457,7 @@ def test_a_reader_runs_every_cell_twice_after_hers(name, shell):
     run(*others, set_up)
     assert run(HERS, again, HERS, set_up) == (seeds and (0,))
     run(*others)
-    assert sorted(store.runs.iterdir()) == before
+    assert sorted(smoke_runs.iterdir()) == before
 
 
 # Papermill
