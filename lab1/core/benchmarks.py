@@ -36,11 +36,7 @@ REFERENCE = "reference"
 def published(compared: str | None = None) -> dict[str, Mapping[str, Any]]:
     """The committed records that compare this, or all, by name, such as `cpu-2-cores`."""
     records = {path.stem: read(path) for path in files()}
-    return {
-        name: record
-        for name, record in records.items()
-        if compared is None or record["compared"] == compared
-    }
+    return {name: r for name, r in records.items() if compared in (None, r["compared"])}
 
 
 def files() -> list[Path]:

@@ -79,35 +79,18 @@ class Field:
     several: bool = False
 
     @property
-    def explicit(self) -> dict[str, Any]:
-        """The values that differ from the defaults."""
-        return {
-            field.name: v
-            for field in fields(self)
-            if (v := getattr(self, field.name)) != field.default
-        }
-
-    @property
     def allowed(self) -> str:
         """The allowed values, in words: `an integer from 1 to 1024`."""
         if self.choices:
-            one = (
-                "one of "
-                + ", ".join(self.choices)
-                + (f", or {self.besides}" if self.besides else "")
-            )
+            one = f"one of {', '.join(self.choices)}"
+            one += f", or {self.besides}" if self.besides else ""
         else:
-            bounds = (
-                words.format(bound)
-                for bound, words in (
-                    (self.ge, "from {:g}"), (self.gt, "above {:g}"),
-                    (self.le, "to {:.10g}"), (self.lt, "below {:g}"),
-                )
-                if bound is not None
-            )  # fmt: skip
-            one = " ".join(
-                [{int: "an integer", float: "a number", str: "a text"}[self.kind], *bounds]
-            )
+            one = {int: "an integer", float: "a number", str: "a text"}[self.kind]
+            for bound, words in (
+                (self.ge, " from {:g}"), (self.gt, " above {:g}"),
+                (self.le, " to {:.10g}"), (self.lt, " below {:g}"),
+            ):  # fmt: skip
+                one += "" if bound is None else words.format(bound)
         words = f"one or more, each {one}" if self.many else one
         return f"{words}, or none" if self.optional else words
 
@@ -205,9 +188,8 @@ class Field:
         """Its JSON schema, for `params/*.yml`: editors complete and check by it."""
         if self.choices:
             one: dict[str, Any] = {"enum": [*self.choices]}
-            one = (
-                {"anyOf": [one, {"type": "string", "title": self.besides}]} if self.besides else one
-            )
+            if self.besides:
+                one = {"anyOf": [one, {"type": "string", "title": self.besides}]}
         else:
             bounds = {"minimum": self.ge, "maximum": self.le,
                       "exclusiveMinimum": self.gt, "exclusiveMaximum": self.lt}  # fmt: skip
@@ -238,7 +220,9 @@ def declared(name: str, hint: Any) -> Field:
     while (origin := get_origin(hint)) is not None:
         if origin is Annotated:
             for extra in reversed(hint.__metadata__):  # what stands outside wins
-                said = (extra.explicit if isinstance(extra, Field) else {"meaning": extra}) | said
+                said = (
+                    without_defaults(extra) if isinstance(extra, Field) else {"meaning": extra}
+                ) | said
             hint = hint.__origin__
         elif origin is tuple:
             said["many"], hint = True, get_args(hint)[0]
