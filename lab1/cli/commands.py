@@ -228,13 +228,13 @@ def bench(options: argparse.Namespace) -> int:
     from ..core.rules import seal
     from ..training.benchmark import cases, measure
 
-    chosen = [cases.CASES[name] for name in options.case or cases.CASES]
+    selected = [cases.CASES[name] for name in options.case or cases.CASES]
     if options.depths or options.family:
-        chosen = cases.by_depth(options.family or ())
+        selected = cases.by_depth(options.family or ())
     if options.smoke:
-        chosen = [cases.smoke(case) for case in chosen]
+        selected = [cases.smoke(case) for case in selected]
     result = measure.measure(
-        chosen,
+        selected,
         compared=(benchmarks.DEPTHS if options.depths or options.family else benchmarks.CONTENDERS),
         rounds=options.rounds,
         note=options.note,

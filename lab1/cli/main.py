@@ -193,7 +193,7 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 def _parameter_help(chapter: str | None) -> str:
     """The parameters that `-p` can change, of one chapter or of all, with meaning and range."""
     chapters = [CHAPTERS[chapter]] if chapter else CHAPTERS.values()
-    parameters = {name: field for each in chapters for name, field in each.parameters.items()}
+    parameters = {name: field for c in chapters for name, field in c.parameters.items()}
     lines = [f"  {name}: {f.meaning}\n      {f.allowed}" for name, f in sorted(parameters.items())]
     of_chapter = f" of {chapter}" if chapter else ""
     return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])

@@ -18,7 +18,7 @@ from ..core.differences import describe
 from ..core.fields import MOST_VALUES, Field, declarations
 from ..core.spec import RunSpec
 from ..core.training_config import TrainingConfig
-from ..errors import ParameterError, did_you_mean, short_repr, unknown
+from ..errors import ParameterError, did_you_mean, not_allowed, short_repr, unknown
 from .chapter_runs import convolutional_networks, degradation, distillation, perceptrons
 
 #: The networks of two convolutions a block, one of which can be left out.
@@ -146,8 +146,8 @@ _FURTHER = Field(
 #: What `**training` stands for.  No chapter shows the training error in evaluation mode, or trains
 #: without a class, unless its signature says so.
 TRAINING_FIELDS = {
-    name: each
-    for name, each in declarations(TrainingConfig).items()
+    name: field
+    for name, field in declarations(TrainingConfig).items()
     if name not in ("train_evaluation_size", "omitted_class")
 }
 
@@ -278,10 +278,8 @@ def read_further_runs(of_chapter: str, values: Any, where: str) -> dict[str, Fur
     if values is None or values in ("none", ""):
         return rows
     if not isinstance(values, list) or not all(isinstance(row, dict) for row in values):
-        raise ParameterError(
-            f"{where}: further = {short_repr(values)} is not allowed; allowed: a list of further "
-            "runs, each with a name and the parameters in which it differs from the page"
-        )
+        allowed = "a list of further runs, each with a name and what differs from the page"
+        raise not_allowed("further", values, allowed, where)
     for entry in values:
         changes = dict(entry)
         name = changes.pop("name", None)
@@ -290,10 +288,8 @@ def read_further_runs(of_chapter: str, values: Any, where: str) -> dict[str, Fur
             or "," in name
             or name in rows
         ):
-            raise ParameterError(
-                f"{where}: further runs: name = {short_repr(name)} is not allowed; allowed: a text "
-                "on one line, without commas, that no other further runs of the page have"
-            )
+            allowed = "a text on one line, without commas, that no others of the page have"
+            raise not_allowed("name", name, allowed, f"{where}: further runs")
         place = f"{where}: further runs {name!r}"
         role = _ROLE.check(changes.pop("role", None), place)
         checked = check_parameters(of_chapter, changes, place)

@@ -15,7 +15,7 @@ from ..core.files import project_root
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..errors import MissingRunsError, ParameterError, did_you_mean, short_repr
+from ..errors import MissingRunsError, ParameterError, did_you_mean, not_allowed, short_repr
 from . import strict_yaml
 from .chapters import (
     CHAPTERS,
@@ -196,10 +196,8 @@ def _read_page(profile: str, chapter: str, values: Any) -> Page:
     if suffix is not None and not (
         isinstance(suffix, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", suffix)
     ):
-        raise ParameterError(
-            f"{where}: page = {short_repr(suffix)} is not allowed; "
-            "allowed: small letters, digits, hyphens, at most 60"
-        )
+        allowed = "small letters, digits, hyphens, at most 60"
+        raise not_allowed("page", suffix, allowed, where)
     further = read_further_runs(chapter, values.pop("further", None), where)
     checked = check_parameters(chapter, values, where)
     if takes_parameters:
@@ -281,10 +279,8 @@ def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:
             return published
     for name in changed.get("further") or ():
         if name not in first.further:
-            raise ParameterError(
-                f"chapter {first.chapter}: further = {short_repr(name)} is not allowed; allowed: "
-                f"{', '.join([*first.further, 'none'])}{did_you_mean(name, first.further)}"
-            )
+            allowed = ", ".join([*first.further, "none"]) + did_you_mean(name, first.further)
+            raise not_allowed("further", name, allowed, f"chapter {first.chapter}")
     asked = {name: value for name, value in changed.items()
              if value != first.parameters.get(name) and name != "further"}  # fmt: skip
     return replace(first, parameters=_changed(first.parameters, changed), asked=asked)
@@ -306,10 +302,9 @@ def _changed(parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[
     """
     beside = [name for name in ("depth", "width") if name in changes]
     if beside and changes.get("hidden_sizes"):
-        raise ParameterError(
-            f"hidden_sizes = {short_repr(list(changes['hidden_sizes']))} is not allowed beside "
-            f"{' and '.join(beside)}, in whose place it stands; allowed: one or the other"
-        )
+        case = f"beside {' and '.join(beside)}, in whose place it stands"
+        sizes = list(changes["hidden_sizes"])
+        raise not_allowed("hidden_sizes", sizes, "one or the other", case=case)
     replaced = {"hidden_sizes": None} if beside and "hidden_sizes" in parameters else {}
     return {**parameters, **replaced, **changes}
 
