@@ -58,9 +58,10 @@ class Axis:
         return kind(f"{name}:Q", title=self.title, scale=scale, axis=alt.Axis(**ticks))
 
     def tooltip(self, table: pd.DataFrame) -> list[alt.Tooltip]:
-        """Its value, and the interval where the table has one: with its seeds, or as both ends.
+        """The rows of a tooltip: the value and, where the table has one, its interval.
 
-        A column `interval` has it in words, where not all values have one.
+        The interval stands with its seeds, or as both ends; where not all values have one, a column
+        `interval` has it in words.
         """
         digits = self.digits or ".2f"
         rows = [alt.Tooltip(f"{self.column}:Q", title=self.title, format=digits)]

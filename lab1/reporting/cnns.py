@@ -169,15 +169,15 @@ def hardest(record: Record, probe: Mapping[str, Any]) -> Table:
     names = class_names(record)
     rows = [
         {
-            "index": each["index"],
-            "class": names[each["label"]],
-            "taken for": names[each["predicted"]],
-            "probability of its class": each["p_label"],
-            "probability of the answer": each["p_predicted"],
+            "index": image["index"],
+            "class": names[image["label"]],
+            "taken for": names[image["predicted"]],
+            "probability of its class": image["p_label"],
+            "probability of the answer": image["p_predicted"],
         }
-        for each in probe["images"]
+        for image in probe["images"]
     ]
-    cells = [_card(each["png"], row) for each, row in zip(probe["images"], rows, strict=True)]
+    cells = [_card(image["png"], row) for image, row in zip(probe["images"], rows, strict=True)]
     markup = f'<div class="lab1-images" role="list">\n{"".join(cells)}</div>'
     return Table(pd.DataFrame(rows), markup)
 

@@ -168,7 +168,7 @@ def _text(what: str, table: pd.DataFrame, x: Axis, form: str = "{mean:.2f} %") -
 
 
 def _seeds(table: pd.DataFrame) -> str:
-    """Over how many seeds the means of a table are."""
+    """The number of seeds behind the means of a table: `mean over 3 seeds`."""
     seeds = table[table["n"] > 0]["n"]
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.nunique() > 1 else f"{seeds.max()}"
     return f"mean over {counts} seeds"

@@ -293,7 +293,7 @@ def improvement(pairs: pd.DataFrame) -> Column:
 
 def same_question(*comparisons: Comparison) -> Table | Prose:
     """One difference measured on several selections of runs, in accuracy and in test loss."""
-    both = [[each.companion(metric) for metric in _BOTH] for each in comparisons]
+    both = [[pair.companion(metric) for metric in _BOTH] for pair in comparisons]
     there = [*{pair[0].runs: pair for pair in both if pair[0].is_pair}.values()]
     if not there:
         return Prose("There is nothing here to compare.")

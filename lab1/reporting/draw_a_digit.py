@@ -57,7 +57,9 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
     }
     names = declared.class_names
     size = sum(len(_network(record.key, probe)) for record, probe, _ in twins) / _MEGABYTE
-    raised = " and ".join(f"{each['offset']:.1f} {each['name']}" for each in data["networks"])
+    raised = " and ".join(
+        f"{student['offset']:.1f} {student['name']}" for student in data["networks"]
+    )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Digit", *_NAMES))
     answers = "".join(
         f'<tr><th scope="row">{for_html(name)}</th>'

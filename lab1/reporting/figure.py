@@ -291,7 +291,7 @@ def in_dark(svg: str) -> str:
 
 
 def size(svg: str) -> tuple[int, int]:
-    """Its width and height in pixels."""
+    """The width and height of a picture in pixels."""
     width, height = re.findall(r'\b(?:width|height)="(\d+)', svg.partition(">")[0])
     return int(width), int(height)
 

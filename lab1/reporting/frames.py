@@ -21,7 +21,7 @@ from .statistics import MEASURED
 Measured = Sequence[tuple[Record, Mapping[str, Any]]]
 
 #: The fields of a model that make its family's design.
-DESIGN = frozenset(each.name for each in fields(ModelSpec)) - {*ASKED}
+DESIGN = frozenset(field.name for field in fields(ModelSpec)) - {*ASKED}
 
 #: The columns of the history's series.
 _SERIES = {name: name for name in (*HISTORY_FIELDS, *EVALUATION_FIELDS, *DISTILLATION_FIELDS)} | {

@@ -255,8 +255,8 @@ class Drawing:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         # Pictures that their addresses hold, which even an untrusted notebook shows.
         pictures = "\n".join(
-            f'<img src="{figure.as_address(each)}" alt="{for_html(self.alt if not i else "")}">'
-            for i, each in enumerate(self.svgs)
+            f'<img src="{figure.as_address(drawing)}" alt="{for_html(self.alt if not i else "")}">'
+            for i, drawing in enumerate(self.svgs)
         )
         return {"text/html": pictures, MIME: self.markup, "text/plain": self.alt}
 

@@ -64,11 +64,11 @@ class Difference(Arm):
     other: Arm
 
     def in_(self, metric: str) -> Comparison:
-        """Their difference in one of `METRICS`, which the page judges."""
+        """The comparison of both arms in one of `METRICS`, which the page judges."""
         return Comparison(self, _known(metric))
 
     def beside(self, *metrics: str) -> Comparison:
-        """Their differences in some of `METRICS`, none of which is judged."""
+        """The comparison of both arms in some of `METRICS`, none of which is judged."""
         return Comparison(self, None, tuple(map(_known, metrics)))
 
     @property
@@ -275,7 +275,7 @@ class Comparison:
         return Condition(self, "not judged", held)
 
     def stated(self) -> Condition:
-        """Its companions have a value, from which nothing is drawn; where nothing is judged."""
+        """The companions have a value, from which nothing is drawn; where nothing is judged."""
         held = self.metric is None and all(companion.value.n for companion in self.parts)
         return Condition(self, "stated beside", held)
 

@@ -47,9 +47,9 @@ def settings(record: Record) -> dict[str, str]:
 def seed(
     record: Record, published: Collection[str], detailed: Collection[str] = (), root: str = ""
 ) -> str:
-    """Its seed as HTML that names its key, and leads to its runs page or its record.
+    """The seed of a run as HTML that names its key and, where there is one, leads to its page.
 
-    To the page of runs where its key is in `detailed`, to its record where it is `published`.
+    That is the page of runs where the key is in `detailed`, its record where it is `published`.
     """
     if record.key in detailed:
         leads = f' href="{address([record.key], root)}"'

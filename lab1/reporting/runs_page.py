@@ -125,7 +125,9 @@ class RunsPage:
             table,
             Axis("epoch", "epoch", format="d"),
             Axis("value", log=True, digits=".4g"),
-            panels=Panels("panel", apart="y", order=[*dict.fromkeys(each[0] for each in _SERIES)]),
+            panels=Panels(
+                "panel", apart="y", order=[*dict.fromkeys(panel for panel, *_ in _SERIES)]
+            ),
             colour=("training", [*self.opening.values()]),
             dash=("split", ["training", "validation"]),
             detail="run",
@@ -196,7 +198,7 @@ class RunsPage:
         filters = [*map(self._filters, self.groups)]
         fields = ['<label>Search <input type="search" name="search"></label>']
         for kind in _KINDS:
-            values = {value for each in filters for value in each[kind]}
+            values = {value for of_group in filters for value in of_group[kind]}
             ordered = sorted(values, key=int) if kind == "depth" else sorted(values)
             options = "".join(f"<option>{for_html(value)}</option>" for value in ordered)
             select = f'<select name="{kind}"><option value="">all</option>{options}</select>'

@@ -73,7 +73,7 @@ class Selection(Arm):
     def of_family(self, family: str, **values: Any) -> Selection:
         """The runs of a family with these values, and the rest of the family's usual design."""
         if designed := values.keys() & frames.DESIGN:
-            usual = {each.name: each.default for each in fields(ModelSpec)}
+            usual = {part.name: part.default for part in fields(ModelSpec)}
             # Layers of several sizes are asked of a whole page, too, which may change them.
             pinned = sorted(frames.DESIGN - designed - {"hidden_sizes"})
             rest = {name: usual[name] for name in pinned}

@@ -35,8 +35,8 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
     declared = DATASETS[record.spec.dataset]
     names = declared.class_names
     at_one = probe["temperatures"].index(1)
-    pictures = {f"{names[each['label']]}, hesitant": each for each in probe["images"]}
-    pictures |= {f"{names[each['label']]}, sure": each for each in probe.get("confident", ())}
+    pictures = {f"{names[image['label']]}, hesitant": image for image in probe["images"]}
+    pictures |= {f"{names[image['label']]}, sure": image for image in probe.get("confident", ())}
     table = pd.DataFrame(
         {"image": title, "answer": names[index], "probability": probability}
         for title, image in pictures.items()

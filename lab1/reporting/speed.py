@@ -168,18 +168,18 @@ def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.
     networks = set(zip(runs["family"], runs["depth"], runs["flops"], strict=True))
     processors = benchmarks.processors(published)
     rows = []
-    for name, each in published.items():
+    for name, benchmark in published.items():
         of_benchmark = [
             {
                 "benchmark": name,
-                "machine": benchmarks.machine(each),
+                "machine": benchmarks.machine(benchmark),
                 "processor": processors[name],
-                "note": each["note"],
+                "note": benchmark["note"],
                 **{column: row[column] for column in _TIMES[4:-2]},
                 "seed": row["round"],
                 "key": f"{name}/{row['family']}-{row['depth']}-{row['round']}",
             }
-            for row in benchmarks.rounds(each)
+            for row in benchmarks.rounds(benchmark)
             if DATASETS[row["dataset"]].image_shape in shapes
             and (row["family"], row["depth"], row["flops"]) in networks
         ]

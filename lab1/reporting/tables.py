@@ -57,7 +57,7 @@ class Column:
     tells: tuple[str, ...] | None = ()
 
     def value_of(self, part: pd.DataFrame) -> Any:
-        """Its value in the row of these runs."""
+        """The value of the column in the row of these runs."""
         return part[self.value].iloc[0] if isinstance(self.value, str) else self.value(part)
 
     def in_csv(self, value: Any) -> dict[str, Any]:
@@ -123,10 +123,10 @@ def table_of(runs: pd.DataFrame, by: Sequence[str], columns: Sequence[Column]) -
         for index, column in enumerate(columns)
         if column.heading
     ]
-    same = [each for each in filled if len(values) > 1 and len(set(each[1])) == 1]
+    same = [entry for entry in filled if len(values) > 1 and len(set(entry[1])) == 1]
     common = "; ".join(f"{for_html(column.heading)}: {contents[0]}" for column, contents in same)
     above = f'<p class="lab1-common">The same in every row: {common}.</p>\n' if same else ""
-    left = [each for each in filled if each not in same]
+    left = [entry for entry in filled if entry not in same]
     cells = [[column.cell(content) for content in contents] for column, contents in left]
     body = markup(
         [column.heading for column, _ in left], [[*row] for row in zip(*cells, strict=True)]
@@ -265,7 +265,7 @@ def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None =
         f'<th scope="col"{kind}>{for_html(name)}</th>'
         for name, kind in zip(header, kinds, strict=True)
     )
-    ids = [f' id="{each}"' for each in row_ids] if row_ids else [""] * len(rows)
+    ids = [f' id="{row_id}"' for row_id in row_ids] if row_ids else [""] * len(rows)
     body = "\n".join(f"<tr{i}>{''.join(row)}</tr>" for i, row in zip(ids, rows, strict=True))
     return (
         '<div class="lab1-table" role="group" tabindex="0" aria-label="table, may scroll">'

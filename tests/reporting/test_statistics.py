@@ -126,11 +126,18 @@ def test_holms_correction_by_hand(given, corrected):
     assert holm(given) == pytest.approx(corrected)
 
 
-def test_a_difference_is_the_second_minus_the_first():
-    result = paired_difference(table([1, 1, 1]), table([2, 3, 4]), "value")
-    assert result.mean == pytest.approx(2)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (([1, 1, 1], None), ([2, 3, 4], None)),
+        (([1, 1, 1, 100], [0, 1, 2, 3]), ([2, 3, 4, 900], [0, 1, 2, 7])),  # the common seeds alone
+        (([1, 1, None, 1], None), ([2, 3, 9, 4], None)),  # a seed without a value is none
+    ],
+)
+def test_a_difference_is_the_second_minus_the_first_over_their_common_seeds(first, second):
+    result = paired_difference(table(*first), table(*second), "value")
+    assert (result.n, result.mean) == (3, pytest.approx(2))
     assert result.half_width == pytest.approx(T_2 / math.sqrt(3), rel=1e-6)
-    assert result.n == 3
 
 
 def test_a_difference_is_taken_seed_by_seed():
@@ -140,20 +147,6 @@ def test_a_difference_is_taken_seed_by_seed():
     assert result.mean == pytest.approx(0.011)
     assert result.half_width == pytest.approx(T_2 * 0.001 / math.sqrt(3), rel=1e-6)
     assert result.sign == 1
-
-
-def test_a_difference_uses_the_common_seeds_alone():
-    first = table([1, 1, 1, 100], seeds=[0, 1, 2, 3])
-    second = table([2, 3, 4, 900], seeds=[0, 1, 2, 7])
-    assert paired_difference(first, second, "value") == paired_difference(
-        table([1, 1, 1]), table([2, 3, 4]), "value"
-    )
-
-
-def test_a_seed_without_a_value_is_no_common_seed():
-    first, second = table([1, 1, None, 1]), table([2, 3, 9, 4])
-    result = paired_difference(first, second, "value")
-    assert (result.n, result.mean) == (3, pytest.approx(2))
 
 
 def test_no_common_seed_gives_no_difference():
