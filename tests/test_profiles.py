@@ -382,6 +382,11 @@ def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch)
     assert [on[record.key] for record in records] == [("1_1", "1_2"), ("1_2",)]
 
 
+def test_a_profile_without_runs_of_its_own_is_told_so(profile):
+    with pytest.raises(MissingRunsError, match=r"'mine' has a record yet; no page plans one"):
+        profiles.trained(profile("chapters: {results: {}, speed: {}}"))
+
+
 def test_hidden_sizes_take_the_place_of_depth_and_width(profile):
     asked = profiles.page("1_1", profile(SETS), {"hidden_sizes": "24,12"})
     assert {spec.model.layer_sizes for spec in asked.plan()} == {(24, 12)}

@@ -252,10 +252,9 @@ def trained(
 
 def no_records(profile: str) -> MissingRunsError:
     """The error where no run of a profile has a record."""
-    return MissingRunsError(
-        f"no run of the profile {profile!r} has a record yet; train with "
-        "`python -m lab1 run CHAPTER`"
-    )
+    names = ", ".join(page.name for page in pages(profile) if page.plan())
+    how = f"train with `python -m lab1 run CHAPTER`, of {names}" if names else "no page plans one"
+    return MissingRunsError(f"no run of the profile {profile!r} has a record yet; {how}")
 
 
 def page(chapter: str, profile: str, overrides: Mapping[str, Any]) -> Page:

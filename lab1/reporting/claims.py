@@ -43,6 +43,9 @@ class Prose(str):
         return str(self)
 
 
+NO_RUNS = Prose("*No run of this kind has a record yet.*")
+
+
 class Claim(Prose):
     """A sentence that comparisons carry, or what stands in its place.
 

@@ -17,7 +17,7 @@ from ..core.record import Record
 from . import frames, words
 from .axes import Axis, Panels, depths
 from .charts import lines, linked, points
-from .claims import Prose
+from .claims import NO_RUNS, Prose
 from .curves import by_epoch
 from .figure import Figure, in_notebook
 from .statistics import METRICS, at_the_end, in_percent, paired_difference, summarize
@@ -108,8 +108,10 @@ def fit_by_network(runs: pd.DataFrame) -> Figure:
     )
 
 
-def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure:
+def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure | Prose:
     """Test accuracy against the number of parameters, with intervals; points lead to their runs."""
+    if runs.empty:
+        return NO_RUNS
     base, by = frames.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     return lines(

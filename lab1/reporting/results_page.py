@@ -18,7 +18,7 @@ from ..core.escape import for_html
 from . import networks, tables, twins, words
 from .axes import Axis, Panels, depths
 from .charts import bars, lines, linked, points
-from .claims import Prose
+from .claims import NO_RUNS, Prose
 from .curves import by_epoch
 from .distillation import improvement
 from .figure import Figure
@@ -57,8 +57,6 @@ CHARTS: Mapping[str, Mapping[tuple[str, str], str]] = {
         ("results", "fig-memory"): "Memory by model",
     },
 }
-
-_NO_RUNS = Prose("*No run of this kind has a record yet.*")
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def performance(*parts: pd.DataFrame) -> Table | Prose:
     """
     runs = _together(dict(enumerate(parts)))
     if runs.empty:
-        return _NO_RUNS
+        return NO_RUNS
     columns = [
         _MODEL,
         tables.DATASET,
@@ -156,7 +154,7 @@ def distillation(runs: pd.DataFrame) -> Table | Prose:
     The improvement is the mean of the differences between twins, in points.
     """
     if runs.empty:
-        return _NO_RUNS
+        return NO_RUNS
     teachers = {*runs["teacher"].dropna()}
 
     def model(part: pd.DataFrame) -> str:
@@ -203,7 +201,7 @@ def training_time(runs: pd.DataFrame) -> Figure | Prose:
     The rule has the middle half of the runs: the device is shared, so a mean would be of its load.
     """
     if runs.empty:
-        return _NO_RUNS
+        return NO_RUNS
     timed = on_one_device(base_rate(runs))
     by = ["family", "depth"]
     seconds = timed.groupby(by, sort=False)["train_seconds"]
@@ -231,7 +229,7 @@ def learning_rates(parts: Mapping[str, pd.DataFrame], history: pd.DataFrame) -> 
     """
     runs = _together(parts)
     if runs.empty:
-        return _NO_RUNS
+        return NO_RUNS
     steps = [-(-spec.training_images // spec.training.batch_size) for spec in runs["spec"]]
     runs = runs.assign(steps=steps, optimiser=runs["optimizer"]).sort_values("epochs")
     course = ["part", "optimiser", "schedule", "epochs_allowed", "steps"]
@@ -258,7 +256,7 @@ def learning_rates(parts: Mapping[str, pd.DataFrame], history: pd.DataFrame) -> 
 def gradient_norms(history: pd.DataFrame) -> Figure | Prose:
     """The mean norm of an epoch's gradients by epoch, a panel per depth."""
     if history.empty:
-        return _NO_RUNS
+        return NO_RUNS
     return by_epoch(
         base_rate(history),
         ["gradient_norm"],
@@ -333,7 +331,7 @@ def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
             in_megabytes = {name: size / 1e6 for name, size in sizes.items()}
             rows.append({**named, **in_megabytes, "measured": measured / 1e6})
     if not rows:
-        return _NO_RUNS
+        return NO_RUNS
     wide = pd.DataFrame(rows)
     names = [*layouts.MEMORY]
     long = wide.melt(["part", "model", "measured"], names, "kept", "megabytes")

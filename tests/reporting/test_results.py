@@ -13,7 +13,7 @@ import pandas
 import pytest
 from distilled import several
 
-from lab1.reporting import frames, results_page, tables
+from lab1.reporting import comparison, frames, results_page, tables
 from lab1.reporting.runs_page import RunsPage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,6 +153,7 @@ def test_where_there_are_no_runs_a_sentence_says_so():
         results_page.training_time(runs),
         results_page.learning_rates({"1.2": runs}, history), results_page.gradient_norms(history),
         results_page.early_stopping(runs), results_page.memory({"1.2": runs}),
+        comparison.accuracy_by_parameters(runs),
     ):  # fmt: skip
         assert "run" in shown._repr_markdown_()
     assert results_page.stopping(runs) == dict.fromkeys(["patient", "ended", "saved", "allowed"], 0)
