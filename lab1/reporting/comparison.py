@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..core.escape import for_html
 from ..core.record import Record
-from . import frames, words
+from . import frames, predictions, words
 from .axes import Axis, Panels, depths
 from .charts import lines, linked, points
 from .claims import NO_RUNS, Prose
@@ -73,7 +73,7 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     table[numbers] = table[numbers].astype(float)
     x = depths(table)
     titles = dataset_titles(runs)
-    return lines(
+    drawn = lines(
         linked(table, base, by),
         x,
         Axis("mean", "", digits=".3~g"),
@@ -82,6 +82,8 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
         text=f"{_text(f'Test accuracy on {titles}', accuracy, x)} "
         f"{_text('Training loss', loss, x, '{mean:.2g}')}",
     )
+    rows = base.assign(accuracy=100 * base["test_accuracy"]).sort_values("depth")
+    return replace(drawn, predicted=predictions.of(rows, "depth", "accuracy", str(x.title)))
 
 
 def fit_by_network(runs: pd.DataFrame) -> Figure:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import tables, words
+from . import predictions, tables, words
 from .axes import Axis, Panels, depths
 from .charts import lines, linked
 from .claims import Prose
@@ -123,7 +123,7 @@ def error_curves(history: pd.DataFrame) -> Figure | Prose:
     ends = at_the_end(table.groupby(networks)["error"].mean().reset_index(), ["network"])
     last = int(table["epoch"].max())
     step = max(1, round(last / 5))
-    return lines(
+    drawn = lines(
         table,
         Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d"),
         Axis("error", "training error (%)", zero=True),
@@ -136,6 +136,9 @@ def error_curves(history: pd.DataFrame) -> Figure | Prose:
         f"end, mean over the seeds: {words.rows(ends, '{network}: {error:.2f} %')}.",
         data=table.drop(columns=["network", "layers"]),
     )
+    rows = table[table["epoch"] == last].sort_values("depth")
+    axis = words.depth_axis(table["family"])
+    return replace(drawn, predicted=predictions.of(rows, "depth", "error", axis))
 
 
 def error_by_depth(runs: pd.DataFrame) -> Figure:

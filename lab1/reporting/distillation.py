@@ -6,11 +6,12 @@ Means are over seeds and carry their 95 % interval where there are three or more
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 
 from ..core.datasets import DATASETS
-from . import tables, twins, words
+from . import predictions, tables, twins, words
 from .axes import Axis, Panels
 from .charts import lines, points
 from .claims import Prose
@@ -60,7 +61,7 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     gains = words.rows(pairs.assign(gain=100 * pairs["gain"]), "seed {seed}: {gain:+.2f}")
     means = words.rows(table.groupby("student", sort=False)["accuracy"].mean().reset_index(),
                        "{student} {accuracy:.2f} %")  # fmt: skip
-    return lines(
+    drawn = lines(
         table,
         Axis("student", order=[*students]),
         Axis("accuracy", "test accuracy (%)"),
@@ -69,6 +70,8 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
         text=f"Test accuracy on {dataset_titles(pairs)} of each student. Means: {means}. Gains "
         f"from the teacher in points: {gains}.",
     )
+    predicted = predictions.of(table, "student", "accuracy", "student")
+    return replace(drawn, predicted=predicted)
 
 
 def against(*comparisons: Comparison) -> Figure | Prose:

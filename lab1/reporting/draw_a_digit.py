@@ -30,11 +30,11 @@ _MEGABYTE = 1_000_000
 _NO_TWINS = Prose("No two students that never saw a digit are among these runs.")
 
 
-def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
+def field(rounded: Measured, corrected: Measured, assets: str) -> Piece | Prose:
     """The field, with the answers of the student without a teacher and of its twin with one.
 
-    Its scripts lie in the folder `assets` beside the page.  `rounded` are the runs with the probe
-    `int8-weights`, `corrected` those with `bias-correction`.
+    Its scripts lie in the folder `assets`, as seen from the page.  `rounded` are the runs with the
+    probe `int8-weights`, `corrected` those with `bias-correction`.
     """
     twins = _twins(rounded, corrected)
     if not twins:
@@ -44,7 +44,7 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
     if probe["layers"][0]["shape"][1] != declared.image_shape[-1] ** 2:
         return Prose("What is drawn is grey and square, and the images of these students are not.")
     data = {
-        "assets": "assets",
+        "assets": assets,
         "dataset": declared.name if _test_images(declared.name).is_file() else None,
         "side": declared.image_shape[-1],
         "mean": declared.mean[0],
@@ -69,8 +69,7 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
     )
     return Piece(
         f'<div class="lab1-draw" data-drawing="{for_html(json.dumps(data))}">\n'
-        "<p>To draw a digit and see what the two students answer, open this page on the site; it "
-        "needs JavaScript.</p>\n"
+        "<p>To draw a digit and see what the two networks answer, switch on JavaScript.</p>\n"
         "<template>\n"
         '<div class="lab1-field">\n'
         '<canvas width="280" height="280" role="img" aria-label="Field to draw a digit in, by '
@@ -83,13 +82,14 @@ def field(rounded: Measured, corrected: Measured) -> Piece | Prose:
         '<p role="status">Draw a digit, or take a test image. The two networks are loaded then '
         f"({size:.1f} MB).</p>\n"
         '<div class="lab1-controls"><button type="button" class="lab1-clear">Clear</button>\n'
+        '<button type="button" class="lab1-undo">Undo</button>\n'
         f'<label><input type="checkbox">raise the logit of the {for_html(names[omitted])}, by '
         f"{raised}</label></div>\n"
         '<div class="lab1-controls lab1-test-images" role="group" aria-label="Test images">'
         "</div>\n"
         "</template>\n"
         "</div>\n"
-        '<script src="assets/draw.js" defer></script>',
+        f'<script src="{for_html(assets)}/draw.js" defer></script>',
         "a field to draw in, on the site",
     )
 

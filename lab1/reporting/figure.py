@@ -24,7 +24,8 @@ from ..core.escape import for_html
 from ..core.families import FAMILIES
 from . import tables
 
-#: The notebook output that holds a figure's parts: `spec`, `svg`, `narrow`, `csv` and `alt`.
+#: The notebook output that holds a figure's parts: `spec`, `svg`, `narrow`, `csv` and `alt`, and
+#: `predicted` where a reader may predict it.
 MIME = "application/vnd.lab1.figure+json"
 
 #: A longer table of data weighs down a page and is read by nobody; it is left to the CSV file.
@@ -127,11 +128,15 @@ def _scale(names: Sequence[str], looks: Sequence[Any] | Mapping[str, Any]) -> al
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, the `data` behind it, and a text alternative that says what it shows."""
+    """A chart, the `data` behind it, and a text alternative that says what it shows.
+
+    `predicted` is what a reader may predict before she sees it, as `predictions.of` gives it.
+    """
 
     chart: alt.Chart | alt.LayerChart | alt.FacetChart
     data: pd.DataFrame
     alt: str
+    predicted: Mapping[str, Any] | None = None
 
     def parts(self) -> dict[str, Any]:
         """`spec` (a Vega-Lite object), the pictures `svg` and `narrow`, `csv` and `alt`."""
@@ -145,6 +150,7 @@ class Figure:
             "narrow": draw(spec, NARROW),
             "csv": self.data.to_csv(index=False, lineterminator="\n"),
             "alt": self.alt,
+            **({"predicted": self.predicted} if self.predicted else {}),
         }
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -191,7 +197,7 @@ def render(
     spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
     pictures = "\n".join(_picture(parts, addresses, theme) for theme in ("", "-dark"))
     return (
-        f'<div class="lab1-figure">\n'
+        f'{_prediction(parts, assets)}<div class="lab1-figure">\n'
         f'<div class="lab1-chart" role="img" aria-label="{for_html(parts["alt"])}" '
         f'data-assets="{for_html(assets)}">\n'
         # The alternative above says what these marks show; one by one they say nothing.
@@ -199,6 +205,18 @@ def render(
         f'<script type="application/json" class="lab1-spec">{spec}</script>\n'
         f'<script src="{for_html(assets)}/charts.js" defer></script>\n'
         f"</div>\n{_data(parts['csv'], downloads)}</div>"
+    )
+
+
+def _prediction(parts: Mapping[str, Any], assets: str) -> str:
+    """Where `predict.js` asks a reader what she expects, before the chart."""
+    if "predicted" not in parts:
+        return ""
+    predicted, folder = for_html(json.dumps(parts["predicted"])), for_html(assets)
+    return (
+        f'<link rel="stylesheet" href="{folder}/try-it.css">\n'
+        f'<div class="lab1-predict" id="predict" data-predict="{predicted}"></div>\n'
+        f'<script src="{folder}/predict.js" defer></script>\n'
     )
 
 

@@ -42,7 +42,7 @@ def figure(parts: dict[str, Any], addresses: dict[str, str]) -> str:
 
     Its scripts are named as seen from the front page.
     """
-    return _html(figures.render(parts, addresses, "report/assets"))
+    return as_html(figures.render(parts, addresses, "report/assets"))
 
 
 def layers(records: Sequence[Record]) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def layers(records: Sequence[Record]) -> tuple[str, str]:
             drawn = networks.one_block(of_pair, max(r.spec.model.depth for r in of_pair))
             if isinstance(drawn, networks.Drawing) and len(drawn.svgs) == len(pair):
                 one, other = (networks.Drawing([svg], drawn.alt).markup for svg in drawn.svgs)
-                return _html(one), _html(other)
+                return as_html(one), as_html(other)
     return "", ""
 
 
@@ -81,7 +81,7 @@ def _card(title: str, address: str, card: Mapping[str, Any]) -> str:
     doubt = f"::: {{.lab1-doubt}}\n{card['mark']} {card['doubt']}\n:::\n" if card["doubt"] else ""
     return (
         f"::: {{.lab1-card .lab1-{card['style']}}}\n### [{title}]({address})\n\n"
-        f"{_html(number)}\n{card['text']}\n\n{_html(_strip(card))}\n{doubt}:::\n"
+        f"{as_html(number)}\n{card['text']}\n\n{as_html(_strip(card))}\n{doubt}:::\n"
     )
 
 
@@ -109,5 +109,6 @@ def _strip(card: Mapping[str, Any]) -> str:
     return f'<div class="lab1-strip" role="img" aria-label="{said}">{svg}</div>'
 
 
-def _html(markup: str) -> str:
+def as_html(markup: str) -> str:
+    """Markup as a block of Markdown."""
     return f"```{{=html}}\n{markup}\n```\n"

@@ -55,7 +55,7 @@
     });
     if (box.right < 0) return null;
     const longest = 1 + Math.max(box.right - box.left, box.bottom - box.top);
-    // The pen is wider than 20 pixels of the field, so a drawing only ever shrinks.
+    // The pen alone is wider than 20 pixels, so a drawing only ever shrinks.
     const scale = longest / ((side * 20) / 28);
     // On which pixels of the image one of the drawing lies, and with what share of it.
     const shares = (place) => {
@@ -87,6 +87,9 @@
     });
   };
 
+  // The pen's width in pixels of the field, of which it has 280, and as a share of a drawing.
+  const [THINNEST, WIDEST, SHARE] = [5, 22, 0.125];
+
   const open = (place) => {
     const data = JSON.parse(place.dataset.drawing);
     const { assets, side, omitted, networks } = data;
@@ -97,8 +100,10 @@
     const rows = [...place.querySelectorAll("tbody tr")];
     const names = rows.map((row) => row.cells[0].textContent);
     const pen = field.getContext("2d", { willReadFrequently: true });
-    Object.assign(pen, { lineWidth: 22, strokeStyle: "#fff", fillStyle: "#fff" });
     seen.width = seen.height = side;
+    const large = document.createElement("canvas");
+    large.width = large.height = field.width + 2 * WIDEST;
+    const enlarged = large.getContext("2d", { willReadFrequently: true });
 
     let loading;
     const loaded = () => {
@@ -170,49 +175,69 @@
       said.textContent = answers ? [origin, ...sentences].join(" ") : "Draw a digit.";
     };
 
-    const clear = () => {
-      pen.clearRect(0, 0, field.width, field.height);
-      pixels = null;
+    // Drawing, with a pointer or a finger: each line is the points that it goes through.
+    let lines = [];
+    let drawing = false;
+    const trace = (context, width, place) => {
+      context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+      const round = { lineCap: "round", lineJoin: "round", strokeStyle: "#fff" };
+      Object.assign(context, { ...round, lineWidth: width });
+      for (const line of lines) {
+        context.beginPath();
+        line.map(place).forEach(([x, y], k) => (k ? context.lineTo(x, y) : context.moveTo(x, y)));
+        const [x, y] = place(line.at(-1));
+        context.lineTo(x + 0.01, y); // its round end, which is all of a line without length
+        context.stroke();
+      }
     };
-
-    // Drawing, with a pointer or a finger.
-    let last = null; // where the line has come to
-    const at = (event) => {
-      const scale = field.width / field.clientWidth;
-      return [event.offsetX * scale, event.offsetY * scale];
+    // The pen is as wide as a share of the drawing, and the networks get that drawing enlarged until
+    // the pen is at its widest: so a small digit is to them what a large one is.
+    const redraw = () => {
+      const [xs, ys] = [0, 1].map((axis) => lines.flat().map((point) => point[axis]));
+      const [left, top] = [Math.min(...xs), Math.min(...ys)];
+      const longest = Math.max(Math.max(...xs) - left, Math.max(...ys) - top);
+      const width = Math.min(WIDEST, Math.max(THINNEST, SHARE * longest));
+      const place = (value, edge) => ((value - edge) * WIDEST) / width + WIDEST;
+      trace(pen, width, (point) => point);
+      const corner = [left, top].map(Math.floor); // so that what is not enlarged stays as it is
+      trace(enlarged, WIDEST, (point) => point.map((value, axis) => place(value, corner[axis])));
+      const { data: image } = enlarged.getImageData(0, 0, large.width, large.height);
+      const ink = Uint8Array.from({ length: image.length / 4 }, (_, index) => image[4 * index + 3]);
+      pixels = lines.length ? centred(ink, large.width, side) : null;
+    };
+    const clear = () => {
+      [lines, origin] = [[], ""];
+      redraw();
     };
     const drawTo = (event) => {
-      const next = at(event);
-      pen.beginPath();
-      pen.moveTo(...last);
-      pen.lineTo(...next);
-      pen.stroke();
-      pen.beginPath(); // its round end, which is all of a line without length
-      pen.arc(...next, pen.lineWidth / 2, 0, 2 * Math.PI);
-      pen.fill();
-      last = next;
-      const { data: image } = pen.getImageData(0, 0, field.width, field.height);
-      const ink = Uint8Array.from({ length: image.length / 4 }, (_, index) => image[4 * index + 3]);
-      pixels = centred(ink, field.width, side);
+      const scale = field.width / field.clientWidth;
+      lines.at(-1).push([event.offsetX * scale, event.offsetY * scale]);
+      redraw();
       answer(false);
     };
     field.addEventListener("pointerdown", (event) => {
       if (!event.isPrimary || event.button) return;
       if (origin) clear();
-      origin = "";
       field.setPointerCapture(event.pointerId);
-      last = at(event);
+      drawing = lines.push([]) > 0;
       drawTo(event);
     });
-    field.addEventListener("pointermove", (event) => last && event.isPrimary && drawTo(event));
+    field.addEventListener("pointermove", (event) => drawing && event.isPrimary && drawTo(event));
     for (const kind of ["pointerup", "pointercancel"]) {
       field.addEventListener(kind, () => {
-        if (last) answer(true);
-        last = null;
+        if (drawing) answer(true);
+        drawing = false;
       });
     }
     place.querySelector(".lab1-clear").addEventListener("click", () => {
       clear();
+      answer(true);
+    });
+    // Takes the last line away, or a test image.
+    place.querySelector(".lab1-undo").addEventListener("click", () => {
+      lines.pop();
+      origin = "";
+      redraw();
       answer(true);
     });
     raised.addEventListener("change", () => answer(true));
@@ -241,6 +266,7 @@
         button.append(small);
         button.addEventListener("click", () => {
           pixels = image(set, digit);
+          lines = [];
           origin = `A test image of a ${name}.`;
           paint(field, pixels, field.width / side);
           answer(true);

@@ -34,6 +34,10 @@ EXCERPTS = (
     ("training/distillation.py", "DistillationTrainer.compute_loss"),
 )
 
+#: What pages load beside the files that are made for them.
+SHIPPED = ("charts.js", "draw.js", "folds.js", "predict.js", "runs.js", "tables.js", "try-it.css")
+SHIPPED += ("watch.js",)
+
 
 def write(
     report: Path, profile: str, pages: Sequence[PublishedPage], store: Store, drawn: exports.Folder
@@ -45,6 +49,7 @@ def write(
     """
     from ..reporting import draw_a_digit, front_page
     from ..reporting.runs_page import RunsPage
+    from . import try_it
 
     records = {record.key: record for page in pages for record in page.records}
     if not records:
@@ -72,7 +77,8 @@ def write(
         "excerpts": excerpts(files.PACKAGE),
         "run-it": run_it(pages, benchmarks.published(benchmarks.CONTENDERS)),
     }
-    for name, text in fragments.items():
+    to_try, watched = try_it.fragments(pages, store, drawn)
+    for name, text in (fragments | to_try).items():
         write_if_changed(report / f"{name}.md", text.encode())
     assets = report / "assets"
     # A module's names are its own, but a page opened from a file may not load modules.
@@ -82,14 +88,15 @@ def write(
     write_if_changed(assets / "vega.license.txt", licence)
     networks = rounded_networks(records, store)
     datasets = sorted({records[key].spec.dataset for key in networks})
-    for name, content in (runs.scripts() | draw_a_digit.scripts(networks, datasets)).items():
+    scripts = runs.scripts() | draw_a_digit.scripts(networks, datasets) | try_it.script()
+    for name, content in scripts.items():
         write_if_changed(assets / name, content.encode())
-    for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
+    for name in SHIPPED:
         write_if_changed(assets / name, (_SITE / name).read_bytes())
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-    return pictures | runs_pictures
+    return pictures | runs_pictures | watched
 
 
 def rounded_networks(records: Mapping[str, Record], store: Store) -> dict[str, Mapping[str, Any]]:

@@ -19,6 +19,7 @@ CHARTED = ["index.html", *REPORT]
 #: the reference are made as these two are.
 PAGES = [
     *CHARTED,
+    "try-it.html",
     "glossary.html",
     "changes.html",
     "about.html",
@@ -34,9 +35,10 @@ PAGES = [
     "reference/training.html",
 ]
 
-#: One page of each kind: the front, a chapter, that of all runs, the reference.
+#: One page of each kind: the front, a chapter, what can be tried, all runs, the reference.
 KINDS = [
     "index.html",
+    "try-it.html",
     "report/1_3.html",
     "runs.html",
     "reference/training.html",

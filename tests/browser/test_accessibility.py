@@ -89,10 +89,19 @@ def test_axe_finds_no_violation_where_runs_are_picked(read, violations, dark):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_violation_where_a_digit_is_drawn(read, violations, dark):
-    page = read("report/2_2.html", dark=dark).page
+    page = read("try-it.html", dark=dark).page
     page.locator(".lab1-draw").scroll_into_view_if_needed()
     page.locator(".lab1-field > canvas").click()
     page.locator(".lab1-likeliest").first.wait_for()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_violation_where_a_reader_predicts(read, violations, dark):
+    page = read("report/1_2.html#predict", dark=dark).page
+    page.locator("[name='0 1']").fill("98")
+    assert violations(page) == []
+    page.get_by_role("button", name="Show the truth").click()
     assert violations(page) == []
 
 

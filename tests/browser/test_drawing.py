@@ -17,10 +17,10 @@ from lab1.core.datasets import DATASETS
 from lab1.reporting import draw_a_digit
 from lab1.training.data import image_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.preview("report/2_2.html")]
+pytestmark = [pytest.mark.slow, pytest.mark.preview("try-it.html")]
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = "report/2_2.html"
+PAGE = "try-it.html"
 SAID = ".lab1-draw [role=status]"
 
 #: Two sentences: what each of the networks answers.
@@ -87,7 +87,7 @@ def test_the_networks_come_with_the_first_stroke_and_answer(read):
     for column in (0, 1):
         own = [float(each.removesuffix(" %")) for each in shares[column::2]]
         assert sum(own) == pytest.approx(100, abs=0.6)
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear").last.click()
     assert page.inner_text(SAID) == "Draw a digit."
     assert not seen(page).any()
     assert reader.complaints == [] and reader.foreign == []
@@ -107,6 +107,34 @@ def test_the_logit_is_raised_by_the_keyboard(read):
     page.wait_for_timeout(100)
     for low, high in zip(before, shares.all_inner_texts(), strict=True):
         assert float(low[:-2]) < float(high[:-2])
+
+
+def test_a_small_drawing_is_to_the_networks_what_a_large_one_is(read):
+    """The pen follows the drawing."""
+    page = opened(read(PAGE))
+    images = []
+    for size in (0.8, 0.2):
+        page.get_by_role("button", name="Clear").last.click()
+        hook = [(-0.3, -0.5), (0.3, -0.5), (-0.1, 0), (0.3, 0.3), (-0.3, 0.5)]
+        draw(page, *((0.5 + x * size, 0.5 + y * size) for x, y in hook))
+        images.append(seen(page))
+    large, small = images
+    assert small.sum() == pytest.approx(large.sum(), rel=0.2)
+    assert np.corrcoef(large.ravel(), small.ravel())[0, 1] > 0.9
+
+
+def test_the_last_line_is_taken_back_by_the_keyboard(read):
+    page = opened(read(PAGE))
+    draw(page, (0.3, 0.2), (0.7, 0.2))
+    first = seen(page)
+    draw(page, (0.3, 0.8), (0.7, 0.8))
+    assert (seen(page) != first).any()
+    undo = page.get_by_role("button", name="Undo")
+    for expected in (first, np.zeros_like(first)):
+        undo.focus()
+        page.keyboard.press("Enter")
+        assert (seen(page) == expected).all()
+    assert page.inner_text(SAID) == "Draw a digit."
 
 
 def test_it_works_from_a_file_and_on_a_telephone(chromium, site):
@@ -134,8 +162,8 @@ def test_without_the_networks_it_says_so(read):
 
 
 def test_without_scripts_the_measured_rates_stand(read):
-    page = read(PAGE, scripts=False).page
-    assert "needs JavaScript" in page.inner_text(".lab1-draw")
+    assert "switch on JavaScript" in read(PAGE, scripts=False).page.inner_text(".lab1-draw")
+    page = read("report/2_2.html", scripts=False).page
     table = page.locator(".lab1-table", has_text="Errors in eight bits")
     assert table.locator("tbody tr").count() == 2
 
@@ -156,7 +184,7 @@ def published(chromium, tmp_path_factory):
     home = tmp_path_factory.mktemp("field")
     folder = home / "_site"
     rounded, corrected = published_students()
-    field = draw_a_digit.field(rounded, corrected)
+    field = draw_a_digit.field(rounded, corrected, "assets")
     (folder / "assets").mkdir(parents=True)
     (folder / "page.html").write_text(f"<!doctype html><title>Field</title>{field.markup}")
     probes = {record.key: probe for record, probe in rounded}
@@ -229,14 +257,16 @@ def as_mnist(ink):
 
 
 def test_a_drawing_is_prepared_as_the_images_of_mnist_are(published):
-    """Wherever it is drawn, and however large; what the networks get, Python takes as it is."""
+    """Wherever it is drawn; what the networks get, Python takes as it is.
+
+    A drawing is as large as it must be for the widest pen: then it is not enlarged before.
+    """
     reader = published()
     reader.open("page.html")
     page = opened(reader)
     for points in (
-        [(0.1, 0.1), (0.1, 0.4)],
+        [(0.1, 0.1), (0.1, 0.8)],
         [(0.2, 0.9), (0.9, 0.5), (0.9, 0.9)],
-        [(0.5, 0.5), (0.5, 0.5)],
     ):
         draw(page, *points)
         ink = page.evaluate(
@@ -251,7 +281,7 @@ def test_a_drawing_is_prepared_as_the_images_of_mnist_are(published):
         assert image == pytest.approx(as_mnist(np.array(ink, float).reshape(280, 280)), abs=1)
         picture = Image.fromarray(image.astype(np.uint8))
         assert (image_folder.prepare(picture, (1, 28, 28))[:, :, 0] == image).all()
-        page.get_by_role("button", name="Clear").click()
+        page.get_by_role("button", name="Clear").last.click()
 
 
 def test_a_drawn_digit_is_recognised(published):
@@ -260,7 +290,7 @@ def test_a_drawn_digit_is_recognised(published):
     page = opened(reader)
     draw(page, (0.5, 0.2), (0.5, 0.8))
     assert [digit for digit, _ in answers(page)] == [1, 1]
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear").last.click()
     ring = [(0.5 + 0.2 * np.sin(a), 0.5 - 0.3 * np.cos(a)) for a in np.linspace(0, 6.28, 20)]
     draw(page, *ring)
     assert [digit for digit, _ in answers(page)] == [0, 0]

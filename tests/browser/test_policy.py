@@ -38,7 +38,7 @@ def test_the_policy_is_in_force(chromium, strict):
         assert len(reader.complaints) == 2
 
 
-@pytest.mark.parametrize("name", [*CHARTED, "runs.html"])
+@pytest.mark.parametrize("name", [*CHARTED, "runs.html", "try-it.html"])
 def test_under_a_strict_policy_a_page_is_whole(chromium, strict, name):
     """Its charts come alive, its theme can be changed, and nothing complains."""
     with Reader(chromium, strict) as reader:
@@ -47,6 +47,10 @@ def test_under_a_strict_policy_a_page_is_whole(chromium, strict, name):
         before = reader.page.evaluate("document.documentElement.dataset.bsTheme")
         reader.page.click("#theme-toggle")
         assert reader.page.evaluate("document.documentElement.dataset.bsTheme") != before
+        for form in reader.page.locator(".lab1-watch form").all():
+            form.get_by_label("Networks").select_option("plain")
+            form.get_by_role("button", name="Train").click()
+            reader.page.get_by_text("Trained in").wait_for()
         for place in reader.page.locator(".lab1-draw").all():
             place.scroll_into_view_if_needed()
             place.locator("canvas").first.click()

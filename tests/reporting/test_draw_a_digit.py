@@ -21,7 +21,7 @@ def data_of(markup):
 
 
 def test_the_field_names_two_twins_and_what_each_logit_is_raised_by(students):
-    data = data_of(draw_a_digit.field(*students).markup)
+    data = data_of(draw_a_digit.field(*students, "assets").markup)
     records = {record.key: record.spec for record, _ in students[0]}
     alone, taught = (records[each["key"]] for each in data["networks"])
     assert alone.distillation is None and taught.distillation is not None
@@ -74,13 +74,14 @@ def test_for_images_that_cannot_be_drawn_there_is_no_field(students):
         (record, {**probe, "layers": [{**probe["layers"][0], "shape": [800, 3 * 28 * 28]}]})
         for record, probe in rounded
     ]
-    shown = draw_a_digit.field(colour, corrected)
+    shown = draw_a_digit.field(colour, corrected, "assets")
     assert isinstance(shown, Prose) and "grey and square" in str(shown)
 
 
 def test_without_two_such_students_it_says_so(students):
     rounded, corrected = students
     for some in (rounded[:1], rounded[1:], []):
-        for shown in (draw_a_digit.field(some, corrected), draw_a_digit.table(some, corrected)):
+        field = draw_a_digit.field(some, corrected, "assets")
+        for shown in (field, draw_a_digit.table(some, corrected)):
             assert isinstance(shown, Prose) and "No two students" in str(shown)
-    assert isinstance(draw_a_digit.field(rounded, []), Prose)
+    assert isinstance(draw_a_digit.field(rounded, [], "assets"), Prose)

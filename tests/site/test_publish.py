@@ -275,7 +275,7 @@ def test_the_front_page_tells_of_all_pages(home):
     assert (report / "runs.md").read_text().count('<tr id="runs-') == 4
     assert "python -m lab1 run 1_2 " in (report / "run-it.md").read_text()
     assert 'class="lab1-chart"' in (report / "chart.md").read_text()
-    for name in ("charts.js", "draw.js", "folds.js", "runs.js", "tables.js"):
+    for name in fragments.SHIPPED:
         shipped = files.PACKAGE / "site" / name
         assert (report / "assets" / name).read_bytes() == shipped.read_bytes()
     assert "vegaEmbed" in (report / "assets" / "vega.js").read_text()

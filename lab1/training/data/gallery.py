@@ -3,7 +3,8 @@
 `make gallery` draws them into `figures/`, whence pages show them where the data are not at hand
 (`lab1.reporting.gallery`).  Images are the first of their class in the training split; the
 augmented ones are drawn with seed 0.  Of digits there is also a picture of test images, the first
-ten of each class, for networks that answer in the browser (`lab1/site/draw.js`).
+ten of each class, for networks that answer in the browser (`lab1/site/draw.js`), and one of small
+digits, for networks that train there (`lab1/site/watch.js`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import seeds
+from . import small_digits
 from .augmentation import AUGMENTATIONS
 from .images import ImageSet
 from .loading import load
@@ -49,6 +51,7 @@ def write(folder: Path, data_dir: str | None = None) -> list[Path]:
         sheets = {what: _side_by_side(images, _GAP) for what, images in pictures.items()}
         if ending == "png":  # exact, as an image that a network is asked about must be
             sheets["-test"] = _side_by_side(_first(loaded.test, _TEST_ROWS), 0)
+            sheets["-small"] = small_digits.sheet(loaded)
         for what, sheet in sheets.items():
             path = folder / f"data-{name}{what}.{ending}"
             sheet.save(path, quality=90, subsampling=0, optimize=True)
