@@ -113,7 +113,7 @@ def test_a_small_drawing_is_to_the_networks_what_a_large_one_is(read):
     """The pen follows the drawing."""
     page = opened(read(PAGE))
     images = []
-    for size in (0.8, 0.2):
+    for size in (0.6, 0.2):
         page.get_by_role("button", name="Clear").last.click()
         hook = [(-0.3, -0.5), (0.3, -0.5), (-0.1, 0), (0.3, 0.3), (-0.3, 0.5)]
         draw(page, *((0.5 + x * size, 0.5 + y * size) for x, y in hook))

@@ -32,7 +32,7 @@ def test_what_would_tell_is_hidden_until_the_truth_is_shown(read, name):
     assert not chart.is_visible() and not box.is_visible()
     asked = predicted(page)
     line, last = asked["series"][0], len(asked["at"]) - 1
-    drawn = page.locator(".lab1-predict svg").inner_text()
+    drawn = page.locator(".lab1-predict svg").text_content()
     assert f"{line['name']}?" not in drawn and f"{line['values'][last]:.1f}" not in drawn
     for place in range(1, last + 1):
         expected = line["values"][place] - (3 if place == last else 0)

@@ -28,7 +28,7 @@ def choose(page, networks, depth=2, seed=1):
     page.keyboard.press("Home")
     for _ in range(depth - 2):
         page.keyboard.press("ArrowRight")
-    page.get_by_label("Seed").fill(str(seed))
+    page.get_by_role("spinbutton", name="Seed").fill(str(seed))
 
 
 def trained(page):
@@ -141,7 +141,9 @@ def test_the_keyboard_alone_trains_and_the_address_says_what(read):
     address = page.evaluate("location.hash")
     assert address == "#networks=plain&depth=3&seed=7"
     again = read(f"{PAGE}{address}").page
-    stated = [again.get_by_label(name).input_value() for name in ("Networks", "Layers", "Seed")]
+    stated = again.locator(".lab1-watch :is(select, input)").evaluate_all(
+        "all => all.map((field) => field.value)"
+    )
     assert stated == ["plain", "3", "7"]
     assert reader.complaints == [] and reader.foreign == []
 
@@ -159,7 +161,7 @@ def test_runs_stand_over_one_another_until_they_are_cleared(read):
     assert page.evaluate("lab1Watch.runs()[0].lines.length") == epochs
     page.get_by_role("button", name="Go on").click()
     assert "8 layers with skip connections: loss" in trained(page)
-    page.get_by_label("Seed").fill("2")
+    page.get_by_role("spinbutton", name="Seed").fill("2")
     page.click("[name=go]")
     page.get_by_text("Epoch 1 of").wait_for(timeout=60_000)
     page.get_by_role("button", name="Stop").click()
