@@ -26,14 +26,14 @@ def of(rows: pd.DataFrame, along: str, value: str, title: str) -> dict[str, Any]
     whole = table.pivot(index="family", columns=along, values=["mean", "half_width"]).dropna()
     if len(at) < 2 or whole.empty:
         return None
-    series = [
+    series: list[dict[str, Any]] = [
         {
             "name": name,
             "style": FAMILIES[name].style,
             "values": [round(float(row["mean", place]), 3) for place in at],
             "halves": [round(float(row["half_width", place]), 3) for place in at],
         }
-        for name, row in whole.iterrows()
+        for name, row in zip(map(str, whole.index), whole.to_dict("records"), strict=True)
     ]
     return {
         "at": [str(place) for place in at],

@@ -35,8 +35,8 @@ EXCERPTS = (
 )
 
 #: What pages load beside the files that are made for them.
-SHIPPED = ("charts.js", "draw.js", "folds.js", "predict.js", "runs.js", "tables.js", "try-it.css")
-SHIPPED += ("watch.js",)
+_SCRIPTS = ("charts.js", "draw.js", "folds.js", "predict.js", "runs.js", "tables.js", "watch.js")
+SHIPPED = (*_SCRIPTS, "try-it.css")
 
 
 def write(
