@@ -1,4 +1,6 @@
-"""Whether two trainings were the same: their weights, and the series of their histories."""
+"""Whether two trainings were the same, by weights, history and outcome; and a wait for one."""
+
+import time
 
 import torch
 
@@ -16,3 +18,16 @@ def same_weights(one, other):
 
 def repeating(history):
     return {name: series for name, series in history.items() if name not in MEASURED}
+
+
+def outcome(record):
+    """What does not depend on how fast the machine was."""
+    ending = (record.test, record.best_epoch, record.stopped, record.weights_sha256)
+    return record.key, repeating(record.history), *ending
+
+
+def wait_until(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)

@@ -2,13 +2,15 @@
 
 import json
 import re
-import time
 
 import pytest
+from repeats import wait_until
 
 from lab1.core.files import write_bytes
 from lab1.core.store import Store
+from lab1.core.training_config import RuntimeOptions
 from lab1.errors import StorageError
+from lab1.training.engines import local as engine
 
 TRAIN = """
 import json, resource, signal, sys
@@ -59,56 +61,42 @@ def go(process):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_processes_share_a_grid_and_a_dead_owner_is_replaced(start, store, make_spec, long):
-    """Three processes, or with ``--long`` eight."""
-    # Many times as long as one of the others, so that these find its owner at work.
-    doomed = make_spec(seed=99, epochs=60 if long else 30, width=64)
-    specs = [doomed, *(make_spec(seed=seed, epochs=1) for seed in range(16 if long else 6))]
-    first = start([doomed])
-    others = [start(specs) for _ in range(8 if long else 3)]
-    go(first)
-    checkpoint = store.run_dir(doomed) / "checkpoint.pt"
-    while not checkpoint.exists():  # its owner is in the midst of it
-        time.sleep(0.01)
-    for each in others:
-        go(each)
-    while not any(store.find(spec) for spec in specs):
-        time.sleep(0.01)
-    assert store.find(doomed) is None
-    first.kill()
-    trained = [each.communicate(timeout=300)[0].split() for each in others]
-    assert all(each.returncode == 0 for each in others)
-    assert sorted(key for keys in trained for key in keys) == sorted(spec.key for spec in specs)
-    assert all(store.find(spec) for spec in specs)
-    assert sum(bool(keys) for keys in trained) > 1
-
-
-@pytest.mark.slow
-def test_processes_wait_for_a_teacher_that_another_one_trains(
-    start, store, make_spec, make_student
+def test_processes_share_a_grid_and_a_dead_owner_is_replaced(
+    start, store, make_spec, make_student, long
 ):
-    """Both are given the teacher and its students; one trains it, and neither a student before."""
-    teacher = make_spec("ResidualMLP", epochs=10, width=64)
-    students = [make_student(teacher, seed=seed, epochs=1) for seed in range(4)]
-    both = [start([teacher, *students]) for _ in range(2)]
-    for each in both:
-        go(each)
-    trained = [each.communicate(timeout=300) for each in both]
-    keys = [out.split() for out, _ in trained]
-    expected = sorted(each.key for each in (teacher, *students))
-    assert sorted([*keys[0], *keys[1]]) == expected, trained
+    """Two processes beside the owner of a teacher, which dies; or, with ``--long``, eight.
+
+    They train other runs meanwhile, and none of the students before one of them has trained it.
+    """
+    # Many times as long as one of the others, so that these find its owner at work.
+    teacher = make_spec("ResidualMLP", seed=99, epochs=60 if long else 30, width=64)
+    students = [make_student(teacher, seed=seed, epochs=1) for seed in range(3)]
+    specs = [teacher, *students]
+    specs += [make_spec(seed=seed, epochs=1) for seed in range(16 if long else 4)]
+    first = start([teacher])
+    others = [start(specs) for _ in range(8 if long else 2)]
+    go(first)
+    # Its owner is in the midst of it.
+    wait_until(lambda: (store.run_dir(teacher) / "checkpoint.pt").exists())
+    for process in others:
+        go(process)
+    wait_until(lambda: any(store.find(spec) for spec in specs))
+    assert store.find(teacher) is None
+    first.kill()
+    trained = [process.communicate(timeout=300)[0].split() for process in others]
+    assert all(process.returncode == 0 for process in others)
+    assert sorted(key for keys in trained for key in keys) == sorted(spec.key for spec in specs)
+    assert sum(bool(keys) for keys in trained) > 1
     ended = store.find(teacher).origin["ended"]
     for student in students:
         assert store.find(student).origin["started"] >= ended
         assert store.find(student).origin["teacher_sha256"]
-    assert all(each.returncode == 0 for each in both)
 
 
 @pytest.mark.slow
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store, make_spec):
     spec = make_spec(epochs=2)
-    full = start([spec], largest_file=20_000)
-    output, complaints = full.communicate("go\n", timeout=300)
+    output, complaints = start([spec], largest_file=20_000).communicate("go\n", timeout=300)
     assert re.fullmatch(
         r"StorageError: .*(weights\.safetensors|checkpoint\.pt): "
         r"cannot be written: File too large\. .*\n",
@@ -116,8 +104,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store
     ), complaints
     assert store.find(spec) is None
     assert not list(store.runs.rglob("*.part"))
-    roomy = start([spec])
-    assert roomy.communicate("go\n", timeout=300)[0].split() == [spec.key]
+    engine.train_all([spec], RuntimeOptions(device="cpu", progress=False), store)
     assert store.find(spec).epochs == 2
 
 
