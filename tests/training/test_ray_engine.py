@@ -7,13 +7,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from repeats import outcome, wait_until
 from stores import without_record
 
 from lab1.core.datasets import DATASETS
@@ -169,12 +169,11 @@ def test_a_stopped_node_looks_to_ray_like_a_dead_worker(store, make_spec, monkey
 # A real cluster
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Makes a cluster on this machine whose nodes have a core each; all of it is gone after."""
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of two nodes on this machine, with a core each; all of it is gone after."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     small = {"num_cpus": 1, "object_store_memory": 80 * 1024**2, "include_dashboard": False}
     # A dead node is noticed within two seconds, instead of up to half a minute.
     watchful = {
@@ -182,22 +181,13 @@ def cluster(monkeypatch):
         "health_check_period_ms": 500,
         "health_check_failure_threshold": 3,
     }
-    made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": watchful})
-    made.small = small
-    yield made
-    made.shutdown()
-
-
-def outcome(record):
-    history = {k: v for k, v in record.history.items() if k not in ("seconds", "peak_memory_bytes")}
-    return record.key, history, record.test, record.best_epoch, record.stopped
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": watchful})
+        made.small = small
+        made.second = made.add_node(**small)
+        yield made
+        made.shutdown()
 
 
 @needs_ray
@@ -208,7 +198,6 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
 
     Each node has a run; with ``--long`` two more wait.
     """
-    doomed = cluster.add_node(**cluster.small)
     specs = [make_spec(seed=seed, epochs=60, batch_size=64) for seed in range(4 if long else 2)]
     checkpoints = [store.run_dir(spec) / "checkpoint.pt" for spec in specs]
     saved, killed_at = {}, []
@@ -223,8 +212,8 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
                     saved[spec] = history["seconds"]
             return len(saved) == 2 and all(len(each) >= 10 for each in saved.values())
 
-        until(epochs)
-        cluster.remove_node(doomed, allow_graceful=False)
+        wait_until(epochs)
+        cluster.remove_node(cluster.second, allow_graceful=False)
         killed_at.append(datetime.now(UTC).replace(microsecond=0))
 
     options = replace(OPTIONS, ray_address=cluster.address, checkpoint_seconds=0.1)
@@ -233,6 +222,7 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
     finished = []
     ray_engine.train_all(specs, options, store, finished.append)
     killer.join()
+    cluster.second = cluster.add_node(**cluster.small)
 
     assert sorted(r.spec.seed for r in finished) == [spec.seed for spec in specs]
     assert without_record(specs, store) == []
@@ -258,7 +248,6 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
 @pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_others_arrive(cluster, store, make_spec, capsys):
     """By way of ``ensure``; the third run is claimed by another process for a while."""
-    cluster.add_node(**cluster.small)
     specs = [make_spec(seed=seed, epochs=1) for seed in range(4)]
     path = store.run_dir(specs[1]) / "checkpoint.pt"
     path.parent.mkdir(parents=True)
@@ -295,7 +284,6 @@ def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(
     cluster, store, tmp_path, make_spec, make_student
 ):
     """A published teacher is put where all nodes see it."""
-    cluster.add_node(**cluster.small)
     known, new = (make_spec(seed=seed, epochs=1) for seed in (7, 8))
     engine.train_all([known], replace(OPTIONS, threads=1), store)
     record = store.find(known)
@@ -326,12 +314,12 @@ def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
     with monkeypatch.context() as patch:
         # As if the driver had written its mark on a disk of its own.
         patch.setattr(ray_engine, "write_text", lambda path, text: path.parent.mkdir(parents=True))
-        with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train.*\n.*does not see"):
+        with pytest.raises(MissingRunsError, match=r"2 of 2 nodes cannot train.*\n.*does not see"):
             ray_engine.train_all([make_spec()], options, store)
     folder = store.runs / "cifar10"
     (folder / "train").mkdir(parents=True)
     options = replace(options, data_dir=str(store.runs))
-    with pytest.raises(MissingRunsError, match=r"1 of 1 nodes cannot train"):
+    with pytest.raises(MissingRunsError, match=r"2 of 2 nodes cannot train"):
         ray_engine.train_all([make_spec(dataset="cifar10-jpeg")], options, store)
     assert without_record([make_spec()], store) == [make_spec()]
 
@@ -345,19 +333,19 @@ def test_an_interrupt_saves_what_is_under_way_and_says_how_to_continue(
     """From the command line, whose driver is a process of its own."""
     command = [sys.executable, "-m", "lab1", "run", "1_1", "--profile", "smoke"]
     command += ["--engine", "ray", "--address", cluster.address, "--device", "cpu"]
-    command += ["-p", "epochs=5000", "-p", "depth=2", "-p", "seeds=0,1"]
+    command += ["-p", "epochs=5000", "-p", "depth=2", "-p", "seeds=0,1,2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(store.runs)}
     driver = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         cwd=tmp_path,
     )  # fmt: skip
     try:
-        until(lambda: len([*store.runs.glob("*/weights.safetensors")]) == 1)
+        wait_until(lambda: len([*store.runs.glob("*/weights.safetensors")]) == 2)
         driver.send_signal(signal.SIGINT)
         _, said = driver.communicate(timeout=60)
     finally:
         driver.kill()
     assert driver.returncode == 130, said
-    assert "0 of 2 runs trained; the same command continues" in said
+    assert "0 of 3 runs trained; the same command continues" in said
     assert "Traceback" not in said
-    assert len([*store.runs.glob("*/checkpoint.pt")]) == 1
+    assert len([*store.runs.glob("*/checkpoint.pt")]) == 2  # the third run waits for a core
