@@ -250,8 +250,8 @@ def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed
     assert store.find_probe(spec, probe) == content
     body, refusals, tried = json.loads(path.read_text()), 0, 0
     found = [place for place in places(body) if place[0] == "content"]
-    for place in found[:: len(found) // 300 + 1]:
-        for value in FOREIGN:
+    for number, place in enumerate(found[:: len(found) // 100 + 1]):
+        for value in FOREIGN[number % 3 :: 3]:
             write(path, put(body, place, value))
             tried += 1
             try:
