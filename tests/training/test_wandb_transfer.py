@@ -150,37 +150,25 @@ def test_a_server_that_cannot_be_reached_is_told_without_the_key(monkeypatch, la
 # The real client, before anything is sent
 
 
-@pytest.fixture
-def apart(python):
-    """``apart("push", ...)`` as `lab1` does, but in a process of its own."""
-
-    def run(*arguments):
-        code = (
-            "import sys; from lab1.cli.main import main; sys.exit(main(['wandb', *sys.argv[1:]]))"
-        )
-        process = python.start(code, *arguments)
-        output, complaints = process.communicate(timeout=120)
-        return process.returncode, output, complaints
-
-    return run
+@needs_wandb
+def test_without_a_key_nobody_is_asked(python, make_record):
+    Store().write(make_record())
+    code = "import sys; from lab1.cli.main import main; sys.exit(main(['wandb', 'push', '']))"
+    process = python.start(code)
+    output, complaints = process.communicate(timeout=120)
+    assert (process.returncode, output) == (2, "")
+    assert complaints == (
+        "lab1: no API key: set WANDB_API_KEY, or log in once with `wandb login`\n"
+    )
 
 
 @needs_wandb
 @pytest.mark.parametrize("command", [("push", ""), ("pull", "--entity", "e", "--project", "p")])
-@pytest.mark.parametrize(
-    ("environment", "complaint"),
-    [
-        ({}, "no API key: set WANDB_API_KEY, or log in once with `wandb login`"),
-        ({"WANDB_MODE": "offline"}, "WANDB_MODE is 'offline', so nothing is exchanged; unset it"),
-    ],
-)
-def test_without_a_key_nobody_is_asked(
-    apart, make_record, monkeypatch, command, environment, complaint
-):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def test_offline_nothing_is_exchanged(lab1, make_record, monkeypatch, command):
+    monkeypatch.setenv("WANDB_MODE", "offline")
     Store().write(make_record())
-    assert apart(*command) == (2, "", f"lab1: {complaint}\n")
+    complaint = "lab1: WANDB_MODE is 'offline', so nothing is exchanged; unset it\n"
+    assert lab1(*command) == (2, "", complaint)
 
 
 # Runs that others have sent
