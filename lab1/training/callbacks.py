@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: stopping early, keeping the best weights, a bar."""
+"""Callbacks of a training: early stopping, the best weights, a progress bar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Metrics = Mapping[str, float | None]
 
 
 class Callback:
-    """Derive from this and override what is of interest.
+    """The moments of a training at which code of yours runs: derive from it, and override some.
 
     `metrics` hold the epoch's values by name: `train_loss`, `train_accuracy`, `learning_rate`,
     `gradient_norm`, `seconds`, `peak_memory_bytes`; with a validation split `validation_loss`,
@@ -105,8 +105,8 @@ class BestEpoch(Callback):
         if self.weights:
             trainer.model.load_state_dict(self.weights)
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+    def state_dict(self) -> dict[str, Any]:
+        """The state that a checkpoint holds."""
         return {
             "epoch": self.epoch,
             "value": self.value,
@@ -115,8 +115,8 @@ class BestEpoch(Callback):
             "weights": self.weights,
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes up what `state` gave."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state_dict` gave."""
         self.epoch, self.value = state["epoch"], state["value"]
         self._improved_to = state.get("improved_to", self.value)  # older checkpoints had one value
         self._epochs_without = state["epochs_without"]
@@ -153,12 +153,12 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
         if self._bar is not None:
-            shown = {
+            postfix = {
                 name: f"{metrics[name]:.4f}"
                 for name in ("train_loss", "validation_accuracy")
                 if metrics[name] is not None
             }
-            self._bar.set_postfix(shown, refresh=False)
+            self._bar.set_postfix(postfix, refresh=False)
             self._bar.update()
 
     def on_train_end(self, trainer: StreamlinedTrainer) -> None:

@@ -34,13 +34,12 @@ def distillation_loss(
     """The loss of a batch and its two parts: (combined, hard, soft), each a scalar.
 
     `hard` is the mean cross-entropy with `labels` (int64, of shape (batch,)), which
-    `label_smoothing` spreads over the classes.  `soft` is the
-    mean Kullback-Leibler divergence, in nats, from the teacher's to the student's probabilities,
-    both at `temperature`, times its square: the gradient shrinks with that square, and so stays
-    as large as that of the hard loss (Hinton et al. 2015, section 2).  `combined` is (1 -
-    `alpha`) hard + `alpha` soft; at `alpha` 0 it is `hard` itself.  Both logits are float32
-    of shape (batch, classes).  Raises `ParameterError` where their shapes
-    differ.
+    `label_smoothing` spreads over the classes.  `soft` is the mean Kullback-Leibler divergence, in
+    nats, from the teacher's to the student's probabilities, both at `temperature`, times its
+    square: the gradient shrinks with that square, and so stays as large as that of the hard loss
+    (Hinton et al. 2015, section 2).  `combined` is (1 - `alpha`) hard + `alpha` soft; at `alpha` 0
+    it is `hard` itself.  Both logits are float32 of shape (batch, classes).  Raises
+    `ParameterError` where their shapes differ.
     """
     if teacher_logits.shape != student_logits.shape:
         raise _refusal(teacher_logits.shape[-1], student_logits.shape[-1])
@@ -71,13 +70,12 @@ def permute_wrong_classes(logits: Tensor, labels: Tensor, ranks: Tensor) -> Tens
 class DistillationTrainer(StreamlinedTrainer):
     """Trains a student on the labels and on the answers of a trained `teacher`.
 
-    `temperature` and `alpha` are those of `distillation_loss`, whose three values are the
-    series `train_loss`, `hard_loss` and `soft_loss` of the history.  The teacher stays as it
-    is, in evaluation mode; it sees the very images that the student sees, augmented alike, in the
-    same precision, and draws no random numbers.  `outputs` remembers what it said; one without a
-    folder is made where none is given.  `wrong_classes` is that of
-    `DistillationConfig`.  Everything else is
-    `StreamlinedTrainer`'s, and with `alpha` 0 the training is bit by bit the same.  Raises
+    `temperature` and `alpha` are those of `distillation_loss`, whose three values are the series
+    `train_loss`, `hard_loss` and `soft_loss` of the history.  The teacher stays as it is, in
+    evaluation mode; it sees the very images that the student sees, augmented alike, in the same
+    precision, and draws no random numbers.  `outputs` remembers what it said; one without a folder
+    is made where none is given.  `wrong_classes` is that of `DistillationConfig`.  Everything else
+    is `StreamlinedTrainer`'s, and with `alpha` 0 the training is bit by bit the same.  Raises
     `ParameterError` for a teacher of another number of classes, or that is the student, and for a
     `temperature` or `alpha` out of range.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
@@ -11,30 +13,15 @@ from ..core.training_config import TrainingConfig
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> optim.Optimizer:
     """Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019) or SGD with momentum, in torch's
     fused implementation."""
+    settings: dict[str, Any] = {
+        "lr": config.learning_rate,
+        "weight_decay": config.weight_decay,  # always given: torch's own for AdamW is not zero
+        "fused": True,
+    }
     if config.optimizer == "sgd":
-        return optim.SGD(
-            model.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-    if config.optimizer == "adamw":
-        # Spelled out, since torch's own defaults differ from ours: its weight decay is 0.01.
-        return optim.AdamW(
-            model.parameters(),
-            lr=config.learning_rate,
-            betas=(0.9, 0.999),
-            eps=1e-8,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-    return optim.Adam(
-        model.parameters(),
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+        return optim.SGD(model.parameters(), momentum=config.momentum, **settings)
+    kind = optim.AdamW if config.optimizer == "adamw" else optim.Adam
+    return kind(model.parameters(), **settings)
 
 
 def build_scheduler(
@@ -46,10 +33,7 @@ def build_scheduler(
     if config.schedule == "one-cycle":
         # The momentum stays what the configuration says it is.
         return lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=config.learning_rate,
-            total_steps=total_steps,
-            cycle_momentum=False,
+            optimizer, config.learning_rate, total_steps, cycle_momentum=False
         )
     if config.schedule == "step":
         milestones = [total_steps // 2, total_steps * 3 // 4]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from . import data, distributed, models, origin
 from . import device as devices
 from .callbacks import Callback, ProgressBar
 from .checkpoint import Checkpointer, digest
-from .data.images import LoadedData
+from .data.images import ImageSet, LoadedData
 from .distillation import DistillationTrainer, TeacherOutputs, outputs_key
 from .trained_run import load_model
 from .trainer import StreamlinedTrainer
@@ -83,8 +82,8 @@ def _train_run(
     callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
     weights_path = weights_file.in_runs(spec, store) if store and options.save_weights else None
-    learning = _learning(spec, options, store, loaded)
-    trainer = learning.make_trainer(
+    make_trainer, teacher_sha256 = _trainer_of(spec, options, store, loaded)
+    trainer = make_trainer(
         model,
         config,
         train,
@@ -99,7 +98,7 @@ def _train_run(
         compile=options.compile,
     )
     result = trainer.train()
-    scores = {} if result.stopped == "diverged" else learning.scores(trainer, loaded)
+    scores = {} if result.stopped == "diverged" else _test_scores(trainer, loaded.test)
     # Without a validation split the test may be the first to meet what the last step has spoilt.
     sound = bool(scores) and math.isfinite(scores["loss"])
     where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
@@ -107,8 +106,8 @@ def _train_run(
         where["processes"] = size
     if options.compile:
         where["device"]["compiled"] = True
-    if learning.teacher_sha256 is not None:
-        where["teacher_sha256"] = learning.teacher_sha256
+    if teacher_sha256 is not None:
+        where["teacher_sha256"] = teacher_sha256
     record = Record(
         spec=spec,
         history=result.history,
@@ -127,26 +126,12 @@ def _train_run(
     return record
 
 
-@dataclass(frozen=True)
-class _Learning:
-    """How the trainer of a run is made, and the digest of the teacher that it then has."""
-
-    make_trainer: Callable[..., StreamlinedTrainer] = StreamlinedTrainer
-    teacher_sha256: str | None = None
-
-    def scores(self, trainer: StreamlinedTrainer, loaded: LoadedData) -> dict[str, float]:
-        """The test scores of a trained model."""
-        scores = trainer.evaluate(loaded.test)
-        if isinstance(trainer, DistillationTrainer):
-            scores["teacher_agreement"] = trainer.agreement(loaded.test)
-        return scores
-
-
-def _learning(
+def _trainer_of(
     spec: RunSpec, options: RuntimeOptions, store: Store | None, loaded: LoadedData
-) -> _Learning:
+) -> tuple[Callable[..., StreamlinedTrainer], str | None]:
+    """The class of a run's trainer, with its teacher where it has one, and that one's digest."""
     if spec.distillation is None:
-        return _Learning()
+        return StreamlinedTrainer, None
     taught = spec.distillation
     declared, purpose = DATASETS[taught.teacher.dataset], "its students learn from them"
     teacher = load_model(taught.teacher, declared, store or Store(), purpose)
@@ -161,7 +146,14 @@ def _learning(
         wrong_classes=taught.wrong_classes,
         outputs=TeacherOutputs(folder, key, device),
     )
-    return _Learning(make_trainer, teacher.sha256)
+    return make_trainer, teacher.sha256
+
+
+def _test_scores(trainer: StreamlinedTrainer, test: ImageSet) -> dict[str, float]:
+    scores = trainer.evaluate(test)
+    if isinstance(trainer, DistillationTrainer):
+        scores["teacher_agreement"] = trainer.agreement(test)
+    return scores
 
 
 def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:

@@ -38,7 +38,7 @@ EVALUATION_BATCH = 1000
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training went.
+    """The outcome of a training.
 
     `history` maps the names in `HISTORY_FIELDS`, and those of custom metrics,
     to one value per epoch.  `best_epoch` counts from 1 and is `None` where the first epoch
@@ -211,12 +211,11 @@ class StreamlinedTrainer:
     def train(self) -> TrainingResult:
         """Trains until all epochs are done, early stopping or divergence.
 
-        Afterwards the model has the weights of the best epoch.  Raises
-        `TrainingInterrupted` after Ctrl-C or SIGTERM, once the
-        state is saved (where there is a checkpointer), and
-        `CheckpointError` where a checkpoint is damaged, and
-        `StorageError` where one cannot be written.  Raises `ParameterError`, before the first step,
-        where the model gives no logits, or a label is no class of theirs.
+        Afterwards the model has the weights of the best epoch.  Raises `TrainingInterrupted` after
+        Ctrl-C or SIGTERM, once the state is saved (where there is a checkpointer), and
+        `CheckpointError` where a checkpoint is damaged, and `StorageError` where one cannot be
+        written.  Raises `ParameterError`, before the first step, where the model gives no logits,
+        or a label is no class of theirs.
         """
         devices.reset_peak_memory(self.device)
         progress = self._progress
@@ -241,8 +240,7 @@ class StreamlinedTrainer:
         and the custom metrics.
 
         `loss` is the mean cross-entropy, `accuracy` a fraction, `calibration_error` that of
-        `expected_calibration_error`.  `dataset` is the
-        validation split unless another is given.
+        `expected_calibration_error`.  `dataset` is the validation split unless another is given.
         """
         dataset = self.eval_dataset if dataset is None else dataset.to(self.device)
         if dataset is None or len(dataset) == 0:
@@ -284,19 +282,19 @@ class StreamlinedTrainer:
         """Trains what is left of the current epoch."""
         progress = self._progress
         self.model.train()
-        parameters = [each for each in self.model.parameters() if each.requires_grad]
+        parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
         for inputs, labels in self._training_batches(skip=progress.steps):
             # A short last batch would have kernels made for its own shape.
             full = len(inputs) == self.config.batch_size
             with self._autocast():
                 logits = (self._compiled if full else self._parallel)(inputs)
-            logits = self._checked(logits, len(inputs)).float()
+            logits = self._check_logits(logits, len(inputs)).float()
             if (progress.epoch, progress.steps) == (1, 0):
                 self._check_labels(logits.shape[1])
             loss = self.compute_loss(logits, labels, inputs)
             self.optimizer.zero_grad(set_to_none=True)
             self._group.weigh(loss).backward()
-            gradients = [each.grad for each in parameters if each.grad is not None]
+            gradients = [weight.grad for weight in parameters if weight.grad is not None]
             # Sums stay on the device: reading them at each step would make it wait for the host.
             norm = nn.utils.get_total_norm(gradients)
             progress.norm_sum += norm
@@ -380,7 +378,7 @@ class StreamlinedTrainer:
             "scheduler": self.scheduler.state_dict(),
             "progress": self._progress.state(),
             "segments": self.segments,
-            "best": self.best.state(),
+            "best": self.best.state_dict(),
             "stop_reason": self.stop_reason,
             # The order is drawn anew when the epoch is taken up again.
             "order": self._order_state,
@@ -390,7 +388,7 @@ class StreamlinedTrainer:
         }
 
     def _restore(self) -> None:
-        """Takes up the saved state, where there is one."""
+        """Loads the saved state, where there is one."""
         if self.checkpointer is None or (state := self.checkpointer.load()) is None:
             return
         try:
@@ -406,7 +404,7 @@ class StreamlinedTrainer:
         self.scheduler.load_state_dict(state["scheduler"])
         self._progress.restore(state["progress"], self.device)
         self._segments.restore(state.get("segments"), self._progress)
-        self.best.restore(state["best"])
+        self.best.load_state_dict(state["best"])
         self.stop_reason = state["stop_reason"]
         self._order.set_state(state["order"])
         self._order_state = state["order"]
@@ -420,20 +418,21 @@ class StreamlinedTrainer:
         self.model.eval()
         with self._autocast():
             logits = [
-                self._checked(self.model(self.normalize(part)), len(part))
+                self._check_logits(self.model(self.normalize(part)), len(part))
                 for part in images.split(EVALUATION_BATCH)
             ]
         return torch.cat(logits).float()
 
-    def _checked(self, made: Any, count: int) -> Tensor:
-        """What the model made of `count` images, which must be logits."""
-        if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != count:
-            kind = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+    def _check_logits(self, outputs: Any, count: int) -> Tensor:
+        """The outputs of the model for `count` images; raises where they are no logits."""
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != count:
+            is_tensor = isinstance(outputs, Tensor)
+            kind = tuple(outputs.shape) if is_tensor else type(outputs).__name__
             raise ParameterError(
                 f"{type(self.model).__name__} gives {kind} for {count} images; allowed: logits of "
                 f"shape ({count}, classes)"
             )
-        return made
+        return outputs
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.config.precision == "bf16":

@@ -36,10 +36,9 @@ _Reader = Callable[[Path, Dataset], tuple[np.ndarray, str]]
 def load_folder(declared: Dataset, folder: Path) -> LoadedData:
     """Reads a data set of photographs; classes are numbered in the order of their names.
 
-    The tensors are kept in `lab1-tensors.pt` beside `train/` and `test/` where that can be
-    written, with the listing of the files they came from; a changed folder is decoded again.
-    Raises `DataError` where files are missing, unreadable, of another size, or
-    not the declared ones.
+    The tensors are kept in `lab1-tensors.pt` beside `train/` and `test/` where that can be written,
+    with the listing of the files they came from; a changed folder is decoded again. Raises
+    `DataError` where files are missing, unreadable, of another size, or not the declared ones.
     """
     listing = _list(folder, declared)
     content = _contents(declared, folder, listing, folder / _CACHE, _image)

@@ -32,12 +32,7 @@ class SimpleCNN(nn.Module):
         widths = _widths(channels, depth)
         stages: list[nn.Module] = []
         for inputs, outputs in zip([in_channels, *widths], widths, strict=False):
-            stages += [
-                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-                nn.MaxPool2d(2),
-            ]
+            stages += [*_convolution(inputs, outputs), nn.MaxPool2d(2)]
         self.stages = nn.Sequential(*stages)
         self.output = nn.Linear(widths[-1], num_classes)
         _initialise(self)
@@ -78,11 +73,7 @@ class ResidualCNN(nn.Module):
                 "numbers, one for each stage, each 1 or more"
             )
         widths = _widths(channels, depth)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        )
+        self.stem = _convolution(in_channels, channels)
         layers: list[nn.Module] = []
         inputs = channels
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -148,11 +139,7 @@ class PlainNet(nn.Module):
             raise SIX_N_PLUS_TWO.refusal(depth, name)
         SIX_N_PLUS_TWO.check(depth, name)
         _check_sizes(name, depth, num_classes, in_channels)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, 16, 3, padding=1, bias=False),
-            nn.BatchNorm2d(16),
-            nn.ReLU(inplace=True),
-        )
+        self.stem = _convolution(in_channels, 16)
         blocks: list[nn.Module] = []
         inputs = 16
         for width in (16, 32, 64):
@@ -214,6 +201,12 @@ def padded_shortcut(inputs: Tensor, maps: int) -> Tensor:
 
 def _widths(channels: int, depth: int) -> list[int]:
     return [channels * 2**stage for stage in range(depth)]
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+    """A 3 × 3 convolution with batch normalisation and ReLU."""
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "tanh": nn.Tanh,
     "leaky_relu": nn.LeakyReLU,
-}
-
-#: He initialisation knows a gain for these; GELU takes that of ReLU, which it resembles.
-_Gain = Literal["linear", "relu", "leaky_relu", "tanh"]
-_GAINS: dict[str, _Gain] = {
-    "relu": "relu",
-    "gelu": "relu",
-    "tanh": "tanh",
-    "leaky_relu": "leaky_relu",
 }
 
 
@@ -63,8 +54,7 @@ class MLP(nn.Module):
     units of their layer, with a learned scale and shift, before each activation: layers compute
     W act(norm(h)) + b (Ba et al. 2016, "Layer Normalization", section 3).
 
-    Raises `ParameterError` for sizes below 1, and for names that are not
-    allowed.
+    Raises `ParameterError` for sizes below 1, and for names that are not allowed.
     """
 
     def __init__(
@@ -89,13 +79,13 @@ class MLP(nn.Module):
                 f"{type(self).__name__}: activation_fn = {activation_fn!r} is not allowed; "
                 f"allowed: {', '.join(ACTIVATIONS)}"
             )
-        if not 0 <= dropout_rate < 1:
-            raise ParameterError(
-                f"{type(self).__name__}: dropout_rate = {dropout_rate} is not allowed; "
-                "allowed: from 0 to below 1"
-            )
-        for name, value in (("normalization", normalization), ("initialisation", initialisation)):
-            declarations(ModelSpec)[name].check(value, type(self).__name__)
+        declared = declarations(ModelSpec)
+        for name, value in (
+            ("dropout_rate", dropout_rate),
+            ("normalization", normalization),
+            ("initialisation", initialisation),
+        ):
+            declared[name].check(value, type(self).__name__)
         check_start(initialisation, hidden_sizes, activation_fn, type(self).__name__)
         pairs = pairwise(sizes[:-1])
         self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
@@ -107,10 +97,11 @@ class MLP(nn.Module):
             nn.LayerNorm(size) if normalization == "layer" else nn.Identity()
             for size in hidden_sizes
         )
-        gain = _GAINS[activation_fn]
+        # He initialisation knows no gain for GELU, which takes that of ReLU, which it resembles.
+        gain: Any = "relu" if activation_fn == "gelu" else activation_fn
         for index, layer in enumerate([*self.hidden, self.output]):
             # The first layer sees the image itself, which no activation has thinned out.
-            nonlinearity: _Gain = gain if index else "linear"
+            nonlinearity = gain if index else "linear"
             if initialisation == "orthogonal":
                 nn.init.orthogonal_(layer.weight, nn.init.calculate_gain(nonlinearity))
             else:
