@@ -1,4 +1,4 @@
-"""Whether two trainings were the same, by weights, history and outcome; and a wait for one."""
+"""Models from a seed, whether two trainings were the same, and a wait for one."""
 
 import time
 
@@ -6,6 +6,17 @@ import torch
 
 #: Series that say how long and how much it took; all others repeat.
 MEASURED = {"seconds", "peak_memory_bytes"}
+
+
+def made(kind, *arguments, seed=0, **keywords):
+    """A model, its weights drawn with a seed of its own."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return kind(*arguments, **keywords)
+
+
+def inputs(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def weights_of(model):
@@ -17,6 +28,7 @@ def same_weights(one, other):
 
 
 def repeating(history):
+    """The series of a history that do not depend on the machine's speed."""
     return {name: series for name, series in history.items() if name not in MEASURED}
 
 

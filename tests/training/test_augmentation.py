@@ -37,24 +37,6 @@ def windows(image, padding):
     }
 
 
-@pytest.mark.parametrize("padding", [1, 4])
-def test_a_crop_is_a_window_of_the_padded_image(images, padding):
-    """Image by image, the slow way, without knowing what was drawn."""
-    found = set()
-    for image, crop in zip(images, random_crop(images, generator(), padding), strict=True):
-        (offset,) = [  # one, and no more
-            offset
-            for offset, window in windows(image, padding).items()
-            if torch.equal(window, crop)
-        ]
-        found.add(offset)
-    # Sixty-four draws reach every row and every column.
-    assert {row for row, _ in found} == set(range(2 * padding + 1))
-    assert {column for _, column in found} == set(range(2 * padding + 1))
-    # Rows and columns are drawn apart.
-    assert len({row - column for row, column in found}) > 2 * padding
-
-
 def test_a_shift_moves_by_up_to_two_pixels_in_each_direction(images):
     """Pixel by pixel, the slow way; every move of the 25 is drawn, those to the edges too."""
     count, channels, height, width = SHAPE

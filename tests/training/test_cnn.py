@@ -1,9 +1,11 @@
 """The convolutional families: shapes, sizes, what sets the twins apart, and what is refused."""
 
+from itertools import product
+
 import pytest
 import torch
+from repeats import inputs, made
 from torch import nn
-from torch.func import functional_call
 
 from lab1.core.datasets import DATASETS
 from lab1.core.spec import ModelSpec
@@ -19,16 +21,6 @@ SMALL = {
 }
 HE = [PlainNet, ResNet]
 every_family = pytest.mark.parametrize("family", SMALL)
-
-
-def made(kind, *arguments, seed=0, **keywords):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return kind(*arguments, **keywords)
-
-
-def inputs(*shape, seed=0, dtype=torch.float32):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 # Shapes and sizes
@@ -52,16 +44,6 @@ def test_images_become_logits(family, shape, num_classes):
 def test_he_s_networks_have_their_known_sizes(kind, depth, count):
     """The twins' are equal, since the shortcut of option A has no parameters."""
     assert count_parameters(made(kind, depth)) == count
-
-
-@pytest.mark.parametrize("kind", HE)
-@pytest.mark.parametrize("depth", [8, 20, 32])
-def test_the_depth_is_the_number_of_layers_with_weights(kind, depth):
-    layers = [each for each in made(kind, depth).modules() if isinstance(each, LAYERS)]
-    assert len(layers) == depth
-
-
-LAYERS = (nn.Conv2d, nn.Linear)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(2, 5_466), (3, 24_346), (4, 98_970)])
@@ -105,14 +87,6 @@ def test_widths_double_from_stage_to_stage_while_the_area_shrinks(kind, expected
 
 
 # What sets the twins apart
-
-
-@pytest.mark.parametrize("depth", [8, 20])
-def test_he_s_twins_start_from_equal_weights(depth):
-    plain, residual = (made(kind, depth, seed=3).state_dict() for kind in HE)
-    assert plain.keys() == residual.keys()
-    for name, value in plain.items():
-        assert torch.equal(residual[name], value), name
 
 
 def test_he_s_twins_are_built_with_equal_weights_from_one_seed():
@@ -164,10 +138,6 @@ class _Nothing(nn.Module):
         return nothing.expand(-1, self.channels, -1, -1)
 
 
-def test_he_s_networks_differ_in_the_skip_connections():
-    assert [kind.shortcut for kind in HE] == [False, True]
-
-
 def option_a(images, outputs):
     """The shortcut pixel by pixel: every second one, new maps of zeros before and behind."""
     batch, channels, height, width = images.shape
@@ -191,13 +161,6 @@ def test_the_shortcut_takes_every_second_pixel_and_pads_maps_of_zeros(size, chan
     assert torch.equal(block(images), option_a(images, outputs))
     block.shortcut = False
     assert not block(images).any()
-
-
-def test_the_shortcut_of_equal_widths_is_the_identity():
-    block = made(PaddedBlock, 4, 4, True).eval()
-    nn.init.zeros_(block.bn2.weight)
-    images = inputs(2, 4, 6, 6)
-    assert torch.equal(block(images), images.relu())
 
 
 @pytest.mark.parametrize("shortcut", [False, True])
@@ -232,19 +195,6 @@ def test_a_gradient_reaches_every_parameter(family):
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("shortcut", [False, True])
-@pytest.mark.parametrize("outputs", [2, 4])
-def test_the_gradients_of_a_block_are_right(shortcut, outputs):
-    block = made(PaddedBlock, 2, outputs, shortcut).double().eval()
-    names = [name for name, _ in block.named_parameters()]
-    x = inputs(1, 2, 4, 4, dtype=torch.float64).requires_grad_()
-
-    def maps(x, *parameters):
-        return functional_call(block, dict(zip(names, parameters, strict=True)), (x,))
-
-    assert torch.autograd.gradcheck(maps, (x, *block.parameters()))
-
-
 # Initial weights
 
 
@@ -274,8 +224,13 @@ def test_a_depth_that_is_not_6n_plus_2_is_refused(kind, depth):
     )
 
 
-@pytest.mark.parametrize("kind", [SimpleCNN, ResidualCNN])
-@pytest.mark.parametrize("name", ["channels", "depth", "num_classes", "in_channels"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *product([SimpleCNN, ResidualCNN], ["channels", "depth", "num_classes", "in_channels"]),
+        *product(HE, ["num_classes", "in_channels"]),
+    ],
+)
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "8"])
 def test_a_size_that_is_no_positive_whole_number_is_refused(kind, name, size):
     with pytest.raises(ParameterError) as caught:
@@ -283,13 +238,6 @@ def test_a_size_that_is_no_positive_whole_number_is_refused(kind, name, size):
     assert str(caught.value) == (
         f"{kind.__name__}: a size of {size!r} is not allowed; allowed: whole numbers from 1 on"
     )
-
-
-@pytest.mark.parametrize("kind", HE)
-@pytest.mark.parametrize("name", ["num_classes", "in_channels"])
-def test_he_s_networks_refuse_sizes_below_1(kind, name):
-    with pytest.raises(ParameterError, match=f"{kind.__name__}: a size of 0 is not allowed"):
-        kind(20, **{name: 0})
 
 
 @pytest.mark.parametrize("blocks", [(1,), (1, 1, 1), (1, 0), (0, 1), (-1, 1)])
@@ -305,9 +253,6 @@ def test_blocks_that_are_not_one_positive_number_per_stage_are_refused(blocks):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ModelSpec("ResNet", 19), r"ResNet: depth = 19 .*6n \+ 2 .*20, 32, 44, 56, 110"),
-        (lambda: ModelSpec("PlainNet", 2), r"PlainNet: depth = 2 .*6n \+ 2 from 8 on"),
-        (lambda: ModelSpec("SimpleCNN", 6, channels=16), "SimpleCNN: depth = 6 .*from 1 to 5"),
         (lambda: ModelSpec("ResidualCNN", 6, channels=16), "ResidualCNN: depth = 6 .*from 1 to 5"),
         (lambda: ModelSpec("SimpleCNN", 2), "SimpleCNN needs channels"),
         (lambda: ModelSpec("ResidualCNN", 2), "ResidualCNN needs channels"),
@@ -324,8 +269,3 @@ def test_blocks_that_are_not_one_positive_number_per_stage_are_refused(blocks):
 def test_a_specification_refuses_what_its_family_cannot_be(make, message):
     with pytest.raises(ParameterError, match=message):
         make()
-
-
-@pytest.mark.parametrize("depth", [8, 20, 110, 1022])
-def test_a_specification_takes_every_depth_of_the_form_6n_plus_2(depth):
-    assert ModelSpec("ResNet", depth).depth == depth

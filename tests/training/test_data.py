@@ -233,17 +233,6 @@ def test_a_file_that_is_not_the_declared_one_is_told(tiny, tmp_path, name, damag
     assert "Delete it" in message
 
 
-def test_files_under_each_others_names_are_told(tiny, tmp_path):
-    swapped = {
-        **CONTENTS,
-        "train-labels-idx1-ubyte": CONTENTS["t10k-labels-idx1-ubyte"],
-        "t10k-labels-idx1-ubyte": CONTENTS["train-labels-idx1-ubyte"],
-    }
-    write(tmp_path, swapped)
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte: not the declared file"):
-        data.load("mnist", str(tmp_path))
-
-
 def test_a_file_that_cannot_be_read_is_told(tiny, tmp_path):
     folder = write(tmp_path)
     (folder / "train-labels-idx1-ubyte").unlink()

@@ -57,48 +57,6 @@ def test_the_loss_has_its_golden_values():
     assert losses() == pytest.approx([1.7531068, 2.2852404, 1.6939808], rel=1e-7)
 
 
-def test_a_student_that_equals_its_teacher_has_no_soft_loss():
-    logits = torch.tensor(STUDENT, requires_grad=True)
-    combined, hard, soft = distillation_loss(
-        logits, logits.detach(), torch.tensor(LABELS), 4.0, 1.0
-    )
-    assert soft.item() == 0.0
-    combined.backward()
-    assert float(logits.grad.abs().max()) < 1e-7
-    assert hard.item() > 0
-
-
-def test_the_divergence_goes_from_the_teacher_to_the_student():
-    """Where the teacher is sure, a student that is not is charged less than the other way round."""
-    forth, back = losses(alpha=1.0)[2], losses(TEACHER, STUDENT, alpha=1.0)[2]
-    assert forth == pytest.approx(by_hand(STUDENT, TEACHER, LABELS, 4.0, 1.0)[2], rel=1e-5)
-    assert forth != pytest.approx(back, rel=1e-3)
-
-
-def test_the_gradient_does_not_shrink_with_the_temperature():
-    """At high temperatures it is that of half the mean squared difference of centred logits
-    (Hinton et al. 2015, section 2.1, equation 4)."""
-    student = torch.tensor(STUDENT, requires_grad=True)
-    teacher = torch.tensor(TEACHER)
-    distillation_loss(student, teacher, torch.tensor(LABELS), 1000.0, 1.0)[0].backward()
-    centred = [each - each.mean(1, keepdim=True) for each in (student.detach(), teacher)]
-    torch.testing.assert_close(
-        student.grad, (centred[0] - centred[1]) / (3 * 2), rtol=5e-3, atol=1e-3
-    )
-
-
-def test_without_alpha_loss_and_gradient_are_bitwise_the_usual_ones():
-    gradients = []
-    for distilled in (True, False):
-        logits, labels = torch.tensor(STUDENT, requires_grad=True), torch.tensor(LABELS)
-        usual = nn.functional.cross_entropy(logits, labels)
-        combined = distillation_loss(logits, torch.tensor(TEACHER) * 1e4, labels, 4.0, 0.0)[0]
-        assert torch.equal(combined, usual)
-        (combined if distilled else usual).backward()
-        gradients.append(logits.grad)
-    assert torch.equal(*gradients)
-
-
 def test_logits_of_other_shapes_are_refused():
     with pytest.raises(ParameterError, match=r"a teacher of 7 classes is not allowed.*of 3"):
         distillation_loss(torch.zeros(2, 3), torch.zeros(2, 7), torch.tensor(LABELS), 1.0, 0.5)
@@ -206,23 +164,6 @@ def test_agreement_is_the_share_of_equal_answers(make_trainer, toy):
     assert made.agreement(images) == pytest.approx(expected)
 
 
-def test_a_teacher_changes_what_is_learnt(make_trainer):
-    taught, usual = (make_trainer(alpha=alpha) for alpha in (0.7, 0.0))
-    taught.train()
-    usual.train()
-    assert not same_weights(weights_of(taught.model), weights_of(usual.model))
-
-
-def test_the_parts_of_the_loss_are_series_and_add_up(make_trainer):
-    history = make_trainer(configured(epochs=4)).train().history
-    assert list(history) == [*HISTORY_FIELDS, *DISTILLATION_FIELDS]
-    for combined, hard, soft in zip(
-        history["train_loss"], history["hard_loss"], history["soft_loss"], strict=True
-    ):
-        assert type(hard) is type(soft) is float
-        assert combined == pytest.approx(0.3 * hard + 0.7 * soft, rel=1e-5)
-
-
 def test_the_parts_are_means_over_images(make_trainer, toy):
     """At a vanishing learning rate the student stays what it is; the last batch is a small one."""
     made = make_trainer(configured(epochs=1, learning_rate=1e-12))
@@ -232,6 +173,7 @@ def test_the_parts_are_means_over_images(make_trainer, toy):
     )
     expected = distillation_loss(student, teacher, train.labels, 3.0, 0.7)
     history = made.train().history
+    assert list(history) == [*HISTORY_FIELDS, *DISTILLATION_FIELDS]
     for name, value in zip(("train_loss", *DISTILLATION_FIELDS), expected, strict=True):
         assert history[name] == [pytest.approx(float(value), rel=1e-5)], name
 
@@ -401,15 +343,11 @@ def test_answers_belong_to_their_images_in_whatever_order(make_trainer, small_ml
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop"])
-@pytest.mark.parametrize(
-    "damage", [lambda c: c[:-50], lambda c: b"", lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:]]
-)
-def test_damaged_answers_are_asked_for_anew(asked, tmp_path, augmentation, damage):
+def test_damaged_answers_are_asked_for_anew(asked, tmp_path, augmentation):
     config = configured(augmentation=augmentation)
     _, first = asked(config)
     path = sorted((tmp_path / "outputs").iterdir())[0]
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
+    path.write_bytes(path.read_bytes()[:-50])
     warm, again = asked(config)
     assert warm.images == 60
     assert equal(first, again)

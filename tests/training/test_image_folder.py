@@ -120,6 +120,8 @@ def test_pixels_and_labels_are_those_of_the_files(folder, from_cache):
     loaded = load_folder(declared, folder)
     if from_cache:
         loaded = load_folder(declared, folder)
+    assert (loaded.declared, loaded.fingerprint) == (declared, declared.fingerprint)
+    assert loaded.source == "animals in the data root"
     assert loaded.train.labels.tolist() == [0, 0, 0, 1, 1]
     assert loaded.test.labels.tolist() == [0, 1]
     for part in ("train", "test"):
@@ -140,14 +142,6 @@ def test_grey_images_have_one_channel(tmp_path):
     loaded = load_folder(declare(tmp_path, channels=1), tmp_path)
     assert loaded.train.images.shape == (5, 1, HEIGHT, WIDTH)
     assert np.array_equal(loaded.train.images[1, 0].numpy(), pixels(1, 1))
-
-
-def test_what_was_read_is_said(folder):
-    declared = declare(folder)
-    loaded = load_folder(declared, folder)
-    assert loaded.declared is declared
-    assert loaded.fingerprint == declared.fingerprint
-    assert loaded.source == "animals in the data root"
 
 
 # The cache
@@ -185,25 +179,8 @@ def test_a_file_of_the_same_content_and_another_time_is_decoded_again_and_believ
     assert len(decoded) == 2
 
 
-def test_a_renamed_file_is_decoded_again_and_refused(folder, decoded):
-    declared = declare(folder)
-    load_folder(declared, folder)
-    (folder / "train/ant/10.png").rename(folder / "train/ant/11.png")
-    with pytest.raises(DataError, match="these are not the images of ants and zebras"):
-        load_folder(declared, folder)
-    assert len(decoded) == 2
-
-
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def garble(path):
-    path.write_bytes(b"no tensors" * 100)
 
 
 def forget(path):
@@ -222,7 +199,7 @@ def relabel(path):
     torch.save(content, path)
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, garble, forget, tamper, relabel, os.unlink])
+@pytest.mark.parametrize("damage", [truncate, forget, tamper, relabel, os.unlink])
 def test_a_damaged_cache_is_not_believed_and_made_anew(folder, decoded, damage):
     declared = declare(folder)
     first = load_folder(declared, folder)

@@ -24,44 +24,31 @@ def course(schedule, steps=STEPS, **keywords):
     return rates
 
 
-@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
-def test_constant(optimizer):
-    assert course("constant", optimizer=optimizer) == [0.4] * STEPS
+def half_cosine(start, end, share):
+    return end + (start - end) * (1 + cos(pi * share)) / 2
 
 
-@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
-def test_cosine(optimizer):
-    expected = [0.4 * (1 + cos(pi * step / STEPS)) / 2 for step in range(STEPS)]
-    assert course("cosine", optimizer=optimizer) == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
-def test_step(optimizer):
-    """A tenth after one half of the steps, a hundredth after three quarters."""
-    expected = [0.4] * 100 + [0.04] * 50 + [0.004] * 50
-    assert course("step", optimizer=optimizer) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
-def test_one_cycle(optimizer):
-    """From 1/25 of the highest rate up to it in 30 % of the steps, then down to nearly zero.
-
-    Both ways along half a cosine (Smith & Topin 2018, in torch's version).
-    """
-
-    def between(start, end, share):
-        return end + (start - end) * (1 + cos(pi * share)) / 2
-
-    peak = 0.3 * STEPS - 1
-    expected = [
-        between(0.016, 0.4, step / peak)
-        if step <= peak
-        else between(0.4, 0.016 / 1e4, (step - peak) / (STEPS - 1 - peak))
+PEAK = 0.3 * STEPS - 1
+EXPECTED = {
+    "constant": [0.4] * STEPS,
+    "cosine": [half_cosine(0.4, 0, step / STEPS) for step in range(STEPS)],
+    # A tenth after one half of the steps, a hundredth after three quarters.
+    "step": [0.4] * 100 + [0.04] * 50 + [0.004] * 50,
+    # From 1/25 of the highest rate up to it in 30 % of the steps, then down to nearly zero, both
+    # ways along half a cosine (Smith & Topin 2018, in torch's version).
+    "one-cycle": [
+        half_cosine(0.016, 0.4, step / PEAK)
+        if step <= PEAK
+        else half_cosine(0.4, 0.016 / 1e4, (step - PEAK) / (STEPS - 1 - PEAK))
         for step in range(STEPS)
-    ]
-    rates = course("one-cycle", optimizer=optimizer)
-    assert rates == pytest.approx(expected, rel=1e-9)
-    assert max(rates) == rates[59] == pytest.approx(0.4)
+    ],
+}
+
+
+@pytest.mark.parametrize("optimizer", PARAMETERS["optimizer"].choices)
+@pytest.mark.parametrize("schedule", PARAMETERS["schedule"].choices)
+def test_the_course_of_the_learning_rate_is_the_formula(schedule, optimizer):
+    assert course(schedule, optimizer=optimizer) == pytest.approx(EXPECTED[schedule], rel=1e-9)
 
 
 @pytest.mark.parametrize("schedule", PARAMETERS["schedule"].choices)
@@ -100,23 +87,20 @@ def one_step(config, steps=1):
     return model.weight.item()
 
 
-def test_sgd_is_the_formula():
-    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, momentum=0.0)
-    assert one_step(config) == pytest.approx(2 - 0.1 * 3)
-
-
-def test_sgd_keeps_its_momentum():
-    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, momentum=0.5)
-    assert one_step(config, 2) == pytest.approx(2 - 0.1 * 3 - 0.1 * (0.5 * 3 + 3))
-
-
-def test_weight_decay_is_added_to_the_gradient():
-    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, momentum=0.0, weight_decay=0.5)
-    assert one_step(config) == pytest.approx(2 - 0.1 * (3 + 0.5 * 2))
-
-
-def test_adams_first_step_has_the_length_of_the_learning_rate():
-    assert one_step(TrainingConfig(optimizer="adam", learning_rate=0.1)) == pytest.approx(1.9)
+@pytest.mark.parametrize(
+    ("settings", "steps", "expected"),
+    [
+        ({"optimizer": "sgd", "momentum": 0.0}, 1, 2 - 0.1 * 3),
+        ({"optimizer": "sgd", "momentum": 0.5}, 2, 2 - 0.1 * 3 - 0.1 * (0.5 * 3 + 3)),
+        # Weight decay is added to the gradient.
+        ({"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.5}, 1, 2 - 0.1 * (3 + 0.5 * 2)),
+        # The first step of Adam has the length of the learning rate.
+        ({"optimizer": "adam"}, 1, 2 - 0.1),
+    ],
+)
+def test_a_step_is_the_formula(settings, steps, expected):
+    config = TrainingConfig(learning_rate=0.1, **settings)
+    assert one_step(config, steps) == pytest.approx(expected)
 
 
 def test_adam_too_adds_weight_decay_to_the_gradient():

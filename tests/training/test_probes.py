@@ -110,7 +110,10 @@ def test_layers_of_a_perceptron_by_hand(measured, trained, smoke_grey):
     ],
 )
 @pytest.mark.slow
-def test_responses_are_taken_after_batch_normalisation(make_spec, family, size, layers):
+def test_responses_are_taken_after_batch_normalisation(
+    make_spec, monkeypatch, family, size, layers
+):
+    monkeypatch.setattr(probes.internals, "_SAMPLE", 40)
     loaded = data.load("smoke-colour")
     spec = make_spec(family=family, dataset="smoke-colour", **size)
     model = models.build(spec.model, loaded.declared, 0).eval()
@@ -355,10 +358,10 @@ def test_the_layers_of_a_run_with_an_omitted_class_are_measured_without_it(make_
 )
 def test_gradients_agree_where_rounding_does_not_matter(make_spec, store, model):
     """Measured on the initial weights, so that no trained ones are needed."""
-    spec = make_spec(**model)
+    spec = make_spec(**model, batch_size=32)
     probes.measure(spec, "gradient-agreement", OPTIONS, store)
     found = store.find_probe(spec, "gradient-agreement")
-    assert found["images"] == 128
+    assert found["images"] == 32
     assert 0.8 < found["bf16"] < 1 - 1e-9
     assert 1 - 1e-4 < found["jittered"] <= 1 + 1e-12
     assert found["bf16"] < found["jittered"]

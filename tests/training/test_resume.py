@@ -109,11 +109,11 @@ def stop_after(monkeypatch):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
-    """Seven steps an epoch: stops within epochs, at their ends, and at the very end."""
+    """Seven steps an epoch: it stops within one, after its last step, at its end, and later."""
     run = spec(CONFIGS[name])
     whole = Store(tmp_path / "results", tmp_path / "whole")
     expected = running.train_run(run, OPTIONS, whole)
-    for stop in (1, 3, 7, 8, 9, 15, 16, 17):
+    for stop in (3, 7, 8, 17):
         store = Store(tmp_path / "results", tmp_path / f"stopped-{stop}")
         disarm = stop_after(stop)
         with pytest.raises(StopHereError):
@@ -140,7 +140,7 @@ def test_a_distilled_run_that_stopped_anywhere_ends_the_same(taught, stop_after,
     whole = stores("whole")
     expected = running.train_run(run, OPTIONS, whole)
     assert set(expected.history) >= set(DISTILLATION_FIELDS)
-    for stop in (3, 8, 10, 17):
+    for stop in (3, 8, 17):
         store = stores(f"stopped-{stop}")
         disarm = stop_after(stop)
         with pytest.raises(StopHereError):

@@ -109,11 +109,11 @@ def test_what_cannot_be_loaded_is_told(trained, store, make_record):
 
 
 def test_published_weights_answer_in_a_fresh_clone(monkeypatch):
-    """Each of them can be loaded, and says something of an image."""
+    """One of each family can be loaded, and says something of an image."""
     store = Store()
     found = [record for record in store.all()[0] if weights_file.find(record.spec, store)]
     assert len(found) > 5
-    for record in found:
+    for record in {record.spec.model.family: record for record in found}.values():
         run = lab1.load_run(record.key)
         image = torch.zeros(1, *run.dataset.image_shape, dtype=torch.uint8)
         assert run.predict(image).sum().item() == pytest.approx(1)
