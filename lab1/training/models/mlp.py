@@ -98,10 +98,10 @@ class MLP(nn.Module):
             for size in hidden_sizes
         )
         # He initialisation knows no gain for GELU, which takes that of ReLU, which it resembles.
-        gain: Any = "relu" if activation_fn == "gelu" else activation_fn
+        gain = "relu" if activation_fn == "gelu" else activation_fn
         for index, layer in enumerate([*self.hidden, self.output]):
             # The first layer sees the image itself, which no activation has thinned out.
-            nonlinearity = gain if index else "linear"
+            nonlinearity: Any = gain if index else "linear"
             if initialisation == "orthogonal":
                 nn.init.orthogonal_(layer.weight, nn.init.calculate_gain(nonlinearity))
             else:
