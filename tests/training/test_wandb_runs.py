@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lab1.core.record import Record
-from lab1.core.spec import RECIPE, ModelSpec, RunSpec
+from lab1.core.spec import RECIPE, RunSpec
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import ParameterError, RecordError, TrackingError
 from lab1.training import run as running
@@ -168,13 +168,6 @@ def test_a_damaged_run_is_refused(make_record, damage, complaint):
 def test_other_places_to_report_to_are_refused(value):
     with pytest.raises(ParameterError, match=r"report_to = .* is not allowed; allowed: none"):
         RuntimeOptions(report_to=value)
-
-
-def test_reporting_is_no_part_of_a_run():
-    assert RuntimeOptions().report_to is None
-    assert RuntimeOptions(report_to="wandb").report_to == "wandb"
-    known = RunSpec.__dataclass_fields__ | ModelSpec.__dataclass_fields__
-    assert "report_to" not in known
 
 
 class _NamespacePackage:
