@@ -37,12 +37,6 @@ def test_what_the_workflow_runs_exists():
     assert made <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-def test_every_action_is_named_with_a_version():
-    used = [step["uses"] for step in steps() if "uses" in step]
-    assert all(re.fullmatch(r"[\w-]+/[\w/-]+@v\d+", each) for each in used)
-    assert any(each.startswith("quarto-dev/quarto-actions/") for each in used)
-
-
 def test_the_files_that_the_workflow_names_are_there_or_built():
     for step in steps():
         options = step.get("with", {})
