@@ -35,7 +35,7 @@ class Checkpointer:
         self._saved_at = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether it is time to save again."""
+        """True when it is time to save again."""
         return time.monotonic() - self._saved_at >= self.every_seconds
 
     def save(self, state: dict[str, Any]) -> None:
@@ -185,7 +185,7 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _safetensors(path: Path) -> Any:
-    """Its part for torch; raises `MissingRunsError` where it is not installed."""
+    """The module `safetensors.torch`; raises `MissingRunsError` where it is not installed."""
     weights_file.library(path)
     import safetensors.torch
 

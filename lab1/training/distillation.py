@@ -153,7 +153,7 @@ class DistillationTrainer(StreamlinedTrainer):
             self._permutation.set_state(state["permutation"])
 
     def _teacher_logits(self, inputs: Tensor) -> Tensor:
-        """What the teacher says to the current batch; float32 of shape (batch, classes)."""
+        """The teacher's logits of the current batch, float32 of shape (batch, classes)."""
         if self._group.size > 1:  # each process sees its part of a batch
             return self._forward_teacher(inputs)
         count = len(self.train_dataset)
@@ -186,7 +186,7 @@ class DistillationTrainer(StreamlinedTrainer):
 
 
 def _output_size(model: nn.Module) -> int | None:
-    """How many logits a model gives, as far as its last linear layer tells."""
+    """The number of logits of a model, as far as its last linear layer tells."""
     sizes = [each.out_features for each in model.modules() if isinstance(each, nn.Linear)]
     return sizes[-1] if sizes else None
 

@@ -85,5 +85,5 @@ def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where the model is."""
+    """The device of a model's weights."""
     return next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""Where a run came from: commit, sources, versions, device, when, and which processes made it."""
+"""The origin of a run: commit, sources, versions, device, times, and the processes that made it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Segments:
 
 
 def describe(device: torch.device, data_source: str, data_fingerprint: str) -> dict[str, Any]:
-    """What the process that ends a run says of itself and its data."""
+    """The part of a record's `origin` that the process writes which ends a run."""
     return {
         "commit": commit(),
         "versions": versions(),
@@ -172,7 +172,7 @@ def _modules() -> list[str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git answers in the folder of the sources."""
+    """Runs git in the folder of the sources and returns its output."""
     # A hook of another repository names that one in GIT_DIR.
     environment = {n: value for n, value in os.environ.items() if not n.startswith("GIT_")}
     done = subprocess.run(

@@ -163,5 +163,5 @@ def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[N
 
 
 def checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:
-    """What saves a run's state in its folder."""
+    """The checkpointer of a run, in its folder."""
     return Checkpointer(folder / "checkpoint.pt", spec.key, options.checkpoint_seconds)

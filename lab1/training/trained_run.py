@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What `load_run` gives.
+    """A run with its trained model, to be asked about images.
 
     `model` maps normalised images to logits and is in evaluation mode; `dataset` declares the
     shape of the images, how they are normalised, and the names of the classes.
@@ -43,12 +43,12 @@ class TrainedRun:
 
     @property
     def spec(self) -> RunSpec:
-        """How it was trained."""
+        """The specification that it was trained by."""
         return self.record.spec
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return device_of(self.model)
 
     @property

@@ -114,7 +114,7 @@ def _list(folder: Path, declared: Dataset) -> _Listing:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a file counts: not what a Mac (`._a.png`) or Jupyter leaves beside the images."""
+    """True for an image, not for what a Mac (`._a.png`) or Jupyter leaves beside the images."""
     hidden = path.name.startswith(".") or path.parent.name.startswith((".", "__"))
     return path.suffix.lower() in datasets.ENDINGS and not hidden
 
@@ -170,7 +170,7 @@ def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
 
 
 def _user_image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
-    """Like `_image`, of an image of any size (`prepare`)."""
+    """The pixels and SHA-256 of an image of any size (`prepare`)."""
     try:
         content = path.read_bytes()
         pixels = prepare(read_picture(content), declared.image_shape)

@@ -69,7 +69,7 @@ class ImageSet:
         return pixels.mean(1).tolist(), pixels.std(1).clamp(min=1e-3).tolist()
 
     def to(self, device: torch.device) -> ImageSet:
-        """The same on another device."""
+        """The image set on another device."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
 

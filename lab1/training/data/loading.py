@@ -50,7 +50,7 @@ def load(name: str, data_dir: str | None = None) -> LoadedData:
 
 @lru_cache(maxsize=2)
 def load_once(name: str, data_dir: str | None = None) -> LoadedData:
-    """Like `load`, but a grid of runs on the same data reads them once."""
+    """Loads a data set, read once for all runs of a process."""
     return load(name, data_dir)
 
 

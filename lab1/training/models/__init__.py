@@ -1,4 +1,4 @@
-"""How the specification of a model becomes one, and its size."""
+"""Models: built from their specification, and counted."""
 
 from __future__ import annotations
 

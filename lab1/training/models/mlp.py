@@ -121,7 +121,7 @@ class MLP(nn.Module):
         return self.logits(hidden)
 
     def activated(self, index: int, hidden: Tensor) -> Tensor:
-        """What the layer after hidden layer `index` sees of that layer's pre-activations."""
+        """The inputs of the layer after hidden layer `index`, from that layer's pre-activations."""
         seen: Tensor = self.dropout(self.activation(self.norms[index](hidden)))
         return seen
 

@@ -102,7 +102,7 @@ def _smoke_test(spec: ModelSpec, dataset: Dataset, images: int) -> None:
 
 
 def _call_user_code(family: Family, call: Callable[[], _T]) -> _T:
-    """What a call of the user's code gives; its error, or exit, is told with the file."""
+    """Calls the user's code; an error or exit of it is raised with the name of the file."""
     try:
         return call()
     except ParameterError:

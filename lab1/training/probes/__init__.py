@@ -1,4 +1,4 @@
-"""What is measured on a trained model afterwards, each kind a small record of its own.
+"""Probes: measurements on a trained model, each kind a small record of its own.
 
 A probe needs the weights of the run, published or one's own, never a new training; which further
 networks it asks, or that it is of the initial weights, `lab1.core.probe_schema.networks` says.

@@ -59,7 +59,7 @@ def hardest(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, An
 
 
 def softened(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
-    """What a model says about some test images at several temperatures.
+    """The probabilities that a model gives for some test images at several temperatures.
 
     Of each of the first eight classes that the model ever answers rightly, `images` has the one it
     gets right whose second largest probability is largest (the first of equals): the dark knowledge
@@ -93,7 +93,7 @@ def softened(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, A
 
 
 def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
-    """How much of a class that was never seen comes back once its bias is raised.
+    """The errors on a class that was never seen, before and after its bias is raised.
 
     `offset` is what, added to the logit of `omitted_class`, gives the fewest errors on the
     validation split with the images of that class.  `errors` are on all test images and
@@ -147,7 +147,7 @@ def teacher_agreement(
 
 
 def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any]:
-    """How well calibrated a network is once its logits are divided by one number.
+    """The calibration of a network before and after its logits are divided by one number.
 
     That number, `temperature`, is the one of smallest loss on the run's validation split
     (`fit_temperature`), by whose scores the best epoch was chosen, too.  `loss`, the mean
@@ -186,7 +186,7 @@ def _png(image: Tensor) -> str:
 
 
 def best_offset(logits: Tensor, labels: Tensor, omitted_class: int) -> float:
-    """What to add to the logit of `omitted_class` for the fewest errors.
+    """The number to add to the logit of `omitted_class` for the fewest errors.
 
     `logits` are of shape (images, classes), `labels` int64 of shape (images,).  The number of
     errors changes only where the class overtakes the largest other logit of an image; tried are 0,

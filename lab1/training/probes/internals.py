@@ -142,7 +142,7 @@ def lesion(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
 
 
 def _rest(block: nn.Module) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """What is left of a block without its two convolutions: its kind, and what it computes."""
+    """The rest of a block without its two convolutions: its kind, and what it computes."""
     first = block.get_submodule("conv1")
     assert isinstance(first, nn.Conv2d)
     projection = getattr(block, "downsample", None)  # of torchvision's `BasicBlock`
@@ -156,7 +156,7 @@ def _rest(block: nn.Module) -> tuple[str, Callable[[Tensor], Tensor]]:
 def gradient_agreement(
     model: nn.Module, spec: RunSpec, loaded: LoadedData, teacher: nn.Module | None = None
 ) -> dict[str, Any]:
-    """How far rounding changes the gradient of the first step, before any training.
+    """The change that rounding makes to the gradient of the first step, before any training.
 
     `bf16` is the cosine between the gradient of the loss that is trained (with a `teacher`, that of
     `distillation_loss`) in bfloat16, as a training in that precision takes it, and the one in
@@ -276,7 +276,7 @@ def int8_weights(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[st
 
 
 def count_errors(model: nn.Module, loaded: LoadedData, images: ImageSet) -> int:
-    """How many of the images the model takes for another class."""
+    """The number of images that the model takes for another class."""
     return int((logits_of(model, loaded.declared, images.images).argmax(1) != images.labels).sum())
 
 
