@@ -2,11 +2,21 @@
 
 import copy
 
+from hypothesis import HealthCheck, settings
+
 from lab1.core.fields import Field, declarations
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.training_config import DistillationConfig, TrainingConfig
 from lab1.errors import unknown
 from lab1.planning.chapters import CHAPTERS
+
+#: Generated values are the same each time, and few.
+BOUNDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 #: The parts of a spec that declare fields; the spec's own have no part.
 PARTS = {

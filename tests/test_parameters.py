@@ -2,7 +2,9 @@ import math
 
 import declared_fields
 import pytest
-from declared_fields import PARAMETERS
+from declared_fields import BOUNDED, PARAMETERS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lab1.core.fields import Field
 from lab1.errors import ParameterError, short_repr
@@ -252,11 +254,30 @@ def test_a_folder_may_be_called_as_yaml_writes_nothing():
     assert declared_fields.check("data_dir", "~") == "~"
 
 
-@pytest.mark.parametrize("value", [b"4", b"", bytearray(b"\x04"), 4j, object, {4: 8}, {4}])
-def test_a_value_of_a_foreign_type_is_refused(value):
-    for name in ("depth", "learning_rate", "seed"):
-        with pytest.raises(ParameterError, match=f"{name} = .* is not allowed"):
-            declared_fields.check(name, value)
+#: What Python, JSON or YAML may hand over.
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+    | st.complex_numbers() | st.dates() | st.fractions() | st.just(object)
+    | st.text(max_size=4).map(lambda name: f"{name}@32"),
+    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner) | st.sets(st.integers())
+    | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(BOUNDED, max_examples=600)
+@given(name=st.sampled_from(sorted(PARAMETERS)), value=VALUES)
+def test_any_value_comes_back_as_declared_or_is_refused_in_a_line(name, value):
+    try:
+        found = declared_fields.check(name, value, "here")
+    except ParameterError as error:
+        assert str(error).startswith(f"here: {name} ")
+        assert str(error).isprintable() and len(str(error)) < 2000
+        return
+    assert declared_fields.check(name, found) == found
+    kind = PARAMETERS[name].kind
+    parts = found if isinstance(found, tuple) else [found]
+    assert all(part is None or type(part) is kind for part in parts)
 
 
 def test_a_number_that_python_does_not_write_out_is_refused():
