@@ -6,16 +6,28 @@ The checksum fits: whoever wrote it was another version, another program, or mea
 import copy
 import json
 import re
+from collections import Counter
 
 import fabricated_runs
 import pytest
+from declared_fields import BOUNDED
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lab1.core.record import read_record
 from lab1.core.rules import seal
 from lab1.core.store import Store
 from lab1.errors import Lab1Error, RecordError
+from lab1.reporting import frames, results_page
+from lab1.reporting.runs_page import RunsPage
 
-FOREIGN = (None, "x", "1", -1, 99, 1.5, True, [], {}, [None], {"a": 1}, 10**400, "\0", ["x"])
+#: What a file of JSON may hold in any place.
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 99) | st.floats(-2, 99) | st.text(max_size=3)
+    | st.sampled_from([10**400, 1e308, "\ud800", "0" * 40, "2026-01-01T12:00:00+00:00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
+)  # fmt: skip
 
 
 def write(path, body):
@@ -175,21 +187,29 @@ def put(body, place, value):
 
 
 def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_record, segmented):
-    """Never with another error, and what is read can be written again."""
-    path = tmp_path / "record.json"
+    """Never with another error; what is read can be written again, and every report takes it."""
+    path, outcomes = tmp_path / "record.json", Counter()
     body = segmented(make_record("ResidualMLP", 8)).to_dict()
-    refusals = 0
-    for number, place in enumerate(places(body)):
-        for value in FOREIGN[number % 4 :: 4]:
-            write(path, put(body, place, value))
-            try:
-                record = read_record(path)
-                record.to_dict()
-                assert record.started is None or record.started.startswith("20")
-            except RecordError as error:
-                refusals += 1
-                assert len(str(error)) < 1000
-    assert refusals > 150
+
+    @settings(BOUNDED, max_examples=500)
+    @given(place=st.sampled_from([*places(body)]), value=JSON)
+    def read(place, value):
+        write(path, put(body, place, value))
+        try:
+            record = read_record(path)
+        except RecordError as error:
+            outcomes["refused"] += 1
+            assert len(str(error)) < 2000
+            return
+        outcomes["read"] += 1
+        json.dumps(record.to_dict(), ensure_ascii=False).encode()
+        assert record.started is None or record.started.startswith("20")
+        runs = frames.runs([record])
+        results_page.performance(runs)._repr_html_()
+        RunsPage([record], {record.key}, {}).scripts()
+
+    read()
+    assert outcomes["read"] > 10 and outcomes["refused"] > 150
 
 
 @pytest.mark.parametrize(
@@ -248,18 +268,22 @@ def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed
     content = fabricated_runs.PROBES[probe](fabricated_runs.record(spec))
     path = store.write_probe(spec, probe, content)
     assert store.find_probe(spec, probe) == content
-    body, refusals, tried = json.loads(path.read_text()), 0, 0
+    body, outcomes = json.loads(path.read_text()), Counter()
     found = [place for place in places(body) if place[0] == "content"]
-    for number, place in enumerate(found[:: len(found) // 100 + 1]):
-        for value in FOREIGN[number % 3 :: 3]:
-            write(path, put(body, place, value))
-            tried += 1
-            try:
-                store.find_probe(spec, probe)
-            except Lab1Error as error:
-                refusals += 1
-                assert str(path) in str(error)
-    assert refusals > tried / 2
+
+    @settings(BOUNDED, max_examples=200)
+    @given(place=st.sampled_from(found), value=JSON)
+    def read(place, value):
+        write(path, put(body, place, value))
+        outcomes["tried"] += 1
+        try:
+            store.find_probe(spec, probe)
+        except Lab1Error as error:
+            outcomes["refused"] += 1
+            assert str(path) in str(error)
+
+    read()
+    assert outcomes["refused"] > outcomes["tried"] / 2
 
 
 @pytest.mark.slow

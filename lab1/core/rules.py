@@ -39,8 +39,10 @@ def whole(low: float = 0, high: float = math.inf) -> Rule:
     return _number((int,), "a whole number", low, high)
 
 
-def text(pattern: str = r"[^\x00-\x08\x0b-\x1f\x7f]{0,500}", words: str = "short text") -> Rule:
-    """Text that the pattern matches as a whole."""
+def text(
+    pattern: str = r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,500}", words: str = "short text"
+) -> Rule:
+    """Text that the pattern matches as a whole; by default any that can be shown and encoded."""
     compiled = re.compile(pattern)
 
     def check(place: str, value: Any) -> None:
