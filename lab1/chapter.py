@@ -63,6 +63,10 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
         raise ParameterError(f"chapter {name}: {profiles.refusal(profile)}")
     page = profiles.page(name, profile, given)
     notebook.show_captions()
+    if user_defined := page.user_defined:
+        notebook.show_text(
+            f"Of one's own, and no part of lab1: {for_markdown(listed(user_defined))}."
+        )
     if changes := page.changes:
         differing = for_markdown("; ".join(changes))
         notebook.show_text(

@@ -26,6 +26,10 @@ class RecordError(Lab1Error):
     """A run record is damaged, foreign, or does not belong to its key."""
 
 
+class UndeclaredError(RecordError):
+    """A record's user-defined network is not declared here, which is no fault of the record."""
+
+
 class WeightsError(Lab1Error):
     """A file of weights is damaged, another run's, or does not fit the model."""
 

@@ -266,6 +266,8 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     assert "engine = 'ray' is not allowed for NormalisedMLP" in said
     assert "report_to = 'wandb' is not allowed for NormalisedMLP" in said
     assert "NormalisedMLP is declared in" in said
+    of_ones_own = "Of one's own, and no part of lab1: the normalised MLP (mine.py)"
+    assert of_ones_own in out.read_text(encoding="utf-8")
 
     trained = sorted(tmp_path.glob("runs/*/record.json"))
     written(tmp_path, GUIDE.replace("return self.layers(images)", "return [1]"))
@@ -275,7 +277,10 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     assert trained == sorted(tmp_path.glob("runs/*/record.json"))
     assert "has changed since" in said and "Traceback" not in said
     monkeypatch.delenv("LAB1_FAMILIES")
-    assert "which LAB1_FAMILIES does not name" in one_process.run(python, ["status"])
+    said = one_process.run(python, ["status"], ["verify"])  # one line, and no fault
+    assert said.count("which LAB1_FAMILIES does not name") == 2 and " 0 findings" in said
+    assert "6 records of networks of one's own are passed over" in said
+    assert said.count("exit status 0") == 2
     written(tmp_path, "FAMILY = 1\n")
     monkeypatch.setenv("LAB1_FAMILIES", str(tmp_path / "mine.py"))
     wrong = subprocess.run(

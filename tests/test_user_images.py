@@ -9,7 +9,6 @@ import subprocess
 import sys
 import unicodedata
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import declared_fields
@@ -280,10 +279,22 @@ def test_a_folder_that_has_changed_or_gone_is_told(flowers):
         data.load(dataset.name)
 
 
-def test_its_runs_are_not_published(flowers, make_record, store):
-    own = replace(make_record(), spec=spec(f"{flowers}@32"))
-    with pytest.raises(RecordError, match=f"its images lie in {flowers}; only runs on data sets"):
-        store.check_promotable(own)
+def test_its_runs_are_published_on_a_site_of_ones_own_alone(
+    flowers, make_record, store, monkeypatch
+):
+    """There they are read where neither the images nor `runs/` are, and name no place of them."""
+    dataset = declared(flowers)
+    own = make_record(dataset=dataset.name, batch_size=4, validation_size=2, accuracy=0.5)
+    store.write(own)
+    with pytest.raises(RecordError, match=f"its images lie in {flowers}, which others do not"):
+        store.promote(own)
+    store.promote(own, user_defined=True)
+    (published,) = (store.results / "own-images").iterdir()
+    assert json.loads(published.read_text())["folder"] == "flowers"
+    shutil.rmtree(flowers.parent / "runs")
+    monkeypatch.setattr(datasets, "results_dir", lambda: store.results)
+    assert datasets.known(published.stem).classes == ("daisy", "rose")
+    assert store.find(own.spec) == own
 
 
 @pytest.mark.slow

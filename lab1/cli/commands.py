@@ -17,7 +17,7 @@ from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
 from ..core.training_config import RuntimeOptions
-from ..errors import ParameterError, RecordError, short_repr
+from ..errors import ParameterError, RecordError, UndeclaredError, short_repr
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
@@ -99,8 +99,9 @@ def promote(options: argparse.Namespace) -> int:
     unpublished = [record for record in records if store.has_unpublished_files(record)]
     selected = [record for record in unpublished if options.all or record.key in planned]
     with_weights = {store.of_key(key).key for key in options.weights}
+    allowed = (options.mixed_sources, options.profile != profiles.REPORT)
     for record in sorted(selected, key=lambda record: len(record.spec.teachers)):
-        _publish_teacher(record, store, options.mixed_sources)
+        _publish_teacher(record, store, *allowed)
         if store.is_replaced(record.name):
             findings = verifying.students_of_other_weights(record, records)
             if findings:
@@ -110,7 +111,7 @@ def promote(options: argparse.Namespace) -> int:
                 )
             if weights_file.published(record.spec, store).exists():
                 with_weights.add(record.key)
-        print(store.promote(record, options.mixed_sources).name)
+        print(store.promote(record, *allowed).name)
     for record in records:
         if record.key in with_weights:
             from ..training.trained_run import publish_weights
@@ -126,7 +127,7 @@ def _keys_with_teachers(specs: Iterable[RunSpec]) -> set[str]:
     return {run.key for spec in specs for run in (spec, *spec.teachers)}
 
 
-def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
+def _publish_teacher(record: Record, store: Store, mixed_sources: bool, user_defined: bool) -> None:
     """Puts the weights of a record's teacher into `results/`, so that others can distil too."""
     teacher = record.spec.teacher
     # Under an older recipe the teacher had another name, and nobody learns from it any more.
@@ -136,7 +137,7 @@ def _publish_teacher(record: Record, store: Store, mixed_sources: bool) -> None:
     if not file.exists():
         lacking = f"{file}: the weights of the teacher of {record.spec.title} are not published"
         require_torch(lacking, "do so")
-    store.check_promotable(record, mixed_sources)
+    store.check_promotable(record, mixed_sources, user_defined)
     if not file.exists():
         from ..training.trained_run import publish_weights
 
@@ -161,7 +162,8 @@ def verify(options: argparse.Namespace) -> int:
         raise ParameterError(f"no record has a key that begins with {options.key!r}")
     if options.retrain and len(selected) != 1:
         raise ParameterError(f"--retrain needs the key of one run; {len(selected)} match")
-    findings = [str(problem) for problem in problems if not options.key]
+    passed_over = [problem for problem in problems if isinstance(problem, UndeclaredError)]
+    findings = [str(p) for p in problems if not options.key and p not in passed_over]
     if not options.key:
         findings += verifying.check_weights(store, records) + verifying.check_benchmarks()
     findings += verifying.check_probes(store, selected)
@@ -169,6 +171,7 @@ def verify(options: argparse.Namespace) -> int:
         findings += verifying.check(record)
     if options.retrain:
         findings += verifying.retrain(selected[0], _runtime(options), options.tolerance, records)
+    _complain(passed_over)
     exit_status = _complain(findings)
     print(f"{len(selected)} records verified, {len(findings)} findings")
     if not has_torch():
@@ -304,7 +307,8 @@ def _runtime(options: argparse.Namespace) -> RuntimeOptions:
 
 
 def _complain(problems: Collection[object], beginning: str = "") -> int:
-    """Prints problems on standard error; the exit status, 1 where there are any."""
+    """Prints problems on standard error; the exit status, 1 where one is more than a note."""
+    notes = [problem for problem in problems if isinstance(problem, UndeclaredError)]
     for problem in problems:
-        print(f"{beginning}{problem}", file=sys.stderr)
-    return 1 if problems else 0
+        print(f"{'' if problem in notes else beginning}{problem}", file=sys.stderr)
+    return 1 if len(problems) > len(notes) else 0

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError, RecordError, prefix, short_repr
-from .files import runs_dir, write_if_changed
+from .files import results_dir, runs_dir, write_if_changed
 from .rules import SHA256, exactly, in_file, listing, mapping, read_object, refuse, text, whole
 
 
@@ -152,6 +152,8 @@ def known(name: str) -> Dataset:
     Raises `ParameterError` where none of that name is declared in `runs/`, or not readably.
     """
     path = _file(name)
+    if not path.exists():
+        path = _published(name, results_dir())
     again = "name their folder again, as in -p dataset flowers@32"
     if not _NAME.fullmatch(name) or not path.exists():
         raise ParameterError(f"the images of {short_repr(name)} are not known here; {again}")
@@ -176,6 +178,21 @@ def known(name: str) -> Dataset:
             "folder": Path(values["folder"]),
         }
     )
+
+
+def publish(name: str, results: Path) -> None:
+    """Puts the declaration of user-defined images beside the published records that name them.
+
+    Of their folder it has the name alone.
+    """
+    declared = json.loads(_file(name).read_text(encoding="utf-8")) if _file(name).exists() else {}
+    if declared:  # else it was published before
+        content = {**declared, "folder": Path(declared["folder"]).name}
+        write_if_changed(_published(name, results), (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _published(name: str, results: Path) -> Path:
+    return results / "own-images" / f"{name}.json"
 
 
 def tensors_file(name: str) -> Path:

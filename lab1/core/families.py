@@ -36,7 +36,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError, not_allowed, short_repr
+from ..errors import ParameterError, UndeclaredError, not_allowed, short_repr
 from . import layouts
 
 if TYPE_CHECKING:
@@ -197,18 +197,18 @@ def digest(path: Path) -> str:
 
 
 def check_known(name: str, written: Mapping[str, str], families: Mapping[str, Family]) -> None:
-    """Raises `ParameterError` where a record's own family is not declared now as it was then.
+    """Raises `UndeclaredError` where a record's own family is not declared now as it was then.
 
     `written` has the `file` that declared it and its `sha256`.
     """
     file, known = written["file"], families.get(name)
     if known is None or not known.user_defined:
-        raise ParameterError(
-            f"its network {short_repr(name)} is declared in {file}, which {VARIABLE} does not name"
+        raise UndeclaredError(
+            f"the network {short_repr(name)} is declared in {file}, which {VARIABLE} does not name"
         )
     if known.sha256 != written["sha256"]:
-        raise ParameterError(
-            f"its network {short_repr(name)} was declared in {file}; {known.file} has changed "
+        raise UndeclaredError(
+            f"the network {short_repr(name)} was declared in {file}; {known.file} has changed "
             "since, or is another file"
         )
 

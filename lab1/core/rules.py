@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import RecordError, short_repr
+from ..errors import RecordError, UndeclaredError, short_repr
 
 Rule = Callable[[str, Any], None]
 
@@ -156,10 +156,12 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
 def in_file(path: Path) -> Iterator[None]:
     """A `RecordError` inside the block is told with the file's name.
 
-    So is what is nested too deeply to be digested.
+    So is what is nested too deeply to be digested, and not what is told of many files at once.
     """
     try:
         yield
+    except UndeclaredError:
+        raise
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
     except RecursionError as error:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Lab1Error, ParameterError, RecordError, short_repr
-from . import files, probe_schema
+from ..errors import Lab1Error, ParameterError, RecordError, UndeclaredError, short_repr
+from . import datasets, files, probe_schema
 from .datasets import DATASETS
 from .families import FAMILIES
 from .files import may_exist, move, write_bytes, write_text
@@ -105,9 +106,11 @@ class Store:
     def all(self) -> tuple[list[Record], list[RecordError]]:
         """All readable records, and an error for each file that is none.
 
-        A run that is in both folders counts once, as it was trained here.
+        A run that is in both folders counts once, as it was trained here.  Those of user-defined
+        networks that are not declared here are told together, as `UndeclaredError`.
         """
         records: dict[str, Record] = {}
+        undeclared: Counter[str] = Counter()
         problems: list[RecordError] = []
         for path in self.paths():
             expected = path.stem if path.parent == self.results else path.parent.name
@@ -118,8 +121,13 @@ class Store:
                 if record.name != expected:
                     raise RecordError(f"{path}: holds run {record.name}: a copy, or misnamed")
                 records.setdefault(record.key, record)
+            except UndeclaredError as error:
+                undeclared[str(error)] += 1
             except RecordError as error:
                 problems.append(error)
+        if undeclared:
+            count = f"{undeclared.total()} records of networks of one's own are passed over"
+            problems.append(UndeclaredError(f"{count}: {'; '.join(undeclared)}"))
         return list(records.values()), problems
 
     def of_key(self, key: str) -> Record:
@@ -176,26 +184,26 @@ class Store:
         """
         return files.claimed(self.run_dir(spec) / "claim")
 
-    def check_promotable(self, record: Record, mixed_sources: bool = False) -> None:
+    def check_promotable(
+        self, record: Record, mixed_sources: bool = False, user_defined: bool = False
+    ) -> None:
         """Raises `RecordError` for a record whose numbers could not be followed back.
 
-        That is one trained from uncommitted sources, on data with another fingerprint than the
-        declared one, or with a network or images of a reader's own; without `mixed_sources` also
-        one whose processes differ in sources or versions, or are not all known.
+        That is one trained from uncommitted sources, or on data with another fingerprint than the
+        declared one; without `mixed_sources` also one whose processes differ in sources or
+        versions, or are not all known; without `user_defined` also one with a user-defined network
+        or images, which the report has none of and a site of one's own may have.
         """
         source = self.runs / record.name
-        for spec in (record.spec, *record.spec.teachers):
-            family = FAMILIES[spec.model.family]
-            if family.user_defined:
+        for spec in () if user_defined else (record.spec, *record.spec.teachers):
+            family, images = FAMILIES[spec.model.family], DATASETS[spec.dataset]
+            if family.user_defined or images.user_defined:
+                what = f"network {family.name} is declared in {family.file}"
+                if images.user_defined:
+                    what = f"images lie in {images.folder}"
                 raise RecordError(
-                    f"{source}: its network {family.name} is declared in {family.file}, outside "
-                    "the sources of lab1; only what these can train again is published"
-                )
-            images = DATASETS[spec.dataset]
-            if images.user_defined:
-                raise RecordError(
-                    f"{source}: its images lie in {images.folder}; only runs on data sets that "
-                    "others have are published"
+                    f"{source}: its {what}, which others do not have; a site of one's own may show "
+                    "it: promote it with --profile and a profile of your own that plans it"
                 )
         segments = record.origin.get("segments", ())
         for process in (record.origin, *(segment for segment in segments if segment["sources"])):
@@ -217,14 +225,19 @@ class Store:
         if record.origin.get("data_fingerprint") != DATASETS[record.spec.dataset].fingerprint:
             raise RecordError(f"{source}: trained on data with an undeclared fingerprint")
 
-    def promote(self, record: Record, mixed_sources: bool = False) -> Path:
+    def promote(
+        self, record: Record, mixed_sources: bool = False, user_defined: bool = False
+    ) -> Path:
         """Moves a record and its probes from `runs/` to `results/`; the weights stay.
 
         A run that was published before and trained here again takes the place of the published one,
         whose probes and weights go too, since they are of another training.  Raises
         `RecordError` for one that is not to be published (`check_promotable`).
         """
-        self.check_promotable(record, mixed_sources)
+        self.check_promotable(record, mixed_sources, user_defined)
+        for spec in (record.spec, *record.spec.teachers):
+            if DATASETS[spec.dataset].user_defined:
+                datasets.publish(spec.dataset, self.results)
         source = self.runs / record.name
         written = source / "record.json"
         target = self._published_place(record, written)

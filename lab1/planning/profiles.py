@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ..core.datasets import DATASETS
+from ..core.families import FAMILIES
 from ..core.files import project_root
 from ..core.record import Record
 from ..core.spec import RunSpec
@@ -84,6 +85,16 @@ class Page:
             if value != usual[0][name]
             and (value is not None or name in TRAINING_FIELDS)
             and name != "further"
+        ]
+
+    @property
+    def user_defined(self) -> list[str]:
+        """In words, the networks and the images that it shows and lab1 does not have."""
+        plan = self.plan()
+        families = dict.fromkeys(FAMILIES[spec.model.family] for spec in plan)
+        images = dict.fromkeys(spec.images for spec in plan)
+        return [f"the {f.title} ({f.file.name})" for f in families if f.file] + [
+            f"the images {dataset.title}" for dataset in images if dataset.user_defined
         ]
 
     @property
