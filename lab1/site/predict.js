@@ -13,7 +13,7 @@
     const { at, title, unit, ticks, series } = JSON.parse(place.dataset.predict);
     const [low, high] = [ticks[0], ticks.at(-1)];
     const [tall, left, right, top, bottom] = [280, 56, 110, 16, 40];
-    const cell = (name, row, k) => `<td><input type="number" min="${low}" max="${high}" step="any"
+    const cell = (name, row, k) => `<td><input type="number" min="0" max="100" step="any"
       name="${row} ${k}" aria-label="${name}, ${at[k]}, in ${unit}"></td>`;
     const lines = series.map(({ name }, row) => `<label><input type="radio" name="line"
       value="${row}"${row ? "" : " checked"}>${name}</label>`);
@@ -33,7 +33,10 @@
     const inputs = [...place.querySelectorAll("input[type=number]")];
     let [mode, guesses, wide] = ["plain", [], 0]; // or "asking", or "answered"
     const x = (k) => left + (k / (at.length - 1)) * (wide - left - right);
-    const y = (value) => top + ((high - value) / (high - low)) * (tall - top - bottom);
+    const y = (value) => {
+      const share = (high - Math.min(high, Math.max(low, value))) / (high - low);
+      return top + share * (tall - top - bottom);
+    };
     const text = (across, down, words, anchor) =>
       `<text x="${across}" y="${down}" text-anchor="${anchor}">${words}</text>`;
     const line = (values, name, kind) => {
@@ -66,7 +69,7 @@
     };
     const enter = (row, k, value) => {
       guesses[row] ??= at.map(() => series[row].values[0]);
-      guesses[row][k] = Math.min(high, Math.max(low, value));
+      guesses[row][k] = value;
       draw();
     };
     const turn = (next, words) => {
@@ -111,7 +114,8 @@
       const k = Math.min(at.length - 1, Math.max(1, Math.round(share * (at.length - 1))));
       const down = (event.clientY - box.top - top) / (tall - top - bottom);
       const row = Number(form.elements.line?.value ?? 0);
-      enter(row, k, Math.round((high - down * (high - low)) * 10) / 10);
+      const value = high - Math.min(1, Math.max(0, down)) * (high - low);
+      enter(row, k, Math.round(10 * value) / 10);
       form.elements[`${row} ${k}`].value = guesses[row][k].toFixed(1);
     };
     panel.addEventListener("pointerdown", (event) => panel.setPointerCapture(event.pointerId));
