@@ -50,7 +50,6 @@ def _ticks(lines: Sequence[Sequence[float]]) -> list[float]:
     room = _ROOM * max(1, furthest)
     low = max(0, min(line[0] for line in lines) - room)
     high = min(100, max(line[0] for line in lines) + room)
-    size = 10 ** math.floor(math.log10((high - low) / _LINES))
-    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor * _LINES >= high - low)
+    step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if s * _LINES >= high - low)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(step * place, 3) for place in range(first, last + 1)]

@@ -10,8 +10,6 @@
       document.head.append(script);
     });
 
-  // The probabilities of all classes for an image, whose pixels are from 0 to 255.
-
   const unpacked = ({ shape: [rows, columns], int8, scales, bias }) => {
     const bytes = Uint8Array.from(atob(int8), (letter) => letter.charCodeAt(0));
     return { rows, columns, weights: new Int8Array(bytes.buffer), scales, bias };

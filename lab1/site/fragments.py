@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -48,6 +48,7 @@ def write(
     the folder `drawn`.
     """
     from ..reporting import draw_a_digit, front_page
+    from ..reporting.figure import Piece
     from ..reporting.runs_page import RunsPage
     from . import try_it
 
@@ -60,7 +61,12 @@ def write(
     published = {record.key for record in records.values() if store.is_published(record)}
     runs = RunsPage([*records.values()], published, profiles.shown_on(profile))
     runs_addresses, runs_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
+    rounded, corrected = (
+        measured(records.values(), store, name) for name in ("int8-weights", "bias-correction")
+    )
+    field = draw_a_digit.field(rounded, corrected, f"{report.name}/assets")
     fragments = {
+        "draw": front_page.as_html(field.markup) if isinstance(field, Piece) else field,
         "headline": front_page.headline([claim for page in pages for claim in page.claims]),
         "chart": front_page.figure(headline, addresses),
         "plain-layer": plain,
@@ -77,8 +83,7 @@ def write(
         "excerpts": excerpts(files.PACKAGE),
         "run-it": run_it(pages, benchmarks.published(benchmarks.CONTENDERS)),
     }
-    to_try, watched = try_it.fragments(pages, store, drawn)
-    for name, text in (fragments | to_try).items():
+    for name, text in (fragments | try_it.fragments(pages)).items():
         write_if_changed(report / f"{name}.md", text.encode())
     assets = report / "assets"
     # A module's names are its own, but a page opened from a file may not load modules.
@@ -86,8 +91,8 @@ def write(
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
     licence = (_SITE / "licenses" / "vega.txt").read_bytes()
     write_if_changed(assets / "vega.license.txt", licence)
-    networks = rounded_networks(records, store)
-    datasets = sorted({records[key].spec.dataset for key in networks})
+    networks = {record.key: probe for record, probe in rounded}
+    datasets = sorted({record.spec.dataset for record, _ in rounded})
     scripts = runs.scripts() | draw_a_digit.scripts(networks, datasets) | try_it.script()
     for name, content in scripts.items():
         write_if_changed(assets / name, content.encode())
@@ -96,21 +101,23 @@ def write(
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-    return pictures | runs_pictures | watched
+    return pictures | runs_pictures
 
 
-def rounded_networks(records: Mapping[str, Record], store: Store) -> dict[str, Mapping[str, Any]]:
-    """The probes `int8-weights` of these runs, by the runs' keys.
+def measured(
+    records: Iterable[Record], store: Store, name: str
+) -> list[tuple[Record, Mapping[str, Any]]]:
+    """The runs on which a probe was measured, each with it.
 
     One that cannot be read is left out: the page that shows it has said so, and has failed alone.
     """
-    networks = {}
-    for key, record in records.items():
+    found = []
+    for record in records:
         with suppress(RecordError):
-            probe = store.find_probe(record.spec, "int8-weights")
+            probe = store.find_probe(record.spec, name)
             if probe is not None:
-                networks[key] = probe
-    return networks
+                found.append((record, probe))
+    return found
 
 
 # A training step, line by line

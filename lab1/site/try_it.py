@@ -1,77 +1,69 @@
-"""The parts of the page "Try it": networks that train in the page, and a field to draw in."""
+"""The page "Try it": networks that train in the page, beside what the chapters measured."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
 
+from ..core.datasets import DATASETS
 from ..core.escape import for_html
 from ..core.files import project_root
-from ..core.record import Record
-from ..core.store import Store
-from ..errors import RecordError
-from ..reporting import draw_a_digit, front_page, try_it
-from ..reporting import figure as figures
-from ..reporting.frames import Measured
-from . import exports
+from ..reporting import frames, front_page, tables
 from .frame import PublishedPage
 
 _SITE = Path(__file__).parent
 
-#: Where the page finds its scripts, and the pages behind it: their cards stand beside the toy.
-_ASSETS, _CHAPTERS = "report/assets", ("1_2", "1_1")
+#: How the page's networks train (`watch.js`), on images of `SIDE` x `SIDE` pixels.
+SIDE = 14
+SETTING = {"training": 2000, "test": 500, "inputs": SIDE**2, "classes": 10, "width": 32,
+           "epochs": 12, "batch": 40, "rate": 0.001}  # fmt: skip
+
+#: Where the page finds its scripts.
+_ASSETS = "report/assets"
 
 
-def fragments(
-    pages: Sequence[PublishedPage], store: Store, drawn: exports.Folder
-) -> tuple[dict[str, str], set[Path]]:
-    """The page's parts as Markdown, by name, and the pictures that were written to `drawn`."""
+def fragments(pages: Sequence[PublishedPage]) -> dict[str, str]:
+    """The page's parts as Markdown, by name; beside the toy stand the cards of its two chapters."""
     recorded = json.loads((_SITE / "watch.json").read_text(encoding="utf-8"))
-    parts = try_it.picture(recorded["runs"]).parts()
-    addresses, pictures = exports.write_pictures(parts, "watch", drawn, drawn)
     data = {
         "digits": f"{_ASSETS}/small-digits.js",
-        "setting": try_it.SETTING,
+        "setting": SETTING,
         "recorded": recorded["runs"],
     }
     watch = Template((_SITE / "watch.html").read_text(encoding="utf-8")).substitute(
-        data=for_html(json.dumps(data, separators=(",", ":"))),
-        picture=figures.render(parts, addresses, _ASSETS),
-        said=recorded["said"],
+        recorded, data=for_html(json.dumps(data, separators=(",", ":"))), assets=_ASSETS
     )
-    records = {record.key: record for page in pages for record in page.records}
-    rounded, corrected = (
-        _measured(records.values(), probe, store) for probe in ("int8-weights", "bias-correction")
-    )
-    field = draw_a_digit.field(rounded, corrected, _ASSETS)
-    behind = [page for page in pages if page.page.name in _CHAPTERS]
+    behind = {page.page.name: page for page in pages if page.page.name in ("1_1", "1_2")}
     return {
         "watch": front_page.as_html(watch),
-        "toy": "".join(
-            front_page.as_html(try_it.toy(page.records, page.title))
-            for page in behind
-            if page.page.name == _CHAPTERS[0]
-        ),
+        "toy": front_page.as_html(toy(behind["1_2"])) if "1_2" in behind else "",
         "behind": front_page.cards(
-            [(page.title, f"report/{page.page.name}.ipynb", page.claims) for page in behind]
+            [(page.title, f"report/{name}.ipynb", page.claims) for name, page in behind.items()]
         ),
-        "draw": front_page.as_html(field.markup) if isinstance(field, figures.Piece) else field,
-    }, pictures
+    }
 
 
-def _measured(records: Iterable[Record], probe: str, store: Store) -> Measured:
-    """The records that have a probe, each with it; without those that cannot be read."""
-    pairs: list[tuple[Record, Mapping[str, Any]]] = []
-    for record in records:
-        with suppress(RecordError):
-            if (values := store.find_probe(record.spec, probe)) is not None:
-                pairs.append((record, values))
-    return pairs
+def toy(page: PublishedPage) -> str:
+    """A table of how the networks here train, and those of the first question of a page."""
+    runs = frames.of_one_question(page.records)
+    model, training = runs[0].spec.model, runs[0].spec.training
+    dataset = DATASETS[runs[0].spec.dataset]
+    seen = training.train_size or dataset.train_size - training.validation_size
+    _, height, width = dataset.image_shape
+    rows = (
+        ("training images", f"{SETTING['training']:,}", f"{seen:,}"),
+        ("pixels of an image", f"{SIDE} × {SIDE}, four greys", f"{height} × {width}"),
+        ("units in a layer", SETTING["width"], model.width),
+        ("epochs", SETTING["epochs"], training.epochs),
+        ("images in a batch", SETTING["batch"], training.batch_size),
+        ("learning rate", SETTING["rate"], training.learning_rate),
+        ("seeds", 1, len({run.spec.seed for run in runs})),
+    )
+    cells = [[tables.text(name), *map(tables.number, values)] for name, *values in rows]
+    return tables.markup(["", "here", page.title], cells)
 
 
 def script() -> dict[str, str]:

@@ -241,7 +241,7 @@
   const drawn = (runs, epochs, wide, [title, value, at, ticks, written]) => {
     const [high, left, right, top, bottom] = [270, 44, 126, 34, 32];
     const x = (epoch) => left + (epoch / epochs) * (wide - left - right);
-    const y = (amount) => top + (1 - at(amount)) * (high - top - bottom);
+    const y = (amount) => Math.round(top + (1 - at(amount)) * (high - top - bottom));
     const text = (where, height, words, anchor) =>
       `<text x="${where}" y="${height + 4}" text-anchor="${anchor}">${words}</text>`;
     const axes = [

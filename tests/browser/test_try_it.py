@@ -9,9 +9,8 @@ import torch
 from reader import NARROW, Reader
 from torch import nn
 
-from lab1.core.store import Store
-from lab1.reporting.try_it import SETTING
-from lab1.site import exports, try_it
+from lab1.site import try_it
+from lab1.site.try_it import SETTING
 from lab1.training.models.mlp import MLP, ResidualMLP
 
 pytestmark = [pytest.mark.slow, pytest.mark.preview("try-it.html")]
@@ -45,9 +44,9 @@ def bench(chromium, tmp_path_factory):
     """The networks on a page of their own."""
     home = tmp_path_factory.mktemp("bench")
     assets = home / "_site" / "report" / "assets"
-    drawn = exports.Folder(assets / "figures", "report/assets/figures")
-    parts, _ = try_it.fragments([], Store(home / "results", home / "runs"), drawn)
-    (home / "_site" / "page.html").write_text(f"<!doctype html><title>T</title>{parts['watch']}")
+    assets.mkdir(parents=True)
+    watch = try_it.fragments([])["watch"]
+    (home / "_site" / "page.html").write_text(f"<!doctype html><title>T</title>{watch}")
     for name, text in try_it.script().items():
         (assets / name).write_text(text)
     for name in ("watch.js", "try-it.css"):
@@ -172,24 +171,16 @@ def test_runs_stand_over_one_another_until_they_are_cleared(read):
     assert page.locator(".lab1-watch tbody tr, .lab1-panel .lab1-residual").count() == 0
 
 
-def test_a_finger_trains_on_a_telephone(chromium, address):
-    with Reader(chromium, address, width=NARROW, touch=True) as reader:
-        reader.open(PAGE)
+def test_a_finger_trains_on_a_telephone_and_on_a_page_from_a_file(chromium, site):
+    with Reader(chromium, "file://", width=NARROW, touch=True) as reader:
+        reader.page.goto((site.home / "_site" / PAGE).as_uri())
         choose(reader.page, "plain")
         reader.page.get_by_role("button", name="Train this one").tap()
         trained(reader.page)
         assert reader.page.evaluate("document.documentElement.scrollWidth") <= NARROW
 
 
-def test_networks_train_on_a_page_opened_from_a_file(chromium, site):
-    with Reader(chromium, "file://") as reader:
-        reader.page.goto((site.home / "_site" / PAGE).as_uri())
-        choose(reader.page, "plain")
-        reader.page.click("[name=go]")
-        trained(reader.page)
-
-
 def test_without_scripts_a_recorded_training_stands(read):
     page = read(PAGE, scripts=False).page
-    assert page.locator(".lab1-watch img:visible").count() == 1
+    assert page.locator(".lab1-watch svg:visible").count() == 2
     assert "32 plain layers learn worse than 2" in page.inner_text(".lab1-watch")

@@ -859,5 +859,5 @@ def test_a_damaged_network_is_left_out_and_ends_nothing(make_record, store):
         probe = {"layers": layers, "errors": {"float32": 1, "int8": 1}}
         path = store.write_probe(record.spec, "int8-weights", probe)
     path.write_text("{")
-    found = fragments.rounded_networks({each.key: each for each in (whole, damaged)}, store)
-    assert {*found} == {whole.key}
+    found = fragments.measured((whole, damaged), store, "int8-weights")
+    assert [record.key for record, _ in found] == [whole.key]

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from .. import seeds
-from . import small_digits
 from .augmentation import AUGMENTATIONS
-from .images import ImageSet
+from .images import ImageSet, LoadedData
 from .loading import load
 
 #: The data sets of the published chapters, each with the ending of its pictures and the class of
@@ -51,7 +51,7 @@ def write(folder: Path, data_dir: str | None = None) -> list[Path]:
         sheets = {what: _side_by_side(images, _GAP) for what, images in pictures.items()}
         if ending == "png":  # exact, as an image that a network is asked about must be
             sheets["-test"] = _side_by_side(_first(loaded.test, _TEST_ROWS), 0)
-            sheets["-small"] = small_digits.sheet(loaded)
+            sheets["-small"] = _small(loaded)
         for what, sheet in sheets.items():
             path = folder / f"data-{name}{what}.{ending}"
             sheet.save(path, quality=90, subsampling=0, optimize=True)
@@ -78,6 +78,24 @@ def _side_by_side(images: Tensor, gap: int) -> Image.Image:
         sheet[:, top : top + height, left : left + width] = image
     pixels = sheet.to(torch.uint8).permute(1, 2, 0).numpy()
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+
+
+def _small(loaded: LoadedData) -> Image.Image:
+    """Two thousand training images and five hundred test images, a row of the picture each.
+
+    They are means of 2 x 2 pixels in four greys. The last two pixels of a row are its label: four
+    times the one, plus the other.
+    """
+
+    def rows(part: ImageSet, count: int) -> Tensor:
+        greys = avg_pool2d(part.images[:count].float(), 2).flatten(1) * 3 / 255
+        labels = part.labels[:count, None]
+        return torch.cat([greys.round(), labels // 4, labels % 4], 1)
+
+    pixels = torch.cat([rows(loaded.train, 2000), rows(loaded.test, 500)])
+    picture = Image.fromarray(pixels.to(torch.uint8).numpy(), "P")
+    picture.putpalette([85 * grey for grey in range(4) for _ in range(3)])
+    return picture
 
 
 if __name__ == "__main__":
