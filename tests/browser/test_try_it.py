@@ -150,19 +150,19 @@ def test_the_keyboard_alone_trains_and_the_address_says_what(read):
 def test_runs_stand_over_one_another_until_they_are_cleared(read):
     """It pauses and goes on, a second seed is drawn over the first, and one can be stopped."""
     page = read(PAGE).page
-    choose(page, "residual", depth=8)
+    choose(page, "residual", depth=32)
     page.click("[name=go]")
-    page.get_by_text("Epoch 2 of").wait_for(timeout=60_000)
+    page.wait_for_function("lab1Watch.runs()[0].id && lab1Watch.runs()[0].lines.length")
     page.get_by_role("button", name="Pause").click()
     page.wait_for_timeout(200)
     epochs = page.evaluate("lab1Watch.runs()[0].lines.length")
     page.wait_for_timeout(500)
     assert page.evaluate("lab1Watch.runs()[0].lines.length") == epochs
     page.get_by_role("button", name="Go on").click()
-    assert "8 layers with skip connections: loss" in trained(page)
+    assert "32 layers with skip connections: loss" in trained(page)
     page.get_by_role("spinbutton", name="Seed").fill("2")
     page.click("[name=go]")
-    page.get_by_text("Epoch 1 of").wait_for(timeout=60_000)
+    page.wait_for_function("lab1Watch.runs()[1]?.lines.length")
     page.get_by_role("button", name="Stop").click()
     assert "stopped" in page.locator(".lab1-watch tbody tr").nth(1).inner_text()
     assert page.locator(".lab1-panel .lab1-residual").count() == 4
