@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 
 class Lab1Error(Exception):
@@ -83,11 +85,18 @@ _short.maxlevel = 2
 
 
 def short_repr(value: Any) -> str:
-    """A value as Python writes it, but for what is large, which is shortened."""
+    """A value as Python writes it, on one line; what is large is shortened."""
     try:
-        return _short.repr(value)
+        return re.sub(r"\s*\n\s*", " ", _short.repr(value))
     except ValueError:  # Python writes out no integer of more than 4300 digits
         return "a number of thousands of digits"
+
+
+def check_kind(name: str, value: object, kinds: type | UnionType, where: str) -> None:
+    """Raises `ParameterError` for an argument of another type."""
+    if not isinstance(value, kinds):
+        allowed = " or ".join(kind.__name__ for kind in get_args(kinds) or (kinds,))
+        raise not_allowed(name, value, allowed.replace("NoneType", "none"), where)
 
 
 def not_allowed(

@@ -15,7 +15,7 @@ from ..core.fields import declarations, hash_key
 from ..core.record import DISTILLATION_FIELDS
 from ..core.spec import RECIPE, RunSpec
 from ..core.training_config import DistillationConfig, TrainingConfig
-from ..errors import CheckpointError, ParameterError, StorageError
+from ..errors import CheckpointError, ParameterError, StorageError, check_kind
 from . import device as devices
 from . import seeds
 from .checkpoint import Checkpointer
@@ -97,6 +97,8 @@ class DistillationTrainer(StreamlinedTrainer):
         **keywords: Any,
     ) -> None:
         where, declared = type(self).__name__, declarations(DistillationConfig)
+        check_kind("teacher", teacher, nn.Module, where)
+        check_kind("model", model, nn.Module, where)
         if teacher is model:
             raise ParameterError(f"{where}: the teacher is the student; allowed: another network")
         theirs, ours = _output_size(teacher), _output_size(model)
@@ -174,9 +176,7 @@ class DistillationTrainer(StreamlinedTrainer):
     # Not in inference mode, whose tensors the backward pass of the student could not use.
     @torch.no_grad()
     def _forward_teacher(self, inputs: Tensor) -> Tensor:
-        with self._autocast():
-            logits: Tensor = self.teacher(self._to_teacher_memory_format(inputs))
-        return logits.float()
+        return self._ask(self.teacher, self._to_teacher_memory_format(inputs)).float()
 
     def _to_teacher_memory_format(self, inputs: Tensor) -> Tensor:
         """The inputs in the teacher's memory format: its kernels, and so the bits of what it says,

@@ -15,7 +15,7 @@ from torch._dynamo import OptimizedModule
 
 from ..core.record import HISTORY_FIELDS, history_fields
 from ..core.training_config import TrainingConfig
-from ..errors import ParameterError
+from ..errors import ParameterError, check_kind, not_allowed
 from . import device as devices
 from . import distributed, interruption, origin, seeds
 from .callbacks import BestEpoch, Callback
@@ -107,6 +107,19 @@ class StreamlinedTrainer:
         checkpointer: Checkpointer | None = None,
         compile: bool = False,
     ) -> None:
+        where = type(self).__name__
+        check_kind("model", model, nn.Module, where)
+        check_kind("config", config, TrainingConfig, where)
+        check_kind("train_dataset", train_dataset, ImageSet, where)
+        check_kind("eval_dataset", eval_dataset, ImageSet | None, where)
+        check_kind("weights_path", weights_path, Path | str | None, where)
+        check_kind("callbacks", callbacks, list | tuple, where)
+        for callback in callbacks:
+            check_kind("callbacks", callback, Callback, where)
+        if any(weight.is_meta for weight in model.parameters()):
+            raise ParameterError(f"{where}: the model has weights without values (device 'meta')")
+        if not any(weight.requires_grad for weight in model.parameters()):
+            raise ParameterError(f"{where}: the model has no weight to train (requires_grad)")
         if len(train_dataset) == 0:
             raise ParameterError("StreamlinedTrainer: train_dataset is empty; it needs an image")
         if eval_dataset is not None and len(eval_dataset) == 0:
@@ -116,7 +129,9 @@ class StreamlinedTrainer:
                 f"StreamlinedTrainer: patience = {config.patience} needs an eval_dataset to watch"
             )
         for name in (*self.quantities, *(compute_metrics or {})):
-            if name in (taken := {*HISTORY_FIELDS, *history_fields(config), *_SCORES}):
+            taken = {*HISTORY_FIELDS, *history_fields(config), *_SCORES}
+            check_kind("the name of a metric", name, str, where)
+            if name in taken or not name:
                 raise ParameterError(
                     f"{type(self).__name__}: a metric or quantity {name!r} is not allowed, since "
                     f"the trainer writes one; allowed: any name but {', '.join(sorted(taken))}"
@@ -242,16 +257,24 @@ class StreamlinedTrainer:
         `loss` is the mean cross-entropy, `accuracy` a fraction, `calibration_error` that of
         `expected_calibration_error`.  `dataset` is the validation split unless another is given.
         """
-        dataset = self.eval_dataset if dataset is None else dataset.to(self.device)
+        check_kind("dataset", dataset, ImageSet | None, "evaluate")
+        asked = dataset
+        dataset = self.eval_dataset if asked is None else asked.to(self.device)
         if dataset is None or len(dataset) == 0:
             raise ParameterError("evaluate: there is no validation split; name a dataset")
         logits = self._logits(dataset.images)
+        if asked is not None:
+            self._check_labels(logits.shape[1], asked)
         loss = nn.functional.cross_entropy(logits, dataset.labels)
         correct = int((logits.argmax(1) == dataset.labels).sum())
         count = len(dataset)
-        custom = {
-            name: float(f(logits, dataset.labels)) for name, f in self.compute_metrics.items()
-        }
+        custom = {}
+        for name, metric in self.compute_metrics.items():
+            value = metric(logits, dataset.labels)
+            try:
+                custom[name] = float(value)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise not_allowed(f"metric {name}", value, "a number", "evaluate") from error
         return {
             "loss": float(loss),
             "accuracy": correct / count,
@@ -269,8 +292,8 @@ class StreamlinedTrainer:
         check_images(images)
         return self._logits(images.to(self.device)).cpu()
 
-    def _check_labels(self, classes: int) -> None:
-        for part in filter(None, (self.train_dataset, self.eval_dataset)):
+    def _check_labels(self, classes: int, *parts: ImageSet | None) -> None:
+        for part in filter(None, parts):
             low, high = int(part.labels.min()), int(part.labels.max())
             if low < 0 or high >= classes:
                 raise ParameterError(
@@ -286,12 +309,21 @@ class StreamlinedTrainer:
         for inputs, labels in self._training_batches(skip=progress.steps):
             # A short last batch would have kernels made for its own shape.
             full = len(inputs) == self.config.batch_size
-            with self._autocast():
-                logits = (self._compiled if full else self._parallel)(inputs)
-            logits = self._check_logits(logits, len(inputs)).float()
+            logits = self._ask(self._compiled if full else self._parallel, inputs).float()
             if (progress.epoch, progress.steps) == (1, 0):
-                self._check_labels(logits.shape[1])
+                self._check_labels(logits.shape[1], self.train_dataset, self.eval_dataset)
+                totals = logits.detach().sum(1)
+                if bool((logits >= 0).all()) and totals.allclose(torch.ones_like(totals)):
+                    raise ParameterError(
+                        f"{type(self.model).__name__} gives probabilities, which the loss would "
+                        "take for logits; allowed: logits, without a softmax at the end"
+                    )
             loss = self.compute_loss(logits, labels, inputs)
+            if not loss.requires_grad:
+                raise ParameterError(
+                    f"{type(self).__name__}: the loss depends on no weight of the model; allowed: "
+                    "logits that its forward makes without no_grad() and detach()"
+                )
             self.optimizer.zero_grad(set_to_none=True)
             self._group.weigh(loss).backward()
             gradients = [weight.grad for weight in parameters if weight.grad is not None]
@@ -416,21 +448,30 @@ class StreamlinedTrainer:
     @torch.no_grad()  # not inference mode: what a network keeps of a call could not be trained on
     def _logits(self, images: Tensor) -> Tensor:
         self.model.eval()
-        with self._autocast():
-            logits = [
-                self._check_logits(self.model(self.normalize(part)), len(part))
-                for part in images.split(EVALUATION_BATCH)
-            ]
+        parts = images.split(EVALUATION_BATCH)
+        logits = [self._ask(self.model, self.normalize(part)) for part in parts]
         return torch.cat(logits).float()
 
-    def _check_logits(self, outputs: Any, count: int) -> Tensor:
-        """The outputs of the model for `count` images; raises where they are no logits."""
+    def _ask(self, network: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:
+        """The logits for a batch; raises where it is not taken, or where they are none."""
+        plain = getattr(network, "module", getattr(network, "_orig_mod", network))
+        name, count = type(plain).__name__, len(inputs)
+        try:
+            with self._autocast():
+                outputs = network(inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ParameterError(
+                f"{name} does not take {count} images of {inputs.dtype} and shape "
+                f"{tuple(inputs.shape[1:])}: {error}"
+            ) from error
         if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != count:
             is_tensor = isinstance(outputs, Tensor)
             kind = tuple(outputs.shape) if is_tensor else type(outputs).__name__
             raise ParameterError(
-                f"{type(self.model).__name__} gives {kind} for {count} images; allowed: logits of "
-                f"shape ({count}, classes)"
+                f"{name} gives {kind} for {count} images; allowed: logits of shape "
+                f"({count}, classes)"
             )
         return outputs
 

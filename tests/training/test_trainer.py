@@ -517,20 +517,68 @@ def test_what_cannot_be_trained_is_told_before_it_is(make_trainer, toy):
     for wrong in ({"train": shifted(1)}, {"validation": shifted(-1)}):
         with pytest.raises(ParameterError, match=r"labels from .* allowed: from 0 to 2"):
             make_trainer(**wrong).train()
-    with pytest.raises(ParameterError, match="Twice gives tuple for 16 images; allowed: logits"):
-        make_trainer(model=Twice()).train()
     with pytest.raises(ParameterError, match="eval_dataset is empty"):
         make_trainer(validation=toy(0))
 
 
-class Twice(nn.Linear):
-    """Gives its logits two times."""
+class Odd(nn.Linear):
+    """Gives something of its logits."""
 
-    def __init__(self):
+    def __init__(self, given):
         super().__init__(36, 3)
+        self.given = given
 
     def forward(self, images):
-        return (super().forward(images.flatten(1)),) * 2
+        return self.given(super().forward(images.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (Odd(lambda logits: (logits,) * 2), "Odd gives tuple for 16 images; allowed: logits"),
+        (Odd(lambda logits: logits.argmax(1)), r"Odd gives \(16,\) for 16 images"),
+        (Odd(lambda logits: logits.softmax(1)), "Odd gives probabilities, .* without a softmax"),
+        (Odd(torch.Tensor.detach), "the loss depends on no weight of the model"),
+        (Odd(str).double(), r"Odd does not take 16 images of torch.float32 and shape \(1, 6, 6\)"),
+        (nn.Linear(35, 3), "Linear does not take 16 images"),
+        (nn.Linear(36, 3, device="meta"), "weights without values"),
+        (nn.Linear(36, 3).requires_grad_(False), "no weight to train"),
+        (nn.Linear, "model = .*Linear.* is not allowed; allowed: Module"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_told_before_the_first_step(make_trainer, model, why):
+    with pytest.raises(ParameterError, match=why):
+        make_trainer(model=model).train()
+
+
+@pytest.mark.parametrize(
+    ("argument", "allowed"),
+    [
+        ({"config": {"epochs": 1}}, "config = .* allowed: TrainingConfig"),
+        ({"train": [1, 2]}, "train_dataset = .* allowed: ImageSet"),
+        ({"validation": [1, 2]}, "eval_dataset = .* allowed: ImageSet or none"),
+        ({"callbacks": ["x"]}, "callbacks = 'x' .* allowed: Callback"),
+        ({"weights_path": 3}, "weights_path = 3 .* allowed: Path or str or none"),
+        ({"compute_metrics": {1: len}}, "the name of a metric = 1 is not allowed"),
+        ({"compute_metrics": {"": len}}, "a metric or quantity '' is not allowed"),
+        ({"compute_metrics": {"m": lambda logits, labels: "x"}}, "metric m = 'x' .* a number"),
+    ],
+)
+def test_an_argument_of_another_kind_is_told(make_trainer, argument, allowed):
+    with pytest.raises(ParameterError, match=allowed):
+        make_trainer(**argument).train()
+
+
+def test_what_a_trained_model_is_asked_is_checked(make_trainer, toy):
+    trainer, asked = make_trainer(), toy(30)
+    with pytest.raises(ParameterError, match="labels from 5 to 7 are not allowed"):
+        trainer.evaluate(ImageSet(asked.images, asked.labels + 5))
+    with pytest.raises(ParameterError, match=r"dataset = .* allowed: ImageSet or none"):
+        trainer.evaluate(asked.images)
+    with pytest.raises(ParameterError, match=r"does not take 2 images of .* shape \(1, 4, 4\)"):
+        trainer.predict(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ParameterError, match=r"images = .* allowed: Tensor"):
+        trainer.predict("images")
 
 
 def test_an_empty_training_set_is_refused(make_trainer, toy):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core.datasets import Dataset
-from ...errors import ParameterError
+from ...errors import ParameterError, check_kind
 from .. import seeds
 
 
@@ -17,11 +17,13 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
 
     Without a `shape`, of any number of channels, height and width.
     """
+    check_kind("images", images, Tensor, "")
     fits = images.ndim == 4 if shape is None else tuple(images.shape[1:]) == shape and len(images)
-    if images.dtype != torch.uint8 or not fits:
+    if images.dtype != torch.uint8 or images.is_meta or not fits:
         sizes = ("channels", "height", "width") if shape is None else shape
+        kind = f"{images.dtype}{' without values' * images.is_meta}"
         raise ParameterError(
-            f"images of {images.dtype} and shape {tuple(images.shape)} are not allowed; allowed: "
+            f"images of {kind} and shape {tuple(images.shape)} are not allowed; allowed: "
             f"uint8 of shape (count, {', '.join(map(str, sizes))})"
         )
 
@@ -45,6 +47,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         check_images(self.images)
+        check_kind("labels", self.labels, Tensor, "")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ParameterError(
                 f"labels must be int64 of shape ({len(self.images)},), "
