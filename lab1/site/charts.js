@@ -70,7 +70,7 @@
       await load(chart.dataset.assets, "vega");
       view.before(live); // measured in place; the picture stays until the live chart stands
       // Interpreted (ast), since a site's policy may forbid code that is made of text.
-      const options = { renderer: "svg", actions: false, ast: true };
+      const options = { renderer: "svg", actions: false, ast: true, loader: { load: refuse, sanitize } };
       // What the reader turns stands beside the chart, which is one picture to a screen reader.
       if (turns(spec)) options.bind = controls(chart);
       await embed(chart, live, spec, options);
@@ -83,8 +83,13 @@
     }
   };
 
+  // A chart's data are in it, and a mark that is clicked leads nowhere: `hold` shows what it says.
+  const refuse = (address) => Promise.reject(new Error(`a chart asks for ${address}`));
+  const sanitize = (href, { context }) => (context === "href" ? refuse(href) : Promise.resolve({ href }));
+
   const embed = async (chart, live, spec, options) => {
     drawn.get(chart)?.finalize();
+    forget();
     const width = chart.clientWidth;
     const made = await window.vegaEmbed(live, fit(spec, width), options);
     drawn.set(chart, { ...made, live, spec, width, options });
@@ -114,6 +119,41 @@
     soon = setTimeout(refit, 200);
   });
 
+  const marks = (chart) =>
+    [...chart.querySelectorAll(".lab1-live .role-mark *")].filter((each) => each.__data__?.tooltip);
+
+  const said = (mark) => Object.entries(mark.__data__.tooltip);
+
+  const element = (kind, text = "") => Object.assign(document.createElement(kind), { textContent: text });
+
+  // Where a reader taps or clicks, what the nearest mark says stays, with a link to its runs.
+  const hold = (chart, { clientX: x, clientY: y, pointerType }) => {
+    const apart = (mark) => {
+      const box = mark.getBoundingClientRect();
+      return Math.hypot(Math.max(box.left - x, 0, x - box.right), Math.max(box.top - y, 0, y - box.bottom));
+    };
+    let [nearest, reach] = [null, pointerType === "touch" ? 24 : 2]; // pixels; of several the topmost
+    for (const mark of marks(chart)) if (apart(mark) <= reach) [nearest, reach] = [mark, apart(mark)];
+    if (!nearest) return;
+    const tip = element("div");
+    tip.className = "lab1-tip";
+    tip.setAttribute("role", "status");
+    const list = element("dl");
+    for (const [name, value] of said(nearest)) list.append(element("dt", name), element("dd", value));
+    tip.append(list);
+    const { href } = nearest.__data__;
+    if (href) tip.append(Object.assign(element("a", "To its runs"), { href }));
+    chart.after(tip); // measured where it stands, and moved beside the finger
+    const box = tip.getBoundingClientRect();
+    const left = Math.max(8, Math.min(x + 12, document.documentElement.clientWidth - box.width - 8));
+    const top = y + 12 + box.height > innerHeight ? y - 12 - box.height : y + 12;
+    Object.assign(tip.style, { left: `${left - box.left}px`, top: `${top - box.top}px` });
+  };
+
+  const forget = () => document.querySelector(".lab1-tip")?.remove();
+  document.addEventListener("click", (event) => event.target.closest(".lab1-tip") || forget(), true);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && forget());
+
   const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10 };
 
   // For the keyboard what a pointer does: arrows go from point to point and show what each says, Enter
@@ -125,8 +165,7 @@
     if (spec.includes('"href"')) slider.textContent += " Enter: to a point's runs.";
     slider.tabIndex = 0;
     let at = -1;
-    const points = () =>
-      [...chart.querySelectorAll(".lab1-live .role-mark *")].filter((each) => each.__data__?.tooltip);
+    const points = () => marks(chart);
     const point = (...kinds) => {
       const place = points()[at];
       const box = place?.getBoundingClientRect();
@@ -136,8 +175,7 @@
     };
     const leave = () => point("pointerout", "mouseout");
     const tell = () => {
-      const said = points()[at]?.__data__.tooltip ?? "none yet";
-      const parts = typeof said === "string" ? [said] : Object.entries(said).map((each) => each.join(": "));
+      const parts = at < 0 ? ["none yet"] : said(points()[at]).map((each) => each.join(": "));
       const value = { valuemin: 0, valuemax: points().length, valuenow: at + 1, valuetext: parts.join(", ") };
       for (const [name, text] of Object.entries(value)) slider.setAttribute(`aria-${name}`, text);
     };
@@ -147,7 +185,7 @@
     slider.addEventListener("keydown", (event) => {
       const last = points().length - 1;
       const next = { Home: 0, End: last }[event.key] ?? at + steps[event.key];
-      if (event.key === "Enter") point("click");
+      if (event.key === "Enter" && points()[at]?.__data__.href) location.assign(points()[at].__data__.href);
       if (event.key === "Escape") leave();
       if (last < 0 || Number.isNaN(next)) return;
       event.preventDefault();
@@ -179,6 +217,8 @@
         figure.addEventListener(kind, (event) => {
           // A finger that only scrolls the page enters too.
           if (kind !== "pointerenter" || event.pointerType !== "touch") draw(chart);
+          if (kind !== "click" || !chart.contains(event.target) || event.ctrlKey || event.metaKey) return;
+          if (!event.target.closest(".role-legend")) begun.get(chart).then(() => hold(chart, event));
         });
       }
       if (turns(JSON.parse(spec))) inView.observe(chart);

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from reader import CHARTED, NARROW, WIDE
+from reader import CHARTED, NARROW, WIDE, Reader
 
 #: The preview has the same charts and the same script, so that one of its pages says enough.
 pytestmark = [
@@ -48,12 +48,17 @@ def test_pointing_and_choosing(read, name):
 
 
 def _point_at_a_mark(page, chart):
-    """Moves the pointer to the middle of the last point, bar or cell that shows data."""
-    marks = chart.locator(".role-mark.mark-symbol path, .role-mark.mark-rect path")
-    box = marks.last.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    """Moves the pointer to the last point, bar or cell that shows data."""
+    x, y = _middle_of_a_mark(chart)
     page.mouse.move(x - 1, y - 1)
     page.mouse.move(x, y)
+
+
+def _middle_of_a_mark(chart):
+    mark = chart.locator(".role-mark.mark-symbol path, .role-mark.mark-rect path").last
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def _choosing_changes_marks(page, chart):
@@ -162,6 +167,33 @@ def test_a_chart_comes_alive_by_keyboard_and_by_finger(read):
     second.locator(".lab1-chart").dispatch_event("click")
     second.locator(".lab1-live svg").wait_for()
     assert reader.complaints == []
+
+
+@pytest.mark.pages("report/1_3.html", "report/2_2.html")
+@pytest.mark.preview("report/1_3.html", "report/2_2.html")
+def test_a_tap_on_a_mark_shows_what_it_says_and_never_leads_away(chromium, address, name):
+    """Lines, points, bars and cells; on a picture too, and the runs of a point are one tap more."""
+    with Reader(chromium, address, width=NARROW, touch=True) as reader:
+        reader.open(name)
+        page = reader.page
+        tip, links = page.locator(".lab1-tip"), []
+        for chart in charts(page):
+            chart.scroll_into_view_if_needed()
+            chart.tap()
+            chart.locator(".lab1-live svg").wait_for()
+            x, y = _middle_of_a_mark(chart)
+            page.touchscreen.tap(x + 4, y)  # beside it: a mark is smaller than a finger
+            assert re.search(r"\d", " ".join(tip.locator("dd").all_inner_texts()))
+            box = tip.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= NARROW
+            links += [link.get_attribute("href") for link in tip.locator("a").all()]
+            page.keyboard.press("Escape")
+            assert tip.count() == 0
+            page.mouse.click(x, y)
+            assert tip.count() == 1
+        assert page.url == f"{address}/{name}"
+        assert links and all("#runs-" in link for link in links)
+        assert reader.complaints == []
 
 
 def test_the_keyboard_goes_through_the_points(read):
