@@ -43,7 +43,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--project",
         metavar="FOLDER",
-        help="test the site that was built in this project, rather than build one: see README",
+        help="test the site built in this project rather than a new one: see CONTRIBUTING",
     )
     parser.addoption(
         "--long",

@@ -13,7 +13,7 @@ from lab1.planning import ensure as ensuring
 from lab1.planning import profiles, progress
 from lab1.planning.chapters import CHAPTERS, plan
 from lab1.planning.ensure import ensure
-from lab1.planning.progress import duration, estimate
+from lab1.planning.progress import costs, duration, estimate
 
 BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
 GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
@@ -202,6 +202,21 @@ def test_a_run_that_stopped_early_counts_by_its_epochs(make_record, make_spec):
     history = make_record().history
     record = make_record(epochs=30, seconds=3.0, history=history, stopped="early stopping")
     assert estimate([make_spec(epochs=30)], [record]) == [pytest.approx(30.0)]
+
+
+def test_costs_are_told_on_one_core_by_several_and_on_a_gpu(make_record, make_spec):
+    """Three runs of 100, 100 and 300 s: no two workers share the longest."""
+    specs = [make_spec(seed=0), make_spec(seed=1), make_spec(seed=2, epochs=9)]
+    records = [make_record(seconds=100.0)]
+    seconds = estimate(specs, records)
+    assert costs(specs, seconds, 1, records) == "about 8 min on one core"
+    assert costs(specs, seconds, 2, records).endswith(", 5 min with 2 runs at a time")
+    gpu = {**make_record().origin, "device": {"kind": "cuda", "name": "some GPU"}}
+    records.append(make_record(seconds=10.0, origin=gpu))
+    assert costs(specs, seconds, 1, records).endswith("on one core, 50 s on a GPU (some GPU)")
+    other = make_spec("ResidualMLP")  # of which the GPU's records tell nothing
+    assert "GPU" not in costs([other], estimate([other], records), 1, records)
+    assert costs([make_spec()], [None], 2, []) == ""
 
 
 def test_without_a_like_there_is_no_estimate(make_record, make_spec):

@@ -9,15 +9,20 @@ import pytest
 from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
+from lab1.core.store import Store
 from lab1.planning import chapters, profiles
+from lab1.planning.ensure import find_todo
+from lab1.planning.progress import costs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+INDEX = (ROOT / "index.qmd").read_text()
 #: Every text that gives commands and names files, by its place.
 TEXTS = {
     path: path.read_text()
     for path in (
         ROOT / "README.md",
+        ROOT / "README.it.md",
         ROOT / "CONTRIBUTING.md",
         *sorted((ROOT / "guide").glob("*.qmd")),
     )
@@ -85,7 +90,25 @@ def test_files_that_are_named_in_code_exist():
 
 
 def test_the_readme_is_short():
-    assert len(README.splitlines()) <= 130
+    assert len(README.splitlines()) <= 110
+
+
+def test_a_command_costs_the_same_wherever_it_stands():
+    by_command = {}
+    for text in [*TEXTS.values(), INDEX]:
+        for command, cost in re.findall(r"\| `([^`]+)` \| ([^|]+) \|$", text, flags=re.M):
+            if command.startswith(("make", "python", "papermill")):
+                by_command.setdefault(command, set()).add(re.sub(",.*| the first time", "", cost))
+    assert [found for found in by_command.items() if len(found[1]) > 1] == []
+
+
+def test_the_front_page_tells_what_a_question_costs():
+    depth, runs, cost = re.search(
+        r"1_2.ipynb out.ipynb -p depth (64)` \| (\d+) runs to train, (about .*) \|", INDEX
+    ).groups()
+    missing = find_todo(profiles.page("1_2", "report", {"depth": depth}).plan(), Store())
+    told = costs(missing.missing, missing.seconds, 1, missing.all_records)
+    assert (runs, cost) == (str(len(missing.missing)), told)
 
 
 @pytest.mark.slow

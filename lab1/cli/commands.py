@@ -16,7 +16,7 @@ from ..core.fields import each_once
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..core.training_config import RuntimeOptions
+from ..core.training_config import RuntimeOptions, usable_cores
 from ..errors import ParameterError, RecordError, UndeclaredError, short_repr
 from ..planning import profiles
 from ..planning import verify as verifying
@@ -29,7 +29,7 @@ from ..planning.ensure import (
     require_torch,
     train_again,
 )
-from ..planning.progress import duration, is_first_process
+from ..planning.progress import costs, is_first_process
 
 #: From so many seconds on, a plan says what would make it shorter.
 _LONG = 600
@@ -51,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
     todo = find_todo(page.plan(), store)
     seconds = sum(known for known in todo.seconds if known is not None)
     if is_first_process():
-        about = f", about {duration(seconds)} on one core" if seconds else ""
+        workers = usable_cores() if options.workers == "auto" else options.workers
+        about = costs(todo.missing, todo.seconds, workers, todo.all_records)
+        about = f", {about}" if about else ""
         print(f"{len(todo.specs)} runs planned, {len(todo.missing)} missing{about}")
     if options.dry_run:
         for spec in todo.missing:

@@ -8,6 +8,7 @@ Standard library only.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -244,6 +245,13 @@ def written_recipes(spec: Mapping[str, Any]) -> tuple[int, ...]:
 
 #: What can train a list of runs: this process, or a Ray cluster.
 ENGINES = ("local", "ray")
+
+
+def usable_cores() -> int:
+    """The CPU cores that this process may use, which in a container are less than there are."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

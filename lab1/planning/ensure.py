@@ -30,7 +30,8 @@ Probes = Callable[[RunSpec], tuple[str, ...]]
 class Todo:
     """The work that a list of runs asks for.
 
-    `records` are those there are, by run; `missing` the runs to be trained, teachers first, with
+    `records` are those there are, by run, `all_records` also those of other runs, where some are
+    missing; `missing` the runs to be trained, teachers first, with
     the teachers that have to be trained for them; `seconds` about how long each of these takes,
     `None` where there is no record to judge from.
     """
@@ -39,6 +40,7 @@ class Todo:
     records: Mapping[RunSpec, Record]
     missing: tuple[RunSpec, ...]
     seconds: tuple[float | None, ...]
+    all_records: Sequence[Record] = ()
 
 
 def find_todo(specs: Sequence[RunSpec], store: Store) -> Todo:
@@ -49,9 +51,10 @@ def find_todo(specs: Sequence[RunSpec], store: Store) -> Todo:
     """
     known = {spec: store.find(spec) for spec in specs}
     missing = with_teachers((spec for spec, record in known.items() if record is None), store)
-    seconds = estimate(missing, store.all()[0]) if missing else []
+    all_records = store.all()[0] if missing else []
+    seconds = estimate(missing, all_records)
     records = {spec: record for spec, record in known.items() if record is not None}
-    return Todo(tuple(specs), records, tuple(missing), tuple(seconds))
+    return Todo(tuple(specs), records, tuple(missing), tuple(seconds), all_records)
 
 
 def ensure(

@@ -16,20 +16,23 @@ from ..core.record import Record
 from ..core.spec import RunSpec
 
 
-def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float | None]:
+def estimate(
+    specs: Sequence[RunSpec], records: Sequence[Record], device: str = "cpu"
+) -> list[float | None]:
     """About how many seconds each run takes on one core, judged from the records of its like.
 
     Its like are runs of the same family, data set and precision, with a teacher where it has one;
     where there are none, of the same family; where there are none of these, of any family of its
     kind. Of them those count whose networks are nearest in cost, which is products of weights and
-    numbers, and a part for each layer. `None` where there is no record to judge from.
+    numbers, and a part for each layer. `None` where there is no record to judge from.  With the
+    `device` `cuda` it is the time on a GPU, of which other families tell nothing.
     """
-    on_a_cpu = [
-        record for record in records if record.origin.get("device", {}).get("kind") == "cpu"
-    ]
+    measured = on_device(records, device)
+    if device == "cpu":
+        measured = measured or list(records)
     # By kind and cost first: a large grid would otherwise go through all records for every run.
     paces: dict[_Kind, dict[float, list[float]]] = {}
-    for record in on_a_cpu or records:
+    for record in measured:
         cost = _cost(record.spec)
         took = record.seconds / record.epochs / record.spec.training_images / cost
         for kind in _kinds(record.spec):
@@ -46,11 +49,46 @@ def estimate(specs: Sequence[RunSpec], records: Sequence[Record]) -> list[float 
     estimates: list[float | None] = []
     for spec in specs:
         cost = _cost(spec)
-        candidates = (pace_of(kind, cost) for kind in _kinds(spec))
+        kinds = [kind for kind in _kinds(spec) if device == "cpu" or spec.model.family in kind]
+        candidates = (pace_of(kind, cost) for kind in kinds)
         pace = next((known for known in candidates if known is not None), None)
         work = cost * spec.training_images * spec.training.epochs
         estimates.append(None if pace is None else pace * work)
     return estimates
+
+
+def on_device(records: Sequence[Record], kind: str) -> list[Record]:
+    """The records that were trained on a kind of device, `cpu` or `cuda`."""
+    return [r for r in records if r.origin.get("device", {}).get("kind") == kind]
+
+
+def costs(
+    specs: Sequence[RunSpec],
+    seconds: Sequence[float | None],
+    workers: int,
+    records: Sequence[Record],
+) -> str:
+    """What some runs cost, in words: on one core, so many at a time, and on a GPU where known.
+
+    `seconds` are those of `estimate`.  Empty where nothing is known.
+    """
+    known = {spec: took for spec, took in zip(specs, seconds, strict=True) if took is not None}
+    if not known:
+        return ""
+    total = sum(known.values())
+    words = f"about {duration(total)} on one core"
+    # No run is shared among workers, and a student waits for its teacher.
+    longest = max(
+        took + sum(known.get(teacher, 0.0) for teacher in spec.teachers)
+        for spec, took in known.items()
+    )
+    if workers > 1 and len(specs) > 1:
+        words += f", {duration(max(longest, total / workers))} with {workers} runs at a time"
+    on_gpu = [took for took in estimate(specs, records, "cuda") if took is not None]
+    if len(on_gpu) == len(specs):
+        names = {r.origin["device"]["name"] for r in on_device(records, "cuda")}
+        words += f", {duration(sum(on_gpu))} on a GPU ({' or '.join(sorted(names))})"
+    return words
 
 
 #: A family or a kind of families, and what else two runs have in common.

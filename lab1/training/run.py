@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -79,6 +80,7 @@ def _train_run(
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
     callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
+    callbacks += [_Continuation(spec.title)] if distributed.current().first else []
     callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
     weights_path = weights_file.in_runs(spec, store) if store and options.save_weights else None
@@ -124,6 +126,18 @@ def _train_run(
     if tracker:
         tracker.finish(record, weights_path)
     return record
+
+
+class _Continuation(Callback):
+    """Says where a run continues that was interrupted."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
+        epoch = len(trainer.history["train_loss"]) + 1
+        if trainer.segments[1:] and trainer.stop_reason is None and epoch <= trainer.config.epochs:
+            print(f"{self._title}: continues in epoch {epoch}", file=sys.stderr, flush=True)
 
 
 def _trainer_of(

@@ -108,7 +108,7 @@ def stop_after(monkeypatch):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
+def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after, capsys):
     """Seven steps an epoch: it stops within one, after its last step, at its end, and later."""
     run = spec(CONFIGS[name])
     whole = Store(tmp_path / "results", tmp_path / "whole")
@@ -119,6 +119,7 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
         with pytest.raises(StopHereError):
             running.train_run(run, OPTIONS, store)
         disarm()
+        assert "continues" not in capsys.readouterr().err
         again = running.train_run(run, OPTIONS, store)
         assert outcome(again) == outcome(expected), stop
         first, second = again.origin["segments"]
@@ -126,6 +127,8 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after):
         done, steps = divmod(stop, 8)
         assert first["epochs"] == [1, done + (steps > 0)]
         assert second["epochs"] == ([done + 1, again.epochs] if done < again.epochs else None)
+        said = f"continues in epoch {done + 1}\n" in capsys.readouterr().err
+        assert said == (done < again.epochs)
         assert same_weights(
             load_weights(store.run_dir(run) / "weights.safetensors"),
             load_weights(whole.run_dir(run) / "weights.safetensors"),

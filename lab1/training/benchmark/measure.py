@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from ...core import benchmarks
+from ...core.training_config import usable_cores
 from .. import device as devices
 from .. import models, origin
 from ..data.augmentation import Normalize
@@ -66,7 +67,7 @@ def measure(
         "note": note,
         "hardware": {
             **devices.describe(where),
-            "cores": devices.usable_cores(),
+            "cores": usable_cores(),
             "matrix_product_flops": _matrix_product_rate(where),
         },
         "versions": {

@@ -16,7 +16,7 @@ from typing import Any, cast
 from ...core.record import Record
 from ...core.spec import RunSpec
 from ...core.store import Store
-from ...core.training_config import RuntimeOptions
+from ...core.training_config import RuntimeOptions, usable_cores
 from .. import device as devices
 from .. import interruption
 from . import Grid, OnFinished, do_nothing, local
@@ -86,9 +86,7 @@ def number(options: RuntimeOptions) -> int:
         return int(options.workers)
     if devices.resolve(options.device).type != "cpu":
         return 1
-    # What this process may use, which in a container is less than there is.
-    usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
+    cores = usable_cores()
     try:
         memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this system
