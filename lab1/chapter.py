@@ -82,12 +82,6 @@ class OpenChapter:
         self.page = page
         self._findings: Findings | None = None
 
-    def _repr_markdown_(self) -> str:
-        """Which runs these are, for a reader in Jupyter."""
-        profile, dataset = self.page.profile, self.page.dataset_title
-        on = f" on **{dataset}**" if dataset else ""
-        return f"{len(self.all_records)} runs of the profile `{profile}`{on}."
-
     @cached_property
     def published(self) -> bool:
         """Whether these are the runs of a page as it is published: no parameter was changed."""

@@ -202,20 +202,31 @@ def _mapping(content: Any) -> dict[str, Any]:
 
 # Texts above the output of a cell
 
-_CAPTION = re.compile(r"^#\| (caption: .*)$", re.MULTILINE)
+#: A cell's label and caption, as Quarto reads them: `#| label: fig-loss`, `#| fig-cap: "Loss."`.
+_CAPTIONED = re.compile(
+    r"^#\| label: ((fig|tbl)-\S+)$(?:\n#\|.*)*?\n#\| \2-cap: (.*)$", re.MULTILINE
+)
+
+#: What an output that is a caption has among its metadata; a page's captions are Quarto's.
+CAPTION = {"lab1": "caption"}
 
 #: What shows the captions in this kernel, which a chapter that is opened again replaces.
 _shown_by: list[Callable[[Any], None]] = []
 
 
 def show_captions() -> None:
-    """Shows captions from the next cell on; outside IPython nothing happens."""
+    """Shows captions, numbered, from the next cell on; outside IPython nothing happens."""
     if (shell := _shell()) is None:
         return
+    numbers: dict[str, int] = {}  # by label
 
     def show_caption(cell: Any) -> None:
-        if match := _CAPTION.search(cell.raw_cell):
-            show_text(yaml.safe_load(match[1])["caption"])
+        if match := _CAPTIONED.search(cell.raw_cell):
+            label, kind, caption = match.groups()
+            before = sum(known.startswith(kind) for known in numbers)
+            number = numbers.setdefault(label, before + 1)
+            name = f"{'Figure' if kind == 'fig' else 'Table'} {number}"
+            show_text(f'<a id="{label}"></a>**{name}.** {yaml.safe_load(caption)}', CAPTION)
 
     while _shown_by:  # the chapter was opened before
         shell.events.unregister("pre_run_cell", _shown_by.pop())
@@ -223,12 +234,12 @@ def show_captions() -> None:
     _shown_by.append(show_caption)
 
 
-def show_text(text: str) -> None:
+def show_text(text: str, metadata: Mapping[str, str] | None = None) -> None:
     """Shows a text in Markdown above the output of the cell that is running; else nothing."""
     if _shell() is not None:
         from IPython.display import Markdown, display
 
-        display(Markdown(text))
+        display(Markdown(text), metadata=metadata)
 
 
 def _shell() -> Any:

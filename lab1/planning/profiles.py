@@ -56,12 +56,6 @@ class Page:
         """The suffix of a further page of a chapter: `narrow` in `1_1-narrow`, else empty."""
         return self.name.removeprefix(self.chapter).removeprefix("-")
 
-    @property
-    def dataset_title(self) -> str:
-        """The title of the data set that its runs are on; empty where it has none of its own."""
-        name = self.questions[0].get("dataset")
-        return DATASETS[name].title if name else ""
-
     @cached_property
     def questions(self) -> list[dict[str, Any]]:
         """Its parameters, of one value each where several were asked for; it is about the first."""

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import papermill
-import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from nbformat import NotebookNode
@@ -39,7 +38,7 @@ from ..core.store import Store
 from ..errors import PublishError
 from ..planning import chapters, profiles
 from ..planning.profiles import Page
-from .notebook import add_references, front_matter
+from .notebook import head_of, written_head
 
 #: What draws a page beside the sources: another version is a miss.
 _DRAWN_BY = ("altair", "pandas", "numpy", "scipy", "vl-convert-python")
@@ -112,7 +111,6 @@ def _parameterize(
         language="python",
     )
     notebook.metadata = _metadata()
-    add_references(notebook)
     if page.variant:
         notebook.cells[0].source = _retitled(notebook.cells[0].source, page.variant)
     for index, cell in enumerate(notebook.cells):
@@ -124,11 +122,11 @@ def _parameterize(
 
 
 def _retitled(source: str, variant: str) -> str:
-    """The front matter of a further page, whose title says which one it is."""
-    values = front_matter(source)
+    """The head of a further page, whose title says which one it is."""
+    values = head_of(source)
     values["title"] = f"{values['title']} ({variant})"
     values["order"] = values.get("order", 0) + 0.5  # after its chapter's first page
-    return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---"
+    return written_head(values)
 
 
 def _execute(notebook: NotebookNode, page: Page, root: Path) -> NotebookNode:

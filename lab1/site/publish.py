@@ -25,7 +25,7 @@ from ..reporting.claims import MIME
 from . import exports, fragments, frame, reference
 from .execution import draft_mode, execute_page, say
 from .frame import PublishedPage
-from .notebook import front_matter, shows_text_alone
+from .notebook import as_page, head_of, shows_text_alone
 
 #: Where in `report/` pictures lie that `figures/` does not have: those for dark pages and narrow
 #: screens, and all of every other profile.
@@ -83,7 +83,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
 def _prepare(page: Page, store: Store, root: Path) -> PublishedPage:
     records = page.records(store)
     executed, anew = execute_page(page, records, store, root)
-    values = front_matter(executed.cells[0].source)
+    values = head_of(executed.cells[0].source)
     part = values.get("part", "")
     frame.expect_part(root, page, part)
     report = root / "report"
@@ -92,7 +92,7 @@ def _prepare(page: Page, store: Store, root: Path) -> PublishedPage:
     # Charts of another profile must not be taken for those that are published.
     drawn = exports.Folder(report / _DRAWN, _DRAWN)
     offered = exports.Folder(root / "figures", "../figures") if page.profile == REPORT else drawn
-    notebook, figures = exports.export_figures(executed, page.name, offered, drawn)
+    notebook, figures = exports.export_figures(as_page(executed), page.name, offered, drawn)
     notebook = frame.add_frame(exports.as_raw_blocks(notebook), page, records, store, root)
     for cell in notebook.cells:
         # What the page shows of its parameters is their explanation, and of a claim its text.

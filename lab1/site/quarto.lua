@@ -1,10 +1,8 @@
 --[[
 The part of Quarto's Markdown that the pages use: numbered figures, tables and equations, references
 to them, callouts, and links to the sources of other pages. What it cannot resolve is a warning of
-pandoc's, which stops the preview. It writes HTML, or Markdown for a notebook in Jupyter.
+pandoc's, which stops the preview.
 ]]
-
-local IN_JUPYTER = FORMAT == "gfm"
 
 local NAMES = { fig = "Figure", tbl = "Table", eq = "Equation" }
 local counts = { fig = 0, tbl = 0, eq = 0 }
@@ -37,10 +35,6 @@ local function figure(div)
   end
   give_number(label)
   local words = content:remove().content
-  if IN_JUPYTER then -- what shows it is a cell, and is told its caption
-    local name = pandoc.Strong({ numbers[label] .. "." })
-    return content .. { pandoc.Para(pandoc.Inlines({ name, pandoc.Space() }) .. words) }
-  end
   local name = pandoc.Span(numbers[label] .. ": ", { class = "float-number" })
   local caption = pandoc.Blocks({
     raw("<figcaption>"), pandoc.Plain(pandoc.Inlines({ name }) .. words), raw("</figcaption>"),
@@ -57,17 +51,10 @@ local function callout(div, kind)
     local words = div.content:remove(1).content
     -- On a page, the colour alone must not say which kind it is.
     local kind_of_it = { pandoc.Span(title .. { ": " }, { class = "visually-hidden" }) }
-    title = IN_JUPYTER and words or pandoc.Inlines(kind_of_it) .. words
+    title = pandoc.Inlines(kind_of_it) .. words
   end
   local collapsed = div.attributes.collapse == "true"
   local outer, inner = table.unpack(collapsed and { "details", "summary" } or { "div", "p" })
-  if IN_JUPYTER then
-    local opening = collapsed and "<details><summary>" or "<p><b>"
-    local between = collapsed and "</summary>" or "</b></p>"
-    return pandoc.Blocks({ raw(opening .. pandoc.utils.stringify(title) .. between) })
-      .. div.content
-      .. pandoc.Blocks(collapsed and { raw("</details>") } or {})
-  end
   local class = ' class="callout callout-' .. kind .. '"'
   local opening = "<" .. outer .. class .. "><" .. inner .. ' class="callout-title">'
   local between = "</" .. inner .. '><div class="callout-body">'
@@ -101,9 +88,6 @@ local function equations(inlines)
       result:remove()
       local number = pandoc.Span("(" .. counts.eq .. ")", { class = "equation-number" })
       inline = pandoc.Span({ math, number }, pandoc.Attr(label, { "equation" }))
-      if IN_JUPYTER then
-        inline = pandoc.Math("DisplayMath", math.text .. "\\tag{" .. counts.eq .. "}")
-      end
     end
     result:insert(inline)
   end
@@ -120,7 +104,7 @@ local function reference(cite)
   elseif #cite.citations > 1 or cite.citations[1].mode ~= "AuthorInText" then
     pandoc.log.warn("not alone, or in brackets: @" .. label)
   end
-  return IN_JUPYTER and pandoc.Str(numbers[label]) or pandoc.Link(numbers[label] or "?", "#" .. label)
+  return pandoc.Link(numbers[label] or "?", "#" .. label)
 end
 
 local function exists(path)
@@ -132,11 +116,7 @@ end
 local function link_to_page(link)
   local path, anchor = link.target:match("^([^#]+)(.*)$")
   if not path or path:match("^%a+:") then
-    return IN_JUPYTER and link.target:match("^#") and link.content or nil -- another host's stays
-  end
-  if IN_JUPYTER then -- which knows headings by another name, and lies beside the other notebooks
-    link.target = path
-    return link
+    return nil
   end
   local is_source = path:match("%.qmd$") or path:match("%.ipynb$")
   if is_source and not link.attributes.download then
@@ -155,8 +135,7 @@ local function leftover(word)
 end
 
 function Pandoc(doc)
-  local box = not IN_JUPYTER and scroll_box or nil
-  doc = doc:walk({ Div = figure_or_callout, Table = box, Inlines = equations })
+  doc = doc:walk({ Div = figure_or_callout, Table = scroll_box, Inlines = equations })
   -- Now that all have their numbers:
   return doc:walk({ Cite = reference, Link = link_to_page, Str = leftover })
 end

@@ -16,7 +16,7 @@ from lab1.core.store import Store
 from lab1.errors import ParameterError
 from lab1.planning import chapters, notebook, profiles
 from lab1.reporting import figure as figures
-from lab1.site.notebook import shows_text_alone
+from lab1.site.notebook import options_of, shows_text_alone
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"
@@ -99,15 +99,18 @@ def test_a_chapter_is_a_notebook_without_outputs_author_or_version(name):
     assert chapter.metadata.keys() == {"kernelspec", "language_info"}
     assert chapter.metadata.kernelspec.name == "python3"
     assert chapter.metadata.language_info == {"name": "python"}
-    assert all(cell.metadata.keys() <= {"tags"} for cell in chapter.cells)
+    assert all(cell.metadata.keys() <= {"tags", "jupyter"} for cell in chapter.cells)
+    for cell in code(name):  # in Jupyter, too, code is folded whose output alone is shown
+        folded = not options_of(cell.source).get("echo", True)
+        assert cell.metadata.get("jupyter", {}).get("source_hidden", False) is folded
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code(name))
 
 
 @every_chapter
 def test_a_chapter_begins_with_its_title_and_description(name):
     first, *others = read(name).cells
-    form = r'---\ntitle: ".+"\ndescription: ".+\."\npart: ".+"\norder: \d+\n---'
-    assert first.cell_type == "raw" and re.fullmatch(form, first.source)
+    form = r"# .+\n\n.+\.\n\n<!--\npart: .+\norder: \d+\n-->"
+    assert first.cell_type == "markdown" and re.fullmatch(form, first.source)
     assert all(cell.cell_type != "raw" for cell in others)
 
 
@@ -469,6 +472,18 @@ def test_a_chapter_trains_and_shows_what_its_profile_says(tmp_path, monkeypatch)
         for cell in executed.cells
         if cell.cell_type == "code" and "label" in options(cell)
     }
+    captions = [
+        (output.data["text/markdown"], options(cell))
+        for cell in executed.cells
+        for output in cell.get("outputs", ())
+        if output.get("metadata") == notebook.CAPTION
+    ]
+    assert [said["label"] for _, said in captions] == [*shown]
+    for kind, name in (("fig", "Figure"), ("tbl", "Table")):
+        of_kind = [(text, said) for text, said in captions if said["label"].startswith(kind)]
+        for number, (text, said) in enumerate(of_kind, 1):
+            caption = said[f"{kind}-cap"]
+            assert text == f'<a id="{said["label"]}"></a>**{name} {number}.** {caption}'
     for label in ("fig-loss", "fig-depth"):
         assert figures.MIME in shown[label]
         assert '<img src="data:image/svg+xml;base64,' in shown[label]["text/html"]

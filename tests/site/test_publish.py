@@ -36,7 +36,7 @@ ACCURACY = {("MLP", 2): 0.9, ("MLP", 4): 0.8, ("MLP", 8): 0.7}
 ACCURACY |= {("ResidualMLP", depth): 0.95 for depth in (2, 4, 8)}
 
 CELLS = [
-    ("raw", '---\ntitle: "A chapter"\ndescription: "It is small."\n---'),
+    ("markdown", "# A chapter\n\nIt is small.\n\n<!--\norder: 1\n-->"),
     ("markdown", "## Question\n\nIt is [old](#ref-he2016deep)."),
     ("code", 'profile = "report"\ndepth = None\nseeds = None', "parameters"),
     (
@@ -233,7 +233,8 @@ def test_each_page_is_executed_into_the_report(home, _made):
 def test_a_page_keeps_its_prose_and_its_order(home):
     page = published_page(home, "1_1")
     front = page.cells[0].source
-    assert front == CELLS[0][1].removesuffix("---") + 'nocite: "@he2016deep"\n---'
+    said = "title: A chapter\ndescription: It is small.\norder: 1"
+    assert front == f"---\n{said}\nnocite: '@he2016deep'\n---"
     head, first, last, source, references = [
         cell.source for cell in page.cells if cell.cell_type == "markdown"
     ]
@@ -541,7 +542,7 @@ def retag(home, *tags):
 def give_parts(home):
     (home / "_quarto.yml").write_text("site-menu: [{part: One}]")
     for name, part in (("1_1", "Two"), ("1_2", "One")):
-        edit_cell(home, name, "description:", f"part: {part}\ndescription:")
+        edit_cell(home, name, "order: 1", f"part: {part}\norder: 1")
 
 
 def spoil_code(home, patch):
