@@ -399,7 +399,7 @@ def test_several_parameter_sets_make_several_pages(home, executions, without_fra
     assert (home / "figures" / "1_1-deep-accuracy.svg").exists()
     # In the navigation they must not look alike.
     assert [page.title for page in done] == ["A chapter", "A chapter (deep)", "A chapter"]
-    assert [page.order for page in done] == [0, 0.5, 0]
+    assert [page.order for page in done] == [1, 1.5, 1]
 
 
 @pytest.mark.slow
