@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..core.datasets import DATASETS
 from ..core.families import FAMILIES
 from ..core.files import project_root
 from ..core.record import Record
