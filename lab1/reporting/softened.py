@@ -24,13 +24,17 @@ from .tables import (
 #: Between which temperatures the reader may turn.
 _LOWEST, _HIGHEST = 1, 20
 
+#: Pixels of the test image beside its answers.
+_PICTURE = 96
+
 
 def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figure:
     """The probabilities of all classes for one test image, at first at that `temperature`.
 
-    `probe` is what `softened` found on the teacher's `record`.  The reader chooses the image and
-    turns the temperature T; the probability of class i is p_i^(1/T) over the sum of these, with p
-    the answer at T = 1, which is the softmax of the logits over T.
+    `probe` is what `softened` found on the teacher's `record`.  The reader chooses the image, which
+    stands where the likeliest first leave room, and turns the temperature T; the probability of
+    class i is p_i^(1/T) over the sum of these, with p the answer at T = 1, which is the softmax of
+    the logits over T.
     """
     declared = DATASETS[record.spec.dataset]
     names = declared.class_names
@@ -44,11 +48,23 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
     )
     images = list(dict.fromkeys(table["image"]))
     turned = alt.binding_range(min=_LOWEST, max=_HIGHEST, step=0.5, name="temperature T ")
-    selected = alt.binding_select(options=images, name="image of ")
+    selected = alt.binding_radio(options=images, name="image of ")
+    addresses = [f"data:image/png;base64,{image['png']}" for image in pictures.values()]
+    seen = (
+        alt.Chart(pd.DataFrame({"image": images, "address": addresses}))
+        .mark_image(width=_PICTURE, height=_PICTURE, align="right", baseline="bottom")
+        .encode(url="address:N", x=alt.value("width"), y=alt.value("height"))
+        .transform_filter("datum.image == picture")
+    )
     drawn = bars(
         table.rename(columns={"probability": "at T = 1"}),
         Axis(
-            "share", "probability that the teacher gives", domain=(0, 1), format="%", digits=".2%"
+            "share",
+            "probability that the teacher gives",
+            domain=(0, 1),
+            ticks=(0, 0.25, 0.5, 0.75, 1),
+            format="%",
+            digits=".2%",
         ),
         Axis("answer", order=names),
         colour=COLOURS[record.spec.model.family],
@@ -58,8 +74,12 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
         text=_text(table, images[0], temperature),
         data=table,
     )
+    likeliest_first = alt.EncodingSortField("at T = 1", op="max", order="descending")
+    for layer in drawn.chart.layer:
+        layer.encoding.y.sort = likeliest_first
     chart = (
-        drawn.chart.transform_filter("datum.image == picture")
+        (drawn.chart + seen)
+        .transform_filter("datum.image == picture")
         .transform_calculate(weight="pow(datum['at T = 1'], 1 / T)")
         .transform_joinaggregate(total="sum(weight)")
         .transform_calculate(share="datum.weight / datum.total")

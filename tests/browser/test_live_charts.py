@@ -310,8 +310,13 @@ def test_the_temperature_can_be_turned_by_the_keyboard(read, name):
     assert turn.input_value() == "1"
     reader.page.wait_for_timeout(300)
     assert largest() > before
-    answers = numbers.all_text_contents()
-    reader.page.locator(".lab1-controls select").select_option(index=3)
+    picture = chart.locator(".lab1-live image")
+    answers, before = numbers.all_text_contents(), picture.get_attribute("href")
+    reader.page.locator(".lab1-controls").get_by_role("radio").nth(3).check()
     reader.page.wait_for_timeout(300)
     assert numbers.all_text_contents() != answers
+    assert picture.get_attribute("href") != before
+    downwards = sorted(numbers.all(), key=lambda number: number.bounding_box()["y"])
+    shares = [float(number.text_content().rstrip("%")) for number in downwards]
+    assert shares == sorted(shares, reverse=True)
     assert reader.complaints == []
