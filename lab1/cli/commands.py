@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..core import weights_file
@@ -278,11 +279,18 @@ def _records_to_push(records: Sequence[Record], keys: Sequence[str], profile: st
 
 
 def pull(options: argparse.Namespace) -> int:
-    """Makes records of the runs of a project there."""
-    from ..training.wandb import client
+    """Takes runs over from Weights & Biases: from a folder, or those of a project there."""
+    from ..training.wandb import client, offline
 
+    place = (options.entity, options.project)
+    if (options.folder is None) != all(place) or (options.folder and any(place)):
+        raise ParameterError("pull needs a folder, or --entity and --project, not both")
+    if options.folder is None:
+        runs = client.pull(*place, Store())
+    else:
+        runs = offline.pull(Path(options.folder), Store())
     counts: Counter[str] = Counter()
-    for pulled in client.pull(options.entity, options.project, Store()):
+    for pulled in runs:
         counts[pulled.outcome] += 1
         stream = sys.stderr if pulled.outcome == "refused" else sys.stdout
         print(f"{pulled.source}: {pulled.outcome}: {pulled.why}", file=stream)

@@ -184,9 +184,14 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     )  # fmt: skip
     push.add_argument("--project", help="(default: one for each kind of model)")
     push.add_argument("--entity", help="user or team (default: that of the API key)")
-    pull = command("pull", "Make records in runs/ of the runs of a project.", among=wandb)
-    pull.add_argument("--entity", required=True, help="user or team")
-    pull.add_argument("--project", required=True)
+    pull = command("pull", "Take over runs from a folder of W&B's, or of a project.", among=wandb)
+    pull.add_argument(
+        "folder", nargs="?", metavar="FOLDER",
+        help="a folder wandb/, one run's, or a file .wandb: lab1's own runs become records in "
+        "runs/, all others curves, which plot and the page of runs show",
+    )  # fmt: skip
+    pull.add_argument("--entity", help="instead, make records of a project: its user or team")
+    pull.add_argument("--project", help="and its name")
     return top
 
 

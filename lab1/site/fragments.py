@@ -12,7 +12,7 @@ from typing import Any
 
 import vl_convert
 
-from ..core import benchmarks, files
+from ..core import benchmarks, files, logged_runs
 from ..core.escape import for_markdown
 from ..core.files import write_if_changed
 from ..core.record import Record
@@ -21,6 +21,7 @@ from ..errors import PublishError, RecordError
 from ..planning import chapters, profiles
 from ..planning.progress import duration
 from . import exports
+from .execution import say
 from .frame import PublishedPage
 
 _SITE = Path(__file__).parent
@@ -37,6 +38,14 @@ EXCERPTS = (
 #: What pages load beside the files that are made for them.
 _SCRIPTS = ("charts.js", "draw.js", "folds.js", "predict.js", "runs.js", "tables.js", "watch.js")
 SHIPPED = (*_SCRIPTS, "try-it.css")
+
+#: What stands above the curves of logged runs.
+_LOGGED = """## Logged to Weights & Biases {#logged}
+
+Of each group that `wandb pull FOLDER` took over, the mean over its runs. No page compares them,
+since their settings are not known here.
+
+"""
 
 
 def write(
@@ -83,6 +92,7 @@ def write(
         "excerpts": excerpts(files.PACKAGE),
         "run-it": run_it(pages, benchmarks.published(benchmarks.CONTENDERS)),
     }
+    fragments["logged"], of_logged = logged(store, drawn, f"{report.name}/assets")
     for name, text in (fragments | try_it.fragments(pages)).items():
         write_if_changed(report / f"{name}.md", text.encode())
     assets = report / "assets"
@@ -101,7 +111,32 @@ def write(
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-    return pictures | runs_pictures
+    return pictures | runs_pictures | of_logged
+
+
+def logged(store: Store, drawn: exports.Folder, assets: str) -> tuple[str, set[Path]]:
+    """The curves of one's own logged runs by project, as Markdown, and their pictures.
+
+    Without such runs both are empty.
+    """
+    from ..reporting import curves
+    from ..reporting.figure import PALETTE, render
+
+    runs, problems = logged_runs.read_all(store.runs)
+    for problem in problems:
+        say(f"not readable: {problem}")
+    sections, pictures = "", set[Path]()
+    for project in dict.fromkeys(run["project"] for run in runs):
+        sections += f"### {for_markdown(project)}\n\n"
+        groups = [*dict.fromkeys(run["group"] for run in runs if run["project"] == project)]
+        for first in range(0, len(groups), len(PALETTE)):
+            places = [f"{project}/{group}" for group in groups[first : first + len(PALETTE)]]
+            parts = curves.logged(places, runs).parts()
+            name = f"logged-{len(pictures)}"
+            addresses, written = exports.write_pictures(parts, name, drawn, drawn)
+            sections += f"```{{=html}}\n{render(parts, addresses, assets)}\n```\n\n"
+            pictures |= written
+    return sections and f"{_LOGGED}{sections}", pictures
 
 
 def measured(

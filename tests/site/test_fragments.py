@@ -8,8 +8,9 @@ from benchmark_records import contenders_record
 from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
+from lab1.core import logged_runs
 from lab1.planning import chapters, profiles
-from lab1.site import fragments
+from lab1.site import exports, fragments
 from lab1.site.frame import PublishedPage
 
 
@@ -96,3 +97,16 @@ def test_a_gpu_is_set_against_the_cpu_where_both_were_measured():
         fragments.gpu_speedup({"a": found["a"]}) == fragments.gpu_speedup({"b": found["b"]}) == ""
     )
     assert fragments.gpu_speedup({}) == ""
+
+
+def test_logged_runs_are_shown_by_project_and_none_changes_no_page(store, tmp_path):
+    drawn = exports.Folder(tmp_path / "drawn", "drawn")
+    assert fragments.logged(store, drawn, "assets") == ("", set())
+    for number in range(7):
+        run = {"project": "<b>_P_", "id": f"r{number}", "name": "</script><b>", "config": {}}
+        series = {"loss": [[0, 1.0], [1, 0.5]]}
+        logged_runs.write({**run, "group": f"<b>{number}", "series": series}, store.runs)
+    text, pictures = fragments.logged(store, drawn, "assets")
+    assert text.count('class="lab1-figure"') == 2 and "<b>" not in text.replace("\\<b", "")
+    assert "### \\<b\\>\\_P\\_\n" in text
+    assert len(pictures) == 8 and all(path.is_file() for path in pictures)

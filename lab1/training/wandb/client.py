@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,6 +211,17 @@ def _pull_one(run: Any, source: str, store: Store) -> Pulled:
     with _answering(source):
         history = run.history(samples=_MOST_ROWS, pandas=False)
         outcome = dict(run.summary)
+    return keep_record(config, outcome, history, source, store)
+
+
+def keep_record(
+    config: Mapping[str, Any],
+    outcome: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    source: str,
+    store: Store,
+) -> Pulled:
+    """Makes a record in `runs/` of a finished run of lab1, where there is none yet."""
     try:
         record = mapping.record_of(config, outcome, history, f"wandb: {source}")
     except RecordError as error:
