@@ -54,12 +54,12 @@ def test_what_is_built_is_ignored_by_git_and_removed_by_clean():
 
 def test_only_what_is_on_the_main_branch_is_published():
     jobs = WORKFLOW["jobs"]
-    assert set(jobs["publish"]["needs"]) == {"test", "render"}
-    assert "refs/heads/main" in jobs["publish"]["if"]
-    assert "pull_request" in jobs["publish"]["if"]
+    for name in ("publish", "notebooks"):
+        assert set(jobs[name]["needs"]) == {"test", "render"}
+        assert "refs/heads/main" in jobs[name]["if"] and "pull_request" in jobs[name]["if"]
     # All other jobs may read alone.
     assert WORKFLOW["permissions"] == {"contents": "read"}
-    assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
+    assert {name for name, job in jobs.items() if "permissions" in job} == {"publish", "notebooks"}
 
 
 def test_the_python_of_workflow_and_container_is_one_that_the_package_takes():

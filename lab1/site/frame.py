@@ -204,6 +204,8 @@ def _head(notebook: NotebookNode, page: Page, records: Sequence[Record], reposit
     ]
     address = urlsplit(repository)
     if address.netloc == "github.com":
+        in_colab = f"/github{address.path}/blob/notebooks/notebooks/{page.chapter}.ipynb"
+        offers.append(f"[in Colab](https://colab.research.google.com{in_colab})")
         offers.append(f"[in Codespaces](https://codespaces.new{address.path})")
     return f"{cost} To take away or to open: {', '.join(offers)}."
 

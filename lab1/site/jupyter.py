@@ -1,4 +1,4 @@
-"""Copies of the chapters to run and to change in Jupyter, each with its list of literature.
+"""Copies of the chapters to run and to change in Jupyter or Colab, each with its literature.
 
 `chapters/` holds the sources. The copies in `notebooks/` are one's own: they are not committed, and
 one that was changed is left alone.
@@ -15,10 +15,22 @@ from nbformat import NotebookNode
 
 from ..core.files import write_if_changed
 from ..errors import PublishError
+from .frame import read_addresses
 from .notebook import cited_literature
 from .preview import find_pandoc
 
 FOLDER = "notebooks"
+
+#: The first cell of code of a copy, where the project's repository has an address.
+INSTALL = """\
+# Elsewhere than in its repository, as in Colab: fetches lab1 and its records. Else it does nothing.
+import importlib.util
+import sys
+
+if importlib.util.find_spec("lab1") is None:
+    !git clone --quiet --depth 1 {repository} laboratory
+    %pip install --quiet -e "laboratory[site]"
+    sys.path.insert(0, "laboratory")"""
 
 _CHANGED = "changed since"
 
@@ -30,9 +42,10 @@ def write(root: Path) -> tuple[list[Path], list[Path]]:
     that cites what `references.bib` does not have.
     """
     pandoc = find_pandoc()
+    repository = read_addresses(root).repository
     written, left = [], []
     for source in sorted((root / "chapters").glob("*.ipynb")):
-        notebook = _with_literature(source, pandoc)
+        notebook = _copied(source, pandoc, repository)
         target = root / FOLDER / source.name
         before = _made_before(target)
         if before == _CHANGED:
@@ -56,8 +69,11 @@ def _made_before(target: Path) -> str | None:
     return str(made) if made == _digest(notebook) else _CHANGED
 
 
-def _with_literature(source: Path, pandoc: str) -> NotebookNode:
+def _copied(source: Path, pandoc: str, repository: str) -> NotebookNode:
     chapter: NotebookNode = nbformat.read(source, 4)
+    if repository:
+        install = nbformat.v4.new_code_cell(INSTALL.format(repository=repository))
+        chapter.cells.insert(1, install)
     if cited := cited_literature(chapter):
         options = ["--citeproc", "--bibliography", "references.bib"]
         result = subprocess.run(

@@ -115,7 +115,9 @@ def test_the_head_shows_what_was_found_before_the_code_that_found_it(store, tmp_
     assert sources[5:7] == ["## The question", "later"] and sources[8] == "## References"
 
 
-def test_the_head_offers_the_weights_that_are_published(store, make_record, tmp_path):
+def test_the_head_offers_published_weights_and_where_to_open_the_chapter(
+    store, make_record, tmp_path
+):
     records = [make_record(seed=seed) for seed in range(3)]
     new = nbformat.v4
     texts = [new.new_markdown_cell(text) for text in ("Text.", "More.", "References")]
@@ -125,7 +127,11 @@ def test_the_head_offers_the_weights_that_are_published(store, make_record, tmp_
         page = pages("report")[0]
         return add_frame(notebook, page, records, store, tmp_path).cells[1].source
 
-    assert "Weights" not in head()
+    assert "Weights" not in head() and "Colab" not in head()
+    address = "website: {repo-url: 'https://github.com/a/b'}"
+    (tmp_path / "_quarto.yml").write_text(address, encoding="utf-8")
+    colab = "colab.research.google.com/github/a/b/blob/notebooks/notebooks/1_1.ipynb"
+    assert f"[in Colab](https://{colab}), [in Codespaces](https://codespaces.new/a/b)." in head()
     for record in records[1:]:
         path = weights_file.published(record.spec, store)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,9 @@
 """The copies of the chapters for Jupyter: their literature, and that changes in them are kept."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -90,3 +93,35 @@ def test_literature_that_there_is_not_is_told_with_the_chapter(small):
     with pytest.raises(PublishError, match=r"one\.ipynb: (?s:.*)nobody1999"):
         jupyter.write(small)
     assert not (small / jupyter.FOLDER).exists()
+
+
+def test_a_copy_installs_lab1_where_the_repository_has_an_address(small):
+    jupyter.write(small)
+    assert "git clone" not in str(copy_of(small))
+    address = "website: {repo-url: 'https://example.org/sources'}"
+    (small / "_quarto.yml").write_text(address, encoding="utf-8")
+    jupyter.write(small)
+    first = next(cell for cell in copy_of(small).cells if cell.cell_type == "code")
+    assert "git clone --quiet --depth 1 https://example.org/sources laboratory" in first.source
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_the_first_cell_suffices_in_a_bare_environment(tmp_path, long):
+    """As in Colab: IPython, git, and nothing of lab1's; then a published chapter is read."""
+    if not long:
+        pytest.skip("it installs what the site needs: make test-long")
+    python = tmp_path / "bare" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "bare"], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "ipython"], check=True)
+    cell = jupyter.INSTALL.format(repository=ROOT.as_uri())
+    read = """
+from lab1.chapter import open_chapter
+print(len(open_chapter("1_1", {"profile": "report"}).all_records), "records")
+"""
+    (tmp_path / "cell.ipy").write_text(cell + read, encoding="utf-8")
+    told = subprocess.run(
+        [python, "-m", "IPython", "--no-banner", "cell.ipy"], cwd=tmp_path, text=True,
+        capture_output=True, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, check=False,
+    )  # fmt: skip
+    assert told.stdout.endswith(" records\n"), told.stdout + told.stderr
