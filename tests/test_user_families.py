@@ -68,6 +68,8 @@ def test_a_declaration_becomes_a_family(tmp_path):
         ({"name": None}, "FAMILY['name'] = 'missing' is not allowed"),
         ({"name": 3}, "FAMILY['name'] = 3 is not allowed"),
         ({"title": ""}, "FAMILY['title'] = '' is not allowed; allowed: a text on one line"),
+        ({"title": "a" * 101}, "is not allowed; allowed: a text on one line, of at most 100"),
+        ({"title": FAMILIES["MLP"].title}, "allowed: a title of its own"),
         ({"title": "two\nlines"}, "FAMILY['title'] = 'two\\nlines' is not allowed"),
         ({"unit": 7}, "FAMILY['unit'] = 7 is not allowed"),
         ({"fields": ["width"]}, "FAMILY['fields'] = ['width'] is not allowed; allowed: a list wi"),
@@ -180,6 +182,8 @@ FORWARD, START = "return self.layers(images)", "super().__init__()"
         (START, "open('sizes.txt').read()", "sizes.txt"),
         (FORWARD, "images = images * random.random()", "differs from one call to the next"),
         (START, "self.x = nn.Parameter(torch.rand(1) * random.random())", "with the same seed; al"),
+        (FORWARD, "images = images * float(os.environ['SCALE'])", "KeyError: 'SCALE'"),
+        (START, "self.x = nn.Parameter(torch.ones(len(os.environ) + 1))", "differs from one call"),
         (START, "raise SystemExit(0)", "SystemExit: 0"),
         (START, "self.x = nn.LazyLinear(1)", "has lazy x.weight; allowed: tensors of known shape"),
         (START, "self.register_buffer('x', torch.zeros(1, dtype=torch.complex64))", "complex64 x"),
@@ -187,10 +191,11 @@ FORWARD, START = "return self.layers(images)", "super().__init__()"
 )
 def test_what_a_run_would_depend_on_unseen_is_refused(tmp_path, monkeypatch, old, added, complaint):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCALE", "2")
     (tmp_path / "sizes.txt").write_text("3")
     with pytest.raises(ParameterError, match=complaint):
         text = GUIDE.replace(old, f"{old}; {added}" if old == START else f"{added}; {old}")
-        tried(tmp_path, monkeypatch, f"import random\nimport torch\n{text}")
+        tried(tmp_path, monkeypatch, f"import os\nimport random\nimport torch\n{text}")
 
 
 def test_a_module_from_elsewhere_is_refused(tmp_path, monkeypatch):

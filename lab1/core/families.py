@@ -253,7 +253,8 @@ def _check(
         return not_allowed(f"FAMILY[{entry!r}]", value, allowed, str(path))
 
     def is_text(value: Any) -> bool:
-        return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+        printable = isinstance(value, str) and bool(value.strip()) and value.isprintable()
+        return printable and len(value) <= 100
 
     for entry in values:
         if entry not in _ALLOWED:
@@ -268,7 +269,9 @@ def _check(
         raise refuse("name", f"a name of its own, not one of {', '.join(others)}")
     for entry in ("title", "unit"):
         if not is_text(values.get(entry, "layer" if entry == "unit" else None)):
-            raise refuse(entry, "a text on one line")
+            raise refuse(entry, "a text on one line, of at most 100 characters")
+    if (title := values["title"]) in [family.title for family in others.values()]:
+        raise refuse("title", f"a title of its own, which {short_repr(title)} is already")
     fields = values.get("fields")
     if (
         not isinstance(fields, list)

@@ -147,6 +147,7 @@ def test_what_is_not_finite_is_left_out_of_a_row(make_record):
         (lambda c, s, h: h[0].pop("seconds"), r"history.seconds\[0\] = None is not allowed"),
         (lambda c, s, h: h[0].update(train_accuracy=5), r"train_accuracy\[0\] = 5.0 is not"),
         (lambda c, s, h: s.update({"test/count": 0}), "test.count = 0 is not allowed"),
+        (lambda c, s, h: s.update({"test/loss": 10**400}), "too large to convert to float"),
         (lambda c, s, h: s.pop("test/count"), "test lacks count"),
         (lambda c, s, h: s.update({"test/accuracy": math.inf}), "test.accuracy = None is not"),
         (lambda c, s, h: s.update(stopped=["all epochs"]), "stopped = .'all epochs'. is not"),

@@ -28,6 +28,10 @@ _WHOLE_NUMBERS = ("peak_memory_bytes", "errors", "count")
 Row = Mapping[str, Any]
 
 
+#: What a value of another kind raises, wherever it stands.
+_UNFIT = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
+
+
 def project_of(spec: RunSpec) -> str:
     """The project to which a run belongs."""
     return DISTILLATION_PROJECT if spec.distillation else FAMILIES[spec.model.family].project
@@ -110,7 +114,7 @@ def record_of(
             teacher_recipes=tuple(further),
         )
         return Record.from_dict(record.to_dict())
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except _UNFIT as error:
         raise RecordError(f"not a run record of this version: {error}") from error
 
 
