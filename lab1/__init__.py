@@ -24,6 +24,7 @@ _PUBLIC = {
     "ResNet": "training.models.cnn",
     "Callback": "training.callbacks",
     "ImageSet": "training.data.images",
+    "load_network": "training.classifier",
     "load_run": "training.trained_run",
     "open_chapter": "chapter",
     "plot": "reporting.curves",

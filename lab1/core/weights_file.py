@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,13 @@ Part = tuple[str, str, list[int], bytes]
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file whose digest fits: the `run` and `sha256` that it names, and its `content`."""
+    """A file whose digest fits: the `run` and `sha256` that it names, its `content`, and all that
+    its `metadata` say."""
 
     run: str | None
     sha256: str
     content: bytes
+    metadata: Mapping[str, str]
 
 
 def published(spec: RunSpec, store: Store) -> Path:
@@ -101,7 +103,7 @@ def read(path: Path) -> WeightsFile:
     )
     if computed != named:
         raise refusal(path, "is damaged: the SHA-256 that it names is not that of its tensors")
-    return WeightsFile(run, named, content)
+    return WeightsFile(run, named, content, metadata)
 
 
 def library(path: Path) -> Any:
@@ -135,7 +137,7 @@ def refusal(path: Path, why: str) -> WeightsError:
     )
 
 
-_METADATA = mapping({"sha256": text()}, {"run": text()}, others=text())
+_METADATA = mapping({"sha256": text()}, {"run": text()}, others=text(r"(?s:.*)"))
 
 
 def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -52,6 +52,12 @@ class Callback:
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
         """Before the first epoch."""
 
+    def on_step_end(self, trainer: StreamlinedTrainer, step: int, loss: Tensor) -> None:
+        """After an optimiser step, counted from 1 over all epochs.
+
+        `loss` is the batch's, a scalar on the device; reading it makes the device wait.
+        """
+
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
         """After the validation of `epoch` (counted from 1)."""
 
@@ -62,6 +68,7 @@ class Callback:
 class BestEpoch(Callback):
     """Keeps the weights of the epoch whose `monitor` was best, and may stop the training.
 
+    The best is the greatest where `mode` is `max`, else the smallest; NaN is never better.
     With `patience`, training stops after that many epochs in a row without an improvement: a
     value better by more than `minimum_improvement` than at the last improvement.  Which weights
     are kept does not depend on it.  Without a validation split the last epoch counts as the best.
@@ -71,11 +78,13 @@ class BestEpoch(Callback):
     def __init__(
         self,
         monitor: str,
+        mode: str,
         patience: int | None = None,
         minimum_improvement: float = 0.0,
         path: Path | None = None,
     ) -> None:
         self.monitor = monitor
+        self.mode = mode
         self.patience = patience
         self.minimum_improvement = minimum_improvement
         self.path = path
@@ -123,9 +132,9 @@ class BestEpoch(Callback):
         self.weights = dict(state["weights"])
 
     def _gain(self, value: float, over: float | None) -> float:
-        if over is None:
+        if over is None or math.isnan(over):
             return math.inf
-        return over - value if self.monitor.endswith("loss") else value - over
+        return over - value if self.mode == "min" else value - over
 
     def _is_improvement(self, value: float) -> bool:
         gain, smallest = self._gain(value, self._improved_to), self.minimum_improvement

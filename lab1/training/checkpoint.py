@@ -117,13 +117,19 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     )
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor], run: str | None = None) -> None:
+def save_weights(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    run: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Writes tensors as safetensors, whole or not at all; equal weights give equal bytes.
 
-    `run` is the key of the run that they belong to, where they are to be published.
+    `run` is the key of the run that they belong to, where they are to be published; the file's
+    header also holds other `metadata`.
     """
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
-    metadata = {"sha256": digest(weights)} | ({} if run is None else {"run": run})
+    metadata = {**(metadata or {}), "sha256": digest(weights)} | ({"run": run} if run else {})
     content = _safetensors(path).save(contiguous, metadata)
     write_bytes(path, weights_file.with_sorted_header(content))
 

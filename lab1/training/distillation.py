@@ -19,7 +19,7 @@ from ..errors import CheckpointError, ParameterError, StorageError, check_kind
 from . import device as devices
 from . import seeds
 from .checkpoint import Checkpointer
-from .data.images import ImageSet
+from .data.conversion import Data, as_image_set
 from .trainer import EVALUATION_BATCH, StreamlinedTrainer
 
 
@@ -86,8 +86,8 @@ class DistillationTrainer(StreamlinedTrainer):
         self,
         model: nn.Module,
         config: TrainingConfig,
-        train_dataset: ImageSet,
-        eval_dataset: ImageSet | None = None,
+        train_dataset: Data,
+        eval_dataset: Data | None = None,
         *,
         teacher: nn.Module,
         temperature: float,
@@ -133,9 +133,9 @@ class DistillationTrainer(StreamlinedTrainer):
         return combined
 
     @torch.inference_mode()
-    def agreement(self, dataset: ImageSet) -> float:
+    def agreement(self, dataset: Data) -> float:
         """The share of images to which student and teacher give the same answer."""
-        images = dataset.to(self.device).images
+        images = as_image_set(dataset, "agreement: dataset").to(self.device).images
         answers = torch.cat(
             [
                 self._forward_teacher(self.normalize(part)).argmax(1)

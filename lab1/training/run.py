@@ -21,7 +21,7 @@ from ..core.training_config import RuntimeOptions
 from ..errors import MissingRunsError
 from . import data, distributed, models, origin
 from . import device as devices
-from .callbacks import Callback, ProgressBar
+from .callbacks import Callback
 from .checkpoint import Checkpointer, digest
 from .data.images import ImageSet, LoadedData
 from .distillation import DistillationTrainer, TeacherOutputs, outputs_key
@@ -79,8 +79,7 @@ def _train_run(
     )
     model = models.build(spec.model, loaded.declared, spec.seed)
     flops = models.count_flops(model, loaded.declared.image_shape)
-    callbacks: list[Callback] = [ProgressBar(spec.title)] if options.progress else []
-    callbacks += [_Continuation(spec.title)] if distributed.current().first else []
+    callbacks: list[Callback] = [_Continuation(spec.title)] if distributed.current().first else []
     callbacks += [tracker] if tracker else []
     folder = None if store is None else store.run_dir(spec)
     weights_path = weights_file.in_runs(spec, store) if store and options.save_weights else None
@@ -98,6 +97,7 @@ def _train_run(
         weights_path=weights_path,
         checkpointer=checkpointer(folder, spec, options) if folder else None,
         compile=options.compile,
+        progress=options.progress and spec.title,
     )
     result = trainer.train()
     scores = {} if result.stopped == "diverged" else _test_scores(trainer, loaded.test)

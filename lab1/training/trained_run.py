@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from ..core import weights_file
@@ -20,26 +17,20 @@ from ..errors import MissingRunsError, ParameterError
 from . import device as devices
 from . import models
 from .checkpoint import check_fit, digest, load_weights, save_weights
-from .data.augmentation import Normalize
-from .data.image_folder import prepare
-from .data.images import check_images
-from .evaluation import device_of, logits_of, normalizer_of
+from .classifier import Classifier
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 
 @dataclass(frozen=True)
-class TrainedRun:
-    """A run with its trained model, to be asked about images.
+class TrainedRun(Classifier):
+    """A run with its trained model, to be asked about images and exported; `record` is the run's.
 
-    `model` maps normalised images to logits and is in evaluation mode; `dataset` declares the
-    shape of the images, how they are normalised, and the names of the classes.
+    Besides it has what a `Classifier` has.
     """
 
     record: Record
-    model: nn.Module
-    dataset: Dataset
 
     @property
     def spec(self) -> RunSpec:
@@ -47,54 +38,9 @@ class TrainedRun:
         return self.record.spec
 
     @property
-    def device(self) -> torch.device:
-        """The device of the model."""
-        return device_of(self.model)
-
-    @property
-    def normalize(self) -> Normalize:
-        """Maps uint8 images of shape (count, channels, height, width) to the model's inputs."""
-        return normalizer_of(self.model, self.dataset)
-
-    def predict(self, images: Tensor | np.ndarray[Any, Any] | Image | Sequence[Image]) -> Tensor:
-        """The probabilities of all classes, float32 on the CPU, of shape (count, classes).
-
-        `images` are uint8 of shape (count, channels, height, width), or one such image without
-        its count; or one picture of Pillow's or a list of them, which are prepared as those that
-        a network is trained on (`data.image_folder.prepare`).  Raises `ParameterError` for anything
-        else.
-        """
-        return logits_of(self.model, self.dataset, self._batch(images)).softmax(1)
-
-    def answers(self, images: Tensor | np.ndarray[Any, Any] | Image | Sequence[Image]) -> list[str]:
-        """The name of the most probable class of each image; takes what `predict` does."""
-        names = self.dataset.class_names
-        return [names[index] for index in self.predict(images).argmax(1).tolist()]
-
-    def _batch(self, images: Any) -> Tensor:
-        if isinstance(images, (Tensor, np.ndarray)):
-            tensor = torch.as_tensor(images)
-            tensor = tensor[None] if tensor.ndim == 3 else tensor
-            check_images(tensor, self._shape)
-            return tensor
-        pictures = images if isinstance(images, Sequence) else [images]
-        if not pictures or not all(hasattr(each, "convert") for each in pictures):
-            raise ParameterError(
-                f"images of {type(images).__name__} are not allowed; allowed: a uint8 tensor or "
-                "array, a picture of Pillow's, or a list of these"
-            )
-        return torch.stack([self._of_picture(each) for each in pictures])
-
-    def _of_picture(self, picture: Image) -> Tensor:
-        try:
-            pixels = prepare(picture, self._shape)
-        except ValueError as error:
-            raise ParameterError(f"a picture cannot be answered: {error}") from error
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-    @property
-    def _shape(self) -> tuple[int, int, int]:
-        return self.dataset.image_shape
+    def metadata(self) -> dict[str, str]:
+        """What an exported file says of the network: that of a `Classifier`, and the run's key."""
+        return {**super().metadata, "run": self.record.key}
 
 
 def load_run(key: str, device: str = "cpu", store: Store | None = None) -> TrainedRun:
@@ -119,7 +65,7 @@ def load_run(key: str, device: str = "cpu", store: Store | None = None) -> Train
         )
     trained = load_model(record.spec, declared, store, "load_run needs them")
     model = trained.model.to(devices.resolve(device)).eval()
-    return TrainedRun(record, model, declared)
+    return TrainedRun(model, declared, record.spec.training, record)
 
 
 @dataclass(frozen=True)

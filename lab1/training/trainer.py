@@ -18,10 +18,12 @@ from ..core.training_config import TrainingConfig
 from ..errors import ParameterError, check_kind, not_allowed
 from . import device as devices
 from . import distributed, interruption, origin, seeds
-from .callbacks import BestEpoch, Callback
+from .callbacks import BestEpoch, Callback, ProgressBar
 from .checkpoint import Checkpointer
+from .classifier import FILE, Classifier, declare
 from .data.augmentation import AUGMENTATIONS, Normalize
-from .data.images import ImageSet, check_images
+from .data.conversion import Data, as_image_set, class_names
+from .data.images import ImageSet, check_images, split
 from .evaluation import expected_calibration_error
 from .optimization import build_optimizer, build_scheduler
 from .progress import Clock, Progress
@@ -56,11 +58,16 @@ class StreamlinedTrainer:
     """Trains one model on images that stay on the device as tensors.
 
     `model` maps float32 images of shape (batch, channels, height, width) to logits of shape
-    (batch, classes).  `eval_dataset` is the validation split that selects the best epoch; it may
-    be `None`.  `mean` and `std` normalise each channel after division by 255; by default
-    they are taken from the training images.  `compute_metrics` adds metrics to the validation;
+    (batch, classes).  The data are an `ImageSet`, or what `data.as_image_set` makes one of: a
+    map-style torch `Dataset` of (image, label), or a `DataLoader` of one.  `eval_dataset` is the
+    validation split that selects the best epoch; where it is `None`, `config.validation_size`
+    training images are held out, as by `data.split` with the same `seed`.  `mean` and `std`
+    normalise each channel after division by 255; by default they are taken from the training
+    images.  `compute_metrics` adds metrics to the validation; `monitor` names one of them that
+    selects the best epoch, with `"max"` or `"min"`, instead of `config.monitor`.
     `callbacks` run after each epoch; `weights_path` is where the best weights are written.
-    `compile` lets `torch.compile` make kernels for the training steps.
+    `compile` lets `torch.compile` make kernels for the training steps.  `progress` shows a bar,
+    with that title where it is a text; there is none where standard error is no terminal.
     With a `checkpointer`, `train` saves its state now and then and continues from it, in the
     middle of an epoch too, with the same result as if it had never stopped.
     Training images are augmented as `config.augmentation` says, others never.
@@ -82,7 +89,12 @@ class StreamlinedTrainer:
             return (logits.topk(5).indices != labels[:, None]).all(1).float().mean().item()
 
         trainer = StreamlinedTrainer(
-            model, config, train, validation, compute_metrics={"error_at_5": error_at_5}
+            model,
+            config,
+            train,
+            validation,
+            compute_metrics={"error_at_5": error_at_5},
+            monitor=("error_at_5", "min"),
         )
     """
 
@@ -94,24 +106,24 @@ class StreamlinedTrainer:
         self,
         model: nn.Module,
         config: TrainingConfig,
-        train_dataset: ImageSet,
-        eval_dataset: ImageSet | None = None,
+        train_dataset: Data,
+        eval_dataset: Data | None = None,
         *,
         seed: int = 0,
         device: str = "auto",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         compute_metrics: Mapping[str, Metric] | None = None,
+        monitor: tuple[str, str] | None = None,
         callbacks: Sequence[Callback] = (),
         weights_path: Path | str | None = None,
         checkpointer: Checkpointer | None = None,
         compile: bool = False,
+        progress: bool | str = True,
     ) -> None:
         where = type(self).__name__
         check_kind("model", model, nn.Module, where)
         check_kind("config", config, TrainingConfig, where)
-        check_kind("train_dataset", train_dataset, ImageSet, where)
-        check_kind("eval_dataset", eval_dataset, ImageSet | None, where)
         check_kind("weights_path", weights_path, Path | str | None, where)
         check_kind("callbacks", callbacks, list | tuple, where)
         for callback in callbacks:
@@ -120,22 +132,30 @@ class StreamlinedTrainer:
             raise ParameterError(f"{where}: the model has weights without values (device 'meta')")
         if not any(weight.requires_grad for weight in model.parameters()):
             raise ParameterError(f"{where}: the model has no weight to train (requires_grad)")
-        if len(train_dataset) == 0:
-            raise ParameterError("StreamlinedTrainer: train_dataset is empty; it needs an image")
-        if eval_dataset is not None and len(eval_dataset) == 0:
-            raise ParameterError("StreamlinedTrainer: eval_dataset is empty; give none, or images")
-        if config.patience is not None and eval_dataset is None:
-            raise ParameterError(
-                f"StreamlinedTrainer: patience = {config.patience} needs an eval_dataset to watch"
-            )
         for name in (*self.quantities, *(compute_metrics or {})):
             taken = {*HISTORY_FIELDS, *history_fields(config), *_SCORES}
             check_kind("the name of a metric", name, str, where)
             if name in taken or not name:
                 raise ParameterError(
-                    f"{type(self).__name__}: a metric or quantity {name!r} is not allowed, since "
+                    f"{where}: a metric or quantity {name!r} is not allowed, since "
                     f"the trainer writes one; allowed: any name but {', '.join(sorted(taken))}"
                 )
+        pairs = [(name, mode) for name in compute_metrics or () for mode in ("max", "min")]
+        if monitor is not None and monitor not in pairs:
+            allowed = ", ".join(map(str, pairs)) or "a metric of compute_metrics with max or min"
+            raise not_allowed("monitor", monitor, allowed, where)
+        self._class_names = class_names(train_dataset)
+        train_dataset = as_image_set(train_dataset, f"{where}: train_dataset")
+        if eval_dataset is not None:
+            eval_dataset = as_image_set(eval_dataset, f"{where}: eval_dataset")
+        elif config.validation_size:
+            train_dataset, eval_dataset = split(
+                train_dataset,
+                config.validation_size,
+                seed,
+                config.omitted_class,
+                config.train_size,
+            )
         self.config = config
         self.seed = seed
         self._group = distributed.current()
@@ -159,16 +179,18 @@ class StreamlinedTrainer:
         self.augment = AUGMENTATIONS[config.augmentation]
         self.compute_metrics = dict(compute_metrics or {})
         self.best = BestEpoch(
-            config.monitor,
+            *(monitor or (config.monitor, "min" if config.monitor.endswith("loss") else "max")),
             config.patience,
             config.minimum_improvement,
             Path(weights_path) if weights_path is not None and self._writes else None,
         )
-        self.callbacks: list[Callback] = [self.best, *callbacks]
+        title = progress if isinstance(progress, str) else type(self.model).__name__
+        bar = [ProgressBar(title)] if progress and self._writes else []
+        self.callbacks: list[Callback] = [self.best, *bar, *callbacks]
         #: Set by a callback to end the training after the current epoch.
         self.stop_reason: str | None = None
         self.optimizer = build_optimizer(self.model, config)
-        steps = config.check_steps(len(train_dataset), type(self).__name__)
+        steps = config.check_steps(len(train_dataset), where)
         self.scheduler = build_scheduler(self.optimizer, config, steps)
         self.checkpointer = checkpointer
         size = config.train_evaluation_size
@@ -250,27 +272,27 @@ class StreamlinedTrainer:
             seconds=clock.seconds(),
         )
 
-    def evaluate(self, dataset: ImageSet | None = None) -> dict[str, float]:
+    def evaluate(self, dataset: Data | None = None) -> dict[str, float]:
         """Scores the model: `loss`, `accuracy`, `errors`, `count`, `calibration_error`
         and the custom metrics.
 
         `loss` is the mean cross-entropy, `accuracy` a fraction, `calibration_error` that of
         `expected_calibration_error`.  `dataset` is the validation split unless another is given.
         """
-        check_kind("dataset", dataset, ImageSet | None, "evaluate")
-        asked = dataset
-        dataset = self.eval_dataset if asked is None else asked.to(self.device)
-        if dataset is None or len(dataset) == 0:
+        scored = self.eval_dataset
+        if dataset is not None:
+            scored = as_image_set(dataset, "evaluate: dataset").to(self.device)
+        if scored is None:
             raise ParameterError("evaluate: there is no validation split; name a dataset")
-        logits = self._logits(dataset.images)
-        if asked is not None:
-            self._check_labels(logits.shape[1], asked)
-        loss = nn.functional.cross_entropy(logits, dataset.labels)
-        correct = int((logits.argmax(1) == dataset.labels).sum())
-        count = len(dataset)
+        logits, labels = self._logits(scored.images), scored.labels
+        if dataset is not None:
+            self._check_labels(logits.shape[1], scored)
+        loss = nn.functional.cross_entropy(logits, labels)
+        correct = int((logits.argmax(1) == labels).sum())
+        count = len(labels)
         custom = {}
         for name, metric in self.compute_metrics.items():
-            value = metric(logits, dataset.labels)
+            value = metric(logits, labels)
             try:
                 custom[name] = float(value)
             except (TypeError, ValueError, RuntimeError) as error:
@@ -280,17 +302,34 @@ class StreamlinedTrainer:
             "accuracy": correct / count,
             "errors": count - correct,
             "count": count,
-            "calibration_error": expected_calibration_error(logits, dataset.labels),
+            "calibration_error": expected_calibration_error(logits, labels),
             **custom,
         }
 
-    def predict(self, images: Tensor) -> Tensor:
+    def predict(self, images: Tensor | Data) -> Tensor:
         """Logits, float32 on the CPU, of shape (count, classes).
 
-        `images` are uint8 of shape (count, channels, height, width).
+        `images` are uint8 of shape (count, channels, height, width), or a data set.
         """
+        if not isinstance(images, Tensor):
+            images = as_image_set(images, "predict: images").images
         check_images(images)
         return self._logits(images.to(self.device)).cpu()
+
+    def save(self, folder: Path | str, classes: Sequence[str] = ()) -> Path:
+        """Writes the network as it is now into a folder, for `load_network`; returns the file.
+
+        That is `model.safetensors`: the weights and, in its metadata, the configuration, the
+        normalisation, the shape of the images and the names of the classes: `classes`, or what the
+        training data have as `classes`, or numbers.
+        """
+        count = self._logits(self.train_dataset.images[:1]).shape[1]
+        names = classes or self._class_names or tuple(map(str, range(count)))
+        if len(names) != count:
+            raise not_allowed("classes", names, f"{count} names, one for each logit", "save")
+        shape, normalize = self.train_dataset.images.shape[1:], self.normalize
+        declared = declare(shape, names, normalize.mean, normalize.std)
+        return Classifier(self.model, declared, self.config).export(Path(folder) / FILE)
 
     def _check_labels(self, classes: int, *parts: ImageSet | None) -> None:
         for part in filter(None, parts):
@@ -306,6 +345,7 @@ class StreamlinedTrainer:
         progress = self._progress
         self.model.train()
         parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
+        tells_steps = any(type(c).on_step_end is not Callback.on_step_end for c in self.callbacks)
         for inputs, labels in self._training_batches(skip=progress.steps):
             # A short last batch would have kernels made for its own shape.
             full = len(inputs) == self.config.batch_size
@@ -343,6 +383,9 @@ class StreamlinedTrainer:
                 progress.quantity_sums[name] += total
             progress.correct += correct
             progress.steps += 1
+            if tells_steps:
+                self._notify("on_step_end", self.scheduler.last_epoch, loss.detach())
+                self.model.train()  # a callback may have evaluated it
             self._save_if_due(clock)
 
     def _end_epoch(self, clock: Clock) -> None:

@@ -236,7 +236,7 @@ def test_what_a_teacher_says_does_not_depend_on_the_students_memory_format():
     for student in (SimpleCNN(8, 1), SimpleCNN(4, 1)):
         teacher = SimpleCNN(8, 2)
         teacher.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].stride()))
-        config = configured(epochs=1, augmentation="crop")
+        config = configured(epochs=1, augmentation="crop", validation_size=0)
         DistillationTrainer(
             student, config, images, device="cpu", teacher=teacher, temperature=1.0, alpha=0.5
         ).train()

@@ -1,3 +1,4 @@
+import io
 import math
 import pickle
 import sys
@@ -219,7 +220,7 @@ def test_scoring_training_images_changes_nothing_else(make_trainer, small_mlp):
 def test_convolutions_run_channels_last_unless_too_few(channels, memory_format):
     model = SimpleCNN(channels, 2)
     images = ImageSet(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4).long())
-    made = StreamlinedTrainer(model, configured(), images, device="cpu")
+    made = StreamlinedTrainer(model, configured(validation_size=0), images, device="cpu")
     seen = []
     made.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     made.train()
@@ -255,8 +256,8 @@ def test_without_a_dataset_the_validation_split_is_scored(make_trainer, toy):
 
 def test_there_must_be_something_to_score(make_trainer, toy):
     with pytest.raises(ParameterError, match="no validation split; name a dataset"):
-        make_trainer(validation=None).evaluate()
-    with pytest.raises(ParameterError, match="no validation split; name a dataset"):
+        make_trainer(configured(validation_size=0), validation=None).evaluate()
+    with pytest.raises(ParameterError, match="evaluate: dataset is empty"):
         make_trainer().evaluate(toy(0))
 
 
@@ -504,11 +505,6 @@ def test_without_validation_the_last_epoch_is_the_best(make_trainer):
     assert all(math.isfinite(value) for value in result.history["train_loss"])
 
 
-def test_patience_needs_something_to_watch(make_trainer):
-    with pytest.raises(ParameterError, match="patience = 2 needs an eval_dataset to watch"):
-        make_trainer(configured(patience=2), validation=None)
-
-
 def test_what_cannot_be_trained_is_told_before_it_is(make_trainer, toy):
     def shifted(by):
         images = toy(60)
@@ -749,7 +745,8 @@ def test_a_compiled_model_leaves_weights_that_fit_the_plain_one(
 
 
 def test_custom_metrics_have_a_value_per_epoch_without_validation_too(make_trainer):
-    made = make_trainer(validation=None, compute_metrics={"top2": top2})
+    config = configured(validation_size=0)
+    made = make_trainer(config, validation=None, compute_metrics={"top2": top2})
     assert made.train().history["top2"] == [None] * 3
 
 
@@ -765,6 +762,43 @@ class Telling(Callback):
 
     def on_train_end(self, trainer):
         self.told.append("end")
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 3)])
+def test_a_metric_of_ones_own_selects_the_best_epoch(make_trainer, mode, best):
+    values = iter([math.nan, 0.8, 0.1])
+    made = make_trainer(
+        compute_metrics={"f1": lambda logits, labels: next(values)}, monitor=("f1", mode)
+    )
+    assert made.train().best_epoch == best
+
+
+def test_a_monitor_that_is_no_metric_is_refused(make_trainer):
+    for monitor in ("f1", ("f2", "max"), ("f1", "up")):
+        with pytest.raises(
+            ParameterError, match=r"monitor = .*allowed: \('f1', 'max'\), \('f1', 'm"
+        ):
+            make_trainer(compute_metrics={"f1": top2}, monitor=monitor)
+
+
+def test_a_hook_is_called_after_each_step_and_may_evaluate(make_trainer, small_mlp):
+    seen = []
+
+    class Steps(Callback):
+        def on_step_end(self, trainer, step, loss):
+            seen.append((step, float(loss)))
+            trainer.evaluate()  # which leaves dropout and batch normalisation as in an evaluation
+
+    plain, told = (
+        make_trainer(configured(epochs=2), small_mlp(dropout_rate=0.5), callbacks=callbacks)
+        for callbacks in ([], [Steps()])
+    )
+    history = told.train().history["train_loss"]
+    assert history == plain.train().history["train_loss"]
+    assert [step for step, _ in seen] == list(range(1, 9))
+    sizes = [16, 16, 16, 12]
+    of_first = [loss * size for (_, loss), size in zip(seen, sizes, strict=False)]
+    assert sum(of_first) / 60 == pytest.approx(history[0], rel=1e-5)
 
 
 def test_callbacks_are_told_what_the_history_says(make_trainer):
@@ -805,6 +839,19 @@ def test_progress_is_silent_where_nobody_looks(make_trainer, capfd, monkeypatch,
     for validation in ({}, {"validation": None}):
         make_trainer(callbacks=[ProgressBar("a run")], **validation).train()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_bar_is_shown_in_a_terminal_alone(make_trainer, monkeypatch):
+    drawn = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", drawn)
+    make_trainer().train()
+    assert drawn.getvalue() == ""
+    drawn.isatty = lambda: True
+    make_trainer(progress=False).train()
+    assert drawn.getvalue() == ""
+    make_trainer().train()
+    make_trainer(progress="a title").train()
+    assert "MLP" in drawn.getvalue() and "a title" in drawn.getvalue()
 
 
 # Weights on disk

@@ -100,6 +100,7 @@ def streamlined(
         device=str(device),
         mean=data.declared.mean,
         std=data.declared.std,
+        progress=False,
     )
 
     def train() -> None:

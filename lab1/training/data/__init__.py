@@ -1,6 +1,7 @@
 """Data sets as tensors, and their augmentation."""
 
+from .conversion import as_image_set
 from .images import split
 from .loading import load, load_once
 
-__all__ = ["load", "load_once", "split"]
+__all__ = ["as_image_set", "load", "load_once", "split"]

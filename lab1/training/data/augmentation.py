@@ -107,6 +107,7 @@ class Normalize:
         device: torch.device,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
+        self.mean, self.std = mean, std
         self._memory_format = memory_format
         shape = (1, len(mean), 1, 1)
         deviation = torch.tensor(std).view(shape)

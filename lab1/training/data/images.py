@@ -140,7 +140,8 @@ def _held_out(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSe
     if emptied:
         raise ParameterError(
             f"validation_size = {validation_size} leaves class {min(emptied)} without an image "
-            f"to train on, of its {int((train.labels == min(emptied)).sum())}; take a smaller one"
+            f"to train on, of its {int((train.labels == min(emptied)).sum())}; take a smaller one, "
+            "or 0, which holds out none"
         )
     return train.take(~is_held_out), train.take(is_held_out)
 
