@@ -74,7 +74,7 @@ lock: ## write locks/ anew after a change of requirements.txt or pyproject.toml 
 	$(LOCK) pyproject.toml --extra lab --constraint locks/all.txt --output-file locks/lab.txt
 
 clean: ## remove what was built; records, weights and the environment stay
-	rm -rf _site ._site-* report reference .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _site ._site-* report reference .jupyter_cache .quarto test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
