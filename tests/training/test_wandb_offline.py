@@ -95,6 +95,10 @@ def pulled(tmp_path, store, monkeypatch):
         (entries(run_id=None), "id = None is not allowed"),
         (entries()[1:], "what W&B's reader says is not understood: KeyError('run_id')"),
         (["[]"], "what W&B's reader says is not understood: TypeError"),
+        (
+            [entries()[0], '{"type": "history", "history": {"item": {"loss": 1%s}}}' % ("0" * 400)],
+            "it is empty: no number was logged",
+        ),
         (["no json"], "what W&B's reader says is not understood: JSONDecodeError"),
         (entries()[:1], "it is empty: no number was logged"),
     ],

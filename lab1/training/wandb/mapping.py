@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 
 #: What a value of another kind raises, wherever it stands.
-_UNFIT = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
+UNFIT = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
 def project_of(spec: RunSpec) -> str:
@@ -114,7 +114,7 @@ def record_of(
             teacher_recipes=tuple(further),
         )
         return Record.from_dict(record.to_dict())
-    except _UNFIT as error:
+    except UNFIT as error:
         raise RecordError(f"not a run record of this version: {error}") from error
 
 

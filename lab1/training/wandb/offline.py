@@ -16,6 +16,7 @@ from ...core import logged_runs
 from ...core.store import Store
 from ...errors import ParameterError, RecordError, TrackingError
 from .client import Pulled, check_installed, keep_record, redacted
+from .mapping import UNFIT
 
 #: How long the reader may take for one run.  It takes two seconds to start, so some read at a time.
 _READ_SECONDS = 120
@@ -49,7 +50,7 @@ def pull(folder: Path, store: Store) -> Iterator[Pulled]:
                 outcome, why = _keep(*reading.result(), store)
             except (RecordError, TrackingError) as error:
                 outcome, why = "refused", str(error)
-            except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            except UNFIT as error:
                 outcome, why = "refused", f"what W&B's reader says is not understood: {error!r}"
             yield Pulled(str(path), outcome, why)
     finally:
