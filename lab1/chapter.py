@@ -29,7 +29,7 @@ from .planning import chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
 from .planning.progress import duration
-from .reporting import claims, findings, frames
+from .reporting import claims, comparison, findings, frames
 from .reporting.claims import Claim, Prose
 from .reporting.findings import Findings
 from .reporting.paired import Comparison, Condition
@@ -71,6 +71,7 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
         differing = for_markdown("; ".join(changes))
         notebook.show_text(
             f"Unlike the published runs, for which the text was written: {differing}."
+            + " [Both stand beside each other below](#compared)." * (page.beside is not None)
         )
     return OpenChapter(page)
 
@@ -226,6 +227,17 @@ class OpenChapter:
             planned = (spec for spec in self.page.plan(question) if spec in records)
             answers[", ".join(several)] = [replace(records[spec], spec=spec) for spec in planned]
         return answers
+
+    @cached_property
+    def compared(self) -> dict[str, list[Record]]:
+        """The `answers`, after the records of the published page where they differ from it."""
+        beside, store = self.page.beside, Store()
+        found = [store.find(spec) for spec in beside.plan()] if beside else []
+        published = [record for record in found if record is not None]
+        if not published:
+            return self.answers
+        answers = self.answers if len(self.answers) > 1 else {"yours": self.records}
+        return {comparison.PUBLISHED: published, **answers}
 
     def of(self, *chapters: str) -> OpenChapter:
         """The same page with the records of those chapters alone, none where there are none yet."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import webbrowser
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,49 @@ def run(options: argparse.Namespace) -> int:
         print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
         return 0
     page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
+    return _train(page, options, store)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Trains what is missing for a page and writes it as one HTML file."""
+    from ..core.files import project_root
+    from ..site import report as site_report
+
+    store = Store()
+    page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
+    if not page.plan():
+        raise ParameterError(f"page {page.name} has no runs of its own; `lab1 site` builds it")
+    if page.asked and not any(pair.startswith("further=") for pair in options.parameters):
+        page = _without_retraining(page, store)
+    status = _train(page, options, store)
+    if options.dry_run:
+        return status
+    path = site_report.write(page, " ".join(options.parameters), store, project_root())
+    print(path)
+    if not options.no_open and site_report.can_be_opened():
+        webbrowser.open(path.as_uri())
+    return status
+
+
+def _without_retraining(page: profiles.Page, store: Store) -> profiles.Page:
+    """The page without those of its further runs that a reader's question would train anew."""
+
+    def with_further(names: Sequence[str]) -> profiles.Page:
+        return replace(page, parameters={**page.parameters, "further": tuple(names) or None})
+
+    main = {*with_further(()).plan()}
+    kept = [
+        name
+        for name in page.further_names
+        if all(spec in main or store.find(spec) for spec in with_further([name]).plan())
+    ]
+    if left := [name for name in page.further_names if name not in kept]:
+        print(f"left out, for they would be trained anew: {', '.join(left)}; see `-p further`")
+    return with_further(kept)
+
+
+def _train(page: profiles.Page, options: argparse.Namespace, store: Store) -> int:
+    """Says what a page misses and, but for a dry run, trains it; the exit status."""
     todo = find_todo(page.plan(), store)
     seconds = sum(known for known in todo.seconds if known is not None)
     if is_first_process():

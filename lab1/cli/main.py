@@ -11,6 +11,7 @@ from typing import Any
 from ..core.families import FAMILIES
 from ..core.training_config import ENGINES
 from ..errors import Lab1Error
+from ..planning import profiles
 from ..planning.chapters import CHAPTERS
 from . import commands
 
@@ -18,8 +19,8 @@ from . import commands
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status; 2 for what the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = parser(arguments).parse_args(arguments)
     try:
+        options = parser(arguments).parse_args(arguments)
         status = int(options.command(options))
         sys.stdout.flush()  # a reader that has left is met here, not when Python ends
         return status
@@ -74,42 +75,57 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         added.set_defaults(command=getattr(commands, name, None))
         return added
 
-    run = command("run", "Train what a chapter wants and no record holds.", profile, runtime)
-    run.formatter_class = argparse.RawDescriptionHelpFormatter
-    run.epilog = _parameter_help(next((word for word in arguments if word in CHAPTERS), None))
-    run.add_argument("chapter", nargs="?", help=", ".join(CHAPTERS))
+    run = command("run", "Train what a page wants and no record holds.", profile, runtime)
+    report = command(
+        "report", "The same, and write the page as one HTML file, yours beside what is published.",
+        profile, runtime,
+    )  # fmt: skip
+    report.add_argument("--no-open", action="store_true", help="do not open it in the browser")
+    report.set_defaults(again=None)
     run.add_argument(
         "--again", metavar="KEY",
         help="instead, train the run with that key once more: record, probes and weights",
     )  # fmt: skip
-    run.add_argument(
-        "-p", dest="parameters", action="append", default=[], metavar="name=value",
-        help="change a parameter of the profile, as in -p depth=2,4; several values are compared",
-    )  # fmt: skip
-    run.add_argument("--dry-run", action="store_true", help="only say what would be trained")
-    run.add_argument(
-        "--workers", type=_workers, default="auto", metavar="auto|N",
-        help="how many runs to train at a time (auto: as many as there are cores and memory for, "
-        "on a GPU one)",
-    )  # fmt: skip
-    run.add_argument("--threads", type=_positive, help="of each training on the CPU (else one)")
-    run.add_argument(
-        "--compile", action="store_true",
-        help="let torch.compile make kernels: up to a quarter faster for convolutional nets",
-    )  # fmt: skip
-    run.add_argument("--report-to", metavar="wandb", help="also send the runs to Weights & Biases")
-    run.add_argument(
-        "--wandb-project", help="the project there (else one for each kind of network)"
-    )
-    run.add_argument(
-        "--engine", choices=ENGINES, default="local",
-        help="what trains the runs: this process (local) or a Ray cluster (ray)",
-    )  # fmt: skip
-    run.add_argument(
-        "--address", dest="ray_address", metavar="HOST:PORT",
-        help="the head node of the Ray cluster (else the cluster that this machine has joined, "
-        "else one started here)",
-    )  # fmt: skip
+    for each in (run, report):
+        each.formatter_class = argparse.RawDescriptionHelpFormatter
+        each.epilog = _page_help(arguments)
+        each.add_argument(
+            "chapter", metavar="PAGE", nargs="?" if each is run else None,
+            help="a page of the profile, see below",
+        )  # fmt: skip
+        each.add_argument(
+            "-p", dest="parameters", action="append", default=[], metavar="name=value",
+            help="change a parameter of the profile, as in -p depth=2,4; several values are "
+            "compared",
+        )  # fmt: skip
+        each.add_argument("--dry-run", action="store_true", help="only say what would be trained")
+        each.add_argument(
+            "--workers", type=_workers, default="auto", metavar="auto|N",
+            help="how many runs to train at a time (auto: as many as there are cores and memory "
+            "for, on a GPU one)",
+        )  # fmt: skip
+        each.add_argument(
+            "--threads", type=_positive, help="of each training on the CPU (else one)"
+        )
+        each.add_argument(
+            "--compile", action="store_true",
+            help="let torch.compile make kernels: up to a quarter faster for convolutional nets",
+        )  # fmt: skip
+        each.add_argument(
+            "--report-to", metavar="wandb", help="also send the runs to Weights & Biases"
+        )
+        each.add_argument(
+            "--wandb-project", help="the project there (else one for each kind of network)"
+        )
+        each.add_argument(
+            "--engine", choices=ENGINES, default="local",
+            help="what trains the runs: this process (local) or a Ray cluster (ray)",
+        )  # fmt: skip
+        each.add_argument(
+            "--address", dest="ray_address", metavar="HOST:PORT",
+            help="the head node of the Ray cluster (else the cluster that this machine has joined, "
+            "else one started here)",
+        )  # fmt: skip
 
     command("status", "Planned, present, missing and stale runs per page.", profile)
 
@@ -195,13 +211,17 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     return top
 
 
-def _parameter_help(chapter: str | None) -> str:
-    """The parameters that `-p` can change, of one chapter or of all, with meaning and range."""
-    chapters = [CHAPTERS[chapter]] if chapter else CHAPTERS.values()
-    parameters = {name: field for c in chapters for name, field in c.parameters.items()}
-    lines = [f"  {name}: {f.meaning}\n      {f.allowed}" for name, f in sorted(parameters.items())]
-    of_chapter = f" of {chapter}" if chapter else ""
-    return f"parameters{of_chapter} that -p can change:\n" + "\n".join(lines or ["  none"])
+def _page_help(arguments: Sequence[str]) -> str:
+    """The pages that there are, and the parameters that `-p` can change, of one or of all."""
+    if not {"-h", "--help"} & {*arguments}:
+        return ""
+    pages = [page for name in profiles.names() for page in profiles.pages(name) if page.plan()]
+    named = dict.fromkeys(page.chapter for page in pages if page.name in arguments)
+    declared = {n: field for c in named or CHAPTERS for n, field in CHAPTERS[c].parameters.items()}
+    lines = [f"  {name}: {f.meaning}\n      {f.allowed}" for name, f in sorted(declared.items())]
+    listed = ", ".join(dict.fromkeys(page.name for page in pages))
+    of_page = f" of {', '.join(named)}" if named else ""
+    return f"pages: {listed}\n\nparameters{of_page} that -p can change:\n" + "\n".join(lines)
 
 
 def _positive(text: str) -> int:

@@ -91,6 +91,20 @@ class Page:
         ]
 
     @property
+    def beside(self) -> Page | None:
+        """The published page beside whose runs a reader's are shown, without its further runs.
+
+        None where she asked for nothing else, or for the published setting among others.
+        """
+        if self.profile != REPORT or not self.changes:
+            return None
+        usual = published(self.chapter)[0]
+        usual = replace(usual, parameters={**usual.parameters, "further": None})
+        values = chapter_of(self.chapter).values
+        asked = [values({**question, "further": None}) for question in self.questions]
+        return None if values(usual.parameters) in asked else usual
+
+    @property
     def reads_pages(self) -> bool:
         """True if it shows the records of the profile's other pages, and has no runs of its own."""
         return chapter_of(self.chapter).reads_pages

@@ -27,6 +27,10 @@ from .words import dataset_titles
 _PARAMETERS = Axis("parameters", "parameters", log=True, format="~s", digits=",")
 
 
+#: What the runs of the published page are called beside a reader's.
+PUBLISHED = "published"
+
+
 def loss_curves(history: pd.DataFrame) -> Figure:
     """Training and validation loss against epochs, one panel per depth."""
     named = history.rename(columns={"train_loss": "training", "validation_loss": "validation"})
@@ -189,7 +193,8 @@ def compare_values(
 ) -> Table | Prose:
     """A chart and a table of test accuracies, where a page was asked for several values.
 
-    `answers` are the records of each value, under its name; the page is about the first.  `main`
+    `answers` are the records of each value, under its name; the page is about the first that is not
+    `PUBLISHED`.  `main`
     chooses what is compared from the frame of `runs` of an answer.  With a single answer, or
     without runs, nothing is shown.  The table has the difference from the first value too, in
     points and paired by seed.
@@ -217,23 +222,23 @@ def compare_values(
         gain = paired_difference(first, part, "test_accuracy")
         return f"{METRICS['test_accuracy'].difference(gain)} (n = {gain.n})"
 
-    depth = words.depth_axis(runs["family"])
+    depth, first = words.depth_axis(runs["family"]), next(iter(answers))
     columns = [
         Column("Model", "network", is_text=True),
         replace(DEPTH, heading=depth.capitalize(), name="Depth"),
         Column("Asked for", "answer", is_text=True, tells=None),
         TEST_ACCURACY,
-        Column("Gain on the first", gained, is_text=True),
+        Column(f"Gain on {first}", gained, is_text=True),
         PARAMETERS,
         count_of_runs(),
     ]
     table = table_of(runs, ["network", "depth", "place"], columns)
-    first = for_html(next(iter(answers)))
+    about = for_html(next(answer for answer in answers if answer != PUBLISHED))
     sentence = (
-        f"<p>The page's other charts, tables and sentences are about {first}, the first that was "
-        "asked for. Here stand all, with what follows from each, as the number of parameters may. "
-        "The gain on the first is in points, paired by seed, its interval not corrected for the "
-        "number of rows.</p>\n"
+        f'<p id="compared">The page\'s other charts, tables and sentences are about: {about}. Here '
+        "stand all, with what follows from each, as the number of parameters may. "
+        f"The gain on {for_html(first)} is in points, paired by seed, its interval not corrected "
+        "for the number of rows.</p>\n"
     )
     chart = in_notebook(_chart(runs, list(answers)).parts())
     return Table(table.frame, f"{sentence}{chart}{table.markup}")

@@ -172,11 +172,7 @@ def add_frame(
     repository = read_addresses(root).repository
     offers = f"{_head(notebook, page, records, repository)}{_weights(records, store)}"
     line = nbformat.v4.new_markdown_cell(f"::: {{.lab1-head}}\n{offers}\n:::", id="head")
-    cells = notebook.cells
-    end = next((i for i, cell in enumerate(cells) if cell.source.startswith("## ")), 1)
-    # The results are computed by what stands before them, and are what a reader comes for.
-    in_order = sorted(cells[1:end], key=_shows_nothing)
-    cells[1:end] = [*in_order, line]
+    notebook.cells.insert(put_results_first(notebook), line)
     name = f"chapters/{page.chapter}.ipynb"
     source = _download(name, f"../{name}")
     if repository:
@@ -185,6 +181,17 @@ def add_frame(
     place = len(notebook.cells) - 1  # the references are the last
     notebook.cells.insert(place, nbformat.v4.new_markdown_cell(foot, id="source"))
     return notebook
+
+
+def put_results_first(notebook: NotebookNode) -> int:
+    """Puts what shows nothing last in a page's head; returns the place at which the head ends.
+
+    The results are computed by what stands before them, and are what a reader comes for.
+    """
+    cells = notebook.cells
+    end = next((i for i, cell in enumerate(cells) if cell.source.startswith("## ")), 1)
+    cells[1:end] = sorted(cells[1:end], key=_shows_nothing)
+    return end
 
 
 def _shows_nothing(cell: NotebookNode) -> bool:

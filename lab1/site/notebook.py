@@ -113,4 +113,8 @@ def as_page(chapter: NotebookNode) -> NotebookNode:
     for cell in page.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("metadata") != CAPTION]
+            # What the page shows of its parameters is their explanation, and of a claim its text.
+            injected = "injected-parameters" in cell.metadata.get("tags", ())
+            if injected or shows_text_alone(cell.source):
+                cell.source = f"#| echo: false\n{cell.source}"
     return page

@@ -60,15 +60,15 @@ def build(root: Path) -> list[Path]:
     the old one is still there. Raises `PublishError` where pandoc is missing, and for the pages
     that cannot be read or that pandoc refuses or warns of, with their names.
     """
-    pandoc = find_pandoc()
-    settings = _settings(root)
+    find_pandoc()
+    settings = read_settings(root)
     pages = [_read_page(root, source) for source in _files(root, settings["project"]["render"])]
     output = root / "_site"
     with tempfile.TemporaryDirectory(prefix="._site-", dir=root) as folder:
         site = Path(folder) / "new"
         # Pandoc is a process of its own, so threads are enough to use all cores.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            faults = list(pool.map(partial(_typeset, pages, settings, pandoc, root, site), pages))
+            faults = list(pool.map(partial(_typeset, pages, settings, root, site), pages))
         if any(faults):  # of all pages, since one is rarely alone
             raise PublishError("\n".join(filter(None, faults)))
         for resource in _files(root, settings["project"]["resources"]):
@@ -81,7 +81,7 @@ def build(root: Path) -> list[Path]:
     return [output / page.source.with_suffix(".html") for page in pages]
 
 
-def _settings(root: Path) -> Any:
+def read_settings(root: Path) -> Any:
     """The settings of `_quarto.yml`, with the sidebar that publishing has written beside them."""
     settings = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
     for name in settings.get("metadata-files", []):
@@ -112,7 +112,7 @@ def _files(root: Path, patterns: list[str]) -> list[PurePosixPath]:
 def _read_page(root: Path, source: PurePosixPath) -> Page:
     try:
         if source.suffix == ".ipynb":
-            markdown = _notebook_markdown(nbformat.read(root / source, 4))
+            markdown = notebook_markdown(nbformat.read(root / source, 4))
         else:
             markdown = (root / source).read_text(encoding="utf-8")
         values = front_matter(markdown)
@@ -122,7 +122,7 @@ def _read_page(root: Path, source: PurePosixPath) -> Page:
         raise PublishError(f"{source}: {type(error).__name__}: {error}") from error
 
 
-def _notebook_markdown(notebook: Any) -> str:
+def notebook_markdown(notebook: Any) -> str:
     """The cells of an executed notebook as Markdown, with their options obeyed."""
     return "\n\n".join(
         _code_cell(cell, number) if cell.cell_type == "code" else cell.source
@@ -159,9 +159,7 @@ def _code_cell(cell: Any, number: int) -> str:
     return "\n\n".join([*(input_parts if options.get("echo", True) else []), *outputs])
 
 
-def _typeset(
-    pages: list[Page], settings: Any, pandoc: str, root: Path, site: Path, page: Page
-) -> str | None:
+def _typeset(pages: list[Page], settings: Any, root: Path, site: Path, page: Page) -> str | None:
     """Write the page into `site`; return what is wrong with it, or None."""
     target = site / page.source.with_suffix(".html")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +169,23 @@ def _typeset(
     around = None  # as of the page for a wrong address, which is not in the sidebar
     if place is not None:
         around = {"before": order[:place][-1:], "after": order[place + 1 :][:1]}
+    variables = {
+        "root": relpath(site, target.parent),
+        "foot": html.escape(settings["website"].get("page-footer", {}).get("left", "")),
+        "about": any(str(each.source) == "about.qmd" for each in pages),
+        "sidebar": sidebar,
+        "around": around,
+    }
+    return typeset(page, target, settings, root, variables)
+
+
+def typeset(
+    page: Page, target: Path, settings: Any, root: Path, variables: dict[str, Any], **options: Any
+) -> str | None:
+    """Writes a page, as pandoc does with these `options`; returns what is wrong with it, or None.
+
+    Its `variables` are those of the template `preview.html`.
+    """
     defaults = {
         "from": "markdown",
         "to": "html5",
@@ -186,20 +201,14 @@ def _typeset(
             "citeproc",
         ],
         "metadata": {"bibliography": str(root / settings["bibliography"]), "link-citations": True},
-        "variables": {
-            "site-title": html.escape(settings["website"]["title"]),
-            "root": relpath(site, target.parent),
-            "foot": html.escape(settings["website"].get("page-footer", {}).get("left", "")),
-            "about": any(str(each.source) == "about.qmd" for each in pages),
-            "sidebar": sidebar,
-            "around": around,
-        },
+        "variables": {"site-title": html.escape(settings["website"]["title"]), **variables},
+        **options,
     }
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(defaults, file)
         file.flush()
         result = subprocess.run(
-            [pandoc, "--defaults", file.name],
+            [find_pandoc(), "--defaults", file.name],
             input=page.markdown,
             capture_output=True,
             encoding="utf-8",

@@ -25,7 +25,7 @@ from ..reporting.claims import MIME
 from . import exports, fragments, frame, reference
 from .execution import draft_mode, execute_page, say
 from .frame import PublishedPage
-from .notebook import as_page, head_of, shows_text_alone
+from .notebook import as_page, head_of
 
 #: Where in `report/` pictures lie that `figures/` does not have: those for dark pages and narrow
 #: screens, and all of every other profile.
@@ -94,11 +94,6 @@ def _prepare(page: Page, store: Store, root: Path) -> PublishedPage:
     offered = exports.Folder(root / "figures", "../figures") if page.profile == REPORT else drawn
     notebook, figures = exports.export_figures(as_page(executed), page.name, offered, drawn)
     notebook = frame.add_frame(exports.as_raw_blocks(notebook), page, records, store, root)
-    for cell in notebook.cells:
-        # What the page shows of its parameters is their explanation, and of a claim its text.
-        injected = "injected-parameters" in cell.metadata.get("tags", ())
-        if injected or (cell.cell_type == "code" and shows_text_alone(cell.source)):
-            cell.source = f"#| echo: false\n{cell.source}"
     write_if_changed(report / f"{page.name}.ipynb", nbformat.writes(notebook).encode())
     return PublishedPage(
         page,

@@ -1,0 +1,60 @@
+"""Typesets a chapter that answers a reader's question as one HTML file, which needs no other."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path, PurePosixPath
+
+from ..core.store import Store
+from ..errors import PublishError
+from ..planning.profiles import Page
+from . import exports, preview
+from .execution import execute_page
+from .frame import put_results_first
+from .notebook import as_page, front_matter
+
+_ASSETS = Path(__file__).resolve().parent
+
+#: What asks for the site's scripts and styles; what they do is left out.
+_SCRIPT = re.compile(r"<script\b.*?</script>|<link\b[^>]*>", re.DOTALL)
+
+#: A link to another file, which whoever is sent this one does not have.
+_LINK = re.compile(r'<a\b[^>]*\bhref="(?!#|https?:|data:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
+
+
+def write(page: Page, question: str, store: Store, root: Path) -> Path:
+    """Executes the chapter of a page and writes it into `report/`, named for the `question`.
+
+    Raises `PublishError` for a chapter that fails, or that pandoc refuses or warns of.
+    """
+    executed, _ = execute_page(page, page.records(store), store, root)
+    notebook = exports.as_raw_blocks(as_page(executed))
+    put_results_first(notebook)
+    name = re.sub(r"[^\w.]+", "-", f"{page.name} {question}").strip("-")[:100]
+    target = root / "report" / f"{name}.html"
+    target.parent.mkdir(exist_ok=True)
+    markdown = _SCRIPT.sub("", preview.notebook_markdown(notebook))
+    title = str(front_matter(markdown)["title"])
+    source = PurePosixPath("chapters", f"{page.chapter}.ipynb")
+    fault = preview.typeset(
+        preview.Page(source, title, markdown),
+        target,
+        preview.read_settings(root),
+        root,
+        {"root": _ASSETS.as_posix()},
+        **{"embed-resources": True, "standalone": True},
+    )
+    if fault:
+        raise PublishError(fault)
+    text = target.read_text(encoding="utf-8")
+    target.write_text(_LINK.sub(r"\1", text), encoding="utf-8")
+    return target
+
+
+def can_be_opened() -> bool:
+    """True if there is a screen for a browser."""
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
