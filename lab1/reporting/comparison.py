@@ -228,7 +228,7 @@ def compare_values(
         replace(DEPTH, heading=depth.capitalize(), name="Depth"),
         Column("Asked for", "answer", is_text=True, tells=None),
         TEST_ACCURACY,
-        Column(f"Gain on {first}", gained, is_text=True),
+        Column(f"Gain on {first}", gained, name="Gain on the first", is_text=True),
         PARAMETERS,
         count_of_runs(),
     ]

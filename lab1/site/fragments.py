@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -206,13 +207,13 @@ def _run_section(published: PublishedPage) -> str:
         for name, parameter in chapter.parameters.items()
     )
     profile = "" if page.profile == "report" else f" --profile {page.profile}"
-    name = "" if page.profile == "report" else f" -p profile {page.profile}"
     return f"""## {published.title}
 
 ```bash
-python -m lab1 run {page.chapter}{profile} --dry-run    # what is missing, and how long it takes
-python -m lab1 run {page.chapter}{profile}              # trains it
-papermill chapters/{page.chapter}.ipynb out.ipynb{name} -p seeds 0,1,2
+python -m lab1 run {page.name}{profile} --dry-run    # what is missing, and how long it takes
+python -m lab1 run {page.name}{profile}              # trains it
+python -m lab1 report {page.name}{profile} -p seeds=0,1,2    # one page, yours beside the published
+papermill chapters/{page.chapter}.ipynb out.ipynb{_papermill_options(page)}
 ```
 
 {cost(published)}
@@ -228,6 +229,20 @@ several values (`-p learning_rate 0.001,0.003`) are compared.
 {rows}
 :::
 """
+
+
+def _papermill_options(page: profiles.Page) -> str:
+    """What makes a chapter's notebook ask for the runs of a page, with other seeds."""
+    profile = {} if page.profile == profiles.REPORT else {"profile": page.profile}
+    first = next(one for one in profiles.pages(page.profile) if one.chapter == page.chapter)
+    changed = {n: v for n, v in page.parameters.items() if v != first.parameters.get(n)}
+    if "further" in changed:  # which are told by name, and by those of the first page alone
+        changed["further"] = None
+    values = {**profile, **changed, "seeds": (0, 1, 2)}
+    return "".join(
+        f" -p {name} {shlex.quote(_value(value).replace(', ', ','))}"
+        for name, value in values.items()
+    )
 
 
 def _value(value: Any) -> str:

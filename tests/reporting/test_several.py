@@ -32,7 +32,7 @@ def test_each_value_is_a_row_with_its_gain_on_the_first(records):
         == "−10.00\u00a0points (n = 3)"  # the same for every seed
     )
     assert rows.loc[("ResidualMLP", 4, "width 32"), "Test accuracy"] == pytest.approx(94.1)
-    assert "are about width 32, the first that was asked for" in table.markup
+    assert "are about: width 32. " in table.markup and "The gain on width 32 is" in table.markup
 
 
 def test_the_chart_has_a_line_for_each_value(records):

@@ -1,7 +1,11 @@
 """The page that says what to type: its commands are those that the command line takes."""
 
+import json
 import re
 import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from benchmark_records import contenders_record
@@ -12,6 +16,8 @@ from lab1.core import logged_runs
 from lab1.planning import chapters, profiles
 from lab1.site import exports, fragments
 from lab1.site.frame import PublishedPage
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +32,42 @@ def test_every_page_with_runs_has_a_section(shipped):
     assert titles == [f"Title of {name}" for name in ("1_1", "1_2", "1_3", "2_2", "depth")]
 
 
-def test_the_commands_parse(shipped):
-    text = fragments.run_it(shipped, {})
-    lines = re.findall(r"^python -m lab1 (.*?)(?:\s+#.*)?$", text, re.M)
-    assert len(lines) == 10
-    for line in lines:
-        options = cli.parser().parse_args(shlex.split(line))
-        assert options.profile == "quick" and options.chapter in chapters.CHAPTERS
-    assert "papermill chapters/1_3.ipynb out.ipynb -p profile quick -p seeds 0,1,2" in text
+@pytest.mark.parametrize("profile", ["report", "quick", "mine"])
+def test_the_commands_of_every_page_ask_for_its_runs(laboratory, capsys, profile):
+    """Also of a further page of one's own: the commands of its chapter are about other runs."""
+    for path in (ROOT / "params").glob("*.yml"):
+        shutil.copy(path, laboratory / "params")
+    narrow = {"page": "narrow", "width": 8, "seeds": 4, "further": [{"name": "gelu", "depth": 2}]}
+    usual = {"dataset": "mnist", "depth": [2, 8], "seeds": [0], "width": 16}
+    mine = {"chapters": {"1_1": [usual, usual | narrow]}}
+    (laboratory / "params" / "mine.yml").write_text(json.dumps(mine))
+    pages = [page for page in profiles.pages(profile) if page.plan()]
+    for page in pages:
+        text = fragments.run_it([PublishedPage(page, "One", [])], {})
+        lines = re.findall(r"^python -m lab1 (.*?)(?:\s+#.*)?$", text, re.M)
+        assert len(lines) == 3
+        for line in lines:
+            words = [word for word in shlex.split(line) if word != "--dry-run"]
+            capsys.readouterr()
+            assert cli.main([*words, "--dry-run"]) == 0
+            if words[0] == "run":
+                assert capsys.readouterr().out.startswith(f"{len(page.plan())} runs planned")
+        (line,) = re.findall("^papermill chapters/(.*)", text, re.M)
+        notebook, _, *words = shlex.split(line)
+        given = dict(zip(words[1::3], words[2::3], strict=True))
+        asked = profiles.page(
+            notebook.removesuffix(".ipynb"), given.pop("profile", "report"), given
+        )
+        alone = replace(page, parameters={**page.parameters, "seeds": (0, 1, 2), "further": None})
+        assert {*alone.plan()} <= {*asked.plan()}
+    assert len(pages) == {"report": 5, "quick": 5, "mine": 2}[profile]
 
 
 def test_the_profile_of_the_report_needs_no_mention():
     (page, *_) = profiles.pages("report")
     text = fragments.run_it([PublishedPage(page, "One", [])], {})
     assert "\npython -m lab1 run 1_1   " in text and "profile report" not in text
+    assert "papermill chapters/1_1.ipynb out.ipynb -p seeds 0,1,2\n" in text
 
 
 def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
