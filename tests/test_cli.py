@@ -915,6 +915,12 @@ def test_training_again_finds_a_number_that_was_never_measured(tiny, lab1, tmp_p
     assert "test accuracy 0.9900, trained again" in err and "further apart than 0.01" in err
 
 
+def test_help_lists_the_pages_also_further_ones(home, lab1):
+    write_profile(home, {"1_1": [GRID, {**GRID, "page": "narrow", "width": 8}]})
+    out = lab1("report", "1_1-narrow", "--help")[1]
+    assert "pages: 1_1, 1_1-narrow\n\nparameters of 1_1 that" in out
+
+
 def test_help_takes_any_name_of_a_profile(lab1, monkeypatch):
     monkeypatch.setenv("LAB1_PROFILE", "%s %(prog)s 100%")
     status, out, _ = lab1("run", "--help")

@@ -216,10 +216,11 @@ def _page_help(arguments: Sequence[str]) -> str:
     if not {"-h", "--help"} & {*arguments}:
         return ""
     pages = [page for name in profiles.names() for page in profiles.pages(name) if page.plan()]
-    named = dict.fromkeys(page.chapter for page in pages if page.name in arguments)
+    chapters = {name: name for name in CHAPTERS} | {page.name: page.chapter for page in pages}
+    named = [chapters[word] for word in arguments if word in chapters][:1]
     declared = {n: field for c in named or CHAPTERS for n, field in CHAPTERS[c].parameters.items()}
     lines = [f"  {name}: {f.meaning}\n      {f.allowed}" for name, f in sorted(declared.items())]
-    listed = ", ".join(dict.fromkeys(page.name for page in pages))
+    listed = ", ".join(sorted({page.name for page in pages}))
     of_page = f" of {', '.join(named)}" if named else ""
     return f"pages: {listed}\n\nparameters{of_page} that -p can change:\n" + "\n".join(lines)
 
