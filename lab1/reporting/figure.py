@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import vl_convert
+from fontTools import subset
+from fontTools.ttLib import TTFont
 
 from ..core.escape import for_html
 from ..core.families import FAMILIES
@@ -63,11 +69,17 @@ TEXT, TEXT_IN_DARK = "#6b6b6b", "#c9ced6"
 _TEXT = {"labelColor": TEXT, "titleColor": TEXT, "labelFontSize": 12, "titleFontSize": 12}
 
 
+#: The pages' face for small text (`lab1/site/fonts`): a picture is measured with it and carries it,
+#: so that no word is wider for a reader than where it was drawn.
+_FACE = Path(__file__).resolve().parents[1] / "site" / "fonts" / "sans.ttf"
+vl_convert.register_font_directory(str(_FACE.parent))
+
+
 def config() -> dict[str, Any]:
     """The Vega-Lite configuration of every chart."""
     return {
         "background": "transparent",
-        "font": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+        "font": "Lab Sans, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
         "view": {"stroke": None},
         "text": {"color": TEXT},
         "axis": {
@@ -82,7 +94,7 @@ def config() -> dict[str, Any]:
         "legend": {**_TEXT, "orient": "top", "symbolOpacity": 1, "title": None},
         "title": {"color": TEXT, "fontSize": 12, "fontWeight": "normal", "anchor": "end"},
         # The longest title of a panel that fits on a telephone.
-        "header": {**_TEXT, "labelLimit": 290},
+        "header": {**_TEXT, "labelLimit": 290, "titleFontWeight": "normal"},
         "line": {"strokeWidth": 2},
         "point": {"size": 60, "filled": True},
         "rule": {"strokeWidth": 1.5},
@@ -277,7 +289,24 @@ def draw(spec: dict[str, Any], width: int) -> str:
     # for one of a host of its own.
     spec = json.loads(json.dumps(spec), object_hook=unlinked)
     drawn = vl_convert.vegalite_to_svg(json.dumps(fitted(spec, width)))
-    return _unique_clips(_short_numbers(drawn))
+    written = html.unescape(re.sub(r"<[^>]*>", "", drawn))
+    face = _face("".join(sorted({*written})))
+    return _unique_clips(_short_numbers(drawn)).replace(">", f">{face}", 1)
+
+
+@cache
+def _face(characters: str) -> str:
+    """The style that gives a picture its face, with these characters alone."""
+    font = TTFont(_FACE, recalcTimestamp=False)  # the same chart gives the same picture
+    options = subset.Options(layout_features=["kern"], name_IDs=[1, 2], notdef_outline=False)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(text=characters)
+    subsetter.subset(font)
+    font.flavor = "woff"
+    content = BytesIO()
+    font.save(content)
+    address = f"data:font/woff;base64,{b64encode(content.getvalue()).decode()}"
+    return f'<style>@font-face{{font-family:"Lab Sans";src:url({address})}}</style>'
 
 
 def fitted(spec: dict[str, Any], width: int) -> dict[str, Any]:
