@@ -136,7 +136,8 @@ class _Continuation(Callback):
 
     def on_train_begin(self, trainer: StreamlinedTrainer) -> None:
         epoch = len(trainer.history["train_loss"]) + 1
-        if trainer.segments[1:] and trainer.stop_reason is None and epoch <= trainer.config.epochs:
+        continues = trainer.stop_reason is None and epoch <= trainer.config.epochs
+        if trainer.scheduler.last_epoch and continues:  # it counts the steps that are done
             print(f"{self._title}: continues in epoch {epoch}", file=sys.stderr, flush=True)
 
 

@@ -1,13 +1,16 @@
 """Networks taken out of the laboratory answer there as they do in it."""
 
 import json
+import re
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors
 import torch
+from PIL import Image
 from small_models import data_set_for, smallest
 from test_conversion import Pairs
 from torch import nn
@@ -20,6 +23,8 @@ from lab1.errors import MissingRunsError, ParameterError, WeightsError
 from lab1.training import models
 from lab1.training.classifier import Classifier
 from lab1.training.trainer import StreamlinedTrainer
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -51,18 +56,39 @@ def check_metadata(said, classifier):
     assert json.loads(said["config"])["epochs"] == classifier.config.epochs
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["ResidualMLP", "ResNet"])
-def test_onnx_gives_the_networks_logits(make_classifier, tmp_path, family):
+@pytest.fixture
+def onnxruntime():
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package, reason="ONNX is written by onnx and onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
-    classifier = make_classifier(family)
+    return pytest.importorskip("onnxruntime")
+
+
+@pytest.mark.slow
+def test_onnx_gives_a_perceptrons_logits(make_classifier, tmp_path, onnxruntime):
+    classifier = make_classifier("ResidualMLP")
     images, logits = images_and_logits(classifier)
     session = onnxruntime.InferenceSession(classifier.export(tmp_path / "model.onnx"))
     (given,) = session.run(None, {"images": images.numpy()})
     assert np.abs(given - logits.numpy()).max() < 1e-4
     check_metadata(session.get_modelmeta().custom_metadata_map, classifier)
+
+
+@pytest.mark.slow
+def test_the_guides_teacher_answers_outside_as_here(tmp_path, monkeypatch, capsys, onnxruntime):
+    page = (ROOT / "guide" / "commands.qmd").read_text(encoding="utf-8")
+    section = page.split("{#sec-export}")[1].split("\n## ")[0]
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("frog.png")
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", section, re.S):
+        exec(block, names)
+    logits = torch.from_numpy(names["logits"])
+    run, images = names["run"], torch.tensor(names["images"])
+    assert (logits.softmax(1) - run.predict(images)).abs().max() < 1e-4
+    assert capsys.readouterr().out == f"{run.answers(images)[0]}\n"
+    program = torch.export.load("teacher.pt2").module()
+    assert (program(images) - logits).abs().max() < 1e-4
 
 
 def test_a_torch_program_gives_the_networks_logits(make_classifier, tmp_path):

@@ -16,7 +16,7 @@ PAGE = (ROOT / "guide" / "training-step.qmd").read_text(encoding="utf-8")
 
 
 def test_the_loop_of_plain_torch_ends_with_the_trainers_weights():
-    loop, _ = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    loop, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     assert len(loop.splitlines()) <= 20
     plain = {}
     exec(loop, plain)
@@ -36,12 +36,20 @@ def test_the_loop_of_plain_torch_ends_with_the_trainers_weights():
 
 
 def test_a_metric_and_a_callback_stop_the_training(capsys):
-    _, example = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    _, example, _ = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     names = {}
     exec(example, names)
     assert capsys.readouterr().out.startswith("good enough [")
     *before, last = names["result"].history["top_3_error"]
     assert last < 0.05 <= min(before)
+
+
+def test_tensors_are_learnt_from_and_the_network_kept(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    *_, example = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    torch.manual_seed(0)
+    exec(example, {})
+    assert capsys.readouterr().out == "['light', 'dark'] 10\n"
 
 
 def test_the_page_shows_every_excerpt_and_no_other():
