@@ -6,6 +6,7 @@ import pytest
 
 from lab1.errors import ParameterError
 from lab1.planning import profiles
+from lab1.planning.chapters import FurtherRuns
 
 PROFILE = """
 chapters:
@@ -103,6 +104,14 @@ def test_a_run_is_named_by_its_further_runs_but_for_the_pages_own(page):
     names = [asked.further_of.get(spec.key, "") for spec in asked.plan()]
     assert [*dict.fromkeys(names)] == ["", "identity start", "ladder"]
     assert names.count("") == 16
+
+
+def test_hidden_sizes_are_asked_of_networks_that_have_them_alone():
+    """Such as are one's own have a depth."""
+    row = FurtherRuns("ladder", {"hidden_sizes": (8, 4)})
+    both, alone = ({"families": names} for names in (("MLP", "SimpleCNN"), ("SimpleCNN",)))
+    assert row.within("1_2", both) == {"hidden_sizes": (8, 4), "families": ("MLP",)}
+    assert row.within("1_2", alone) is None
 
 
 def test_further_runs_of_distillation_have_teachers_of_their_own(page):

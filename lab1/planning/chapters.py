@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.datasets import DATASETS
 from ..core.differences import describe
+from ..core.families import FAMILIES
 from ..core.fields import MOST_VALUES, Field, declarations
 from ..core.spec import RunSpec
 from ..core.training_config import TrainingConfig
@@ -269,6 +270,11 @@ class FurtherRuns:
                     return None
                 value = both if isinstance(value, tuple) else both[0]
             kept[name] = value
+        if "hidden_sizes" in kept and "families" not in kept and "families" in asked:
+            # A user-defined network has a depth, and no sizes layer by layer.
+            able = (name for name in asked["families"] if "hidden_sizes" in FAMILIES[name].fields)
+            kept["families"] = tuple(able)
+            return kept if kept["families"] else None
         return kept
 
 
