@@ -31,6 +31,8 @@ def test_each_published_page_with_data_shows_them(page):
     for file, width, height in files:
         assert Image.open(ROOT / file).size == (int(width), int(height))
     assert all(alt for alt in re.findall(r'alt="([^"]*)"', markup))
+    in_notebook = gallery.images(page.parameters)._repr_mimebundle_()["text/html"]
+    assert in_notebook.count('src="data:image/') == in_notebook.count("src=") == len(files)
 
 
 def test_data_without_pictures_show_nothing():
