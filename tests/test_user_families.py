@@ -198,6 +198,18 @@ def test_what_a_run_would_depend_on_unseen_is_refused(tmp_path, monkeypatch, old
         tried(tmp_path, monkeypatch, f"import os\nimport random\nimport torch\n{text}")
 
 
+@pytest.mark.parametrize("helper", [False, True])
+def test_a_network_whose_file_asks_the_environment_is_refused(tmp_path, monkeypatch, helper):
+    monkeypatch.setenv("SCALE", "2")
+    asking = "import os\nSCALE = float(os.environ.get('SCALE', 1))\n"
+    if helper:
+        (tmp_path / "scales.py").write_text(asking)
+        asking = "from scales import SCALE\n"
+    text = GUIDE.replace(FORWARD, f"return SCALE * {FORWARD.removeprefix('return ')}")
+    with pytest.raises(ParameterError, match="no environment variables"):
+        tried(tmp_path, monkeypatch, asking + text)
+
+
 def test_a_module_from_elsewhere_is_refused(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -45,12 +45,16 @@ def check(specs: Sequence[RunSpec]) -> None:
         _smoke_test(model, DATASETS[dataset], images)
 
 
-def build(spec: ModelSpec, dataset: Dataset) -> nn.Module:
-    """The network of a user-defined family, called with an image's shape, classes and fields."""
+def build(spec: ModelSpec, dataset: Dataset, module: ModuleType | None = None) -> nn.Module:
+    """The network of a user-defined family, called with an image's shape, classes and fields.
+
+    It is of the `module` that its file was read as, by default once in this process.
+    """
     family = FAMILIES[spec.family]
+    source = module or _module(family)
     made = _call_user_code(
         family,
-        lambda: _module(family).__dict__[family.name](
+        lambda: source.__dict__[family.name](
             image_shape=dataset.image_shape,
             num_classes=dataset.num_classes,
             **{name: getattr(spec, name) for name in family.fields},
@@ -74,7 +78,8 @@ def _smoke_test(spec: ModelSpec, dataset: Dataset, images: int) -> None:
         with _only_covered_files(family):
             model = seeded(lambda: build(spec, dataset))
             with patch.dict(os.environ, clear=True):  # which no key covers
-                again = seeded(lambda: build(spec, dataset))
+                module = _read_again(family)
+                again = seeded(lambda: build(spec, dataset, module))
         weights, others = model.state_dict(), again.state_dict()
         for name, tensor in weights.items():
             if is_lazy(tensor) or tensor.dtype not in KINDS:
@@ -148,6 +153,18 @@ def _module(family: Family) -> ModuleType:
                 "is installed, and modules in its folder that an import statement names"
             )
     return module
+
+
+def _read_again(family: Family) -> ModuleType:
+    """The user's file, and its helpers, read anew; other modules go on seeing the first."""
+    assert family.file is not None
+    folder = family.file.parent
+    helpers = {str(folder / helper) for helper in families.sources(family.file)}
+    with patch.dict(sys.modules):
+        for name, module in [*sys.modules.items()]:
+            if getattr(module, "__file__", None) in helpers:
+                del sys.modules[name]
+        return _module.__wrapped__(family)
 
 
 # Files that a network reads
