@@ -64,7 +64,6 @@ LABELS = [
         "fig-paired",
         "fig-unseen",
         "tbl-summary",
-        "tbl-controls",
         "tbl-softened",
         "tbl-runs",
     ),
