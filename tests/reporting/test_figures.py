@@ -3,12 +3,14 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import altair
 import pandas
 import pytest
+from fontTools.ttLib import TTFont
 
 from lab1.reporting import figure as figures
 from lab1.reporting.figure import LONGEST_TABLE, MIME, Figure
@@ -228,6 +230,16 @@ def test_a_long_table_is_left_to_its_file(figure):
     assert "<details" not in render(rows(LONGEST_TABLE + 1))
     with_file = render(rows(LONGEST_TABLE + 1), downloads="<p>CSV</p>")
     assert "<table>" not in with_file and "<details" in with_file
+
+
+def test_a_picture_carries_the_face_that_it_was_measured_with(figure):
+    svg = figure().parts()["svg"]
+    (carried,) = re.findall(r"url\(data:font/woff;base64,([^)]*)\)", svg)
+    characters = TTFont(BytesIO(base64.b64decode(carried))).getBestCmap()
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", "", svg)
+    written = re.findall(r"[0-9A-Za-z ]", html.unescape(text))
+    assert written and {*map(ord, written)} <= {*characters}
+    assert 'font-family="Lab Sans,' in svg
 
 
 def test_nothing_is_asked_of_another_host(figure):
