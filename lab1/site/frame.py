@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import html
+import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +105,7 @@ def expect_part(root: Path, page: Page, part: str) -> None:
 
 
 def write_menu(root: Path, report: Path, pages: Sequence[PublishedPage]) -> None:
-    """Writes the contents of the sidebar from the `site-menu` of `_quarto.yml`, and the foot.
+    """Writes the sidebar's contents from `_quarto.yml`'s `site-menu`, the foot and the citation.
 
     `pages` are in their order, each of a part that the menu has.
     """
@@ -112,10 +114,40 @@ def write_menu(root: Path, report: Path, pages: Sequence[PublishedPage]) -> None
         return
     entries = [entry for stated in settings.get("site-menu", []) for entry in _entry(stated, pages)]
     website: dict[str, Any] = {"sidebar": {"contents": entries}}
+    written: dict[str, Any] = {"website": website}
+    if head := citation_head(root):
+        written["include-in-header"] = {"text": head}
     if footer := settings.get("website", {}).get("page-footer"):
         website["page-footer"] = {**footer, "left": site_foot(root, footer["left"])}
-    text = yaml.safe_dump({"website": website}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
     write_if_changed(report / MENU, text.encode())
+
+
+def citation_head(root: Path) -> str:
+    """What the head of each page tells programs that cite, from `CITATION.cff`; "" without one."""
+    path = root / "CITATION.cff"
+    if not path.exists():
+        return ""
+    cited = yaml.safe_load(path.read_text(encoding="utf-8"))
+    authors = [author["name"] for author in cited["authors"]]
+    tags = [("citation_title", cited["title"]), *(("citation_author", name) for name in authors)]
+    linked = {
+        "@context": "https://schema.org",
+        "@type": "SoftwareSourceCode",
+        "name": cited["title"],
+        "description": cited["abstract"],
+        "version": cited["version"],
+        "license": f"https://spdx.org/licenses/{cited['license']}",
+        "keywords": cited["keywords"],
+        "author": [{"@type": "Organization", "name": name} for name in authors],
+    }
+    if address := read_addresses(root).site:
+        tags.append(("citation_public_url", address))
+        linked["url"] = address
+    lines = [f'<meta name="{name}" content="{html.escape(text)}">' for name, text in tags]
+    # As JSON has it, a "<" may be written so, and then ends no script.
+    data = json.dumps(linked).replace("<", "\\u003c")
+    return "\n".join([*lines, f'<script type="application/ld+json">{data}</script>'])
 
 
 def _settings(root: Path) -> dict[str, Any]:

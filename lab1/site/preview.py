@@ -87,7 +87,8 @@ def read_settings(root: Path) -> Any:
     for name in settings.get("metadata-files", []):
         if (root / name).exists():
             further = yaml.safe_load((root / name).read_text(encoding="utf-8"))
-            settings["website"] |= further["website"]
+            settings["website"] |= further.pop("website")
+            settings |= further
     return settings
 
 
@@ -175,6 +176,7 @@ def _typeset(pages: list[Page], settings: Any, root: Path, site: Path, page: Pag
         "about": any(str(each.source) == "about.qmd" for each in pages),
         "sidebar": sidebar,
         "around": around,
+        "head": settings.get("include-in-header", {}).get("text", ""),
     }
     return typeset(page, target, settings, root, variables)
 

@@ -1,5 +1,7 @@
 """The frame of pages: menu, head, foot."""
 
+import json
+
 import nbformat
 import pytest
 import yaml
@@ -8,7 +10,14 @@ from built_site import git
 from lab1.core import weights_file
 from lab1.errors import PublishError
 from lab1.planning.profiles import Page, pages
-from lab1.site.frame import PublishedPage, add_frame, expect_part, site_foot, write_menu
+from lab1.site.frame import (
+    PublishedPage,
+    add_frame,
+    citation_head,
+    expect_part,
+    site_foot,
+    write_menu,
+)
 
 SETTINGS = """\
 site-menu:
@@ -59,6 +68,21 @@ def test_pages_stand_in_their_parts_and_an_empty_part_is_left_out(tmp_path):
             "contents": [{"section": "Reference", "contents": "reference/*.qmd"}],
         },
     ]
+
+
+def test_programs_that_cite_are_told_what_the_citation_file_says(tmp_path):
+    (tmp_path / "CITATION.cff").write_text(
+        "{title: 'A & </script>', abstract: Of depth., authors: [{name: B}], version: 1.0.0,"
+        " license: MIT, keywords: [depth]}"
+    )
+    (tmp_path / "_quarto.yml").write_text("website: {site-url: 'https://example.org/a/'}")
+    head = citation_head(tmp_path)
+    assert '<meta name="citation_title" content="A &amp; &lt;/script&gt;">' in head
+    assert '<meta name="citation_author" content="B">' in head
+    assert '<meta name="citation_public_url" content="https://example.org/a">' in head
+    data = json.loads(head.partition('ld+json">')[2].removesuffix("</script>"))
+    assert head.count("</script>") == 1 and data["name"] == "A & </script>"
+    assert data["url"] == "https://example.org/a"
 
 
 @pytest.mark.parametrize("part", ["", "Three"])
