@@ -87,7 +87,7 @@ def prune_css(site: Path) -> int:
 
 
 def rank_chapters_first(site: Path) -> int:
-    """Rewrites the index of a site's search: text comes before exercises, literature and reference.
+    """Rewrites the index of a site's search: chapters come before the reference, literature goes.
 
     How many entries the index has, none without one.
     """
@@ -95,19 +95,17 @@ def rank_chapters_first(site: Path) -> int:
     if not index.exists():
         return 0
     entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
-    for entry in entries:
-        if _rank(entry) == 2:
-            # A heading weighs more than text, and the name of a module is made of its topic's.
-            entry["section"] = ""
-    entries.sort(key=_rank)  # of equally good results the first is shown first
+    entries = [entry for entry in entries if entry["section"] != "References"]
+    for entry in filter(_of_reference, entries):
+        # A heading weighs more than text, and the name of a module is made of its topic's.
+        entry["section"] = ""
+    entries.sort(key=_of_reference)  # of equally good results the first is shown first
     index.write_text(json.dumps(entries, indent=2, ensure_ascii=False), encoding="utf-8")
     return len(entries)
 
 
-def _rank(entry: dict[str, Any]) -> int:
-    if str(entry["href"]).startswith("reference/"):
-        return 2
-    return 1 if entry["section"] in ("Exercises", "References") else 0
+def _of_reference(entry: dict[str, Any]) -> bool:
+    return str(entry["href"]).startswith("reference/")
 
 
 def _texts(site: Path, *endings: str) -> Iterator[tuple[Path, str]]:

@@ -5,7 +5,7 @@ the focus is on the link (`charts.css`):
     Such a pair are [twins](../glossary.qmd#twin).
 
 The meaning is the beginning of the term's definition, up to its first formula or citation. A term
-that the glossary does not have stops the build.
+that the glossary does not have stops the build. A link to the references becomes a citation.
 ]]
 
 local meanings = {} -- by the glossary's path, then by the term's id
@@ -48,6 +48,11 @@ local function read(path)
 end
 
 function Link(link)
+  local cited = link.target:match("^#ref%-(.+)$")
+  if cited then -- Quarto shows under the pointer what stands in such a frame
+    link.attributes.role = "doc-biblioref"
+    return pandoc.Span({ link }, { class = "citation", ["data-cites"] = cited })
+  end
   local path, id = link.target:match("^(.*glossary%.qmd)#(.+)$")
   if path == nil then
     return nil

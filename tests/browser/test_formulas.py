@@ -12,7 +12,7 @@ import lab1.site
 
 pytestmark = pytest.mark.slow
 
-FONT = "fonts/stix-two-math.woff2"
+FONT = "fonts/stix-two-math.woff"
 #: The letter that a browser shows for one that stands alone in a formula.
 ITALIC = {
     chr(int(unicodedata.decomposition(chr(code)).split()[1], 16)): chr(code)
