@@ -8,21 +8,14 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.sites("quarto")]
 
 
-@pytest.mark.parametrize(
-    ("words", "first"),
-    [
-        ("degradation", "/report/"),  # a chapter, before any module
-        ("Holm", "#(what-was-compared|sec-evidence)$"),
-        ("install", "/guide/commands"),
-    ],
-)
-def test_the_search_finds_first_what_a_reader_wants(read, words, first):
+def test_the_search_finds_degradation(read):
     page = read("index.html").page
-    page.locator("#quarto-search input").fill(words)
+    page.locator("#quarto-search input").fill("degradation")
     results = page.locator(".search-result-container a, .aa-Panel a")
     results.first.wait_for()
     found = results.evaluate_all("all => all.map(a => a.href)")
-    assert re.search(first, re.sub(r"\?[^#]*", "", found[0])), found
+    assert any("depth.html" in href for href in found)
+    assert "/report/" in found[0]  # a chapter, before any module
 
 
 def test_the_search_index_holds_each_formula_once(site):
