@@ -5,7 +5,7 @@ files that the site was built from.
 """
 
 from dataclasses import replace
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import pytest
 from reader import REPORT, WIDE
@@ -67,10 +67,10 @@ def accuracies(runs):
 
 
 def time_on_one_device(runs):
-    """The mean time of the runs on the device of most, the first by name among equals."""
+    """The median time of the runs on the device of most, the first by name among equals."""
     names = sorted(hardware(run) for run in runs)
     device = max(names, key=names.count)
-    return f"{mean(run.seconds for run in runs if hardware(run) == device):.0f}"
+    return f"{median(run.seconds for run in runs if hardware(run) == device):.0f}"
 
 
 def hardware(run):

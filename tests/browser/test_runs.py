@@ -23,7 +23,7 @@ def runs_of(page, count, least=1):
 
 
 def preset(page, name):
-    return page.locator(f".lab1-runs a[href^='runs.html']:text-is('{name}')")
+    return page.locator(f".lab1-runs a[href*='runs.html#']:text-is('{name}')")
 
 
 def boxes(page):
