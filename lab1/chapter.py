@@ -24,7 +24,7 @@ from .core.fields import Field
 from .core.record import Record
 from .core.spec import ModelSpec
 from .core.store import Store
-from .errors import MissingRunsError, ParameterError
+from .errors import MissingRunsError, ParameterError, not_allowed
 from .planning import chapters, notebook, profiles
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
@@ -52,6 +52,8 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     parameter, what is allowed, and the chapter, before anything is trained or written.
     """
     allowed = {"profile": Field(name="profile"), **chapters.chapter(name).parameters}
+    if not isinstance(namespace, Mapping):
+        raise not_allowed("namespace", namespace, "globals(), or a dict", f"chapter {name}")
     given = notebook.asked(namespace, allowed, f"chapter {name}")
     if "profile" not in given:
         raise ParameterError(

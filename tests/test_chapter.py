@@ -5,7 +5,7 @@ import pytest
 
 from lab1.chapter import OpenChapter, open_chapter
 from lab1.core.store import Store
-from lab1.errors import ClaimError, MissingRunsError
+from lab1.errors import ClaimError, MissingRunsError, ParameterError
 from lab1.planning import profiles
 from lab1.reporting.cnns import accuracy_without_blocks
 from lab1.reporting.selections import Selection
@@ -162,3 +162,8 @@ def test_a_selection_is_of_the_usual_design_unless_another_is_named(make_record,
         for normalization in ("none", "layer")
     ]
     assert [*opened.select("MLP", **values).runs["change"]] == expected
+
+
+def test_what_is_no_namespace_is_refused():
+    with pytest.raises(ParameterError, match=r"chapter 1_1: namespace = None .* allowed: globals"):
+        open_chapter("1_1", None)
