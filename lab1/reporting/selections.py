@@ -326,5 +326,6 @@ def _equal(column: pd.Series[Any], name: str, value: Any) -> pd.Series[bool]:
 
 def _is_several(name: str, value: Any) -> bool:
     """True if a value stands for any of those in it; the sizes of one network do not."""
-    is_sizes = name in _SIZES and not any(isinstance(size, (list, tuple)) for size in value or ())
-    return isinstance(value, (list, tuple)) and not is_sizes
+    if not isinstance(value, (list, tuple)):
+        return False
+    return name not in _SIZES or any(isinstance(sizes, (list, tuple)) for sizes in value)
