@@ -416,7 +416,7 @@
       for (const run of batch) if (!run.ended) run.row?.querySelector("small").append(", stopped");
       if (!batch.length) clear();
       end(batch.length ? "Stopped." : "");
-      drawSoon();
+      draw();
     });
     form.addEventListener("input", () => {
       state();
