@@ -134,8 +134,8 @@ def test_n_is_that_of_the_seeds_and_each_row_has_a_label_of_its_own(page, seeds)
         of_page = page.plan() or [s for other in profiles.pages("report") for s in other.plan()]
         without_runs = {spec.seed for spec in of_page}
         for cell in [row[header.index("n")] for _, row in grouped] if "n" in header else ():
-            led = re.search(r"#runs-(\w+)", cell)
-            of_row = seeds[led[1]] if led else without_runs
+            led = re.search(r'title="seeds ([^"]*)"', cell)
+            of_row = led[1].split(", ") if led else without_runs
             n = int(re.sub("<[^>]*>", "", cell) or 0)  # timings of a benchmark have no seeds
             assert n <= len(set(of_row)) == len(of_row), f"{page.name}, {call}"
 

@@ -15,7 +15,7 @@ from ..core.escape import for_html
 from ..core.record import Record
 from . import words
 from .frames import group_of, hardware
-from .tables import RUNS_PAGE, Table, markup, number, runs_link, text
+from .tables import RUNS_PAGE, Table, markup, number, text
 
 
 def by_configuration(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -157,7 +157,7 @@ def runs_table(
             [
                 text(family)
                 if first.key not in detailed
-                else f"<td>{runs_link(group, family, RUNS_PAGE)}</td>",
+                else f'<td><a href="{RUNS_PAGE}#runs-{group}">{family}</a></td>',
                 number(first.spec.model.depth),
                 number(f"{first.spec.training.learning_rate:g}"),
                 *([text(settings[index])] if any(settings) else []),

@@ -147,10 +147,15 @@ def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[
 
 
 def count_of_runs(runs_page: str = "", of: Callable[[pd.DataFrame], int] = len) -> Column:
-    """`n`, which leads to the runs behind the row, on the same page or on another."""
+    """`n`, which leads to the runs behind the row: on the page of all runs to these alone.
+
+    On the same page it leads to their configuration, which may have more, and names their seeds.
+    """
 
     def show(part: pd.DataFrame) -> str:
-        return runs_link(part["group"].iloc[0], of(part), runs_page)
+        seeds = ", ".join(map(str, part["seed"]))
+        runs = f"={','.join(part['key'])}" if runs_page else f"-{part['group'].iloc[0]}"
+        return f'<a href="{runs_page}#runs{runs}" title="seeds {seeds}">{of(part)}</a>'
 
     return Column("n", lambda part: part, show, name="")
 
@@ -250,11 +255,6 @@ def performance(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     ]
     settings = ["learning_rate", "change", "parameters", "epochs_allowed", "precision"]
     return table_of(runs, ["family", "dataset", "depth", *settings], columns)
-
-
-def runs_link(group: str, text: Any, runs_page: str = "") -> str:
-    """A link to the runs of a configuration, on the same page or on another."""
-    return f'<a href="{runs_page}#runs-{group}">{text}</a>'
 
 
 def markup(header: list[str], rows: list[list[str]], row_ids: list[str] | None = None) -> str:

@@ -16,24 +16,20 @@ from lab1.core.store import Store
 pytestmark = [pytest.mark.slow, pytest.mark.preview()]
 
 #: Each table with a row per configuration: its headings, and each row's cells and the keys of the
-#: runs that its count leads to, on this page or on that of all runs.
+#: runs that its count leads to: those that its address names, or seeds of a configuration here.
 TABLES = """
-async () => {
-  const all = await (await fetch('../runs.html')).text();
-  const there = new DOMParser().parseFromString(all, 'text/html');
+() => {
   return [...document.querySelectorAll('table')]
-    .filter(table => table.querySelector('td.number a[href*="#runs-"]'))
+    .filter(table => table.querySelector('td.number a[href*="#runs"]'))
     .map(table => ({
       headings: [...table.querySelectorAll('thead th')].map(cell => cell.innerText),
       rows: [...table.querySelectorAll('tbody tr')].map(row => {
-        const link = row.querySelector('td.number a[href*="#runs-"]');
-        const from = link.pathname === location.pathname ? document : there;
-        const runs = from.getElementById(link.hash.slice(1));
-        return {
-          cells: [...row.cells].map(cell => cell.innerText),
-          keys: [...runs.querySelectorAll('tbody code, [title]')].map(
-            seed => seed.title || seed.textContent),
-        };
+        const { hash, title } = row.querySelector('td.number a[href*="#runs"]');
+        const named = hash.startsWith('#runs=') ? hash.slice(6).split(',') : null;
+        const seeds = title.slice('seeds '.length).split(', ');
+        const runs = document.getElementById(hash.slice(1))?.querySelectorAll('[title]') ?? [];
+        const keys = [...runs].filter(run => seeds.includes(run.textContent)).map(run => run.title);
+        return { cells: [...row.cells].map(cell => cell.innerText), keys: named ?? keys };
       }),
     }));
 }

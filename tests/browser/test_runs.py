@@ -68,7 +68,7 @@ def test_what_is_ticked_is_drawn_and_stands_in_the_address(read):
     wait_for_lines(page, 4 * 5)
     assert ticked(page) == 4
     keys = page.url.partition("#runs=")[2].split(",")
-    assert len(keys) == page.locator(".lab1-compared td a, .lab1-compared td div > div").count()
+    assert len(keys) == page.locator(".lab1-compared td div > div").count()
     assert "D, mean of" in page.get_attribute(".lab1-chart", "aria-label")
     # A record's free text, which is hostile here, is text.
     assert "<img class=hostile" in page.inner_text(".lab1-compared")

@@ -118,10 +118,10 @@ def test_the_performance_summary_says_device_data_and_where_the_runs_are(experim
     ]  # fmt: skip
     assert "Dataset: built-in grey patterns; " in table.markup
     assert "Timed on: a processor, 1 thread.</p>" in table.markup
-    # Every row leads to one of the page of runs; those of the sweep are left out.
-    sections = {f"runs-{group}" for group in RunsPage(records, set(), {}).groups}
-    led = set(re.findall(r'href="\.\./runs\.html#([^"]*)"', table.markup))
-    assert led < sections and len(led) == 3
+    # Every row leads to its runs alone on the page of runs; those of the sweep are left out.
+    rows = RunsPage(records, set(), {}).groups.values()
+    led = re.findall(r'href="\.\./runs\.html#runs=([^"]*)"', table.markup)
+    assert {*led} < {",".join(run.key for run in runs) for runs in rows} and len(led) == 3
 
 
 def test_the_distillation_summary_has_the_teacher_and_its_student_twice(make_record):
@@ -133,7 +133,8 @@ def test_the_distillation_summary_has_the_teacher_and_its_student_twice(make_rec
         "ResidualCNN, teacher", "SimpleCNN, student, alone", "SimpleCNN, student, with the teacher",
     ]  # fmt: skip
     assert frame["Improvement"].fillna(0).tolist() == [0, 0, 12]
-    assert results_page.distillation(main).markup.count('href="../runs.html#runs-') == 3
+    led = re.findall(r'href="../runs.html#runs=([^"]*)"', results_page.distillation(main).markup)
+    assert sorted(",".join(led).split(",")) == sorted(main["key"])
 
 
 def test_a_table_offers_its_plain_numbers_as_a_file(experiment):
