@@ -161,13 +161,13 @@ def _spec(
     return RunSpec(ModelSpec(**model), dataset, TrainingConfig(**training), seed, distillation)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_spec():
     """Makes a small :class:`RunSpec`; further arguments are fields of the model or the training."""
     return _spec
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_student():
     """Makes a small :class:`RunSpec` with a teacher, a temperature and an alpha."""
 

@@ -37,19 +37,6 @@ SETTINGS = {
 }
 
 
-def torchrun(runs, *program):
-    """A program in two processes on this machine."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", *map(str, program)]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(runs)},
-    )
-
-
 def assert_alike(spec, alone, together):
     """One process and two of them ended with the same run, but for rounding."""
     one, two = alone.find(spec), together.find(spec)
@@ -67,60 +54,84 @@ def assert_alike(spec, alone, together):
     assert "processes" not in one.origin
 
 
-DISTIL = """
-import json, sys
+PROGRAM = """
+import json, os, sys
 from pathlib import Path
-from lab1.core.training_config import RuntimeOptions
+from lab1.cli.main import main
 from lab1.core.spec import RunSpec
-from lab1.planning import ensure as ensuring
 from lab1.core.store import Store
-options = RuntimeOptions(device="cpu", progress=False)
-specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
-ensuring.ensure(specs, options, Store(Path(sys.argv[1]), Path(sys.argv[2])))
+from lab1.core.training_config import RuntimeOptions
+from lab1.planning.ensure import ensure
+specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[1])]
+results, runs = map(Path, sys.argv[2:4])
+ensure(specs, RuntimeOptions(device="cpu", progress=False), Store(results, runs))
+if os.environ["RANK"] == "0":  # which alone speaks
+    print("And by the command line", flush=True)
+    print("And by the command line", file=sys.stderr, flush=True)
+sys.exit(main(sys.argv[4:]))
 """
 
 
-@pytest.mark.slow
-def test_two_processes_distil_as_one_does(tmp_path, make_spec, make_student):
-    """Each asks the teacher about its part of a batch; the losses are those of the whole.
-
-    Where images are augmented its answers are not kept.
-    """
+@pytest.fixture(scope="module")
+def students(make_spec, make_student):
+    """A teacher and its students; where images are augmented its answers are not kept."""
     settings = {"batch_size": 64, "validation_size": 3869, "optimizer": "sgd"}
     teacher = make_spec("ResidualMLP", **settings)
-    students = [
-        make_student(teacher, 3.0, 0.5, **settings, augmentation=augmentation, learning_rate=0.05)
-        for augmentation in ("none", "crop")
+    settings |= {"learning_rate": 0.05}
+    augmentations = ("none", "crop")
+    return [
+        teacher,
+        *(make_student(teacher, 3.0, 0.5, **settings, augmentation=name) for name in augmentations),
     ]
-    alone, together = (Store(tmp_path / "results", tmp_path / name) for name in ("one", "two"))
-    options = RuntimeOptions(device="cpu", progress=False)
-    engine.train_all([teacher, *students], options, alone)
-    program = tmp_path / "distil.py"
-    program.write_text(DISTIL)
-    text = json.dumps([spec.to_dict() for spec in students])
-    done = torchrun(together.runs, program, together.results, together.runs, text)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, students):
+    """Two processes on this machine: how they ended, and their store."""
+    folder = tmp_path_factory.mktemp("together")
+    store = Store(folder / "results", folder / "runs")
+    (folder / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(folder / "program.py")]
+    command += [json.dumps([spec.to_dict() for spec in students[1:]]), store.results, store.runs]
+    command += ["run", "1_1", "--profile", "smoke", "--device", "cpu"]
+    for name, value in SETTINGS.items():
+        command += ["-p", f"{name}={value}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(store.runs)}
+    done = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, timeout=240, env=environment
+    )
     assert done.returncode == 0, done.stderr
-    for spec in (teacher, *students):
-        assert_alike(spec, alone, together)
-    assert not list(together.runs.glob("*/outputs-*"))
+    return done, store
+
+
+def trained_alone(specs, folder):
+    alone = Store(folder / "results", folder / "alone")
+    engine.train_all(specs, RuntimeOptions(device="cpu", progress=False), alone)
+    return alone
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_does(tmp_path):
+def test_two_processes_distil_as_one_does(together, students, tmp_path):
+    """Each asks the teacher about its part of a batch; the losses are those of the whole."""
+    _, store = together
+    alone = trained_alone(students, tmp_path)
+    for spec in students:
+        assert_alike(spec, alone, store)
+    assert not list(store.runs.glob("*/outputs-*"))
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_does(together, tmp_path):
+    done, store = together
     (spec,) = profiles.page("1_1", "smoke", SETTINGS).plan()
-    alone, together = (Store(tmp_path / "results", tmp_path / name) for name in ("one", "two"))
-    engine.train_all([spec], RuntimeOptions(device="cpu", progress=False), alone)
-    command = ["-m", "lab1", "run", "1_1", "--profile", "smoke", "--device", "cpu"]
-    for name, value in SETTINGS.items():
-        command += ["-p", f"{name}={value}"]
-    done = torchrun(together.runs, *command)
-    assert done.returncode == 0, done.stderr
-    assert_alike(spec, alone, together)
+    assert_alike(spec, trained_alone([spec], tmp_path), store)
     # One process speaks and writes.
-    (line,) = done.stdout.splitlines()
+    (line,) = done.stdout.rpartition("And by the command line\n")[2].splitlines()
     assert line.startswith("1 runs planned, 1 missing")
-    assert done.stderr.count("training 1 missing run") == done.stderr.count("[1/1]") == 1
-    assert {path.name for path in together.run_dir(spec).iterdir()} == {
+    said = done.stderr.rpartition("And by the command line\n")[2]
+    assert said.count("training 1 missing run") == said.count("[1/1]") == 1
+    assert {path.name for path in store.run_dir(spec).iterdir()} == {
         "claim", "gradient-agreement.json", "record.json", "weights.safetensors",
     }  # fmt: skip
 

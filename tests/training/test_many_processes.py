@@ -1,7 +1,9 @@
 """Several processes at once, and disks that fail: nothing twice, nothing lost."""
 
-import json
+import multiprocessing
 import re
+import resource
+import signal
 
 import pytest
 from repeats import wait_until
@@ -10,53 +12,51 @@ from lab1.core.files import write_bytes
 from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import StorageError
-from lab1.training.engines import local as engine
-
-TRAIN = """
-import json, resource, signal, sys
-from pathlib import Path
-from lab1.cli import main
-from lab1.errors import Lab1Error
-from lab1.core.training_config import RuntimeOptions
-from lab1.core.spec import RunSpec
-from lab1.core.store import Store
 from lab1.training import engines
 from lab1.training.engines import local as engine
-store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
-specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[3])]
-largest_file = int(sys.argv[4])
-if largest_file:
-    # A write beyond it fails in the middle, as on a full disk.
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-options = RuntimeOptions(device="cpu", progress=False, checkpoint_seconds=0)
-engine.check(specs, options)
-engines.POLL_SECONDS = 0.02
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    engine.train_all(specs, options, store, lambda record: print(record.key, flush=True))
-except Lab1Error as error:
-    print(f"{type(error).__name__}: {error}")
-"""
+
+FORK = multiprocessing.get_context("fork")  # a process that need not import torch anew
+OPTIONS = RuntimeOptions(device="cpu", progress=False, threads=1, checkpoint_seconds=0.1)
+
+
+def train(specs, store, trained, largest_file):
+    """Trains, and sends the key of each run that is trained here, and at last what went wrong."""
+    if largest_file:
+        # A write beyond it fails in the middle, as on a full disk.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    engines.POLL_SECONDS = 0.02
+    try:
+        engine.train_all(specs, OPTIONS, store, lambda record: trained.send(record.key))
+        trained.send(None)
+    except StorageError as error:
+        trained.send(error)
 
 
 @pytest.fixture
-def start(python, store):
-    """Starts a process that will train the specs once it is sent a line."""
+def start(store):
+    """Starts a process that trains the specs: it, and where it tells what became of them."""
+    processes = []
 
     def begin(specs, largest_file=0):
-        text = json.dumps([spec.to_dict() for spec in specs])
-        process = python.start(TRAIN, store.results, store.runs, text, largest_file)
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-        return process
+        here, there = FORK.Pipe(duplex=False)
+        process = FORK.Process(target=train, args=(specs, store, there, largest_file))
+        process.start()
+        processes.append(process)
+        return process, here
 
-    return begin
+    yield begin
+    for process in processes:
+        process.kill()
+        process.join()
 
 
-def go(process):
-    process.stdin.write("go\n")
-    process.stdin.flush()
+def told(pipe):
+    """The keys of the runs that a process trained, and what went wrong."""
+    keys = []
+    while isinstance(key := pipe.recv(), str):
+        keys.append(key)
+    return keys, key
 
 
 @pytest.mark.slow
@@ -73,18 +73,15 @@ def test_processes_share_a_grid_and_a_dead_owner_is_replaced(
     students = [make_student(teacher, seed=seed, epochs=1) for seed in range(3)]
     specs = [teacher, *students]
     specs += [make_spec(seed=seed, epochs=1) for seed in range(16 if long else 4)]
-    first = start([teacher])
-    others = [start(specs) for _ in range(8 if long else 2)]
-    go(first)
+    owner, _ = start([teacher])
     # Its owner is in the midst of it.
     wait_until(lambda: (store.run_dir(teacher) / "checkpoint.pt").exists())
-    for process in others:
-        go(process)
+    others = [start(specs) for _ in range(8 if long else 2)]
     wait_until(lambda: any(store.find(spec) for spec in specs))
     assert store.find(teacher) is None
-    first.kill()
-    trained = [process.communicate(timeout=300)[0].split() for process in others]
-    assert all(process.returncode == 0 for process in others)
+    owner.kill()
+    trained, errors = zip(*[told(pipe) for _, pipe in others], strict=True)
+    assert not any(errors)
     assert sorted(key for keys in trained for key in keys) == sorted(spec.key for spec in specs)
     assert sum(bool(keys) for keys in trained) > 1
     ended = store.find(teacher).origin["ended"]
@@ -96,15 +93,16 @@ def test_processes_share_a_grid_and_a_dead_owner_is_replaced(
 @pytest.mark.slow
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store, make_spec):
     spec = make_spec(epochs=2)
-    output, complaints = start([spec], largest_file=20_000).communicate("go\n", timeout=300)
+    _, pipe = start([spec], largest_file=20_000)
+    trained, error = told(pipe)
     assert re.fullmatch(
-        r"StorageError: .*(weights\.safetensors|checkpoint\.pt): "
-        r"cannot be written: File too large\. .*\n",
-        output,
-    ), complaints
+        r".*(weights\.safetensors|checkpoint\.pt): cannot be written: File too large\. .*",
+        str(error),
+    )
+    assert not trained
     assert store.find(spec) is None
     assert not list(store.runs.rglob("*.part"))
-    engine.train_all([spec], RuntimeOptions(device="cpu", progress=False), store)
+    engine.train_all([spec], OPTIONS, store)
     assert store.find(spec).epochs == 2
 
 
