@@ -638,9 +638,7 @@ def test_compiled_kernels_are_named_in_the_record(tiny, store, monkeypatch):
 
 @pytest.mark.slow
 def test_compiled_kernels_train_as_others_do(tiny, store):
-    spec = tiny(
-        **SMALLEST["SimpleCNN"], epochs=1, batch_size=50, validation_size=100, train_size=100
-    )
+    spec = tiny(depth=1, epochs=1, batch_size=50, validation_size=100, train_size=100)
     usual, compiled = (
         train_run(spec, replace(OPTIONS, compile=each, threads=1), store) for each in (False, True)
     )
