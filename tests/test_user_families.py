@@ -271,7 +271,7 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     assert ranges and all(first != second for first, second in ranges)
 
     body = json.loads(next(tmp_path.glob("runs/NormalisedMLP-*/record.json")).read_text())
-    assert body["spec"]["own_family"]["file"] == str(tmp_path / "mine.py")
+    assert body["spec"]["own_family"]["file"] == "mine.py"
 
     monkeypatch.setenv("LAB1_FAMILIES", str(tmp_path / "mine.py"))
     again = [*RUN, "-p", "families=NormalisedMLP", "-p", "seeds=9"]

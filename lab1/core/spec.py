@@ -341,9 +341,11 @@ class RunSpec(Checked):
         """All fields spelled out, for a record; `recipes` as in `canonical`."""
         recipe, *further = self.recipes if recipes is None else recipes
         family = FAMILIES[self.model.family]
-        declared = {"own_family": {"file": str(family.file), "sha256": family.sha256}}
+        declared = {}
+        if family.file is not None:  # a record may be published: where the file lies is private
+            declared["own_family"] = {"file": family.file.name, "sha256": family.sha256}
         return {
-            **(declared if family.user_defined else {}),
+            **declared,
             "model": dataclasses.asdict(self.model),
             "dataset": self.dataset,
             "training": dataclasses.asdict(self.training),
