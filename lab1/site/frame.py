@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import html
 import json
+import re
 import subprocess
+import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import nbformat
 import yaml
@@ -30,8 +35,23 @@ _SETTINGS = ("_quarto.yml", "_quarto.yml.local")
 #: Where publishing writes the menu, for Quarto and the preview to read.
 MENU = "menu.yml"
 
+#: Where publishing writes the feed of claims that changed, in `report/`.
+FEED = "assets/changes.xml"
+
 #: Where a page finds the notebooks that are offered with their results, below `report/`.
 WITH_RESULTS = "assets/notebooks"
+
+#: What the head of each page asks for first, so that it stands in its faces at once, and where its
+#: readers find the feed.  Addresses begin at the site's root, as Quarto takes them.
+_HEAD = "".join(
+    f'<link rel="preload" as="font" type="font/woff2" crossorigin'
+    f' href="/lab1/site/fonts/{name}.woff2">\n'
+    for name in ("serif", "display", "sans", "code")
+)
+_HEAD += f'<link rel="alternate" type="application/atom+xml" href="/report/{FEED}">\n'
+
+#: Where an entry of the feed leads.
+_LIST = '<link href="../../changes.html"/>'
 
 #: Of a text with formulas, charts and tables.
 _WORDS_A_MINUTE = 180
@@ -115,8 +135,7 @@ def write_menu(root: Path, report: Path, pages: Sequence[PublishedPage]) -> None
     entries = [entry for stated in settings.get("site-menu", []) for entry in _entry(stated, pages)]
     website: dict[str, Any] = {"sidebar": {"contents": entries}}
     written: dict[str, Any] = {"website": website}
-    if head := citation_head(root):
-        written["include-in-header"] = {"text": head}
+    written["include-in-header"] = {"text": f"{_HEAD}{citation_head(root)}"}
     if footer := settings.get("website", {}).get("page-footer"):
         website["page-footer"] = {**footer, "left": site_foot(root, footer["left"])}
     text = yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
@@ -179,15 +198,59 @@ def site_foot(root: Path, stated: str) -> str:
     the repository around it does not know.
     """
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     try:
-        git("ls-files", "--error-unmatch", "_quarto.yml")
-        return f"{stated}, {git('log', '-1', '--format=commit %h of %cs')}"
+        _git(root, "ls-files", "--error-unmatch", "_quarto.yml")
+        return f"{stated}, {_git(root, 'log', '-1', '--format=commit %h of %cs')}"
     except (OSError, subprocess.CalledProcessError):
         return stated
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def write_feed(root: Path, report: Path) -> None:
+    """Writes the claims that changed, which `CHANGELOG.md` lists, as an Atom feed, newest first.
+
+    A claim's date is that of its last commit; where git knows none, that of the file. One whose
+    text changes is a new entry.
+    """
+    path = root / "CHANGELOG.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, heading, after = text.partition("### Published claims that changed\n")
+    if not heading:
+        return
+    times = [path.stat().st_mtime] * (text.count("\n") + 1)
+    with suppress(OSError, subprocess.CalledProcessError):
+        blame = _git(root, "blame", "--line-porcelain", path.name)
+        times = [*map(float, re.findall(r"^committer-time (\d+)$", blame, re.MULTILINE))]
+    claims, line = [], before.count("\n") + 1
+    for item in re.split(r"^(?=- |#)", after, flags=re.MULTILINE):
+        if item.startswith("#"):
+            break
+        first, line = line, line + item.count("\n")
+        if item.startswith("- "):
+            words = " ".join(item[2:].replace("**", "").split())
+            claims.append((max(times[first:line], default=times[-1]), words))
+    claims.sort(key=lambda claim: -claim[0])
+    newest = claims[0][0] if claims else times[-1]
+    entries = [
+        f"<entry><id>{uuid5(NAMESPACE_URL, words).urn}</id><updated>{_time(at)}</updated>"
+        f"<title>{html.escape(textwrap.shorten(words, 90, placeholder=' …'))}</title>{_LIST}"
+        f"<content>{html.escape(words)}</content></entry>\n"
+        for at, words in claims
+    ]
+    feed = (
+        f'<feed xmlns="http://www.w3.org/2005/Atom"><id>{uuid5(NAMESPACE_URL, heading).urn}</id>\n'
+        f"<title>Claims that changed</title><updated>{_time(newest)}</updated>\n"
+        f"<author><name>lab1</name></author>{_LIST}\n{''.join(entries)}</feed>\n"
+    )
+    write_if_changed(report / FEED, feed.encode())
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def add_frame(

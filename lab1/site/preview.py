@@ -19,14 +19,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from posixpath import relpath
 from typing import Any
+from urllib.parse import urlsplit
 
 import nbformat
 import yaml
 
 from ..errors import PublishError
+from .frame import read_addresses
 from .notebook import CAPTIONS, caption_of, code_of, front_matter, options_of
 
 _ASSETS = Path(__file__).resolve().parent
+#: Where the settings have them.
+_SITE = "lab1/site"
 #: Those of them that a reader's browser loads.
 _SHIPPED = ("preview.css", "preview.js", "charts.css", "favicon.svg", "fonts")
 
@@ -170,13 +174,20 @@ def _typeset(pages: list[Page], settings: Any, root: Path, site: Path, page: Pag
     around = None  # as of the page for a wrong address, which is not in the sidebar
     if place is not None:
         around = {"before": order[:place][-1:], "after": order[place + 1 :][:1]}
+    to_root, address = relpath(site, target.parent), read_addresses(root).site
+    head = settings.get("include-in-header", {}).get("text", "")
+    for begins, at in ((f"/{_SITE}/", "/"), ("/", f"{to_root}/")):
+        head = head.replace(f'href="{begins}', f'href="{at}')
     variables = {
-        "root": relpath(site, target.parent),
+        "root": to_root,
+        "address": address,
+        # A host shows it at any depth, so its links begin at the site's root.
+        "base": f"{urlsplit(address).path}/" if page.source.stem == "404" else "",
         "foot": html.escape(settings["website"].get("page-footer", {}).get("left", "")),
         "about": any(str(each.source) == "about.qmd" for each in pages),
         "sidebar": sidebar,
         "around": around,
-        "head": settings.get("include-in-header", {}).get("text", ""),
+        "head": head,
     }
     return typeset(page, target, settings, root, variables)
 

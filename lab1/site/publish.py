@@ -69,6 +69,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     drawn = exports.Folder(report / _DRAWN, f"report/{_DRAWN}")
     in_order = sorted(published, key=lambda page: page.order)
     frame.write_menu(root, report, in_order)
+    frame.write_feed(root, report)
     of_fragments = fragments.write(report, profile, in_order, store, drawn)
     exports.remove_others(drawn.path, figures | of_fragments)
     reference.write(root)

@@ -36,18 +36,6 @@ def test_a_citation_opens_under_the_pointer(read):
     assert "He" in tip.inner_text()
 
 
-def test_a_wrong_address_shows_the_sites_own_page(read):
-    """At any depth below the site, since its links begin at the root."""
-    reader = read("no/such/page.html")
-    page = reader.page
-    assert page.locator("h1").inner_text() == "There is no such page"
-    assert page.locator("#quarto-sidebar").is_visible()
-    assert reader.complaints == ["Failed to load resource: the server responded with a status of "
-                                 "404 (Not Found)"]  # fmt: skip
-    page.get_by_role("link", name="overview", exact=True).click()
-    page.wait_for_url(re.compile(rf"{re.escape(reader.address)}/(index\.html)?$"))
-
-
 def test_the_search_index_knows_no_page_for_wrong_addresses(site):
     found = json.loads(site.text("search.json"))
     assert not any(each["href"].startswith("404") for each in found)

@@ -1,6 +1,7 @@
 """The frame of pages: menu, head, foot."""
 
 import json
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ from lab1.site.frame import (
     citation_head,
     expect_part,
     site_foot,
+    write_feed,
     write_menu,
 )
 
@@ -83,6 +85,29 @@ def test_programs_that_cite_are_told_what_the_citation_file_says(tmp_path):
     data = json.loads(head.partition('ld+json">')[2].removesuffix("</script>"))
     assert head.count("</script>") == 1 and data["name"] == "A & </script>"
     assert data["url"] == "https://example.org/a"
+
+
+def test_claims_that_changed_are_a_feed_newest_first_and_a_changed_text_is_new(
+    tmp_path, monkeypatch
+):
+    git(tmp_path, "init", "--quiet")
+    log, ids = tmp_path / "CHANGELOG.md", []
+    for year, first in ((2020, "It **rose**"), (2021, "It **fell** & rose")):
+        log.write_text(
+            f"- no claim\n\n### Published claims that changed\n\nWhat.\n\n- {first},\n  once.\n"
+            "- Later.\n\n## 1.0\n\n- no claim\n"
+        )
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{year}-01-02T00:00:00Z")
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "--quiet", "--message", "A claim")
+        write_feed(tmp_path, tmp_path)
+        feed = ElementTree.parse(tmp_path / "assets" / "changes.xml")
+        ids.append([each.text for each in feed.iterfind(".//{*}entry/{*}id")])
+    texts = [each.text for each in feed.iterfind(".//{*}entry/{*}content")]
+    assert texts == ["It fell & rose, once.", "Later."]
+    dates = [each.text[:10] for each in feed.iterfind(".//{*}updated")]
+    assert dates == ["2021-01-02", "2021-01-02", "2020-01-02"]
+    assert ids[0][1] == ids[1][1] and ids[0][0] != ids[1][0]
 
 
 @pytest.mark.parametrize("part", ["", "Three"])
