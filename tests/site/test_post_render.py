@@ -7,7 +7,7 @@ import pytest
 from lab1.site.post_render import prune_css, rank_chapters_first
 
 PAGE = '<body class="floating"><p class="note first sm:note" id="top">A <b>word</b>.</p></body>'
-SCRIPT = "element.classList.add('shown'); tip.className = `tip-${side}`"
+SCRIPT = "element.classList.add('shown'); tip.className = `tip-${side}`; f('--wide')"
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def left(tmp_path):
     "rule",
     [
         "p{color:red}",
-        ":root{--a:1}",
+        ":root{--a:1}p{color:var(--a)}",
+        ":root{--wide:1}",  # the script reads it
+        "p{b{color:red}}",
         ".note b>i::before{content:'.card{'}",
         "p.note.first:hover{color:red}",
         "#top{color:red}",
@@ -60,6 +62,8 @@ def test_a_rule_that_can_apply_stays_as_it_is(left, rule):
         (".note .card>b{color:red}", ""),
         ("#bottom{color:red}", ""),
         ("@media print{.card{color:red}}b{color:red}", "b{color:red}"),
+        (":root{--a:url(a;b);--c:1}p{width:var(--c)}", ":root{--c:1}p{width:var(--c)}"),
+        ("p{--a:1}", ""),
         ("@media print{.card{color:red}.note{color:red}}", "@media print{.note{color:red}}"),
     ],
 )
