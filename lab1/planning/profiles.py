@@ -138,10 +138,10 @@ class Page:
     def records(self, store: Store | None = None) -> list[Record]:
         """The records that the page shows; those of its own runs are trained where missing.
 
-        Raises as `ensure` does or, where it reads others', as `trained`.
+        Raises as `ensure` does or, where it reads those of others that plan some, as `trained`.
         """
         if self.reads_pages:
-            return trained(self.profile, store=store)
+            return trained(self.profile, store=store) if planned(self.profile) else []
         return ensure(self.plan(), store=store, probes=chapter_of(self.chapter).probes)
 
 

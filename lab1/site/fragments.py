@@ -54,23 +54,33 @@ def write(
 ) -> set[Path]:
     """Writes the fragments that the pages outside `chapters/` include, and the scripts.
 
-    Without a record there is nothing to write.  Returns the pictures of the front page, which go to
+    Without a page there is nothing to write.  Returns the pictures of the front page, which go to
     the folder `drawn`.
     """
     from ..reporting import draw_a_digit, front_page
+    from ..reporting.claims import NO_RUNS
     from ..reporting.figure import Piece
     from ..reporting.runs_page import RunsPage
     from . import try_it
 
-    records = {record.key: record for page in pages for record in page.records}
-    if not records:
+    if not pages:
         return set()
-    headline = front_page.chart(list(records.values()))
+    assets = report / "assets"
+    records = {record.key: record for page in pages for record in page.records}
     plain, residual = front_page.layers(list(records.values()))
-    addresses, pictures = exports.write_pictures(headline, "headline", drawn, drawn)
-    published = {record.key for record in records.values() if store.is_published(record)}
-    runs = RunsPage([*records.values()], published, profiles.shown_on(profile))
-    runs_addresses, runs_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
+    of_records = {"chart": str(NO_RUNS), "runs": str(NO_RUNS)}
+    pictures, scripts = set[Path](), dict[str, str]()
+    if records:
+        headline = front_page.chart(list(records.values()))
+        addresses, pictures = exports.write_pictures(headline, "headline", drawn, drawn)
+        published = {record.key for record in records.values() if store.is_published(record)}
+        runs = RunsPage([*records.values()], published, profiles.shown_on(profile))
+        runs_addresses, runs_pictures = exports.write_pictures(runs.figure, "runs", drawn, drawn)
+        of_records = {
+            "chart": front_page.figure(headline, addresses),
+            "runs": runs.fragment(runs_addresses, f"{report.name}/assets"),
+        }
+        pictures, scripts = pictures | runs_pictures, runs.scripts()
     rounded, corrected = (
         measured(records.values(), store, name) for name in ("int8-weights", "bias-correction")
     )
@@ -78,7 +88,7 @@ def write(
     fragments = {
         "draw": front_page.as_html(field.markup) if isinstance(field, Piece) else field,
         "headline": front_page.headline([claim for page in pages for claim in page.claims]),
-        "chart": front_page.figure(headline, addresses),
+        **of_records,
         "plain-layer": plain,
         "residual-layer": residual,
         "cards": front_page.cards(
@@ -89,14 +99,12 @@ def write(
             for page in pages
             if not page.page.variant
         ),
-        "runs": runs.fragment(runs_addresses, f"{report.name}/assets"),
         "excerpts": excerpts(files.PACKAGE),
         "run-it": run_it(pages, benchmarks.published(benchmarks.CONTENDERS)),
     }
     fragments["logged"], of_logged = logged(store, drawn, f"{report.name}/assets")
     for name, text in (fragments | try_it.fragments(pages)).items():
         write_if_changed(report / f"{name}.md", text.encode())
-    assets = report / "assets"
     # A module's names are its own, but a page opened from a file may not load modules.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_if_changed(assets / "vega.js", f"(() => {{{bundle}\n}})();\n".encode())
@@ -104,7 +112,7 @@ def write(
     write_if_changed(assets / "vega.license.txt", licence)
     networks = {record.key: probe for record, probe in rounded}
     datasets = sorted({record.spec.dataset for record, _ in rounded})
-    scripts = runs.scripts() | draw_a_digit.scripts(networks, datasets) | try_it.script()
+    scripts |= draw_a_digit.scripts(networks, datasets) | try_it.script()
     for name, content in scripts.items():
         write_if_changed(assets / name, content.encode())
     for name in SHIPPED:
@@ -112,7 +120,7 @@ def write(
     # What a link to the site is shown with elsewhere, where only pixels are understood.
     card = vl_convert.svg_to_png((_SITE / "card.svg").read_text(encoding="utf-8"))
     write_if_changed(assets / "card.png", card)
-    return pictures | runs_pictures | of_logged
+    return pictures | of_logged
 
 
 def logged(store: Store, drawn: exports.Folder, assets: str) -> tuple[str, set[Path]]:

@@ -13,6 +13,7 @@ from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
 from lab1.core import logged_runs
+from lab1.core.store import Store
 from lab1.planning import chapters, profiles
 from lab1.site import exports, fragments
 from lab1.site.frame import PublishedPage
@@ -30,6 +31,20 @@ def test_every_page_with_runs_has_a_section(shipped):
     text = fragments.run_it(shipped, {})
     titles = re.findall(r"^## (Title of .*)$", text, re.M)
     assert titles == [f"Title of {name}" for name in ("1_1", "1_2", "1_3", "2_2", "depth")]
+
+
+def test_a_profile_without_runs_is_a_site_too(laboratory):
+    (laboratory / "params" / "mine.yml").write_text("chapters: {results: {}}")
+    (page,) = profiles.pages("mine")
+    assert page.records(Store()) == []
+    report = laboratory / "report"
+    drawn = exports.Folder(report / "assets" / "figures", "assets/figures")
+    published = [PublishedPage(page, "All results", [])]
+    assert fragments.write(report, "mine", published, Store(), drawn) == set()
+    pages = "".join(path.read_text() for path in [*ROOT.glob("*.qmd"), *ROOT.glob("guide/*.qmd")])
+    included = set(re.findall(r'file="(report/.*?)"', pages))
+    assert [name for name in included if not (laboratory / name).is_file()] == []
+    assert (report / "runs.md").read_text() == "*No run of this kind has a record yet.*"
 
 
 @pytest.mark.parametrize("profile", ["report", "quick", "mine"])
