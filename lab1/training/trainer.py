@@ -128,6 +128,10 @@ class StreamlinedTrainer:
         check_kind("callbacks", callbacks, list | tuple, where)
         for callback in callbacks:
             check_kind("callbacks", callback, Callback, where)
+        check_kind("compute_metrics", compute_metrics, Mapping | None, where)
+        for metric in (compute_metrics or {}).values():
+            if not callable(metric):
+                raise not_allowed("a metric", metric, "a function of (logits, labels)", where)
         if any(weight.is_meta for weight in model.parameters()):
             raise ParameterError(f"{where}: the model has weights without values (device 'meta')")
         if not any(weight.requires_grad for weight in model.parameters()):
@@ -292,10 +296,14 @@ class StreamlinedTrainer:
         count = len(labels)
         custom = {}
         for name, metric in self.compute_metrics.items():
-            value = metric(logits, labels)
+            try:
+                value = metric(logits.clone(), labels.clone())  # it may work in place
+            except (Exception, SystemExit) as error:
+                why = f"{type(error).__name__}: {error}"
+                raise ParameterError(f"evaluate: metric {name!r} failed: {why}") from error
             try:
                 custom[name] = float(value)
-            except (TypeError, ValueError, RuntimeError) as error:
+            except (TypeError, ValueError, RuntimeError, OverflowError) as error:
                 raise not_allowed(f"metric {name}", value, "a number", "evaluate") from error
         return {
             "loss": float(loss),
@@ -397,15 +405,18 @@ class StreamlinedTrainer:
             "validation_accuracy": None,
             **dict.fromkeys(self.compute_metrics),
         }
-        if self.eval_dataset is not None:
-            scores = self.evaluate()
-            metrics["validation_loss"] = scores["loss"]
-            metrics["validation_accuracy"] = scores["accuracy"]
-            metrics.update({name: scores[name] for name in self.compute_metrics})
-        if self._train_sample is not None:
-            scores = self.evaluate(self._train_sample)
-            metrics["train_evaluation_loss"] = scores["loss"]
-            metrics["train_evaluation_accuracy"] = scores["accuracy"]
+        try:
+            if self.eval_dataset is not None:
+                scores = self.evaluate()
+                metrics["validation_loss"] = scores["loss"]
+                metrics["validation_accuracy"] = scores["accuracy"]
+                metrics.update({name: scores[name] for name in self.compute_metrics})
+            if self._train_sample is not None:
+                scores = self.evaluate(self._train_sample)
+                metrics["train_evaluation_loss"] = scores["loss"]
+                metrics["train_evaluation_accuracy"] = scores["accuracy"]
+        except ParameterError as error:
+            raise ParameterError(f"epoch {progress.epoch}: {error}") from error
         metrics["seconds"] = clock.lap(progress)
         metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
         metrics = self._group.agree(metrics)  # the same numbers lead to the same decisions

@@ -557,7 +557,12 @@ def test_a_model_that_cannot_be_trained_is_told_before_the_first_step(make_train
         ({"weights_path": 3}, "weights_path = 3 .* allowed: Path or str or none"),
         ({"compute_metrics": {1: len}}, "the name of a metric = 1 is not allowed"),
         ({"compute_metrics": {"": len}}, "a metric or quantity '' is not allowed"),
-        ({"compute_metrics": {"m": lambda logits, labels: "x"}}, "metric m = 'x' .* a number"),
+        ({"compute_metrics": [len]}, "compute_metrics = .* allowed: Mapping or none"),
+        ({"compute_metrics": {"m": 3}}, "a metric = 3 .* allowed: a function"),
+        ({"compute_metrics": {"m": lambda *_: "x"}}, "epoch 1: .*metric m = 'x' .* a number"),
+        ({"compute_metrics": {"m": lambda *_: 10**400}}, "metric m = 10.* a number"),
+        ({"compute_metrics": {"m": lambda *_: {}[0]}}, "epoch 1: .*metric 'm' failed: KeyError: 0"),
+        ({"compute_metrics": {"m": lambda *_: sys.exit(0)}}, "metric 'm' failed: SystemExit"),
     ],
 )
 def test_an_argument_of_another_kind_is_told(make_trainer, argument, allowed):
@@ -719,6 +724,15 @@ def test_custom_metrics_are_scored_on_the_whole_validation_split(make_trainer):
     ):
         assert accuracy <= top <= 1
     assert made.evaluate()["top2"] == result.history["top2"][result.best_epoch - 1]
+
+
+def test_a_metric_that_works_in_place_spoils_no_labels_and_no_score(make_trainer):
+    def in_place(logits, labels):
+        return labels.zero_().sum() + logits.zero_().sum()
+
+    plain, made = make_trainer(), make_trainer(compute_metrics={"m": in_place})
+    assert made.train().history["validation_loss"] == plain.train().history["validation_loss"]
+    assert made.evaluate() == {**plain.evaluate(), "m": 0}
 
 
 @pytest.mark.parametrize(
