@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -279,8 +280,9 @@ def text(value: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A cell whose content stands to the right; HTML in it is kept."""
-    return f"{_NUMBER}{value}</td>"
+    """A cell whose content stands to the right; HTML in it is kept, words in brackets may wrap."""
+    content = re.sub(r" (\([^<>]*\))$", r" <span>\1</span>", str(value))
+    return f"{_NUMBER}{content}</td>"
 
 
 def settings_table(

@@ -60,7 +60,7 @@ def test_it_opens_with_three_drawn_and_is_light(read):
     assert "The same in all: " in page.inner_text(".lab1-compared")
 
 
-def test_what_is_ticked_is_drawn_and_stands_in_the_address(read):
+def test_what_is_ticked_is_drawn_and_stands_in_the_address(request, read):
     reader = read(PAGE)
     page = reader.page
     boxes(page).nth(3).check()
@@ -70,8 +70,9 @@ def test_what_is_ticked_is_drawn_and_stands_in_the_address(read):
     keys = page.url.partition("#runs=")[2].split(",")
     assert len(keys) == page.locator(".lab1-compared td div > div").count()
     assert "D, mean of" in page.get_attribute(".lab1-chart", "aria-label")
-    # A record's free text, which is hostile here, is text.
-    assert "<img class=hostile" in page.inner_text(".lab1-compared")
+    # A record's free text is text; that of the published ones is not hostile.
+    hostile = "<img class=hostile" in page.inner_text(".lab1-compared")
+    assert hostile or request.config.getoption("--project")
     assert page.locator(".hostile").count() == 0
     # Another reader who gets the address sees the same.
     words = page.inner_text(".lab1-compared")
@@ -159,13 +160,14 @@ def test_the_keyboard_suffices(read):
     page = read(PAGE).page
     page.get_by_role("searchbox", name="Search").focus()
     page.keyboard.type("normalisation")
-    for _ in range(40):
+    for _ in range(200):  # past the links of those that are ticked
         page.keyboard.press("Tab")
         box = page.evaluate_handle("document.activeElement")
         if box.evaluate("each => each.matches('td input:not(:checked)')"):
             break
     page.keyboard.press("Space")
-    wait_for_lines(page, 4 * 5)
+    # More than three means: of a network that was at chance each seed is drawn.
+    page.locator(LINES).nth(4 * 5 - 1).wait_for(state="attached")
     assert page.evaluate("document.activeElement.checked")
 
 
