@@ -94,6 +94,13 @@ def long(request):
 
 
 @pytest.fixture(scope="session")
+def only_long(request):
+    """Leaves a test to ``make test-long``."""
+    if not request.config.getoption("--long"):
+        pytest.skip("takes minutes; see `make test-long`")
+
+
+@pytest.fixture(scope="session")
 def project(request, tmp_path_factory):
     """A copy of the project with the runs of its profile `smoke`, or the one that was named."""
     if named := request.config.getoption("--project"):

@@ -1,5 +1,7 @@
 """Runs on Ray: what they ask of a node, what is told before, and a real cluster of two nodes."""
 
+import contextlib
+import io
 import os
 import shutil
 import signal
@@ -17,8 +19,9 @@ from repeats import outcome, wait_until
 from stores import without_record
 
 from lab1.core.datasets import DATASETS
+from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
-from lab1.core.training_config import RuntimeOptions
+from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
 from lab1.errors import MissingRunsError, ParameterError
 from lab1.planning import ensure as ensuring
 from lab1.training import interruption, origin, trained_run
@@ -31,6 +34,22 @@ from lab1.training.engines.ray import Needs, needs
 OPTIONS = RuntimeOptions(device="cpu", progress=False, engine="ray")
 
 ROOT = Path(__file__).parents[2]
+
+
+def small(seed, teacher=None):
+    """A run of an epoch, or two for a student."""
+    return RunSpec(
+        ModelSpec("MLP", 2, width=16),
+        "smoke-grey",
+        TrainingConfig(epochs=2 if teacher else 1, validation_size=500),
+        seed,
+        teacher and DistillationConfig(teacher, 4.0, 0.9),
+    )
+
+
+PLAIN = [small(seed) for seed in range(4)]
+PUBLISHED, NEW = small(7), small(8)
+STUDENTS = [small(1, teacher) for teacher in (PUBLISHED, NEW)]
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra 'ray'")
 
@@ -193,12 +212,12 @@ def cluster():
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, make_spec, long):
+def test_a_node_dies_and_another_continues_its_run(only_long, cluster, store, tmp_path, make_spec):
     """Every record is that of an undisturbed run, and what was trained is not trained again.
 
-    Each node has a run; with ``--long`` two more wait.
+    Each node has a run, and two more wait.
     """
-    specs = [make_spec(seed=seed, epochs=60, batch_size=64) for seed in range(4 if long else 2)]
+    specs = [make_spec(seed=seed, epochs=60, batch_size=64) for seed in range(4)]
     checkpoints = [store.run_dir(spec) / "checkpoint.pt" for spec in specs]
     saved, killed_at = {}, []
 
@@ -244,15 +263,25 @@ def test_a_node_dies_and_another_continues_its_run(cluster, store, tmp_path, mak
     assert not any(path.exists() for path in checkpoints)
 
 
-@needs_ray
-@pytest.mark.slow
-def test_a_run_that_fails_is_named_and_the_others_arrive(cluster, store, make_spec, capsys):
-    """By way of ``ensure``; the third run is claimed by another process for a while."""
-    specs = [make_spec(seed=seed, epochs=1) for seed in range(4)]
-    path = store.run_dir(specs[1]) / "checkpoint.pt"
+@pytest.fixture(scope="module")
+def grid(cluster, tmp_path_factory):
+    """Four runs and two students, trained by way of ``ensure``: their store, error and complaints.
+
+    The second run fails, and the third is claimed by another process for a while; one teacher is
+    new, the other is published.
+    """
+    folder = tmp_path_factory.mktemp("ray")
+    store = Store(folder / "results", folder / "runs")
+    engine.train_all([PUBLISHED], replace(OPTIONS, threads=1), store)
+    record = store.find(PUBLISHED)
+    digest = trained_run.load_model(PUBLISHED, DATASETS["smoke-grey"], store, "a test").sha256
+    trained_run.publish_weights(PUBLISHED, store, digest)
+    shutil.move(store.run_dir(PUBLISHED) / "record.json", store.results / f"{record.name}.json")
+    shutil.rmtree(store.run_dir(PUBLISHED))
+    path = store.run_dir(PLAIN[1]) / "checkpoint.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"damaged")
-    elsewhere = store.claim(specs[2])
+    elsewhere = store.claim(PLAIN[2])
     assert elsewhere.__enter__()
     written = []
     write = print
@@ -263,45 +292,45 @@ def test_a_run_that_fails_is_named_and_the_others_arrive(cluster, store, make_sp
             elsewhere.__exit__(None, None, None)
         write(*words, **keywords)
 
-    with pytest.MonkeyPatch.context() as patch:
+    options = replace(OPTIONS, ray_address=cluster.address)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stderr(io.StringIO()) as complaints,
+        pytest.raises(MissingRunsError) as caught,
+    ):
         patch.setattr("builtins.print", watch)
-        with pytest.raises(MissingRunsError) as caught:
-            ensuring.ensure(specs, replace(OPTIONS, ray_address=cluster.address), store)
-    message = str(caught.value)
-    assert message.startswith("1 of 4 runs failed:\n")
-    assert f"{specs[1].title}: CheckpointError: {path}: " in message
-    assert without_record(specs, store) == [specs[1]]
-    said = capsys.readouterr().err
-    assert f"failed: {specs[1].title}: CheckpointError" in said
-    assert "[3/4]" in said
-    commits = {store.find(spec).origin["commit"] for spec in specs if spec != specs[1]}
+        ensuring.ensure([*PLAIN, *STUDENTS], options, store)
+    return store, str(caught.value), complaints.getvalue()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_the_others_arrive(grid):
+    store, message, said = grid
+    broken = PLAIN[1]
+    path = store.run_dir(broken) / "checkpoint.pt"
+    assert message.startswith("1 of 7 runs failed:\n")
+    assert f"{broken.title}: CheckpointError: {path}: " in message
+    assert without_record([*PLAIN, *STUDENTS], store) == [broken]
+    assert f"failed: {broken.title}: CheckpointError" in said
+    assert "[6/7]" in said
+    commits = {store.find(spec).origin["commit"] for spec in PLAIN if spec != broken}
     assert commits == {engine.origin.commit()}
 
 
 @needs_ray
 @pytest.mark.slow
-def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(
-    cluster, store, tmp_path, make_spec, make_student
-):
+def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(grid, tmp_path):
     """A published teacher is put where all nodes see it."""
-    known, new = (make_spec(seed=seed, epochs=1) for seed in (7, 8))
-    engine.train_all([known], replace(OPTIONS, threads=1), store)
-    record = store.find(known)
-    digest = trained_run.load_model(known, DATASETS["smoke-grey"], store, "a test").sha256
-    trained_run.publish_weights(known, store, digest)
-    shutil.move(store.run_dir(known) / "record.json", store.results / f"{record.name}.json")
-    shutil.rmtree(store.run_dir(known))
-    specs = [make_student(teacher, seed=1, epochs=2) for teacher in (known, new)]
-    options = replace(OPTIONS, ray_address=cluster.address)
-    records = ensuring.ensure(specs, options, store)
-    assert [each.spec for each in records] == specs
-    assert records[0].origin["teacher_sha256"] == digest
-    shared = {path.name for path in store.run_dir(known).iterdir()}
+    store, *_ = grid
+    records = [store.find(student) for student in STUDENTS]
+    assert records[0].origin["teacher_sha256"] == store.find(PUBLISHED).weights_sha256
+    shared = {path.name for path in store.run_dir(PUBLISHED).iterdir()}
     assert shared >= {"record.json", "weights.safetensors"}
-    assert store.find(new).origin["ended"] <= records[1].origin["started"]
+    assert store.find(NEW).origin["ended"] <= records[1].origin["started"]
     alone = Store(tmp_path / "results", tmp_path / "alone")
-    engine.train_all([new, *specs], replace(OPTIONS, threads=1), alone)
-    assert [outcome(each) for each in records] == [outcome(alone.find(spec)) for spec in specs]
+    engine.train_all([PUBLISHED, NEW, *STUDENTS], replace(OPTIONS, threads=1), alone)
+    assert [outcome(each) for each in records] == [outcome(alone.find(spec)) for spec in STUDENTS]
 
 
 @needs_ray
@@ -316,12 +345,11 @@ def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
         patch.setattr(ray_engine, "write_text", lambda path, text: path.parent.mkdir(parents=True))
         with pytest.raises(MissingRunsError, match=r"2 of 2 nodes cannot train.*\n.*does not see"):
             ray_engine.train_all([make_spec()], options, store)
-    folder = store.runs / "cifar10"
-    (folder / "train").mkdir(parents=True)
-    options = replace(options, data_dir=str(store.runs))
-    with pytest.raises(MissingRunsError, match=r"2 of 2 nodes cannot train"):
-        ray_engine.train_all([make_spec(dataset="cifar10-jpeg")], options, store)
     assert without_record([make_spec()], store) == [make_spec()]
+    (store.runs / "cifar10" / "train").mkdir(parents=True)
+    options = replace(options, data_dir=str(store.runs))
+    why = ray_engine._ready([make_spec(dataset="cifar10-jpeg")], options, store.runs)
+    assert str(store.runs / "cifar10") in why
 
 
 @needs_ray
