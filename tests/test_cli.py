@@ -831,10 +831,7 @@ def test_a_probe_that_cannot_be_measured_does_not_keep_others_from_it(
 
     monkeypatch.setattr(ensuring, "ensure_probe", measure)
     status, _, complaints = lab1("run", "1_1")
-    assert (status, complaints) == (
-        2,
-        "lab1: the probe 'layers': the weights are not here\n",
-    )
+    assert (status, complaints) == (2, "lab1: the probe 'layers': the weights are not here\n")
     assert measured == [(1, "layers")]
 
 

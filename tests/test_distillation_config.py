@@ -157,10 +157,7 @@ def test_a_distilled_record_is_written_and_found(make_spec, make_student, make_r
     ("change", "complaint"),
     [
         ({"num_classes": 7}, "a teacher of 7 classes .*trained on odd.*allowed: 10"),
-        (
-            {"image_shape": (1, 20, 20)},
-            r"of images of shape \(1, 20, 20\).*\(1, 28, 28\)",
-        ),
+        ({"image_shape": (1, 20, 20)}, r"of images of shape \(1, 20, 20\).*\(1, 28, 28\)"),
     ],
 )
 def test_a_teacher_that_answers_another_question_is_refused(

@@ -222,8 +222,7 @@ def test_a_file_of_another_encoding_is_refused_by_name(profile, laboratory, cont
 
 
 @pytest.mark.parametrize(
-    "make",
-    [Path.mkdir, *(lambda p, to=to: p.symlink_to(to) for to in ("nowhere", "/dev/zero"))],
+    "make", [Path.mkdir, *(lambda p, to=to: p.symlink_to(to) for to in ("nowhere", "/dev/zero"))]
 )
 def test_a_profile_that_is_no_file_is_refused_by_name(laboratory, make):
     make(laboratory / "params" / "mine.yml")

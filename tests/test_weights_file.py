@@ -9,10 +9,7 @@ import pytest
 from lab1.core import weights_file
 from lab1.errors import WeightsError
 
-TENSORS = [
-    ("b", "F32", [2], struct.pack("<2f", 1.0, 2.0)),
-    ("a", "I64", [], struct.pack("<q", 7)),
-]
+TENSORS = [("b", "F32", [2], struct.pack("<2f", 1.0, 2.0)), ("a", "I64", [], struct.pack("<q", 7))]
 
 
 def encoded(tensors=TENSORS, run="0" * 16, sha256=None, **more):

@@ -67,17 +67,16 @@ class Family:
     """A model family.
 
     `recipe` is raised when a change alters what its training computes; the golden runs fail when
-    behaviour changes and this number did not.  `title` is how prose names it, `unit` what one
-    step of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those
-    of `ModelSpec` that it uses, `depths` the rule for its depth.  `module`
-    is the module of its class in the training half, `layout` the function that says which layers a
-    network of it has, if one does, and `project` its project on Weights & Biases.
-    `compared_with` names the families that it is compared with, each with all that tells the two
-    apart: where that is one thing, they are twins, and a difference between them has a cause.
-    `style` is its colour in the charts: `plain`, `residual`, `control` for a third one of the same
-    chapter, or `further`.  A `single_threaded` family's layers are too small to be worth sharing
-    among threads.  A user-defined family has the `file` that declares it and its
-    SHA-256.
+    behaviour changes and this number did not.  `title` is how prose names it, `unit` what one step
+    of its depth is, `axis` what an axis or a heading calls the depth.  `fields` are those of
+    `ModelSpec` that it uses, `depths` the rule for its depth.  `module` is the module of its class
+    in the training half, `layout` the function that says which layers a network of it has, if one
+    does, and `project` its project on Weights & Biases. `compared_with` names the families that it
+    is compared with, each with all that tells the two apart: where that is one thing, they are
+    twins, and a difference between them has a cause. `style` is its colour in the charts: `plain`,
+    `residual`, `control` for a third one of the same chapter, or `further`.  A `single_threaded`
+    family's layers are too small to be worth sharing among threads.  A user-defined family has the
+    `file` that declares it and its SHA-256.
     """
 
     name: str
@@ -345,11 +344,7 @@ _RESIDUAL_CNN = replace(
     layout=partial(layouts.staged_cnn, adds="a 1 × 1 convolution of the input", projected=True),
     style="residual",
     compared_with={
-        "SimpleCNN": (
-            "the skip connections",
-            "the number of layers",
-            "the number of parameters",
-        ),
+        "SimpleCNN": ("the skip connections", "the number of layers", "the number of parameters"),
         "PlainCNN": ("the skip connections",),
     },
 )

@@ -57,20 +57,19 @@ def history_fields(config: TrainingConfig, *, distilled: bool = False) -> tuple[
 class Record:
     """The record of a finished run: what it did and where it came from.
 
-    `history` maps each of `HISTORY_FIELDS` to one value per epoch (`None` where there
-    was no validation split); accuracies are fractions, `seconds` are wall-clock seconds of the
-    epoch, `gradient_norm` is the mean over the steps of the global L2 norm.  A run with a
-    `train_evaluation_size` also has `EVALUATION_FIELDS`, a distilled one
-    `DISTILLATION_FIELDS`.  `test` holds `loss`, `accuracy`, `errors` and `count`,
-    measured once with the weights of `best_epoch`, and in newer records also
-    `calibration_error` and, for a student, `teacher_agreement`, both fractions.  It is empty
-    for a run that `stopped` as `diverged`: one of its losses, on whatever images, was no finite
-    number.  `flops` is the floating-point operations of one forward pass of one image.
-    `origin` says where the run took place: commit, versions, device, threads, data source and
-    fingerprint, start and end, the digest of the teacher's weights, and in newer records, as
-    `segments`, every process that trained a part of the run.  `weights_sha256` is that
-    of its own best weights (`digest`); older records have none.
-    `recipe` and `teacher_recipes` are those under which the run and its teachers were made.
+    `history` maps each of `HISTORY_FIELDS` to one value per epoch (`None` where there was no
+    validation split); accuracies are fractions, `seconds` are wall-clock seconds of the epoch,
+    `gradient_norm` is the mean over the steps of the global L2 norm.  A run with a
+    `train_evaluation_size` also has `EVALUATION_FIELDS`, a distilled one `DISTILLATION_FIELDS`.
+    `test` holds `loss`, `accuracy`, `errors` and `count`, measured once with the weights of
+    `best_epoch`, and in newer records also `calibration_error` and, for a student,
+    `teacher_agreement`, both fractions.  It is empty for a run that `stopped` as `diverged`: one of
+    its losses, on whatever images, was no finite number.  `flops` is the floating-point operations
+    of one forward pass of one image. `origin` says where the run took place: commit, versions,
+    device, threads, data source and fingerprint, start and end, the digest of the teacher's
+    weights, and in newer records, as `segments`, every process that trained a part of the run.
+    `weights_sha256` is that of its own best weights (`digest`); older records have none. `recipe`
+    and `teacher_recipes` are those under which the run and its teachers were made.
     """
 
     spec: RunSpec
@@ -145,11 +144,7 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """The record as it is written, with its checksum."""
         body: dict[str, Any] = finite(
-            {
-                "schema": SCHEMA,
-                **asdict(self),
-                "spec": self.spec.to_dict(self.recipes),
-            }
+            {"schema": SCHEMA, **asdict(self), "spec": self.spec.to_dict(self.recipes)}
         )
         del body["recipe"], body["teacher_recipes"]  # they are part of the spec as written
         return rules.seal(body)

@@ -288,10 +288,7 @@ class RunSpec(Checked):
         return tuple(spec.recipe for spec in (self, *self.teachers))
 
     def canonical(
-        self,
-        recipes: Sequence[int] | None = None,
-        *,
-        old_selection: bool = False,
+        self, recipes: Sequence[int] | None = None, *, old_selection: bool = False
     ) -> dict[str, Any]:
         """The hashed form: fields at their default left out, the recipe included.
 

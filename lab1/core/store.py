@@ -78,8 +78,7 @@ class Store:
     def is_replaced(self, name: str) -> bool:
         """True if a published run, by its name, was trained here again, so that `runs/` counts.
 
-        A mere copy of the published record, which a Ray cluster needs in `runs/`, changes
-        nothing.
+        A mere copy of the published record, which a Ray cluster needs in `runs/`, changes nothing.
         """
         published, retrained = self.results / f"{name}.json", self.runs / name / "record.json"
         if not (may_exist(retrained) and published.exists()):

@@ -49,22 +49,20 @@ class TrainingConfig(Checked):
     """The settings of a training.  Every field changes the result, so every field is hashed.
 
     `epochs` is an upper bound where `patience` is set: training stops after that many epochs
-    without an improvement of `monitor` by more than `minimum_improvement`.  The weights of the
-    best epoch are kept, however small its lead; with `validation_size` 0 there is nothing to
-    select on and the last are.
-    `weight_decay` is an L2 penalty added to the gradient; with `adamw` it shrinks the weights
-    themselves instead, by the learning rate times itself (Loshchilov & Hutter 2019).  Gradients
-    whose L2 norm over all weights is above `max_gradient_norm` are scaled down to it (Pascanu et
-    al. 2013); the history has the norm from before.  `label_smoothing` gives that share of the
-    probability that the labels demand to all classes alike, in training alone (Szegedy et al. 2016,
-    section 7).  The `step` schedule divides the
-    learning rate by ten after one half and again after three quarters of all steps, the course of
-    He et al. (2016), section 4.2.  With `train_evaluation_size` that many training images, evenly
-    spaced, are also scored in evaluation mode after each epoch: without augmentation or dropout,
-    and with the running statistics of batch normalisation.  The training and the validation split
-    are drawn as ever and then lose the images of `omitted_class`; the test set keeps them (Hinton
-    et al. 2015, section 3).  `train_size` keeps so many images of the training split, drawn class
-    by class in proportion.
+    without an improvement of `monitor` by more than `minimum_improvement`.  The weights of the best
+    epoch are kept, however small its lead; with `validation_size` 0 there is nothing to select on
+    and the last are. `weight_decay` is an L2 penalty added to the gradient; with `adamw` it shrinks
+    the weights themselves instead, by the learning rate times itself (Loshchilov & Hutter 2019).
+    Gradients whose L2 norm over all weights is above `max_gradient_norm` are scaled down to it
+    (Pascanu et al. 2013); the history has the norm from before.  `label_smoothing` gives that share
+    of the probability that the labels demand to all classes alike, in training alone (Szegedy et
+    al. 2016, section 7).  The `step` schedule divides the learning rate by ten after one half and
+    again after three quarters of all steps, the course of He et al. (2016), section 4.2.  With
+    `train_evaluation_size` that many training images, evenly spaced, are also scored in evaluation
+    mode after each epoch: without augmentation or dropout, and with the running statistics of batch
+    normalisation.  The training and the validation split are drawn as ever and then lose the images
+    of `omitted_class`; the test set keeps them (Hinton et al. 2015, section 3).  `train_size` keeps
+    so many images of the training split, drawn class by class in proportion.
     """
 
     epochs: Epochs = 20
@@ -100,8 +98,7 @@ class TrainingConfig(Checked):
         ),
     ] = None
     minimum_improvement: Annotated[
-        float,
-        Field("smallest change of the monitored metric that counts", ge=0, le=1000),
+        float, Field("smallest change of the monitored metric that counts", ge=0, le=1000)
     ] = 0.0
     train_evaluation_size: Annotated[
         Count, "training images scored in evaluation mode after each epoch"
@@ -159,12 +156,10 @@ class TrainingConfig(Checked):
 # Distillation
 
 Temperature = Annotated[
-    float,
-    Field("number that divides the logits of teacher and student", gt=0, le=1000),
+    float, Field("number that divides the logits of teacher and student", gt=0, le=1000)
 ]
 Alpha = Annotated[
-    float,
-    Field("weight of the soft loss; that of the hard loss is 1 - alpha", ge=0, le=1),
+    float, Field("weight of the soft loss; that of the hard loss is 1 - alpha", ge=0, le=1)
 ]
 WrongClasses = Annotated[
     str,
@@ -258,21 +253,20 @@ def usable_cores() -> int:
 class RuntimeOptions:
     """The place of a run and its reports.  Nothing here changes its result or its key.
 
-    `device` is `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
-    `data_dir` is the data root (default: `LAB1_DATA`, else `data/`).  `progress` shows
-    bars on standard error.  `threads` is how many a training on the CPU uses: by default one for
-    a multilayer perceptron, whose products are too small to share, and torch's choice for others.
-    `save_weights` keeps the best weights beside the record in `runs/`.
-    `compile` lets `torch.compile` make kernels for the model: a convolutional net of the report
-    then trains up to a quarter faster on a CPU, after half a minute to two of compiling.  Sums come
-    in another order, so the record says so, and runs with and without it are no pairs.
-    `checkpoint_seconds` is the time between two checkpoints, and so the most work that a killed
-    run loses.  `report_to` is `"wandb"` to send each run to Weights & Biases as well, to
-    `wandb_project` or to the project of its kind of network.
-    `workers` is how many runs are trained at a time, each in a process and with one thread unless
-    `threads` says otherwise, or `auto`: on a CPU as many as there are cores and memory for.
-    `engine` is `local` (this machine) or `ray` (a Ray cluster, whose head node answers at
-    `ray_address`, HOST:PORT or `auto`).
+    `device` is `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`. `data_dir` is
+    the data root (default: `LAB1_DATA`, else `data/`).  `progress` shows bars on standard error.
+    `threads` is how many a training on the CPU uses: by default one for a multilayer perceptron,
+    whose products are too small to share, and torch's choice for others. `save_weights` keeps the
+    best weights beside the record in `runs/`. `compile` lets `torch.compile` make kernels for the
+    model: a convolutional net of the report then trains up to a quarter faster on a CPU, after half
+    a minute to two of compiling.  Sums come in another order, so the record says so, and runs with
+    and without it are no pairs. `checkpoint_seconds` is the time between two checkpoints, and so
+    the most work that a killed run loses.  `report_to` is `"wandb"` to send each run to Weights &
+    Biases as well, to `wandb_project` or to the project of its kind of network. `workers` is how
+    many runs are trained at a time, each in a process and with one thread unless `threads` says
+    otherwise, or `auto`: on a CPU as many as there are cores and memory for. `engine` is `local`
+    (this machine) or `ray` (a Ray cluster, whose head node answers at `ray_address`, HOST:PORT or
+    `auto`).
     """
 
     device: str = "auto"

@@ -65,11 +65,10 @@ def ensure(
 ) -> list[Record]:
     """The records of a list of runs, in their order; runs that none holds are trained first.
 
-    The `probes` of a run are measured right after it, so that a grid that is interrupted has
-    those of every run that finished.  A teacher that is not in the list and was never trained is
-    trained too.  Raises `MissingRunsError` where runs are missing and torch
-    is not installed, where a trained teacher's weights are missing, or where some runs failed (the
-    others are kept), and
+    The `probes` of a run are measured right after it, so that a grid that is interrupted has those
+    of every run that finished.  A teacher that is not in the list and was never trained is trained
+    too.  Raises `MissingRunsError` where runs are missing and torch is not installed, where a
+    trained teacher's weights are missing, or where some runs failed (the others are kept), and
     `RecordError` where a record is damaged.
     """
     options = options or RuntimeOptions()
@@ -90,8 +89,7 @@ def ensure_probe(
 ) -> Mapping[str, Any]:
     """A probe's record of a run, measured first where there is none yet.
 
-    Raises `MissingRunsError` where it must be measured and the weights, or
-    torch, are not here.
+    Raises `MissingRunsError` where it must be measured and the weights, or torch, are not here.
     """
     store = store or Store()
     content = store.find_probe(record.spec, probe)
@@ -183,10 +181,7 @@ def train_again(
 
 
 def _train(
-    todo: Todo,
-    options: RuntimeOptions,
-    store: Store,
-    probes: Mapping[RunSpec, tuple[str, ...]],
+    todo: Todo, options: RuntimeOptions, store: Store, probes: Mapping[RunSpec, tuple[str, ...]]
 ) -> None:
     wanted = todo.missing
     count = f"{len(wanted)} of {len(wanted) + len(todo.records)} runs"

@@ -40,10 +40,9 @@ def asked(namespace: Mapping[str, Any], allowed: Mapping[str, Field], where: str
 
     Outside IPython, which leaves a list of the executed cells there, they are the plain values of
     `namespace`; of a kernel that keeps no such list (nbval's), those that have a parameter's name.
-    `None` leaves a parameter as the profile has it, and is left out; papermill's
-    `None` is a value like any other.  Raises `ParameterError`, naming `where`, for a name that is
-    not `allowed`, for a parameter that papermill was told twice, and where a cell sets again what
-    papermill's has set.
+    `None` leaves a parameter as the profile has it, and is left out; papermill's `None` is a value
+    like any other.  Raises `ParameterError`, naming `where`, for a name that is not `allowed`, for
+    a parameter that papermill was told twice, and where a cell sets again what papermill's has set.
     """
     cells = namespace.get("_ih")
     if isinstance(cells, list) and any(cells):

@@ -252,14 +252,11 @@ def probes_of(spec: RunSpec, profile: str) -> tuple[str, ...]:
 
 
 def trained(
-    profile: str,
-    chapters: Callable[[str], bool] = lambda name: True,
-    store: Store | None = None,
+    profile: str, chapters: Callable[[str], bool] = lambda name: True, store: Store | None = None
 ) -> list[Record]:
     """The records there are of the runs that a profile's pages plan, each once; trains none.
 
-    `chapters` is that of `planned`.  Raises `MissingRunsError` where no run has
-    a record.
+    `chapters` is that of `planned`.  Raises `MissingRunsError` where no run has a record.
     """
     store = store or Store()
     records = [store.find(spec) for spec in planned(profile, chapters)]
