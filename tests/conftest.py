@@ -12,6 +12,7 @@ import sys
 from dataclasses import fields, replace
 from math import nan, prod
 from pathlib import Path
+from types import SimpleNamespace
 
 import built_site
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from lab1.core import files
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
-from lab1.core.record import Record
+from lab1.core.record import DISTILLATION_FIELDS, Record
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
 from lab1.core.training_config import DistillationConfig, TrainingConfig
@@ -330,19 +331,28 @@ def python():
 
 
 @pytest.fixture
-def train_with(monkeypatch):
-    """Puts an engine in the place of the training half, which needs torch."""
+def trained(monkeypatch, make_record):
+    """Stands in for the training half, which needs torch; lists the runs that it was asked for."""
+    calls, checked, find_spec = [], [], importlib.util.find_spec
 
-    def put(engine):
-        engines = type("engines", (), {"choose": staticmethod(lambda options: engine)})
-        monkeypatch.setitem(
-            sys.modules, "lab1.training", type("training", (), {"engines": engines})
-        )
-        find_spec = importlib.util.find_spec
-        monkeypatch.setattr(
-            importlib.util,
-            "find_spec",
-            lambda name, *rest: object() if name == "torch" else find_spec(name, *rest),
-        )
+    def train_all(specs, options, store, on_finished, measure):
+        assert checked.pop() == (specs, options)
+        calls.append(([*specs], options))
+        for spec in specs:
+            record = replace(make_record(epochs=spec.training.epochs), spec=spec, key="")
+            if spec.distillation:
+                record.history.update(dict.fromkeys(DISTILLATION_FIELDS, [1.0] * record.epochs))
+            store.write(record)
+            (store.run_dir(spec) / "weights.safetensors").write_bytes(b"weights")
+            measure(record)
+            on_finished(record)
 
-    return put
+    engine = SimpleNamespace(check=lambda *asked: checked.append(asked), train_all=train_all)
+    engines = SimpleNamespace(choose=lambda options: engine)
+    monkeypatch.setitem(sys.modules, "lab1.training", SimpleNamespace(engines=engines))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: object() if name == "torch" else find_spec(name, *rest),
+    )
+    return calls

@@ -5,37 +5,23 @@ import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import unicodedata
 import zlib
-from pathlib import Path
+from dataclasses import replace
 
 import declared_fields
-import nbformat
 import numpy as np
-import one_process
 import pytest
+from image_folders import make_folder
 from PIL import Image
 
 from lab1.core import datasets
 from lab1.core.datasets import DATASETS
 from lab1.core.spec import ModelSpec, RunSpec
-from lab1.core.training_config import TrainingConfig
+from lab1.core.training_config import RuntimeOptions, TrainingConfig
 from lab1.errors import DataError, ParameterError, RecordError
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def make_folder(folder, classes=("daisy", "rose"), train=6, test=3, shape=(20, 30, 3)):
-    random = np.random.default_rng(0)
-    for part, count in (("train", train), ("test", test)):
-        for name in classes:
-            (folder / part / name).mkdir(parents=True)
-            for index in range(count):
-                pixels = random.integers(0, 256, shape, dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / part / name / f"{index}.png")
-    return folder
+from lab1.planning.ensure import ensure
+from lab1.reporting import cnns
 
 
 @pytest.fixture
@@ -297,38 +283,13 @@ def test_its_runs_are_published_on_a_site_of_ones_own_alone(
     assert store.find(own.spec) == own
 
 
-@pytest.mark.slow
-def test_a_chapter_runs_on_a_folder(tmp_path, monkeypatch, python):
-    """As the guide has it: trained, charted, found again by the command line, kept to itself."""
+def test_what_a_network_mistakes_is_measured_and_charted(flowers, store):
+    """The probes of chapter 1.3 have the folder's pictures and classes."""
     pytest.importorskip("torch")
-    make_folder(tmp_path / "flowers", ("daisy", "rose", "tulip"), train=20, test=5)
-    monkeypatch.setenv("LAB1_HOME", str(ROOT))
-    monkeypatch.setenv("LAB1_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    asked = {"dataset": "flowers@32", "validation_size": "12", "batch_size": "16", "epochs": "1"}
-    asked |= {"depth": "1", "seeds": "0"}
-    out = tmp_path / "out.ipynb"
-    told = subprocess.run(
-        [sys.executable, "-m", "papermill", str(ROOT / "chapters" / "1_3.ipynb"), str(out),
-         "--no-progress-bar", "-p", "profile", "smoke",
-         *(word for pair in asked.items() for word in ("-p", *pair))],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    text = json.dumps(nbformat.read(out, 4))
-    assert "flowers (32 x 32)" in text and "tulip" in text
-    run = ["run", "1_3", "--profile", "smoke"]
-    run += [word for name, value in asked.items() for word in ("-p", f"{name}={value}")]
-    (name,) = {path.name for path in (tmp_path / "runs" / "own-images").iterdir()}
-    by_folder = [word.replace("flowers@32", f"{tmp_path}/flowers@32") for word in run]
-    by_name = [word.replace("flowers@32", name) for word in run]
-    ray = [*(word.replace("seeds=0", "seeds=9") for word in by_name), "--engine", "ray"]
-    said = one_process.run(
-        python, [*by_folder, "--dry-run"], ray, ["promote", "--profile", "smoke"]
-    )
-    assert " 0 missing" in said and "0 records promoted" in said
-    assert "engine = 'ray' is not allowed for flowers-32-" in said
-    # Where the folder has gone, its records and charts are still there; it is missed for training.
-    shutil.rmtree(tmp_path / "flowers")
-    said = one_process.run(python, [*by_name, "--dry-run"], ["verify"])
-    assert " 0 missing" in said and "verified, 0 findings" in said
+    network = replace(spec(declared(flowers).name), model=ModelSpec("SimpleCNN", 1, channels=4))
+    ensure([network], RuntimeOptions(progress=False), store, lambda _: ("confusion", "hardest"))
+    assert sum(map(sum, store.find_probe(network, "confusion")["counts"])) == 6
+    hardest = store.find_probe(network, "hardest")
+    assert {image["label"] for image in hardest["images"]} == {0, 1}
+    chart = cnns.confusion(store.find(network), store.find_probe(network, "confusion"))
+    assert ">daisy<" in chart.parts()["svg"]
