@@ -20,7 +20,7 @@ from ..core.datasets import Dataset
 from ..core.files import write_bytes
 from ..core.rules import anything, exactly, listing, mapping, number, text, whole
 from ..core.training_config import TrainingConfig
-from ..errors import MissingRunsError, ParameterError, RecordError
+from ..errors import MissingRunsError, ParameterError, RecordError, check_kind
 from . import device as devices
 from .checkpoint import check_fit, load_weights, save_weights
 from .data.augmentation import Normalize
@@ -77,15 +77,17 @@ class Classifier:
         return [names[index] for index in self.predict(images).argmax(1).tolist()]
 
     def _batch(self, images: Any) -> Tensor:
-        if isinstance(images, (Tensor, np.ndarray)):
-            tensor = torch.as_tensor(images)
-            tensor = tensor[None] if tensor.ndim == 3 else tensor
+        if isinstance(images, np.ndarray) and images.dtype == np.uint8:
+            images = torch.from_numpy(images.copy())  # it may be turned or read-only
+        if isinstance(images, Tensor):
+            tensor = images[None] if images.ndim == 3 else images
             check_images(tensor, self._shape)
             return tensor
         pictures = images if isinstance(images, Sequence) else [images]
         if not pictures or not all(hasattr(each, "convert") for each in pictures):
+            kind = getattr(images, "dtype", type(images).__name__)
             raise ParameterError(
-                f"images of {type(images).__name__} are not allowed; allowed: a uint8 tensor or "
+                f"images of {kind} are not allowed; allowed: a uint8 tensor or "
                 "array, a picture of Pillow's, or a list of these"
             )
         return torch.stack([self._of_picture(each) for each in pictures])
@@ -118,6 +120,7 @@ class Classifier:
         file `metadata.json`.  Raises `ParameterError` for another ending and for a network that
         torch cannot export, and `MissingRunsError` where a package is not installed.
         """
+        check_kind("path", path, Path | str, "export")
         path = Path(path)
         if path.suffix == ".safetensors":
             weights = {name: part.cpu().clone() for name, part in self.model.state_dict().items()}
@@ -206,6 +209,8 @@ def load_network(path: Path | str, model: nn.Module, device: str = "cpu") -> Cla
     weights are replaced.  Raises `WeightsError`, naming the file, where it is missing, damaged or
     another network's.
     """
+    check_kind("path", path, Path | str, "load_network")
+    check_kind("model", model, nn.Module, "load_network")
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     metadata, weights = weights_file.read(file).metadata, load_weights(file)
     try:

@@ -15,7 +15,7 @@ from torch._dynamo import OptimizedModule
 
 from ..core.record import HISTORY_FIELDS, history_fields
 from ..core.training_config import TrainingConfig
-from ..errors import ParameterError, check_kind, not_allowed
+from ..errors import ParameterError, check_kind, not_allowed, short_repr
 from . import device as devices
 from . import distributed, interruption, origin, seeds
 from .callbacks import BestEpoch, Callback, ProgressBar
@@ -125,6 +125,8 @@ class StreamlinedTrainer:
         check_kind("model", model, nn.Module, where)
         check_kind("config", config, TrainingConfig, where)
         check_kind("weights_path", weights_path, Path | str | None, where)
+        check_kind("checkpointer", checkpointer, Checkpointer | None, where)
+        check_kind("compile", compile, bool, where)
         check_kind("callbacks", callbacks, list | tuple, where)
         for callback in callbacks:
             check_kind("callbacks", callback, Callback, where)
@@ -177,9 +179,10 @@ class StreamlinedTrainer:
         self._compiled = devices.compiled(self._parallel) if compile else plain
         self.train_dataset = train_dataset.to(self.device)
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
-        if mean is None or std is None:
+        if mean is None and std is None:
             mean, std = train_dataset.channel_statistics()
-        self.normalize = Normalize(tuple(mean), tuple(std), self.device, memory_format)
+        statistics = _checked_statistics(mean, std, train_dataset.images.shape[1], where)
+        self.normalize = Normalize(*statistics, self.device, memory_format)
         self.augment = AUGMENTATIONS[config.augmentation]
         self.compute_metrics = dict(compute_metrics or {})
         self.best = BestEpoch(
@@ -260,6 +263,9 @@ class StreamlinedTrainer:
         """
         devices.reset_peak_memory(self.device)
         progress = self._progress
+        validation, size = self.eval_dataset, self.train_dataset.images.shape[1:]
+        if validation is not None and validation.images.shape[1:] != size:
+            self._logits(validation.images[:1])  # what is not taken is told before an epoch
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
             self._restore()
             self._group.own_stream(self.seed, self.scheduler.last_epoch)
@@ -331,10 +337,15 @@ class StreamlinedTrainer:
         normalisation, the shape of the images and the names of the classes: `classes`, or what the
         training data have as `classes`, or numbers.
         """
+        check_kind("folder", folder, Path | str, "save")
+        check_kind("classes", classes or (), list | tuple, "save")
         count = self._logits(self.train_dataset.images[:1]).shape[1]
         names = classes or self._class_names or tuple(map(str, range(count)))
-        if len(names) != count:
-            raise not_allowed("classes", names, f"{count} names, one for each logit", "save")
+        # What `load_network` would refuse, and what would leave an answer open.
+        different = {name for name in names if isinstance(name, str) and name.isprintable()}
+        if not len(names) == len(different) == count:
+            allowed = f"{count} different texts, one for each logit"
+            raise not_allowed("classes", names, allowed, "save")
         shape, normalize = self.train_dataset.images.shape[1:], self.normalize
         declared = declare(shape, names, normalize.mean, normalize.std)
         return Classifier(self.model, declared, self.config).export(Path(folder) / FILE)
@@ -549,3 +560,22 @@ class StreamlinedTrainer:
                 getattr(callback, hook)(self, *arguments)
         finally:
             self._calls_back = False
+
+
+def _checked_statistics(
+    mean: Any, std: Any, channels: int, where: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel; raises `ParameterError` for what cannot be theirs."""
+    try:
+        means, deviations = tuple(map(float, mean)), tuple(map(float, std))
+        fits = len(means) == len(deviations) == channels
+        fits &= all(0 <= value <= 1 for value in means) and all(0 < s <= 1 for s in deviations)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ParameterError(
+            f"{where}: mean = {short_repr(mean)} with std = {short_repr(std)} is not allowed; "
+            f"allowed: both or none; of each of {channels} channels, of pixels divided by 255, a "
+            "mean from 0 to 1, and a deviation above 0 and up to 1"
+        )
+    return means, deviations

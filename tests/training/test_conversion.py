@@ -101,6 +101,7 @@ REFUSED = {
     r"values are from -1 to 2; .* from 0 to 1\. The trainer normalises": Pairs([(IMAGE - 1.0, 0)]),
     "values are from nan to nan": Pairs([(IMAGE * torch.nan, 0)]),
     "values are not k / 255": Pairs([(IMAGE / 256, 0)]),
+    "example 0: KeyError: 0": Subset(Pairs({}), [0]),
     "example 0: it is another image when it is read again": Random([(torch.zeros(1, 9, 9), 0)]),
 }
 

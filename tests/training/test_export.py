@@ -143,8 +143,12 @@ def test_a_network_of_a_script_is_saved_and_loaded(toy, small_mlp, tmp_path):
     assert loaded.predict(images.images).equal(made.predict(images.images).softmax(1))
     assert set(loaded.answers(images.images)) <= {"ant", "bee", "cow"}
     assert loaded.config == config
-    with pytest.raises(ParameterError, match=r"save: classes = \['a'\].*allowed: 3 names"):
-        made.save(tmp_path, classes=["a"])
+    for classes in (["a"], ["a", "b", "b"], [0, 1, 2], ["a", "b", "c\n"]):
+        with pytest.raises(ParameterError, match=r"save: classes = .*allowed: 3 different texts"):
+            made.save(tmp_path, classes=classes)
+    for call in (made.save, loaded.export, lambda path: lab1.load_network(path, small_mlp())):
+        with pytest.raises(ParameterError, match="= 3 is not allowed; allowed: Path or str"):
+            call(3)
     with pytest.raises(WeightsError, match=r"model\.safetensors: does not fit MLP: it lacks"):
         lab1.load_network(tmp_path / "deep" / "mine", small_mlp(hidden_sizes=(8,) * 3))
     weights = tmp_path / "weights.safetensors"

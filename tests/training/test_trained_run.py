@@ -50,6 +50,7 @@ def test_one_image_an_array_and_pictures_are_taken_too(trained):
     expected = run.predict(images)
     assert run.predict(images[0]).allclose(expected[:1])
     assert run.predict(images.numpy()).allclose(expected)
+    assert run.predict(images.flip(3).numpy()[..., ::-1]).allclose(expected)
     pictures = [Image.fromarray(np.asarray(image.permute(1, 2, 0))) for image in images]
     assert run.predict(pictures).allclose(expected)
     assert run.predict(pictures[0]).allclose(expected[:1])
@@ -74,6 +75,8 @@ def test_a_picture_is_prepared_as_one_that_was_trained_on(trained, tmp_path):
     assert run.predict(Image.open(tmp_path / "turned.png")).allclose(run.predict(image))
     with pytest.raises(ParameterError, match="of mode RGBA, transparent; allowed: grey or colour"):
         run.answers(Image.new("RGBA", (32, 32)))
+    with pytest.raises(ParameterError, match="it has 0 x 0 pixels"):
+        run.answers(Image.new("RGB", (0, 0)))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,9 @@ def test_a_picture_is_prepared_as_one_that_was_trained_on(trained, tmp_path):
         torch.zeros(0, 3, 32, 32, dtype=torch.uint8),
         torch.zeros(32, 32, dtype=torch.uint8),
         np.zeros((2, 32, 32, 3), np.uint8),
+        np.zeros((2, 3, 32, 32), ">u2"),
+        np.zeros((2, 3, 32, 32), object),
+        torch.zeros(2, 3, 32, 32, dtype=torch.uint8).to_sparse(),
         "frog.png",
         [],
         None,
@@ -92,7 +98,7 @@ def test_a_picture_is_prepared_as_one_that_was_trained_on(trained, tmp_path):
 )
 def test_what_is_no_image_of_the_data_set_is_refused(trained, images):
     store, record = trained
-    with pytest.raises(ParameterError, match=r"images of .* not allowed; allowed: "):
+    with pytest.raises(ParameterError, match=r"images.* not allowed; allowed: "):
         lab1.load_run(record.key, store=store).predict(images)
 
 

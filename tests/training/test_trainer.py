@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 from repeats import repeating, same_weights, weights_of
-from torch import nn
+from torch import Tensor, nn
 
 from lab1.core.record import EVALUATION_FIELDS, HISTORY_FIELDS
 from lab1.core.training_config import TrainingConfig
@@ -555,6 +555,14 @@ def test_a_model_that_cannot_be_trained_is_told_before_the_first_step(make_train
         ({"validation": 3}, "eval_dataset of int is not allowed; allowed: an ImageSet, a map"),
         ({"callbacks": ["x"]}, "callbacks = 'x' .* allowed: Callback"),
         ({"weights_path": 3}, "weights_path = 3 .* allowed: Path or str or none"),
+        ({"checkpointer": "x"}, "checkpointer = 'x' .* allowed: Checkpointer or none"),
+        ({"compile": "no"}, "compile = 'no' .* allowed: bool"),
+        ({"mean": [0.5]}, r"mean = \[0.5\] with std = None .* both or none; of each of 1 channels"),
+        ({"mean": [0.5], "std": [0.0]}, r"std = \[0.0\] .* deviation above 0"),
+        ({"mean": [math.nan], "std": [1.0]}, "mean = .nan. with .* a mean from 0 to 1"),
+        ({"mean": [127.5], "std": [60.0]}, "mean = .127.5. .*pixels divided by 255"),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3}, "of each of 1 channels"),
+        ({"mean": 0.5, "std": 0.5}, "mean = 0.5 with std = 0.5 is not allowed"),
         ({"compute_metrics": {1: len}}, "the name of a metric = 1 is not allowed"),
         ({"compute_metrics": {"": len}}, "a metric or quantity '' is not allowed"),
         ({"compute_metrics": [len]}, "compute_metrics = .* allowed: Mapping or none"),
@@ -580,6 +588,23 @@ def test_what_a_trained_model_is_asked_is_checked(make_trainer, toy):
         trainer.predict(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
     with pytest.raises(ParameterError, match="images, example 0: it is of str; allowed: a pair"):
         trainer.predict("images")
+
+
+def test_a_validation_split_of_another_size_is_told_before_the_first_epoch(make_trainer, toy):
+    steps, smaller = Telling(), toy(30)
+    smaller = ImageSet(smaller.images[:, :, :3], smaller.labels)
+    with pytest.raises(ParameterError, match=r"^MLP does not take 1 images"):
+        make_trainer(validation=smaller, callbacks=[steps]).train()
+    assert steps.told == []
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+@pytest.mark.parametrize("change", [Tensor.to_sparse, lambda values: values.to("meta")])
+def test_images_and_labels_are_dense(toy, name, change):
+    whole = toy(4)
+    parts = vars(whole) | {name: change(getattr(whole, name))}
+    with pytest.raises(ParameterError, match=f"^{name}: a tensor, .* allowed: a dense"):
+        ImageSet(**parts)
 
 
 def test_an_empty_training_set_is_refused(make_trainer, toy):

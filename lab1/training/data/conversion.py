@@ -75,8 +75,10 @@ def as_image_set(dataset: Data, name: str = "dataset") -> ImageSet:
                     "it is another image when it is read again; allowed: a data set without random "
                     "transforms, and TrainingConfig(augmentation=...), which draws anew each epoch"
                 )
-        except (ValueError, RuntimeError) as error:
-            raise ParameterError(f"{name}, example {index}: {error}") from error
+        except Exception as error:  # of any kind, where the data set's own code fails
+            kind = "" if isinstance(error, (ValueError, RuntimeError)) else type(error).__name__
+            why = ": ".join(filter(None, [kind, str(error)]))
+            raise ParameterError(f"{name}, example {index}: {why}") from error
     return ImageSet(images, labels)
 
 

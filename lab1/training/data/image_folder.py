@@ -238,10 +238,10 @@ def prepare(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
 
     It is turned as its camera noted (EXIF), cropped to the shape's proportions, resized, and made
     grey or coloured; `shape` is (channels, height, width).  Raises `ValueError` for a picture that
-    is transparent, of more than 8 bits or of another colour space, or too large.
+    is transparent, of more than 8 bits or of another colour space, too large, or empty.
     """
     channels, height, width = shape
-    if picture.width * picture.height > _MOST_PIXELS:  # before it is decoded
+    if not 0 < picture.width * picture.height <= _MOST_PIXELS:  # before it is decoded
         raise ValueError(f"it has {picture.width} x {picture.height} pixels")
     transparent = "transparency" in picture.info or (
         picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema() != (255, 255)

@@ -17,15 +17,22 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
 
     Without a `shape`, of any number of channels, height and width.
     """
-    check_kind("images", images, Tensor, "")
+    _check_dense("images", images)
     fits = images.ndim == 4 if shape is None else tuple(images.shape[1:]) == shape and len(images)
-    if images.dtype != torch.uint8 or images.is_meta or not fits:
+    if images.dtype != torch.uint8 or not fits:
         sizes = ("channels", "height", "width") if shape is None else shape
-        kind = f"{images.dtype}{' without values' * images.is_meta}"
         raise ParameterError(
-            f"images of {kind} and shape {tuple(images.shape)} are not allowed; allowed: "
+            f"images of {images.dtype} and shape {tuple(images.shape)} are not allowed; allowed: "
             f"uint8 of shape (count, {', '.join(map(str, sizes))})"
         )
+
+
+def _check_dense(name: str, values: Tensor) -> None:
+    """Raises `ParameterError` for what is no tensor that holds all its values in one block."""
+    check_kind(name, values, Tensor, "")
+    if values.is_nested or values.layout != torch.strided or values.is_meta:
+        kind = "nested" if values.is_nested else f"{values.layout} on {values.device}"
+        raise ParameterError(f"{name}: a tensor, {kind}, is not allowed; allowed: a dense one")
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         check_images(self.images)
-        check_kind("labels", self.labels, Tensor, "")
+        _check_dense("labels", self.labels)
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ParameterError(
                 f"labels must be int64 of shape ({len(self.images)},), "
