@@ -339,9 +339,12 @@ class _Form:
         end = pd.Series(math.nan, table.index)
         for of_panel, rows in last.groupby(panel, sort=False):
             reached = drawn[panel == of_panel] if apart else drawn
-            low = 0.0 if self.y.zero else reached.min().min()
             means = rows[value].astype(float).groupby(name).mean().sort_values(kind="stable")
+            if self.y.log:
+                reached, means = reached.where(reached > 0).map(math.log), means.map(math.log)
+            low = 0.0 if self.y.zero else reached.min().min()
             clear = _clear(means, _LINE_OF_TEXT * (reached.max().max() - low) / self.height)
+            clear = clear.map(math.exp) if self.y.log else clear
             first = rows.groupby(name).head(1).index
             end[first] = name[first].map(clear)
         self.table = table.assign(name=name.where(end.notna(), None), end=end)

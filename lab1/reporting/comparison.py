@@ -26,22 +26,28 @@ from .words import dataset_titles
 
 _PARAMETERS = Axis("parameters", "parameters", log=True, format="~s", digits=",")
 
+#: By what a panel of losses shows: the looks of the chart.
+_LOSSES: Mapping[str, dict[str, Any]] = {
+    "depth": {"panels": Panels("depth"), "dash": "split"},
+    "split": {"panels": Panels("split", "", 2), "thickness": "depth", "label": "{depth}"},
+}
 
 #: What the runs of the published page are called beside a reader's.
 PUBLISHED = "published"
 
 
-def loss_curves(history: pd.DataFrame) -> Figure:
-    """Training and validation loss against epochs, one panel per depth."""
+def loss_curves(history: pd.DataFrame, panels: str = "depth") -> Figure:
+    """Training and validation loss against epochs: one panel per depth, or, by `split`, per loss.
+
+    In the panel of a loss each line has its depth at its end.
+    """
     named = history.rename(columns={"train_loss": "training", "validation_loss": "validation"})
     return by_epoch(
         frames.base_rate(named),
         ["training", "validation"],
         Axis("mean", "cross-entropy", log=True, digits=".4f"),
-        panels=Panels("depth"),
-        dash="split",
-        text="Training and validation loss on {data} by epoch, a panel per depth. At the end: "
-        "{ends}.",
+        **_LOSSES[panels],
+        text="Training and validation loss on {data} by epoch. At the end: {ends}.",
         ending="{family} {depth}, {split}: {mean:.3g}",
     )
 

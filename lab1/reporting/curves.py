@@ -36,13 +36,15 @@ def by_epoch(
     percent: bool = False,
     dash: str = "",
     thickness: str = "",
+    label: str = "",
 ) -> Figure:
     """Means over seeds of `series` of a history, by epoch, for each family and depth.
 
     A curve goes as far as all its seeds went: further on a mean would be over other runs.  Several
     series are told apart in a column `name`; with `percent` fractions become percentages.  `text`
     has the fields `data`, for the data sets, and `ends`, for the last point of each curve in the
-    form of `ending`.  `y`, `panels`, `dash` and `thickness` are those of `charts.lines`.
+    form of `ending`; its name there has the form of `label`.  `y`, `panels`, `dash` and `thickness`
+    are those of `charts.lines`.
     """
     by = ["family", "depth", *([name] if len(series) > 1 else [])]
     long = history.melt(["family", "depth", "epoch"], series, name, "value")
@@ -52,16 +54,19 @@ def by_epoch(
     last = int(table["epoch"].max())
     step = max(1, round(last / 4))
     data, ends = words.dataset_titles(history), words.rows(at_the_end(table, by), ending)
+    names = [label.format_map(row) for row in table.to_dict("records")]
     return lines(
-        table,
+        table.assign(line=names) if label else table,
         Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d"),
         y,
         panels=panels,
         dash=dash,
         thickness=thickness,
+        label="line" if label else "",
         dense=True,
         title=data,
         text=text.format(data=data, ends=ends),
+        data=table,
     )
 
 

@@ -70,7 +70,8 @@
       await load(chart.dataset.assets, "vega");
       view.before(live); // measured in place; the picture stays until the live chart stands
       // Interpreted (ast), since a site's policy may forbid code that is made of text.
-      const options = { renderer: "svg", actions: false, ast: true, loader: { load: refuse, sanitize } };
+      const options = { renderer: "svg", actions: false, ast: true, tooltip: { formatTooltip } };
+      options.loader = { load: refuse, sanitize };
       // What the reader turns stands beside the chart, which is one picture to a screen reader.
       if (turns(spec)) options.bind = controls(chart);
       await embed(chart, live, spec, options);
@@ -122,7 +123,13 @@
   const marks = (chart) =>
     [...chart.querySelectorAll(".lab1-live .role-mark *")].filter((each) => each.__data__?.tooltip);
 
-  const said = (mark) => Object.entries(mark.__data__.tooltip);
+  // What a mark says, without an interval that is not known.
+  const known = (tooltip) => Object.entries(tooltip).filter(([, value]) => value !== "null");
+  const said = (mark) => known(mark.__data__.tooltip);
+  const formatTooltip = (tooltip, sanitize) => {
+    const row = (pair) => pair.map((text, k) => `<td class="${k ? "value" : "key"}">${sanitize(text)}</td>`);
+    return `<table>${known(tooltip).map((pair) => `<tr>${row(pair).join("")}</tr>`).join("")}</table>`;
+  };
 
   const element = (kind, text = "") => Object.assign(document.createElement(kind), { textContent: text });
 

@@ -5,7 +5,8 @@ the focus is on the link (`charts.css`):
     Such a pair are [twins](../glossary.qmd#twin).
 
 The meaning is the beginning of the term's definition, up to its first formula or citation. A term
-that the glossary does not have stops the build. A link to the references becomes a citation.
+that the glossary does not have stops the build. A link to the references becomes a citation. No line breaks
+between a number and its sign: "95 %", "n = 3", "93 ± 1".
 ]]
 
 local meanings = {} -- by the glossary's path, then by the term's id
@@ -65,4 +66,19 @@ function Link(link)
   link.classes:insert("lab1-term")
   link.attributes["data-meaning"] = meaning
   return link
+end
+
+local function is_sign(inline)
+  return inline.t == "Str" and (inline.text:match("^[%%=]") or inline.text:match("^±"))
+end
+
+function Inlines(inlines)
+  for i = 2, #inlines - 1 do
+    local before, after = inlines[i - 1], inlines[i + 1]
+    local open = before.t == "Str" and before.text:match("[=±]$")
+    if (inlines[i].t == "Space" or inlines[i].t == "SoftBreak") and (open or is_sign(after)) then
+      inlines[i] = pandoc.Str("\u{a0}")
+    end
+  end
+  return inlines
 end

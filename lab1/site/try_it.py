@@ -39,6 +39,10 @@ def fragments(pages: Sequence[PublishedPage]) -> dict[str, str]:
     behind = {page.page.name: page for page in pages if page.page.name in ("1_1", "1_2")}
     return {
         "watch": front_page.as_html(watch),
+        "try-it": front_page.as_html(
+            f'<a class="lab1-panels" href="try-it.html" aria-label="Watch depth fail">'
+            f'{recorded["picture"]}</a>\n<link rel="stylesheet" href="{_ASSETS}/try-it.css">'
+        ),
         "toy": front_page.as_html(toy(behind["1_2"])) if "1_2" in behind else "",
         "behind": front_page.cards(
             [(page.title, f"report/{name}.ipynb", page.claims) for name, page in behind.items()]

@@ -184,3 +184,5 @@ def test_without_scripts_a_recorded_training_stands(read):
     page = read(PAGE, scripts=False).page
     assert page.locator(".lab1-watch svg:visible").count() == 2
     assert "32 plain layers learn worse than 2" in page.inner_text(".lab1-watch")
+    front = read("index.html", scripts=False).page
+    assert front.locator("a[href$='try-it.html'] svg:visible").count() == 2

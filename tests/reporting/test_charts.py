@@ -356,6 +356,21 @@ def test_loss_curves_have_a_mean_per_family_depth_split_and_epoch(both):
     assert figure.alt.endswith("; ResidualMLP 8, validation: 0.5.")
 
 
+def test_in_a_panel_of_one_loss_a_line_has_its_depth_at_its_end_clear_of_the_others(trained):
+    history = frames.history([trained("MLP", depth, 0, length=2) for depth in (2, 8)])
+    figure = comparison.loss_curves(history, panels="split")
+    assert figure.data.equals(comparison.loss_curves(history).data)
+    ends = {
+        row["name"]: row["end"]
+        for row in rows_of(figure)
+        if row["split"] == "training" and row["name"]
+    }
+    assert [*ends] == ["2", "8"]
+    # The two lines are one; on the logarithmic axis their names stand around their common end.
+    last = figure.data.query("split == 'training'")["mean"].iloc[-1]
+    assert ends["2"] * ends["8"] == pytest.approx(last**2, rel=1e-4) and ends["2"] < ends["8"]
+
+
 def test_each_family_and_depth_goes_as_far_as_all_its_seeds(trained):
     """Beyond that a mean would be one of other runs, and jump where the first of them ended."""
     records = [trained("MLP", 2, seed, length=length) for seed, length in enumerate((5, 4, 9))]

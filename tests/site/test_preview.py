@@ -252,13 +252,14 @@ title: Glossary
 """
 
 
-def test_a_term_carries_its_meaning_up_to_the_first_formula(root):
+def test_a_term_carries_its_meaning_and_a_number_keeps_to_its_sign(root):
     (root / "glossary.qmd").write_text(GLOSSARY)
     settings = SETTINGS.replace("index.qmd,", "index.qmd, glossary.qmd,", 1)
     (root / "_quarto.yml").write_text(settings)
     links = "".join(
         f"A [{name}](../glossary.qmd#{name}). " for name in ("twin", "skip", "degradation")
     )
+    links += "So 93 ± 1 for 95 % with (*n* = 3), at 5."
     (root / "report" / "part.ipynb").write_text(chapter("part", links))
     build(root)
     page = (root / "_site" / "report" / "part.html").read_text()
@@ -268,6 +269,7 @@ def test_a_term_carries_its_meaning_up_to_the_first_formula(root):
         "skip": "The addition of an input to an output.",
         "degradation": "Worse on training images.",
     }
+    assert "So 93\xa0±\xa01 for 95\xa0% with (<em>n</em>\xa0=\xa03), at 5." in page
     assert 'id="twin"' in (root / "_site" / "glossary.html").read_text()
 
 
