@@ -94,37 +94,20 @@ def test_every_parameter_of_one_value_takes_several(name):
 
 #: What each chapter refuses: a change of its values, and the words of the refusal.
 REFUSED = [
-    *(
-        (chapter, change, words)
-        for chapter in ("1_1", "1_2")
-        for change, words in [
-            ({"depth": 0}, ("depth = 0", "from 1 to 1024")),
-            ({"depth": [2, "four"]}, ("depth = 'four'", "an integer")),
-            ({"seeds": []}, ("seeds = []", "an integer")),
-            ({"seeds": [0, 0]}, ("seeds names 0 more than once",)),
-            ({"learning_rate": float("nan")}, ("learning_rate = nan", "a number above 0")),
-            ({"dataset": "imagenet"}, ("dataset = 'imagenet'", "mnist")),
-            ({"epochs": True}, ("epochs = True", "an integer")),
-            ({"epoch": 3}, ("unknown parameter 'epoch'", "epochs")),
-            ({"device": "cpu"}, ("unknown parameter 'device'",)),
-            # Each is in range by itself; together they are not.
-            ({"patience": 3, "validation_size": 0}, ("patience = 3", "validation_size")),
-            ({"validation_size": 3991}, ("validation_size = 3991", "from 0 to 3990")),
-        ]
-    ),
+    ("1_2", {"depth": [2, "four"]}, ("depth = 'four'", "an integer")),
+    ("1_2", {"epoch": 3}, ("unknown parameter 'epoch'", "epochs")),
+    ("1_2", {"device": "cpu"}, ("unknown parameter 'device'",)),
+    # Each is in range by itself; together they are not.
+    ("1_2", {"patience": 3, "validation_size": 0}, ("patience = 3", "validation_size")),
     ("1_1", {n: [*range(1, 400)] for n in ("width", "epochs")}, ("of width, epochs make 159201",)),
     ("1_2", {"families": "SimpleCNN"}, ("SimpleCNN takes no width",)),
     ("1_3", {"depth": 6}, ("depth = 6", "from 1 to 5 stages")),
     ("1_3", {"channels": 0}, ("channels = 0", "an integer from 1")),
     ("1_3", {"width": 16}, ("unknown parameter 'width'", "channels")),
-    ("depth", {"depth": 21}, ("depth = 21", "6n + 2 from 8 on, such as 20, 32, 44, 56, 110")),
-    ("depth", {"depth": 2}, ("depth = 2", "6n + 2 from 8 on")),
     ("depth", {"channels": 16}, ("unknown parameter 'channels'",)),
     ("depth", {"train_evaluation_size": -1}, ("train_evaluation_size = -1", "an integer from 0")),
-    ("2_2", {"temperature": 0}, ("temperature = 0", "a number above 0")),
     ("2_2", {"temperature": [1, 0]}, ("temperature = 0", "a number above 0")),
     ("2_2", {"alpha": 1.5}, ("alpha = 1.5", "a number from 0 to 1")),
-    ("2_2", {"alpha": -0.1}, ("alpha = -0.1", "a number from 0 to 1")),
     ("2_2", {"students": "both"}, ("students = 'both'", "alone, taught")),
     ("2_2", {"student_channels": 0}, ("student_channels = 0", "an integer from 1")),
     ("2_2", {"teacher_depth": 6}, ("depth = 6", "from 1 to 5 stages")),
@@ -141,28 +124,17 @@ def test_what_is_not_allowed_is_refused_by_chapter(chapter, change, words):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("left_out", ["dataset", "depth", "seeds", "width"])
-def test_a_required_parameter_is_asked_for(left_out):
-    values = {name: value for name, value in GRID.items() if name != left_out}
+@pytest.mark.parametrize("left_out", ["dataset", "depth, seeds", "width"])
+def test_required_parameters_are_asked_for(left_out):
+    values = {name: value for name, value in GRID.items() if name not in left_out}
     with pytest.raises(ParameterError, match=f"chapter 1_1: needs a value for {left_out}$"):
         plan("1_1", **values)
-
-
-def test_all_missing_parameters_are_named_at_once():
-    with pytest.raises(ParameterError, match="needs a value for depth, seeds"):
-        plan("1_1", **BASE)
 
 
 def test_an_unknown_chapter_is_told_the_known_ones():
     for ask in (plan, lambda name: chapters.check_parameters(name, {}), chapters.chapter):
         with pytest.raises(ParameterError, match=r"chapter '9_9' is not allowed; .*1_1, 1_2"):
             ask("9_9")
-
-
-def test_parameters_are_checked_without_being_complete():
-    assert chapters.check_parameters("1_1", {"depth": "4"}) == {"depth": (4,)}
-    with pytest.raises(ParameterError, match=r"^report\.yml: depth = 0"):
-        chapters.check_parameters("1_1", {"depth": 0}, "report.yml")
 
 
 # A teacher and its students

@@ -44,11 +44,6 @@ chapters:
 # The profiles that are shipped
 
 
-def test_the_profiles_of_the_project_are_there():
-    assert profiles.names() == SHIPPED
-    assert {"report", "quick", "smoke"} <= set(SHIPPED)
-
-
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_profile_loads_and_plans(name):
     for page in profiles.pages(name):
@@ -115,12 +110,6 @@ def test_an_unknown_profile_is_told_those_that_exist(profile, name):
     assert str(caught.value) == (
         f"profile {name!r} does not exist; there are mine, other (params/*.yml)"
     )
-
-
-def test_a_chapter_needs_no_quotes(profile):
-    """YAML 1.1 reads 1_1 as the number 11."""
-    (page,) = profiles.pages(profile(CHAPTER.replace('"1_1"', "1_1")))
-    assert page.chapter == "1_1"
 
 
 #: What is no profile, and the words of its refusal.
@@ -320,15 +309,6 @@ def test_a_page_takes_overrides(profile):
     assert profiles.page("1_1", "mine", {}).parameters["depth"] == (2, 8)
 
 
-def test_a_page_is_the_chapters_first(profile):
-    assert profiles.page("1_1", profile(SETS), {}).parameters["width"] == 16
-
-
-def test_the_name_of_a_page_is_no_parameter(profile):
-    with pytest.raises(ParameterError, match="chapter 1_1: unknown parameter 'page'"):
-        profiles.page("1_1", profile(SETS), {"page": "wide"})
-
-
 def test_a_chapter_that_the_profile_lacks_is_told(profile):
     with pytest.raises(ParameterError, match=r"'mine' has no chapter 1_2; see params/mine\.yml"):
         profiles.page("1_2", profile(CHAPTER), {})
@@ -337,12 +317,6 @@ def test_a_chapter_that_the_profile_lacks_is_told(profile):
 
 
 # Where a laboratory is
-
-
-def test_the_laboratory_is_found_from_the_sources():
-    root = files.project_root()
-    assert (root / "params" / "smoke.yml").is_file()
-    assert files.results_dir() == root / "results"
 
 
 def test_a_home_that_is_no_laboratory_is_told(tmp_path, monkeypatch):
