@@ -26,27 +26,23 @@ def chapter(make_record):
     return make
 
 
-def test_the_best_run_is_chosen_on_validation(chapter, make_record):
+def test_the_best_run_is_chosen_on_validation_at_its_best_epoch(chapter):
     assert chapter(0.8, 0.9, 0.7).best.spec.seed == 1
-    # A better test score does not count.
+    # Without a validation split the training images choose.
+    assert chapter(0.8, 0.9, 0.7, validation_size=0).best.spec.seed == 1
     opened = chapter(0.8, 0.9)
-    opened.records[0].test["accuracy"] = 0.99
+    opened.records[0].test["accuracy"] = 0.99  # which does not count
     assert opened.best.spec.seed == 1
-
-
-def test_the_best_epoch_counts_and_not_the_last(chapter):
     opened = chapter(0.8, 0.9)
     object.__setattr__(opened.records[1], "best_epoch", 1)
     assert opened.best.spec.seed == 0
 
 
-def test_without_validation_the_training_images_choose(chapter):
-    assert chapter(0.8, 0.9, 0.7, validation_size=0).best.spec.seed == 1
-
-
-def test_where_no_epoch_was_any_good_there_is_no_best_run(chapter):
-    with pytest.raises(MissingRunsError, match="chapter 1_1: every run diverged"):
-        assert chapter(0.8, best_epoch=None).best
+def test_where_every_run_diverged_there_is_no_best_one_and_no_layers(chapter):
+    opened = chapter(0.8, name="depth", stopped="diverged", best_epoch=None)
+    for ask in (lambda: opened.best, lambda: opened.layers):
+        with pytest.raises(MissingRunsError, match="chapter depth: every run diverged"):
+            ask()
 
 
 def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record, monkeypatch):
@@ -89,11 +85,6 @@ def test_what_was_published_before_a_probe_and_without_weights_is_left_out(make_
     assert str(without) == "image kept, without one of 2 blocks" and without.test_loss == "2.0"
     table = accuracy_without_blocks(opened.lesions).data
     assert [*table["block"]] == ["1", "2", "3", "none"] and set(table["mean"]) == {50}
-
-
-def test_where_every_run_diverged_there_are_no_layers(chapter):
-    with pytest.raises(MissingRunsError, match="chapter depth: every run diverged"):
-        assert chapter(0.8, name="depth", stopped="diverged").layers
 
 
 def test_a_chapter_is_about_the_first_of_several_values(make_record):

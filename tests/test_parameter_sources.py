@@ -240,17 +240,13 @@ def test_the_command_line_takes_a_parameter_once(capsys):
     )
 
 
-def test_what_is_typed_wins_over_a_file(ask_papermill, tmp_path, monkeypatch):
+def test_what_is_typed_wins_over_a_file_which_is_read_as_strictly_as_a_profile(
+    ask_papermill, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "asked.yml").write_text("depth: 2\nwidth: 8\n")
     page = ask_papermill("-f", "asked.yml", "-p", "depth", "010")
     assert (page.parameters["depth"], page.parameters["width"]) == ((10,), 8)
-
-
-def test_a_file_of_parameters_is_read_as_strictly_as_a_profile(
-    ask_papermill, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "asked.yml").write_bytes("depth: 4\n".encode("utf-8-sig"))
     with pytest.raises(ParameterError, match=r"^asked\.yml: begins with a byte order mark"):
         ask_papermill("-f", "asked.yml")

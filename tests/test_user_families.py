@@ -167,11 +167,14 @@ def test_a_network_may_import_from_its_folder_and_its_key_covers_that(tmp_path, 
     (tmp_path / "parts" / "sizes.py").write_text("import further\n\nSIZE = further.SIZE\n")
     (tmp_path / "further.py").write_text("SIZE = 3\n")
     tried(tmp_path, monkeypatch, text)
-    before = families.digest(tmp_path / "mine.py")
-    (tmp_path / "further.py").write_text("SIZE = 4\n")
-    assert families.digest(tmp_path / "mine.py") != before
+    before = families.sources(tmp_path / "mine.py")
+    assert {*before} == {"mine.py", "parts/__init__.py", "parts/sizes.py", "further.py"}
+    changed = before | {"further.py": b"SIZE = 4\n"}
+    assert families.digest(changed) != families.digest(before)
     alone = written(tmp_path, GUIDE)
-    assert families.digest(alone) == hashlib.sha256(alone.read_bytes()).hexdigest()
+    assert (
+        families.digest(families.sources(alone)) == hashlib.sha256(alone.read_bytes()).hexdigest()
+    )
 
 
 FORWARD, START = "return self.layers(images)", "super().__init__()"

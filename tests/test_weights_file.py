@@ -41,25 +41,10 @@ def test_the_digest_is_of_names_types_shapes_and_bytes():
     assert weights_file.digest(TENSORS[::-1]) == weights_file.digest(TENSORS)
 
 
-@pytest.mark.parametrize(("place", "value"), [(0, "c"), (1, "I32"), (2, [1, 2]), (3, b"x" * 8)])
-def test_each_of_them_changes_it(place, value):
-    changed = [*TENSORS[0]]
-    changed[place] = value
-    assert weights_file.digest([tuple(changed), TENSORS[1]]) != weights_file.digest(TENSORS)
-
-
 def test_a_whole_file_is_read(written):
     file = weights_file.read(written(encoded()))
     assert (file.run, file.sha256) == ("0" * 16, weights_file.digest(TENSORS))
     assert file.content == encoded()
-
-
-@pytest.mark.parametrize("place", [-1, -16])
-def test_a_flipped_bit_is_told(written, place):
-    content = bytearray(encoded())
-    content[place] ^= 1
-    with pytest.raises(WeightsError, match="is damaged: the SHA-256"):
-        weights_file.read(written(content))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +61,7 @@ def test_a_flipped_bit_is_told(written, place):
         ((2).to_bytes(8, "little") + b"{}", "__metadata__ lacks sha256"),
         ((22).to_bytes(8, "little") + b'{"__metadata__": null}', "__metadata__ = None"),
         (encoded(sha256=""), "is damaged"),
+        (encoded()[:-1] + b"\1", "is damaged: the SHA-256"),
         (encoded(run=7), "integer `7`, expected a string"),
     ],
 )
@@ -83,11 +69,9 @@ def test_a_file_of_another_form_is_told_with_what_is_wrong(written, content, why
     path = written(content)
     with pytest.raises(WeightsError, match=f"^{path}: .*{why}.*git checkout.*delete it and train"):
         weights_file.read(path)
-
-
-def test_a_missing_file_is_told(tmp_path):
+    path.unlink()
     with pytest.raises(WeightsError, match="cannot be read: No such file"):
-        weights_file.read(tmp_path / "weights.safetensors")
+        weights_file.read(path)
 
 
 def test_a_sorted_header_holds_the_same_tensors(written):

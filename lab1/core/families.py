@@ -130,9 +130,8 @@ def _read(path: Path, others: Mapping[str, Family]) -> Family:
     """The family that a file declares; `others` are those that its twin may be."""
     try:
         path = path.resolve(strict=True)
-        content = path.read_bytes()
-        tree = ast.parse(content, str(path))
-        sha256 = digest(path)
+        modules = sources(path)
+        tree = ast.parse(modules[path.name], str(path))
     except (OSError, SyntaxError, ValueError) as error:
         raise ParameterError(f"{VARIABLE}: {path}: not a Python file: {error}") from error
     values = _declaration(path, tree)
@@ -158,17 +157,17 @@ def _read(path: Path, others: Mapping[str, Family]) -> Family:
         compared_with={twin: tuple(values["differs_in"])} if twin else {},
         single_threaded=bool(like and like.single_threaded),
         file=path,
-        sha256=sha256,
+        sha256=digest(modules),
     )
 
 
 def sources(path: Path) -> dict[str, bytes]:
-    """The modules in a file's folder that it imports, and those that they import, by their names.
+    """A file, the modules in its folder that it imports, and those that these import, by name.
 
-    They are read from its import statements, wherever these stand; without the file itself.
+    They are known by the import statements, wherever these stand.
     """
-    modules: dict[str, bytes] = {}
-    waiting = [ast.parse(path.read_bytes())]
+    modules = {path.name: path.read_bytes()}
+    waiting = [ast.parse(modules[path.name], str(path))]
     while waiting:
         for node in ast.walk(waiting.pop()):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -181,16 +180,17 @@ def sources(path: Path) -> dict[str, bytes]:
                     base = path.parent.joinpath(*parts[:end])
                     for file in (base.with_suffix(".py"), base / "__init__.py"):
                         relative = file.relative_to(path.parent).as_posix()
-                        if file != path and relative not in modules and file.is_file():
+                        if relative not in modules and file.is_file():
                             modules[relative] = file.read_bytes()
                             waiting.append(ast.parse(modules[relative], str(file)))
     return modules
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, and of the modules in its folder that it imports, where it does."""
-    sha256 = hashlib.sha256(path.read_bytes())
-    for name, source in sorted(sources(path).items()):
+def digest(modules: Mapping[str, bytes]) -> str:
+    """The SHA-256 of a file and, where it imports some, of its modules, as `sources` has them."""
+    (_, content), *imported = modules.items()
+    sha256 = hashlib.sha256(content)
+    for name, source in sorted(imported):
         sha256.update(f"\0{name}\0".encode() + source)
     return sha256.hexdigest()
 

@@ -129,7 +129,7 @@ def _module(family: Family) -> ModuleType:
     """The user's file as a module; raises `ParameterError` where it changed or does not run."""
     file = family.file
     assert file is not None
-    if _call_user_code(family, lambda: families.digest(file)) != family.sha256:
+    if _call_user_code(family, lambda: families.digest(families.sources(file))) != family.sha256:
         raise ParameterError(f"{file} has changed since it was read; start the command again")
     name = f"lab1_own_{family.name}"
     spec = util.spec_from_file_location(name, file)
@@ -138,7 +138,7 @@ def _module(family: Family) -> ModuleType:
     assert loader is not None
     module = util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
-    covered = {file, *(file.parent / helper for helper in families.sources(file))}
+    covered = {file.parent / module for module in families.sources(file)}
     before = set(sys.modules)
     sys.path.insert(0, str(file.parent))
     try:
@@ -159,7 +159,7 @@ def _read_again(family: Family) -> ModuleType:
     """The user's file, and its helpers, read anew; other modules go on seeing the first."""
     assert family.file is not None
     folder = family.file.parent
-    helpers = {str(folder / helper) for helper in families.sources(family.file)}
+    helpers = {str(folder / module) for module in families.sources(family.file)}
     with patch.dict(sys.modules):
         for name, module in [*sys.modules.items()]:
             if getattr(module, "__file__", None) in helpers:
