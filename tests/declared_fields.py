@@ -50,6 +50,8 @@ def _another(field, value):
         return next(choice for choice in field.choices if choice != value)
     if field.many:
         return (1, 2)
+    if field.kind is str:
+        return "0123456789abcdef"
     least = field.ge if field.ge is not None else field.gt
     return field.kind(next(number for number in (least + 1, least + 2) if number != value))
 

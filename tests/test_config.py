@@ -51,6 +51,7 @@ DEFAULTS = {
         "max_gradient_norm": None,
         "label_smoothing": 0.0,
         "train_size": None,
+        "pretrained": None,
     },
     RunSpec: {"distillation": None, "role": None},
     DistillationConfig: {"temperature": 4.0, "alpha": 0.9, "wrong_classes": "kept"},

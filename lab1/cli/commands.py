@@ -49,8 +49,7 @@ def run(options: argparse.Namespace) -> int:
         record = train_again(options.again, _runtime(options), store, probes_of)
         print(f"{record.name}: trained again, in {store.run_dir(record.spec)}")
         return 0
-    page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
-    return _train(page, options, store)
+    return _train(_page(options, store), options, store)
 
 
 def report(options: argparse.Namespace) -> int:
@@ -59,7 +58,7 @@ def report(options: argparse.Namespace) -> int:
     from ..site import report as site_report
 
     store = Store()
-    page = profiles.page(options.chapter, options.profile, _assignments(options.parameters))
+    page = _page(options, store)
     if not page.plan():
         raise ParameterError(f"page {page.name} has no runs of its own; `lab1 site` builds it")
     if page.asked and not any(pair.startswith("further=") for pair in options.parameters):
@@ -72,6 +71,13 @@ def report(options: argparse.Namespace) -> int:
     if not options.no_open and site_report.can_be_opened():
         webbrowser.open(path.as_uri())
     return status
+
+
+def _page(options: argparse.Namespace, store: Store) -> profiles.Page:
+    """The page that `run` and `report` name, with what `-p` and `--from` change."""
+    if options.pretrained is not None:
+        options.parameters.append(f"pretrained={store.of_key(options.pretrained).key}")
+    return profiles.page(options.chapter, options.profile, _assignments(options.parameters))
 
 
 def _without_retraining(page: profiles.Page, store: Store) -> profiles.Page:

@@ -98,6 +98,11 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
             help="change a parameter of the profile, as in -p depth=2,4; several values are "
             "compared",
         )  # fmt: skip
+        each.add_argument(
+            "--from", dest="pretrained", metavar="KEY",
+            help="start from the weights of that run, with a new last layer (-p pretrained=KEY, "
+            "where the key's beginning will do)",
+        )  # fmt: skip
         each.add_argument("--dry-run", action="store_true", help="only say what would be trained")
         each.add_argument(
             "--workers", type=_workers, default="auto", metavar="auto|N",

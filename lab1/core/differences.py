@@ -62,6 +62,8 @@ _WORDS: Mapping[Any, str] = {
     ("max_gradient_norm", None): "gradients of any norm",
     "train_size": "{} training images",
     ("train_size", None): "all training images",
+    "pretrained": "pretrained as {}",
+    ("pretrained", None): "not pretrained",
     "temperature": "T = {}",
     "alpha": "alpha = {}",
     ("role", "chose"): "seeds that chose this setting",

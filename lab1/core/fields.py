@@ -85,7 +85,8 @@ class Field:
             one = f"one of {', '.join(self.choices)}"
             one += f", or {self.besides}" if self.besides else ""
         else:
-            one = {int: "an integer", float: "a number", str: "a text"}[self.kind]
+            kinds = {int: "an integer", float: "a number", str: "a text"}
+            one = self.besides or kinds[self.kind]
             for bound, words in (
                 (self.ge, " from {:g}"), (self.gt, " above {:g}"),
                 (self.le, " to {:.10g}"), (self.lt, " below {:g}"),

@@ -271,6 +271,7 @@ _ORIGIN = rules.mapping(
     },
     {
         "teacher_sha256": rules.SHA256,
+        "pretrained_sha256": rules.SHA256,
         "processes": rules.whole(1),
         "pulled_from": _TEXT,
         "segments": SEGMENTS,

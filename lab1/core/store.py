@@ -204,6 +204,9 @@ class Store:
                     f"{source}: its {what}, which others do not have; a site of one's own may show "
                     "it: promote it with --profile and a profile of your own that plans it"
                 )
+        key = record.spec.training.pretrained
+        if key and not self.is_published(self.of_key(key)):
+            raise RecordError(f"{source}: promote first the run that it is pretrained by, {key}")
         segments = record.origin.get("segments", ())
         for process in (record.origin, *(segment for segment in segments if segment["sources"])):
             commit = str(process.get("commit") or "unknown")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +42,15 @@ TrainSize = Annotated[
     int | None,
     Field("images of the training split that are trained on; none takes all", ge=1, le=10**6),
 ]
+Pretrained = Annotated[
+    str | None,
+    Field(
+        "key of the run whose best weights the training starts from, with a new last layer; none "
+        "starts from random ones",
+        besides="a text of 16 hexadecimal digits",
+        stands_for=lambda value, where: value if re.fullmatch("[0-9a-f]{16}", value) else None,
+    ),
+]
 Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
 
 
@@ -62,7 +72,9 @@ class TrainingConfig(Checked):
     mode after each epoch: without augmentation or dropout, and with the running statistics of batch
     normalisation.  The training and the validation split are drawn as ever and then lose the images
     of `omitted_class`; the test set keeps them (Hinton et al. 2015, section 3).  `train_size` keeps
-    so many images of the training split, drawn class by class in proportion.
+    so many images of the training split, drawn class by class in proportion.  A
+    `pretrained` network starts from the weights of another run, with a new last layer, and sees
+    images normalised as that one did.
     """
 
     epochs: Epochs = 20
@@ -116,6 +128,7 @@ class TrainingConfig(Checked):
         Share, "share of the labels' probability that is spread over all classes"
     ] = 0.0
     train_size: TrainSize = None
+    pretrained: Pretrained = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,11 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingRunsError, RecordError, WeightsError
+from ..errors import MissingRunsError, ParameterError, RecordError, WeightsError, not_allowed
+from .datasets import Dataset
+from .differences import settings_of
 from .files import may_exist
 from .rules import mapping, text
 from .spec import RunSpec
@@ -58,6 +60,43 @@ def find(spec: RunSpec, store: Store) -> Path | None:
 def in_runs(spec: RunSpec, store: Store) -> Path:
     """The file in `runs/` that has the weights of a run, or would have them."""
     return store.run_dir(spec) / "weights.safetensors"
+
+
+def pretraining(spec: RunSpec, store: Store) -> RunSpec | None:
+    """The run whose weights a run starts from; `None` where it starts from random ones.
+
+    Raises `ParameterError`, naming the key, where no record has it, or one of another network.
+    """
+    key = spec.training.pretrained
+    if key is None:
+        return None
+    record = store.of_key(key)
+    source = record.spec
+    if record.key != source.key:
+        raise ParameterError(f"pretrained = {key!r}: its record is of {record.recipe_change}")
+    # A perceptron's first layer has a weight for each pixel, a convolution one for each channel.
+    described = []
+    for run in (spec, source):
+        settings = settings_of(replace(run.model, dropout_rate=0.0)).values()
+        network = ", ".join(setting.words for setting in settings if not setting.silent)
+        shape = run.images.image_shape
+        seen = f"shape {shape}" if run.model.layer_sizes else f"{shape[0]} channels"
+        described.append(f"{network}, for images of {seen}")
+    ours, theirs = described
+    if ours != theirs:
+        raise not_allowed(
+            "pretrained", key, f"the network of that run, {theirs}", "", f"for {ours}"
+        )
+    return source
+
+
+def images_of(spec: RunSpec, store: Store) -> Dataset:
+    """The data set of a run, normalised as for the run that it is pretrained by."""
+    source = pretraining(spec, store)
+    if source is None:
+        return spec.images
+    theirs = images_of(source, store)
+    return replace(spec.images, mean=theirs.mean, std=theirs.std)
 
 
 def absence(spec: RunSpec, store: Store, purpose: str) -> str:

@@ -147,8 +147,8 @@ def distillation(
     """A teacher, and students with and without it, twin by twin.
 
     Teacher and students share the settings of the training but for the epochs and, where it is
-    given, the augmentation.  `omitted_class` and `train_size` are the students': the teacher sees
-    all images.
+    given, the augmentation.  `omitted_class`, `train_size` and `pretrained` are the students': the
+    teacher sees all images.
     """
     shared = TrainingConfig(**training)
     config = replace(shared, omitted_class=omitted_class, train_size=train_size)
@@ -157,7 +157,7 @@ def distillation(
     teacher = RunSpec(
         _model(teacher_family, size, {"dropout_rate": teacher_dropout_rate}),
         dataset,
-        replace(shared, epochs=teacher_epochs, augmentation=augmentation),
+        replace(shared, epochs=teacher_epochs, augmentation=augmentation, pretrained=None),
         teacher_seed,
     )
     size = {"depth": student_depth, "channels": student_channels, "width": student_width}

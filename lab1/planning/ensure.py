@@ -235,7 +235,7 @@ def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:
     """Runs to be trained, teachers first, with the teachers that have to be trained for them.
 
     Raises `MissingRunsError` for a teacher that has a record, and so is not
-    trained again, but no weights to learn from.
+    trained again, but no weights to learn from, and for a pretrained network without its weights.
     """
     complete: dict[RunSpec, None] = {}
 
@@ -250,4 +250,9 @@ def with_teachers(wanted: Iterable[RunSpec], store: Store) -> list[RunSpec]:
 
     for spec in wanted:
         add(spec)
+    for spec in complete:
+        source = weights_file.pretraining(spec, store)
+        if source is not None and weights_file.find(source, store) is None:
+            purpose = f"{spec.title} starts from them"
+            raise MissingRunsError(weights_file.absence(source, store, purpose))
     return list(complete)

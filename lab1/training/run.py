@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from .callbacks import Callback
 from .checkpoint import Checkpointer, digest
 from .data.images import ImageSet, LoadedData
 from .distillation import DistillationTrainer, TeacherOutputs, outputs_key
-from .trained_run import load_model
+from .trained_run import initial_model, load_model
 from .trainer import StreamlinedTrainer
 from .wandb import tracker as tracking
 from .wandb.tracker import Tracker
@@ -68,7 +69,9 @@ def _explain_out_of_memory(spec: RunSpec) -> Iterator[None]:
 def _train_run(
     spec: RunSpec, options: RuntimeOptions, store: Store | None, tracker: Tracker | None
 ) -> Record:
+    known = store or Store()
     loaded = data.load_once(spec.dataset, options.data_dir)
+    loaded = replace(loaded, declared=weights_file.images_of(spec, known))
     config = spec.training
     train, validation = data.split(
         loaded.train,
@@ -77,7 +80,7 @@ def _train_run(
         config.omitted_class,
         config.train_size,
     )
-    model = models.build(spec.model, loaded.declared, spec.seed)
+    model, pretrained_sha256 = initial_model(spec, loaded.declared, known)
     flops = models.count_flops(model, loaded.declared.image_shape)
     callbacks: list[Callback] = [_Continuation(spec.title)] if distributed.current().first else []
     callbacks += [tracker] if tracker else []
@@ -110,6 +113,8 @@ def _train_run(
         where["device"]["compiled"] = True
     if teacher_sha256 is not None:
         where["teacher_sha256"] = teacher_sha256
+    if pretrained_sha256 is not None:
+        where["pretrained_sha256"] = pretrained_sha256
     record = Record(
         spec=spec,
         history=result.history,

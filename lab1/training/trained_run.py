@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from ..core import weights_file
-from ..core.datasets import DATASETS, Dataset
+from ..core.datasets import Dataset
 from ..core.record import Record
 from ..core.spec import RunSpec
 from ..core.store import Store
-from ..errors import MissingRunsError, ParameterError
+from ..errors import MissingRunsError, ParameterError, not_allowed
 from . import device as devices
 from . import models
 from .checkpoint import check_fit, digest, load_weights, save_weights
 from .classifier import Classifier
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -58,11 +54,11 @@ def load_run(key: str, device: str = "cpu", store: Store | None = None) -> Train
     """
     store = store or Store()
     record = store.of_key(key)
-    declared = DATASETS[record.spec.dataset]
     if record.key != record.spec.key:
         raise ParameterError(
             f"run {key!r} cannot be loaded: its record is of {record.recipe_change}"
         )
+    declared = weights_file.images_of(record.spec, store)
     trained = load_model(record.spec, declared, store, "load_run needs them")
     model = trained.model.to(devices.resolve(device)).eval()
     return TrainedRun(model, declared, record.spec.training, record)
@@ -92,6 +88,32 @@ def load_model(spec: RunSpec, declared: Dataset, store: Store, purpose: str) -> 
         raise weights_file.refusal(path, f"does not fit {spec.title}: {error}") from error
     model.load_state_dict(weights)
     return TrainedModel(model, digest(weights))
+
+
+def initial_model(spec: RunSpec, declared: Dataset, store: Store) -> tuple[nn.Module, str | None]:
+    """The network that a run starts with, and the digest of the weights that it is pretrained by.
+
+    Its last layer is new: `output`, or in a user-defined network its last `nn.Linear`.  Raises what
+    `load_model` and `weights_file.pretraining` raise.
+    """
+    model = models.build(spec.model, declared, spec.seed)
+    source = weights_file.pretraining(spec, store)
+    if source is None:
+        return model, None
+    path, weights = _found(source, store, f"{spec.title} starts from them")
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        allowed = "a network with a last nn.Linear, which is new"
+        raise not_allowed("pretrained", spec.training.pretrained, allowed, spec.model.family)
+    last = "output" if "output" in linear else linear[-1]
+    new = {name: new for name, new in model.state_dict().items() if name.startswith(f"{last}.")}
+    started = {**weights, **new}
+    try:
+        check_fit(started, model)
+    except ValueError as error:
+        raise weights_file.refusal(path, f"does not fit {spec.title}: {error}") from error
+    model.load_state_dict(started)
+    return model, digest(weights)
 
 
 def publish_weights(spec: RunSpec, store: Store, sha256: str | None = None) -> Path:

@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...core import files
+from ...core import files, weights_file
 from ...core.families import FAMILIES
 from ...core.files import write_text
 from ...core.record import Record
@@ -129,8 +129,10 @@ def train_all(
         options = replace(options, device=device, progress=False)
         largest = int(max(node["Resources"].get("CPU", 0) for node in nodes))
         needed = {spec: needs(spec, options, largest) for spec in specs}
-        for teacher in {spec.teacher for spec in specs if spec.teacher is not None}:
-            share_weights(teacher, store)  # nodes need not see results/
+        sources = {weights_file.pretraining(spec, store) for spec in specs}
+        for source in sources | {spec.teacher for spec in specs}:
+            if source is not None:
+                share_weights(source, store)  # nodes need not see results/
         ask_nodes(_fitting(nodes, set(needed.values())), specs, options, store)
 
         def finished(record: Record) -> None:

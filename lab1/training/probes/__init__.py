@@ -7,17 +7,18 @@ networks it asks, or that it is of the initial weights, `lab1.core.probe_schema.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from ...core import probe_schema
+from ...core import probe_schema, weights_file
 from ...core.datasets import DATASETS
 from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions
 from ...errors import ParameterError
-from .. import data, models
+from .. import data
 from .. import device as devices
-from ..trained_run import load_model
+from ..trained_run import initial_model, load_model
 from .answers import (
     bias_correction,
     confusion,
@@ -61,6 +62,7 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
     if probe not in PROBES:
         raise ParameterError(f"probe {probe!r} is not allowed; allowed: {', '.join(PROBES)}")
     loaded = data.load_once(spec.dataset, options.data_dir)
+    loaded = replace(loaded, declared=weights_file.images_of(spec, store))
     device = devices.resolve(options.device)
     devices.exact_float32(device)
     purpose = f"the probe {probe!r} is measured on them"
@@ -69,7 +71,7 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
         for name, each in probe_schema.networks(probe, spec).items()
     }
     if "model" not in networks:
-        networks["model"] = models.build(spec.model, loaded.declared, spec.seed)
+        networks["model"], _ = initial_model(spec, loaded.declared, store)
     for network in networks.values():
         network.to(device).eval()
     store.write_probe(spec, probe, PROBES[probe](spec=spec, loaded=loaded, **networks))
