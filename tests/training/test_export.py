@@ -64,16 +64,6 @@ def onnxruntime():
 
 
 @pytest.mark.slow
-def test_onnx_gives_a_perceptrons_logits(make_classifier, tmp_path, onnxruntime):
-    classifier = make_classifier("ResidualMLP")
-    images, logits = images_and_logits(classifier)
-    session = onnxruntime.InferenceSession(classifier.export(tmp_path / "model.onnx"))
-    (given,) = session.run(None, {"images": images.numpy()})
-    assert np.abs(given - logits.numpy()).max() < 1e-4
-    check_metadata(session.get_modelmeta().custom_metadata_map, classifier)
-
-
-@pytest.mark.slow
 def test_the_guides_teacher_answers_outside_as_here(tmp_path, monkeypatch, capsys, onnxruntime):
     page = (ROOT / "guide" / "commands.qmd").read_text(encoding="utf-8")
     section = page.split("{#sec-export}")[1].split("\n## ")[0]
@@ -87,6 +77,10 @@ def test_the_guides_teacher_answers_outside_as_here(tmp_path, monkeypatch, capsy
     run, images = names["run"], torch.tensor(names["images"])
     assert (logits.softmax(1) - run.predict(images)).abs().max() < 1e-4
     assert capsys.readouterr().out == f"{run.answers(images)[0]}\n"
+    check_metadata(names["metadata"], run)
+    several, logits_of_several = images_and_logits(run)
+    (given,) = names["session"].run(None, {"images": several.numpy()})
+    assert np.abs(given - logits_of_several.numpy()).max() < 1e-4
     program = torch.export.load("teacher.pt2").module()
     assert (program(images) - logits).abs().max() < 1e-4
 

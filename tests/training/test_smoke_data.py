@@ -73,6 +73,9 @@ def test_a_seed_gives_other_images_of_the_same_classes():
     assert distances.argmin(1).tolist() == list(range(10))
 
 
+# What the images are good for; that they are these images, the fingerprint says every time.
+
+
 def fit(model, loaded, epochs, learning_rate):
     """Test accuracy after training with Adam and a one-cycle learning rate."""
     declared = loaded.declared
@@ -96,7 +99,8 @@ def fit(model, loaded, epochs, learning_rate):
 
 
 @pytest.mark.slow
-def test_a_linear_model_learns_but_falls_short(loaded):
+@pytest.mark.long
+def test_a_linear_model_learns_but_falls_short(only_long, loaded):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         inputs = loaded.train.images[0].numel()
@@ -105,7 +109,8 @@ def test_a_linear_model_learns_but_falls_short(loaded):
 
 
 @pytest.mark.slow
-def test_convolutions_solve_it(loaded):
+@pytest.mark.long
+def test_convolutions_solve_it(only_long, loaded):
     def block(inputs, outputs):
         convolution = nn.Conv2d(
             inputs, outputs, 5, stride=2, padding=2, padding_mode="circular", bias=False
