@@ -96,8 +96,7 @@ every_chapter = pytest.mark.parametrize("name", CLAIMING)
 
 #: Each comparison of each chapter that is judged.
 every_comparison = pytest.mark.parametrize(
-    ("name", "compared"),
-    [(name, compared) for name in CLAIMING for compared in judged(name)],
+    ("name", "compared"), [(name, compared) for name in CLAIMING for compared in judged(name)]
 )
 
 

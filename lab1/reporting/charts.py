@@ -1,8 +1,8 @@
-"""The forms of all charts: lines over x, points, and bars.
+"""The form of all charts: lines over x, points, and bars.
 
-The function of a chart has its data and its words, and a form draws them: in the colours and shapes
-of the families, with the interval of each mean, a tooltip, legends that pick, a link from a point
-to its runs where the table has a column `runs` (see `linked`), and names at the ends of lines.
+The function of a chart has its data and its words, and the form draws them: in the colours and
+shapes of the families, with the interval of each mean, a tooltip, legends that pick, a link from a
+point to its runs where the table has a column `runs` (see `linked`), and names at lines' ends.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ _LETTER, _LINE_OF_TEXT, _BESIDE = 6, 17, 5
 _TITLES = {"family": "model", "source": "from", "dataset_title": "data"}
 
 
-def lines(
+def draw_chart(
     table: pd.DataFrame,
     x: Axis,
     y: Axis,
     *,
     text: str,
     title: str = "",
+    marks: str = "lines",
     panels: Panels | None = None,
     colour: str | tuple[str, Sequence[str]] = "family",
     dash: str | tuple[str, Sequence[str]] = "",
@@ -47,108 +48,57 @@ def lines(
     thickness: str = "",
     detail: str = "",
     label: str = "",
-    dense: bool = False,
     level: float | None = None,
-    also: Mapping[str, str] | None = None,
-    data: pd.DataFrame | None = None,
-) -> Figure:
-    """Lines along `x`, one for each value of the columns `colour`, `dash`, `thickness`, `detail`.
-
-    The points have the shapes of a column `shape`, by default those of the colour; intervals stand
-    side by side, and each line has its name at its end, that of a column `label` where there is
-    one.  Curves of many points are `dense`: they have dots, bands for intervals, a common zoom, and
-    no other names than those of a `label`.  `colour` and `dash` may come with the names
-    of their legends, the solid line's first.  A rule marks a `level`.  `title` stands above the
-    chart, and `text` says what it shows.  A tooltip has the columns of `also` too, each with its
-    format, d3's.  `data` is what a reader takes away, by default the `table` without links.
-    """
-    form = _Form(table, x, y, panels, colour, dash, shape, dense)
-    parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
-    if label or not dense:
-        form.name_lines(parts, label)
-    if dense:
-        form.cut_at_zero()
-    else:
-        form.part_intervals(parts)
-    base = form.base(detail=[f"{name}:N" for name in parts[1:]]) if parts[1:] else form.base()
-    styled = base
-    if dash:
-        styled = base.encode(strokeDash=figure.dash(form.dash, form.dashes))
-    line = styled.mark_line(clip=dense)
-    if thickness:
-        # The size of a line is its thickness: to a width of strokes the theme's is preferred.  A
-        # legend would show it as the size of dots.
-        size = alt.Size(f"{thickness}:O", scale=alt.Scale(range=[1.2, 3.8]), legend=None)
-        line = line.encode(size=size)
-    form.add_level(level)
-    if dense:  # a band lies below its line, and a rule on it
-        form.add_interval(base)
-    form.add(line, form.colour, form.dash)
-    if not dense:
-        form.add_interval(styled)
-    form.add_points(base, [form.dash, detail, x.column], also)
-    form.add_names()
-    return form.finished(title, text, data)
-
-
-def points(
-    table: pd.DataFrame,
-    x: Axis,
-    y: Axis,
-    *,
-    text: str,
-    title: str = "",
-    panels: Panels | None = None,
-    colour: str = "family",
-    shape: str = "",
-    level: float | None = None,
-    also: Mapping[str, str] | None = None,
-    data: pd.DataFrame | None = None,
-) -> Figure:
-    """Points with their intervals: means over `x`, or with names on `y` means along `x`.
-
-    `colour` is a column or one colour for all; the rest is as in `lines`.
-    """
-    form = _Form(table, x, y, panels, colour, "", shape)
-    form.cut_at_zero()
-    form.add_level(level)
-    form.add_interval(form.base())
-    form.add_points(form.base(), [y.column if y.order else x.column], also)
-    return form.finished(title, text, data)
-
-
-def bars(
-    table: pd.DataFrame,
-    x: Axis,
-    y: Axis,
-    *,
-    colour: str | tuple[str, Sequence[str]],
-    text: str,
-    title: str = "",
-    panels: Panels | None = None,
     number: str = "",
     beside: str = "",
     also: Mapping[str, str] | None = None,
     data: pd.DataFrame | None = None,
 ) -> Figure:
-    """Bars along `x`, one for each name of `y`, of one colour or of parts by a column `colour`.
+    """A chart of a table's rows; `marks` are `lines`, `curves`, `points` or `bars`.
 
-    With `number`, a format of d3's, the value stands behind each; a diamond has the value of the
-    column `beside`, the same for all parts of a bar.  The rest is as in `lines`.
+    There is a line for each value of the columns `colour`, `dash`, `thickness`, `detail`.  Its
+    points have the shapes of a column `shape`, by default those of the colour; intervals stand side
+    by side, and each line has its name at its end, that of a column `label` where there is one.
+    Curves are lines of many points: they have dots, bands for intervals, a common zoom, and no
+    other names than those of a `label`.  Points stand over `x`, or with names on `y` along `x`;
+    bars lie along `x`, one for each name of `y`, and have parts by colour.
+
+    `colour` is one for all, or it and `dash` are columns, which may come with the names of their
+    legends, the solid line's first.  A rule marks a `level`.  With `number`, a format of d3's, the
+    value stands behind each bar; a diamond has the value of the column `beside`, the same for all
+    parts of a bar.  `title` stands above the chart, and `text` says what it shows.  A tooltip has
+    the columns of `also` too, each with its format.  `data` is what a reader takes away, by default
+    the `table` without links.
     """
-    form = _Form(table, x, y, panels, colour)
-    if form.colour:  # the parts in the order of their legend
-        form.table = table.assign(place=table[form.colour].map(form.colours.index))
-    order = {"order": alt.Order("place:Q")} if form.colour else {}
-    base = form.base(tooltip=form.tooltip([y.column], also), **order)
-    form.add(base.mark_bar(), form.colour)
-    if beside:
-        mark = alt.Chart().mark_point(shape="diamond", size=80, color=figure.TEXT, fill=figure.TEXT)
-        measured = alt.Tooltip(f"max({beside}):Q", title=beside, format=x.digits)
-        form.add(mark.encode(x=alt.X(f"max({beside}):Q"), y=form.along_y(), tooltip=[measured]))
-    if number:
-        value, tint = alt.Text(f"{x.column}:Q", format=number), alt.value(figure.TEXT)
-        form.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
+    form = _Form(table, x, y, panels, colour, dash, shape, marks)
+    parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
+    if marks == "lines" or label:
+        form.name_lines(parts, label)
+    if marks == "lines":
+        form.part_intervals(parts)
+    else:
+        form.cut_at_zero()
+    tooltip = form.tooltip([form.dash, detail, y.column if y.order else x.column], also)
+    form.add_level(level)
+    if marks == "bars":
+        form.add_bars(tooltip, number, beside)
+        return form.finished(title, text, data)
+    base = form.base(detail=[f"{name}:N" for name in parts[1:]]) if parts[1:] else form.base()
+    styled = base.encode(strokeDash=figure.dash(form.dash, form.dashes)) if dash else base
+    if form.dense:  # a band lies below its line, and a rule on it
+        form.add_interval(base)
+    if marks != "points":
+        line = styled.mark_line(clip=form.dense)
+        if thickness:
+            # The size of a line is its thickness: to a width of strokes the theme's is preferred.
+            # A legend would show it as the size of dots.
+            size = alt.Size(f"{thickness}:O", scale=alt.Scale(range=[1.2, 3.8]), legend=None)
+            line = line.encode(size=size)
+        form.add(line, form.colour, form.dash)
+    if not form.dense:
+        form.add_interval(styled)
+    form.add_points(base, tooltip)
+    form.add_names()
     return form.finished(title, text, data)
 
 
@@ -162,16 +112,16 @@ class _Form:
         y: Axis,
         panels: Panels | None,
         colour: str | tuple[str, Sequence[str]],
-        dash: str | tuple[str, Sequence[str]] = "",
-        shape: str = "",
-        dense: bool = False,
+        dash: str | tuple[str, Sequence[str]],
+        shape: str,
+        marks: str,
     ) -> None:
         self.given = self.table = table
-        self.x, self.y, self.panels, self.dense = x, y, panels, dense
+        self.x, self.y, self.panels, self.dense = x, y, panels, marks == "curves"
         self.value = x if y.order else y
         self.place = x.column
         self.panel = table[panels.column] if panels else pd.Series("", table.index)
-        self.height: Any = (_CURVES if dense else _PANEL) if panels else _HEIGHT
+        self.height: Any = (_CURVES if self.dense else _PANEL) if panels else _HEIGHT
         if y.order:
             self.height = _ROW * len(y.order)
             if panels and "y" in panels.apart:  # each has names of its own
@@ -260,11 +210,9 @@ class _Form:
             base = base.encode(y=self.along_y(low), y2=f"{high}:Q")
         self.add(base, self.colour)
 
-    def add_points(
-        self, base: alt.Chart, columns: Sequence[str], also: Mapping[str, str] | None
-    ) -> None:
+    def add_points(self, base: alt.Chart, tooltip: list[alt.Tooltip]) -> None:
         """Adds the points: dots of curves, with their zoom, or shapes that lead to their runs."""
-        base = base.encode(tooltip=self.tooltip(columns, also))
+        base = base.encode(tooltip=tooltip)
         if self.dense:
             # Of their own, for points that belong to the line would take its thickness from it.
             base = base.mark_circle(size=16, clip=True)
@@ -278,6 +226,23 @@ class _Form:
             if leads:
                 base = base.encode(href="runs:N")
         self.add(base, self.colour, self.shape)
+
+    def add_bars(self, tooltip: list[alt.Tooltip], number: str, beside: str) -> None:
+        """Adds bars, their parts in the order of the legend, and what stands on and behind each."""
+        base = self.base(tooltip=tooltip)
+        if self.colour:
+            self.table = self.table.assign(place=self.table[self.colour].map(self.colours.index))
+            base = base.encode(order=alt.Order("place:Q"))
+        self.add(base.mark_bar(), self.colour)
+        if beside:
+            look = {"color": figure.TEXT, "fill": figure.TEXT}
+            mark = alt.Chart().mark_point(shape="diamond", size=80, **look)
+            measured = alt.Tooltip(f"max({beside}):Q", title=beside, format=self.x.digits)
+            x = alt.X(f"max({beside}):Q")
+            self.add(mark.encode(x=x, y=self.along_y(), tooltip=[measured]))
+        if number:
+            value, tint = alt.Text(f"{self.x.column}:Q", format=number), alt.value(figure.TEXT)
+            self.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
 
     def add_names(self) -> None:
         """Adds the names at the ends of the lines, where the table has them."""

@@ -17,7 +17,7 @@ from ..core.escape import for_html
 from ..core.record import Record
 from . import words
 from .axes import Axis, Panels
-from .charts import bars, lines, points
+from .charts import draw_chart
 from .claims import Prose
 from .curves import by_epoch
 from .figure import COLOURS, Figure
@@ -55,12 +55,12 @@ def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Prose:
     if table.empty:
         return Prose(f"*No level was reached by all seeds of a network ({LEVELS[0]} % or more).*")
     top = at_the_end(table, ["family", "depth"], "level")
-    return lines(
+    return draw_chart(
         table,
         Axis("level", "validation accuracy (%)"),
         Axis("mean", "epochs"),
         panels=Panels("depth"),
-        dense=True,
+        marks="curves",
         title=dataset_titles(history),
         text=f"Epochs until the validation accuracy on {dataset_titles(history)} first reaches a "
         "level, a panel per depth. For the highest level: "
@@ -98,10 +98,11 @@ def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:
     table = in_percent(summarize(both, by, "test_accuracy"))
     titles, chance = dataset_titles(lesions), DATASETS[lesions["dataset"].iloc[0]].num_classes
     listed = words.rows(table, "{family}, {network}, without {block}: {mean:.1f} %")
-    return points(
+    return draw_chart(
         table,
         Axis("block", "block left out", order=[*dict.fromkeys(both["block"])]),
         Axis("mean", "test accuracy (%)", zero=True),
+        marks="points",
         panels=Panels("network", title="", columns=2, apart="x"),
         shape="kind",
         level=100 / chance,
@@ -152,10 +153,11 @@ def class_accuracy(record: Record, probe: Mapping[str, Any]) -> Figure:
         for i, row in enumerate(probe["counts"])
     ]
     table = pd.DataFrame(rows).sort_values("accuracy", kind="stable")
-    return bars(
+    return draw_chart(
         table,
         Axis("accuracy", "test accuracy (%)", domain=(0, 100), digits=".1f"),
         Axis("class", order=[*table["class"]]),
+        marks="bars",
         colour=COLOURS[record.spec.model.family],
         also={"images": ""},
         title=_title(record),

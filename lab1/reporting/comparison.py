@@ -16,7 +16,7 @@ from ..core.escape import for_html
 from ..core.record import Record
 from . import frames, predictions, words
 from .axes import Axis, Panels, depths
-from .charts import lines, linked, points
+from .charts import draw_chart, linked
 from .claims import NO_RUNS, Prose
 from .curves import by_epoch
 from .figure import Figure, in_notebook
@@ -62,7 +62,7 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure | Prose
     base, by = frames.base_rate(runs), ["family", "depth"]
     table = in_percent(summarize(base, by, "test_accuracy"))
     x = depths(table)
-    return lines(
+    return draw_chart(
         linked(table, base, by, runs_page),
         x,
         Axis("mean", "test accuracy (%)"),
@@ -83,7 +83,7 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     table[numbers] = table[numbers].astype(float)
     x = depths(table)
     titles = dataset_titles(runs)
-    drawn = lines(
+    drawn = draw_chart(
         linked(table, base, by),
         x,
         Axis("mean", "", digits=".3~g"),
@@ -110,10 +110,11 @@ def fit_by_network(runs: pd.DataFrame) -> Figure:
     deep = deep.assign(network=named.where(named != "", deep["family"]))
     by = ["family", "depth", "network"]
     table = summarize(deep, by, "train_loss").dropna(subset=["mean"]).sort_values("mean")
-    return points(
+    return draw_chart(
         linked(table, deep, by),
         Axis("mean", "training loss, last epoch", log=True, digits=".2g"),
         Axis("network", "", order=[*table["network"]]),
+        marks="points",
         title=dataset_titles(runs),
         text=f"Training loss in the last epoch on {dataset_titles(runs)} by network: "
         f"{words.rows(table, '{network} {mean:.2g}')}; {_seeds(table)}.",
@@ -126,7 +127,7 @@ def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure | 
         return NO_RUNS
     base, by = frames.base_rate(runs), ["family", "depth", "parameters"]
     table = in_percent(summarize(base, by, "test_accuracy"))
-    return lines(
+    return draw_chart(
         linked(table, base, by, runs_page),
         replace(_PARAMETERS, ticks=_round_numbers(table["parameters"])),
         Axis("mean", "test accuracy (%)"),
@@ -154,7 +155,7 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Prose:
     table = in_percent(summarize(swept, by, "validation_accuracy"))
     rates = sorted(table["learning_rate"].unique().tolist())
     x = Axis("learning_rate", "learning rate", log=True, ticks=rates)
-    return lines(
+    return draw_chart(
         linked(table, swept, by),
         x,
         Axis("mean", "validation accuracy (%)"),
@@ -255,7 +256,7 @@ def _chart(runs: pd.DataFrame, answers: Sequence[str]) -> Figure:
     by = ["network", "answer", "depth"]
     table = in_percent(summarize(runs, [*by, "family"], "test_accuracy"))
     x, last = depths(table), at_the_end(table, by[:2], "depth")
-    return lines(
+    return draw_chart(
         table,
         x,
         Axis("mean", "test accuracy (%)"),

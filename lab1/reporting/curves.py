@@ -13,7 +13,7 @@ from ..core import files, logged_runs
 from ..errors import ParameterError, did_you_mean, short_repr
 from . import words
 from .axes import Axis, Panels
-from .charts import lines
+from .charts import draw_chart
 from .figure import PALETTE, Figure
 from .statistics import at_the_end, in_percent, summarize
 
@@ -55,7 +55,7 @@ def by_epoch(
     step = max(1, round(last / 4))
     data, ends = words.dataset_titles(history), words.rows(at_the_end(table, by), ending)
     names = [label.format_map(row) for row in table.to_dict("records")]
-    return lines(
+    return draw_chart(
         table.assign(line=names) if label else table,
         Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d"),
         y,
@@ -63,7 +63,7 @@ def by_epoch(
         dash=dash,
         thickness=thickness,
         label="line" if label else "",
-        dense=True,
+        marks="curves",
         title=data,
         text=text.format(data=data, ends=ends),
         data=table,
@@ -129,13 +129,13 @@ def _draw(
     """Draws a panel for each of `panels`, and in it lines by colour (`names`) and by a column."""
     ends = at_the_end(table, ["training", "panel", by], along)
     listed = words.rows(ends, f"{{training}}, {{{by}}} {{panel}}: {{value:.3g}}")
-    return lines(
+    return draw_chart(
         table,
         Axis(along, along, format="d"),
         Axis("value", digits=".4g"),
         panels=Panels("panel", columns=2, apart="y", order=panels),
         colour=("training", names),
-        dense=True,
+        marks="curves",
         text=f"Curves by {along}. At the end: {listed}.",
         **looks,
     )

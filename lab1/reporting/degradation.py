@@ -14,7 +14,7 @@ import pandas as pd
 
 from . import predictions, tables, words
 from .axes import Axis, Panels, depths
-from .charts import lines, linked
+from .charts import draw_chart, linked
 from .claims import Prose
 from .figure import Figure
 from .frames import Measured
@@ -123,14 +123,14 @@ def error_curves(history: pd.DataFrame) -> Figure | Prose:
     ends = at_the_end(table.groupby(networks)["error"].mean().reset_index(), ["network"])
     last = int(table["epoch"].max())
     step = max(1, round(last / 5))
-    drawn = lines(
+    drawn = draw_chart(
         table,
         Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d"),
         Axis("error", "training error (%)", zero=True),
         dash=("layers", [*deepest_first]),
         detail="seed",
         label="network",
-        dense=True,
+        marks="curves",
         title=dataset_titles(history),
         text=f"Training error on {dataset_titles(history)} by epoch, a line for each seed. At the "
         f"end, mean over the seeds: {words.rows(ends, '{network}: {error:.2f} %')}.",
@@ -152,7 +152,7 @@ def error_by_depth(runs: pd.DataFrame) -> Figure:
     rows = linked(table, runs, by)
     rows.loc[rows["source"] != _OURS, "runs"] = ""
     ends = words.rows(table[table["source"] == _OURS], "{family} {depth}: {mean:.2f} %")
-    return lines(
+    return draw_chart(
         rows,
         depths(table),
         Axis("mean", "test error (%)", zero=True),
@@ -254,13 +254,13 @@ def _by_layer(layers: pd.DataFrame, value: str, title: str, apart: str) -> Figur
         f"{family} {depth} {state}: {rows['mean'].iloc[0]:.2g} to {rows['mean'].iloc[-1]:.2g}"
         for (family, depth, state), rows in table.groupby(["family", "depth", "state"])
     ]
-    return lines(
+    return draw_chart(
         table,
         Axis("layer", "layer"),
         Axis("mean", title, log=True, digits=".3g"),
         panels=Panels("depth", columns=2, apart=apart),
         dash=("state", ["after training", "at the start"]),
-        dense=True,
+        marks="curves",
         title=dataset_titles(layers),
         text=f"{title.capitalize()} on {dataset_titles(layers)} by layer, a panel per depth, from "
         f"the first layer to the last: {'; '.join(ends)}.",
@@ -292,7 +292,7 @@ def cost_by_depth(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> Figu
             parts.append(summarize_each(timed, ["family", "depth"], [title], "cost"))
     parts.append(summarize_each(runs.assign(**costs), ["family", "depth"], [*costs], "cost"))
     table = pd.concat(parts, ignore_index=True)
-    return lines(
+    return draw_chart(
         table,
         Axis("depth", words.depth_axis(table["family"]), zero=True),
         Axis("mean", "", zero=True, digits=".4~g"),

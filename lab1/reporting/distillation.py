@@ -13,7 +13,7 @@ import pandas as pd
 from ..core.datasets import DATASETS
 from . import predictions, tables, twins, words
 from .axes import Axis, Panels
-from .charts import lines, points
+from .charts import draw_chart
 from .claims import Prose
 from .curves import by_epoch
 from .figure import COLOURS, Figure
@@ -61,7 +61,7 @@ def paired(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     gains = words.rows(pairs.assign(gain=100 * pairs["gain"]), "seed {seed}: {gain:+.2f}")
     means = words.rows(table.groupby("student", sort=False)["accuracy"].mean().reset_index(),
                        "{student} {accuracy:.2f} %")  # fmt: skip
-    drawn = lines(
+    drawn = draw_chart(
         table,
         Axis("student", order=[*students]),
         Axis("accuracy", "test accuracy (%)"),
@@ -92,10 +92,11 @@ def against(*comparisons: Comparison) -> Figure | Prose:
     ]
     table = in_percent(pd.DataFrame(rows))
     runs = pairs[0].difference.one.selections[0].runs
-    return points(
+    return draw_chart(
         table,
         Axis("mean", "difference (points)"),
         Axis("other", order=[*table["other"]]),
+        marks="points",
         colour=COLOURS[runs["family"].iloc[0]],
         level=0,
         title=dataset_titles(runs),
@@ -123,7 +124,7 @@ def _gains(
     gains = swept.assign(validation=swept["validation_gain"], test=swept["gain"], value=swept[name])
     splits = summarize_each(gains, ["family", "value"], ["validation", "test"], "split")
     table = in_percent(splits)
-    return lines(
+    return draw_chart(
         table,
         Axis("value", title, log=log, ticks=sorted(table["value"].unique().tolist())),
         Axis("mean", "gain (points)"),
@@ -143,7 +144,7 @@ def by_size(runs: pd.DataFrame, setting: Setting) -> Figure | Prose:
     means = swept.rename(columns={"test_accuracy": _TAUGHT})
     students = summarize_each(means, ["family", "parameters"], [_ALONE, _TAUGHT], "student")
     table = in_percent(students)
-    return lines(
+    return draw_chart(
         table,
         Axis("parameters", "parameters", log=True, format="~s", digits=","),
         Axis("mean", "test accuracy (%)"),
@@ -202,10 +203,11 @@ def unseen(measured: Measured) -> Figure | Prose:
         ]
         summary = pd.concat([summary, pd.DataFrame(papers)], ignore_index=True)
     data = DATASETS[record.spec.dataset].title
-    return points(
+    return draw_chart(
         summary,
         Axis("mean", "recognised (%)", domain=(0, 100), digits=".1f"),
         Axis("student", order=_UNSEEN_STATES),
+        marks="points",
         colour=COLOURS[record.spec.model.family],
         shape="source",
         title=data,

@@ -106,10 +106,7 @@ def _row(model: ModelSpec, block: Block) -> str:
         above = _MIDDLE - 38
         path = [(fork, _MIDDLE), (fork, above), (x + 8, above), (x + 8, _MIDDLE - 8)]
         words = block.skip.adds + (", by a gate" if block.skip.gate else "")
-        parts += [
-            line(path, colour),
-            text((fork + x + 8) / 2, above - 5, words),
-        ]
+        parts += [line(path, colour), text((fork + x + 8) / 2, above - 5, words)]
         parts.append(line([(x + 16, _MIDDLE), (x + 16 + _GAP, _MIDDLE)]))
         x += 16 + _GAP
     for step in after:

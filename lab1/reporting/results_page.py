@@ -17,7 +17,7 @@ from ..core import layouts
 from ..core.escape import for_html
 from . import networks, tables, twins, words
 from .axes import Axis, Panels, depths
-from .charts import bars, lines, linked, points
+from .charts import draw_chart, linked
 from .claims import NO_RUNS, Prose
 from .curves import by_epoch
 from .distillation import improvement
@@ -213,7 +213,7 @@ def training_time(runs: pd.DataFrame) -> Figure | Prose:
     seconds_axis = Axis(
         "median", "training time (s)", zero=True, digits=".1f", interval=("lower", "upper")
     )
-    return lines(
+    return draw_chart(
         linked(table, timed, by, RUNS_PAGE),
         depths(table),
         seconds_axis,
@@ -239,14 +239,14 @@ def learning_rates(parts: Mapping[str, pd.DataFrame], history: pd.DataFrame) -> 
     table = longest.merge(rates, on="key")
     table["step"] = table["steps"] * table["epoch"]
     said = words.rows(longest, "{part}: {optimiser}, {schedule}, {epochs_allowed} epochs")
-    return lines(
+    return draw_chart(
         table,
         Axis("step", "step", format="~s", digits=","),
         Axis("rate", "learning rate", zero=True, digits=".3g"),
         panels=Panels("part", "", columns=2, apart="xy", order=[*parts]),
         colour=("schedule", sorted(table["schedule"].unique())),
         detail="key",
-        dense=True,
+        marks="curves",
         also={"optimiser": ""},
         text=f"Learning rate by step, a panel per chapter. {said}.",
         data=table.drop(columns=["key", "steps"]),
@@ -286,10 +286,11 @@ def early_stopping(runs: pd.DataFrame) -> Figure | Prose:
     x = Axis(
         "epochs", "epoch", zero=True, format="d", digits="d", interval=("best_epoch", "epochs")
     )
-    return points(
+    return draw_chart(
         table,
         x,
         Axis("run", "", order=sorted(table["run"].unique())),
+        marks="points",
         panels=Panels("network", "", columns=1, apart="y"),
         also={"patience": "", "epochs_allowed": ""},
         title=words.dataset_titles(early),
@@ -336,10 +337,11 @@ def memory(parts: Mapping[str, pd.DataFrame]) -> Figure | Prose:
     names = [*layouts.MEMORY]
     long = wide.melt(["part", "model", "measured"], names, "kept", "megabytes")
     total = wide.assign(total=wide[names].sum(axis=1))
-    return bars(
+    return draw_chart(
         long,
         Axis("megabytes", "MB", zero=True, digits=",.2f"),
         Axis("model", "", order=[*dict.fromkeys(wide["model"])]),
+        marks="bars",
         colour=("kept", names),
         panels=Panels("part", "", columns=1, apart="xy", order=[*parts]),
         beside="measured",

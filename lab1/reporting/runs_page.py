@@ -23,7 +23,7 @@ from ..core.record import Record
 from ..core.spec import RunSpec
 from . import frames, provenance, words
 from .axes import Axis, Panels
-from .charts import lines
+from .charts import draw_chart
 from .figure import PALETTE, render
 from .statistics import at_the_end, estimate, mean_of, quantile
 from .tables import TEST_ACCURACY, TEST_LOSS, markup, number
@@ -121,7 +121,7 @@ class RunsPage:
         table = pd.DataFrame(rows)
         ends = at_the_end(table, ["training", "split", "panel", "run"])
         listed = words.rows(ends, "{training}, {run}, {split} {panel}: {value:.4g}")
-        return lines(
+        return draw_chart(
             table,
             Axis("epoch", "epoch", format="d"),
             Axis("value", log=True, digits=".4g"),
@@ -131,7 +131,7 @@ class RunsPage:
             colour=("training", [*self.opening.values()]),
             dash=("split", ["training", "validation"]),
             detail="run",
-            dense=True,
+            marks="curves",
             text=f"Curves by epoch. At the end: {listed}.",
         ).parts()
 

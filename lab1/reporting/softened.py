@@ -14,12 +14,9 @@ from ..core.escape import for_html
 from ..core.record import Record
 from . import words
 from .axes import Axis
-from .charts import bars
+from .charts import draw_chart
 from .figure import COLOURS, Figure
-from .tables import (
-    Table,
-    markup,
-)
+from .tables import Table, markup
 
 #: Between which temperatures the reader may turn.
 _LOWEST, _HIGHEST = 1, 20
@@ -56,7 +53,7 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
         .encode(url="address:N", x=alt.value("width"), y=alt.value("height"))
         .transform_filter("datum.image == picture")
     )
-    drawn = bars(
+    drawn = draw_chart(
         table.rename(columns={"probability": "at T = 1"}),
         Axis(
             "share",
@@ -67,6 +64,7 @@ def turned(record: Record, probe: Mapping[str, Any], temperature: float) -> Figu
             digits=".2%",
         ),
         Axis("answer", order=names),
+        marks="bars",
         colour=COLOURS[record.spec.model.family],
         number=".1%",
         also={"at T = 1": ".2%"},

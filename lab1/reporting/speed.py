@@ -16,7 +16,7 @@ from ..core import benchmarks
 from ..core.datasets import DATASETS
 from . import words
 from .axes import Axis, Panels, depths
-from .charts import lines, points
+from .charts import draw_chart
 from .claims import Prose
 from .figure import NEUTRAL, Figure
 from .selections import Selection
@@ -99,10 +99,11 @@ def ratios(published: Benchmarks) -> Figure | Prose:
         beside=table["contender"].str.replace("PyTorch | Trainer", "", regex=True),
     )
     most = float(table[["mean", "high"]].astype(float).max().max())
-    return points(
+    return draw_chart(
         rows,
         Axis("mean", "times as long as lab1, float32", domain=(0, 1.05 * most)),
         Axis("beside", order=[*rows["beside"].unique()]),
+        marks="points",
         panels=Panels("panel", columns=min(2, table["processor"].nunique())),
         colour=NEUTRAL,
         level=1,
@@ -213,7 +214,7 @@ def time_by_depth(times: pd.DataFrame) -> Figure | Prose:
     where = table.assign(panel=table["processor"] + ", " + table["precision"])
     listed = words.rows(where, "{family} {depth}: {median:.3g} ms ({panel})")
     extremes = ("smallest", "largest")
-    return lines(
+    return draw_chart(
         where,
         depths(table),
         Axis("median", "ms per training image", zero=True, digits=".3f", interval=extremes),

@@ -14,7 +14,7 @@ from lab1.core.spec import RECIPE
 from lab1.reporting import cnns, comparison, frames, words
 from lab1.reporting import figure as figures
 from lab1.reporting.axes import Axis, Panels
-from lab1.reporting.charts import bars, lines, linked, points
+from lab1.reporting.charts import draw_chart, linked
 
 ACCURACY = Axis("mean", "accuracy (%)")
 DEPTH = Axis("depth", "layers", log=True)
@@ -57,13 +57,13 @@ def look(encoding):
 
 
 @pytest.mark.parametrize("names", [["MLP"], ["ResidualMLP"], ["MLP", "ResidualMLP"]])
-@pytest.mark.parametrize("dense", [False, True])
-def test_a_family_has_its_colour_and_shape_whoever_stands_beside_it(names, dense):
-    figure = lines(BOTH[BOTH["family"].isin(names)], DEPTH, ACCURACY, dense=dense, text="")
+@pytest.mark.parametrize("marks", ["lines", "curves"])
+def test_a_family_has_its_colour_and_shape_whoever_stands_beside_it(names, marks):
+    figure = draw_chart(BOTH[BOTH["family"].isin(names)], DEPTH, ACCURACY, marks=marks, text="")
     for layer in layers(figure).values():
         if "color" in layer["encoding"]:
             assert look(layer["encoding"]["color"]) == {n: figures.COLOURS[n] for n in names}
-    if not dense:
+    if marks == "lines":
         assert look(encodings(figure, "point")["shape"]) == {n: figures.SHAPES[n] for n in names}
     svg = figure.parts()["svg"]
     assert all(figures.COLOURS[name] in svg and f">{name}<" in svg for name in names)
@@ -87,8 +87,8 @@ def test_the_themes_configuration_is_valid():
 
 def test_lines_of_one_colour_differ_in_dashes_and_thickness():
     twice = pandas.concat([BOTH.assign(split=split) for split in ("training", "validation")])
-    figure = lines(
-        twice, DEPTH, ACCURACY, dash="split", thickness="depth", detail="n", dense=True, text=""
+    figure = draw_chart(
+        twice, DEPTH, ACCURACY, dash="split", thickness="depth", detail="n", marks="curves", text=""
     )
     line = encodings(figure, "line")
     assert look(line["strokeDash"]) == {"training": [1, 0], "validation": [5, 4]}
@@ -98,7 +98,7 @@ def test_lines_of_one_colour_differ_in_dashes_and_thickness():
 
 
 def test_each_line_has_its_name_at_its_end_clear_of_the_others():
-    rows = {row["name"]: row for row in rows_of(lines(BOTH, DEPTH, ACCURACY, text=""))}
+    rows = {row["name"]: row for row in rows_of(draw_chart(BOTH, DEPTH, ACCURACY, text=""))}
     assert rows.keys() == {None, "MLP", "ResidualMLP"}
     ends = [rows[name] for name in ("MLP", "ResidualMLP")]
     assert [(row["depth"], row["family"]) for row in ends] == [(8, "MLP"), (8, "ResidualMLP")]
@@ -108,9 +108,9 @@ def test_each_line_has_its_name_at_its_end_clear_of_the_others():
 
 
 def test_a_single_line_has_no_name_and_panels_leave_room_for_names():
-    alone = lines(BOTH[BOTH["family"] == "MLP"], DEPTH, ACCURACY, text="")
+    alone = draw_chart(BOTH[BOTH["family"] == "MLP"], DEPTH, ACCURACY, text="")
     assert alone.parts()["svg"].count(">MLP<") == 1  # in the legend
-    figure = lines(BOTH.assign(part="a"), DEPTH, ACCURACY, panels=Panels("part"), text="")
+    figure = draw_chart(BOTH.assign(part="a"), DEPTH, ACCURACY, panels=Panels("part"), text="")
     assert spec_of(figure)["spacing"]["column"] > 20 + 6 * len("ResidualMLP")
     assert figure.parts()["svg"].count(">ResidualMLP<") == 2
 
@@ -125,7 +125,7 @@ def test_dashed_lines_are_named_by_what_their_dash_says():
         (sources, {"MLP", "ResidualMLP", "theirs"}),
         (sources[sources["family"] == "MLP"], {"ours", "theirs"}),
     ):
-        figure = lines(rows, DEPTH, ACCURACY, dash="source", text="")
+        figure = draw_chart(rows, DEPTH, ACCURACY, dash="source", text="")
         assert {row["name"] for row in rows_of(figure)} == {None, *names}
 
 
@@ -138,7 +138,7 @@ _SHARE = 2.5 / 560  # of the axis, half of what two lines are apart
 )
 def test_intervals_of_two_lines_stand_side_by_side(log, places):
     """Each beneath its own point; on top of one another they could not be told apart."""
-    figure = lines(BOTH, replace(DEPTH, log=log), ACCURACY, text="")
+    figure = draw_chart(BOTH, replace(DEPTH, log=log), ACCURACY, text="")
     found = [row["place"] for row in rows_of(figure) if row["depth"] == 2]
     assert found == pytest.approx(places, rel=1e-5)  # the axis goes from 2 to 8
     marks = ("line", "rule", "point")
@@ -150,16 +150,16 @@ def test_intervals_of_two_lines_stand_side_by_side(log, places):
 def test_an_interval_on_a_logarithmic_axis_is_cut_off_below_the_means_of_its_panel():
     rows = table("MLP", [2, 8, 32], [0.5, 1.0, 3.0], part=["a", "a", "b"])
     error = Axis("mean", log=True)
-    figure = lines(rows, DEPTH, error, panels=Panels("part"), dense=True, text="")
+    figure = draw_chart(rows, DEPTH, error, panels=Panels("part"), marks="curves", text="")
     assert [row["low"] for row in rows_of(figure)] == [0.25, 0.25, 1.5]
     assert [*figure.data["low"]] == [-1.5, -1, 1]  # what a reader takes away is not cut off
 
 
-@pytest.mark.parametrize("dense", [False, True])
-def test_every_legend_picks(dense):
+@pytest.mark.parametrize("marks", ["lines", "curves"])
+def test_every_legend_picks(marks):
     """It answers to a selection of the first marks that it explains, and to no other."""
     styled = BOTH.assign(source=["ours", "theirs"] * 2)
-    spec = spec_of(lines(styled, DEPTH, ACCURACY, dash="source", dense=dense, text=""))
+    spec = spec_of(draw_chart(styled, DEPTH, ACCURACY, dash="source", marks=marks, text=""))
     picks = {each["name"]: each for each in spec["params"] if each.get("bind") == "legend"}
     assert {name: each["select"]["fields"] for name, each in picks.items()} == {
         "pick_family": ["family"], "pick_source": ["source"],
@@ -175,16 +175,18 @@ def test_a_point_leads_to_its_runs():
     )
     rows = linked(BOTH, runs, ["family", "depth"], "runs.html")
     assert [*rows["runs"]] == ["runs.html#runs-one", "runs.html#runs-two", "", ""]
-    for draw in (lines, points):
-        figure = draw(rows, DEPTH, ACCURACY, text="")
+    for marks in ("lines", "points"):
+        figure = draw_chart(rows, DEPTH, ACCURACY, marks=marks, text="")
         assert encodings(figure, "point")["href"]["field"] == "runs"
         assert figure.data.equals(BOTH)
-    assert "href" not in encodings(lines(BOTH, DEPTH, ACCURACY, text=""), "point")
+    assert "href" not in encodings(draw_chart(BOTH, DEPTH, ACCURACY, text=""), "point")
 
 
 @pytest.mark.parametrize("apart", ["", "y", "xy"])
 def test_panels_zoom_together_unless_their_scales_differ(apart):
-    figure = lines(BOTH, DEPTH, ACCURACY, panels=Panels("depth", apart=apart), dense=True, text="")
+    figure = draw_chart(
+        BOTH, DEPTH, ACCURACY, panels=Panels("depth", apart=apart), marks="curves", text=""
+    )
     spec = spec_of(figure)
     assert spec.get("resolve", {}).get("scale", {}) == dict.fromkeys(apart, "independent")
     assert ('"scales"' in json.dumps(spec)) == (not apart)
@@ -192,7 +194,7 @@ def test_panels_zoom_together_unless_their_scales_differ(apart):
 
 
 def test_a_level_is_a_rule_of_no_legend():
-    figure = lines(BOTH, DEPTH, ACCURACY, level=75, text="")
+    figure = draw_chart(BOTH, DEPTH, ACCURACY, level=75, text="")
     rule = spec_of(figure)["layer"][0]
     assert rule["encoding"] == {"y": {"datum": 75}}
     assert figure.parts()["svg"].count(f'stroke="{figures.NEUTRAL}"') > 1
@@ -203,7 +205,8 @@ def test_points_stand_beside_names_too():
         {"who": ["a", "b"], "times": [2.0, 3.0], "least": [1.0, 2.5], "most": [4.0, 3.5]}
     )
     times = Axis("times", "times as fast", domain=(0, 5), interval=("least", "most"))
-    figure = points(frame, times, Axis("who", order=["b", "a"]), colour="#123456", text="")
+    who = Axis("who", order=["b", "a"])
+    figure = draw_chart(frame, times, who, marks="points", colour="#123456", text="")
     rule = encodings(figure, "rule")
     assert (rule["x"]["field"], rule["x2"]["field"]) == ("least", "most")
     assert rule["color"] == {"value": "#123456"} and rule["y"]["sort"] == ["b", "a"]
@@ -214,9 +217,9 @@ def test_points_stand_beside_names_too():
 def test_a_bar_may_have_its_value_behind_it():
     frame = pandas.DataFrame({"class": ["cat", "dog"], "share": [0.25, 0.75], "images": [1, 3]})
     share = Axis("share", domain=(0, 1))
-    figure = bars(
-        frame, share, Axis("class", order=["dog", "cat"]), colour="#123456", number=".0%",
-        also={"images": ""}, text="",
+    figure = draw_chart(
+        frame, share, Axis("class", order=["dog", "cat"]), marks="bars", colour="#123456",
+        number=".0%", also={"images": ""}, text="",
     )  # fmt: skip
     assert ">75%<" in figure.parts()["svg"]
     assert [row["field"] for row in encodings(figure, "bar")["tooltip"]] == [

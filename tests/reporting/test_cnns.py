@@ -49,11 +49,7 @@ def test_families_keep_their_own_times(make_history):
     history = make_history(curves([0.1, 0.35]) | curves([0.35, 0.45], family="ResidualCNN"))
     figure = cnns.epochs_to_accuracy(history)
     table = figure.data.set_index(["family", "level"])["mean"]
-    assert table.to_dict() == {
-        ("ResidualCNN", 30): 1,
-        ("ResidualCNN", 40): 2,
-        ("SimpleCNN", 30): 2,
-    }
+    assert table.to_dict() == {("ResidualCNN", 30): 1, ("ResidualCNN", 40): 2, ("SimpleCNN", 30): 2}
     assert "ResidualCNN 2: 2 to 40 %" in figure.alt
 
 
