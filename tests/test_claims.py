@@ -245,16 +245,6 @@ def test_a_comparison_is_that_of_another_calculation(name, compared):
     assert comparison.value.p_value == pytest.approx(p_value, rel=1e-6)
 
 
-@every_chapter
-def test_p_values_are_corrected_over_the_page(name):
-    judged = {c.runs: c for c in chapter_of(name).findings if c.judged and not c.reason}
-    ordered = sorted(judged.values(), key=lambda comparison: comparison.value.p_value)
-    least = 0.0
-    for rank, comparison in enumerate(ordered):
-        least = max(least, min(1.0, (len(ordered) - rank) * comparison.value.p_value))
-        assert comparison.adjusted == pytest.approx(least)
-
-
 @every_comparison
 def test_arms_differ_in_what_their_labels_say(name, compared):
     chapter = chapter_of(name)

@@ -71,7 +71,7 @@ def draw_chart(
     the `table` without links.
     """
     form = _Form(table, x, y, panels, colour, dash, shape, marks)
-    parts = [name for name in (form.colour, form.dash, thickness, detail) if name]
+    parts = [*filter(None, (form.colour, form.dash, thickness, detail))]
     if marks == "lines" or label:
         form.name_lines(parts, label)
     if marks == "lines":
@@ -235,8 +235,8 @@ class _Form:
             base = base.encode(order=alt.Order("place:Q"))
         self.add(base.mark_bar(), self.colour)
         if beside:
-            look = {"color": figure.TEXT, "fill": figure.TEXT}
-            mark = alt.Chart().mark_point(shape="diamond", size=80, **look)
+            text = figure.TEXT
+            mark = alt.Chart().mark_point(shape="diamond", size=80, color=text, fill=text)
             measured = alt.Tooltip(f"max({beside}):Q", title=beside, format=self.x.digits)
             x = alt.X(f"max({beside}):Q")
             self.add(mark.encode(x=x, y=self.along_y(), tooltip=[measured]))

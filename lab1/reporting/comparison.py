@@ -24,8 +24,6 @@ from .statistics import METRICS, at_the_end, in_percent, paired_difference, summ
 from .tables import DEPTH, PARAMETERS, TEST_ACCURACY, Column, Table, count_of_runs, labels, table_of
 from .words import dataset_titles
 
-_PARAMETERS = Axis("parameters", "parameters", log=True, format="~s", digits=",")
-
 #: By what a panel of losses shows: the looks of the chart.
 _LOSSES: Mapping[str, dict[str, Any]] = {
     "depth": {"panels": Panels("depth"), "dash": "split"},
@@ -59,15 +57,24 @@ def accuracy_by_depth(runs: pd.DataFrame, runs_page: str = "") -> Figure | Prose
     """
     if runs.empty:
         return Prose("*No such run is here.*")
-    base, by = frames.base_rate(runs), ["family", "depth"]
-    table = in_percent(summarize(base, by, "test_accuracy"))
-    x = depths(table)
+    base = frames.base_rate(runs)
+    return _means(base, ["family", "depth"], "test_accuracy", depths(base), runs_page)
+
+
+def _means(
+    runs: pd.DataFrame, by: Sequence[str], metric: str, x: Axis, runs_page: str = "", **looks: Any
+) -> Figure:
+    """The means of a fraction in percent against `x`, for each value of the columns `by`."""
+    table = in_percent(summarize(runs, by, metric))
+    name, titles = METRICS[metric].title, dataset_titles(runs)
+    told = ["family", looks["panels"].column] if "panels" in looks else ["family"]
     return draw_chart(
-        linked(table, base, by, runs_page),
+        linked(table, runs, by, runs_page),
         x,
-        Axis("mean", "test accuracy (%)"),
-        title=dataset_titles(runs),
-        text=_text(f"Test accuracy on {dataset_titles(runs)}", table, x),
+        Axis("mean", f"{name} (%)"),
+        title=titles,
+        text=_text(f"{name.capitalize()} on {titles}", table, x, told=told),
+        **looks,
     )
 
 
@@ -126,21 +133,11 @@ def accuracy_by_parameters(runs: pd.DataFrame, runs_page: str = "") -> Figure | 
     if runs.empty:
         return NO_RUNS
     base, by = frames.base_rate(runs), ["family", "depth", "parameters"]
-    table = in_percent(summarize(base, by, "test_accuracy"))
-    return draw_chart(
-        linked(table, base, by, runs_page),
-        replace(_PARAMETERS, ticks=_round_numbers(table["parameters"])),
-        Axis("mean", "test accuracy (%)"),
-        also={"depth": ""},
-        title=dataset_titles(runs),
-        text=_text(f"Test accuracy on {dataset_titles(runs)}", table, _PARAMETERS),
-    )
-
-
-def _round_numbers(values: pd.Series[Any]) -> list[int]:
-    """1, 2 and 5 times the powers of ten in the range of the values, for a logarithmic axis."""
-    steps = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
-    return [step for step in steps if values.min() <= step <= values.max()]
+    round_numbers = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
+    least, most = base["parameters"].min(), base["parameters"].max()
+    ticks = [number for number in round_numbers if least <= number <= most]
+    x = Axis("parameters", "parameters", log=True, ticks=ticks, format="~s", digits=",")
+    return _means(base, by, "test_accuracy", x, runs_page, also={"depth": ""})
 
 
 def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Prose:
@@ -148,31 +145,26 @@ def learning_rate_sweep(runs: pd.DataFrame) -> Figure | Prose:
 
     Where no depth was swept, a sentence that says so.
     """
-    if not frames.swept_depths(runs):
-        return Prose("*No depth was trained with several learning rates.*")
     swept = runs[runs["depth"].isin(frames.swept_depths(runs))]
-    by = ["family", "depth", "learning_rate"]
-    table = in_percent(summarize(swept, by, "validation_accuracy"))
-    rates = sorted(table["learning_rate"].unique().tolist())
+    if swept.empty:
+        return Prose("*No depth was trained with several learning rates.*")
+    rates = sorted(swept["learning_rate"].unique().tolist())
     x = Axis("learning_rate", "learning rate", log=True, ticks=rates)
-    return draw_chart(
-        linked(table, swept, by),
-        x,
-        Axis("mean", "validation accuracy (%)"),
-        panels=Panels("depth", columns=2),
-        title=dataset_titles(runs),
-        text=_text(
-            f"Validation accuracy on {dataset_titles(runs)}",
-            table.assign(family=table["family"] + " " + table["depth"].astype(str)),
-            x,
-        ),
-    )
+    by, panels = ["family", "depth", "learning_rate"], Panels("depth", columns=2)
+    return _means(swept, by, "validation_accuracy", x, panels=panels)
 
 
-def _text(what: str, table: pd.DataFrame, x: Axis, form: str = "{mean:.2f} %") -> str:
-    """A text alternative that gives each family's first and last mean along `x`."""
+def _text(
+    what: str,
+    table: pd.DataFrame,
+    x: Axis,
+    form: str = "{mean:.2f} %",
+    told: Sequence[str] = ("family",),
+) -> str:
+    """A text alternative with the first and the last mean along `x` of each line, as `told`."""
     parts = []
-    for family, rows in table.groupby("family", sort=False):
+    for line, rows in table.groupby([*told], sort=False):
+        family = " ".join(map(str, line))
         ordered = rows.dropna(subset=["mean"]).sort_values(x.column, kind="stable")
         if ordered.empty:
             parts.append(f"{family} diverged")
@@ -201,10 +193,9 @@ def compare_values(
     """A chart and a table of test accuracies, where a page was asked for several values.
 
     `answers` are the records of each value, under its name; the page is about the first that is not
-    `PUBLISHED`.  `main`
-    chooses what is compared from the frame of `runs` of an answer.  With a single answer, or
-    without runs, nothing is shown.  The table has the difference from the first value too, in
-    points and paired by seed.
+    `PUBLISHED`.  `main` chooses what is compared from the frame of `runs` of an answer.  With a
+    single answer, or without runs, nothing is shown.  The table has the difference from the first
+    value too, in points and paired by seed.
     """
     if len(answers) < 2 or not all(answers.values()):
         return Prose("")

@@ -34,17 +34,16 @@ def by_epoch(
     ending: str,
     name: str = "split",
     percent: bool = False,
-    dash: str = "",
-    thickness: str = "",
     label: str = "",
+    **looks: Any,
 ) -> Figure:
     """Means over seeds of `series` of a history, by epoch, for each family and depth.
 
     A curve goes as far as all its seeds went: further on a mean would be over other runs.  Several
     series are told apart in a column `name`; with `percent` fractions become percentages.  `text`
     has the fields `data`, for the data sets, and `ends`, for the last point of each curve in the
-    form of `ending`; its name there has the form of `label`.  `y`, `panels`, `dash` and `thickness`
-    are those of `charts.lines`.
+    form of `ending`; its name there has the form of `label`.  `y`, `panels` and the `looks` are
+    those of `draw_chart`.
     """
     by = ["family", "depth", *([name] if len(series) > 1 else [])]
     long = history.melt(["family", "depth", "epoch"], series, name, "value")
@@ -60,13 +59,12 @@ def by_epoch(
         Axis("epoch", "epoch", ticks=range(step, last + 1, step), format="d"),
         y,
         panels=panels,
-        dash=dash,
-        thickness=thickness,
         label="line" if label else "",
         marks="curves",
         title=data,
         text=text.format(data=data, ends=ends),
         data=table,
+        **looks,
     )
 
 

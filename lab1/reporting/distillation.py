@@ -80,15 +80,9 @@ def against(*comparisons: Comparison) -> Figure | Prose:
     if not pairs:
         return Prose("There is nothing here to compare.")
     rows = [
-        {
-            "other": comparison.difference.other.label(comparison.difference.named),
-            "mean": comparison.value.mean,
-            "half_width": comparison.value.half_width,
-            "low": comparison.value.low,
-            "high": comparison.value.high,
-            "n": comparison.n,
-        }
-        for comparison in pairs
+        {"other": pair.other.label}
+        | {name: getattr(pair.value, name) for name in ("mean", "half_width", "low", "high", "n")}
+        for pair in pairs
     ]
     table = in_percent(pd.DataFrame(rows))
     runs = pairs[0].difference.one.selections[0].runs
@@ -197,9 +191,10 @@ def unseen(measured: Measured) -> Figure | Prose:
     summary = in_percent(summarize_each(shares, ["source"], _UNSEEN_STATES, "student"))
     record = measured[0][0]
     if record.spec.dataset == "mnist":
+        shares_of_paper = [1 - errors / UNSEEN_IMAGES for _, errors in UNSEEN_ERRORS.values()]
         papers = [
             {"source": _PAPERS, "student": state, "mean": 100 * share}
-            for state, share in zip(_UNSEEN_STATES[1:], _papers_shares(), strict=True)
+            for state, share in zip(_UNSEEN_STATES[1:], shares_of_paper, strict=True)
         ]
         summary = pd.concat([summary, pd.DataFrame(papers)], ignore_index=True)
     data = DATASETS[record.spec.dataset].title
@@ -214,11 +209,6 @@ def unseen(measured: Measured) -> Figure | Prose:
         text=f"Test images of {data} recognised of a class that was never seen: "
         f"{words.rows(summary, '{student} ({source}): {mean:.1f} %')}.",
     )
-
-
-def _papers_shares() -> list[float]:
-    images = UNSEEN_IMAGES
-    return [1 - of_class / images for _, of_class in UNSEEN_ERRORS.values()]
 
 
 def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
@@ -239,10 +229,8 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
         if setting.startswith("teacher of"):
             return f"student with {setting}"
         taught = part["teacher"].notna().any()
-        words = (
-            "teacher" if group in teaching else f"student {'with teacher' if taught else 'alone'}"
-        )
-        return ", ".join(filter(None, (words, setting)))
+        student = "student with teacher" if taught else "student alone"
+        return ", ".join(filter(None, ("teacher" if group in teaching else student, setting)))
 
     def loss_change(part: pd.DataFrame) -> Estimate:
         return mean_of(pairs[pairs["group"] == part["group"].iloc[0]], "loss_gain")
@@ -250,6 +238,7 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
     def known(value: float) -> str:
         return "" if math.isnan(value) else f"{value:g}"
 
+    trained = (tables.EPOCHS, tables.PRECISION, tables.LEARNING_RATE)
     columns = [  # on the page the result comes before what few rows differ in
         tables.csv_only(tables.MODEL),
         Column("Role", role, is_text=True, tells=None),
@@ -257,27 +246,18 @@ def summary(runs: pd.DataFrame, *, runs_page: str = "") -> Table:
         tables.PARAMETERS,
         Column("T", "temperature", known, "Temperature"),
         Column("α", "alpha", known, "Alpha"),
-        *map(tables.csv_only, (tables.EPOCHS, tables.PRECISION, tables.LEARNING_RATE)),
+        *map(tables.csv_only, trained),
         tables.TEST_ACCURACY,
         tables.column_n(tables.with_a_score),
         gain,
         tables.TEST_LOSS,
-        Column(
-            "Change of it",
-            loss_change,
-            tables.words_for("+.3f", ".3f"),
-            "Change of test loss",
-            "Change half-width",
-            digits=4,
-        ),
+        Column("Change of it", loss_change, tables.words_for("+.3f", ".3f"), "Change of test loss",
+               "Change half-width", digits=4),
         tables.count_of_runs(runs_page, tables.with_a_score),
-        *map(
-            tables.page_only,
-            (tables.MODEL, tables.DATASET, tables.EPOCHS, tables.PRECISION, tables.LEARNING_RATE),
-        ),
+        *map(tables.page_only, (tables.MODEL, tables.DATASET, *trained)),
         Column("", lambda part: gain.value_of(part).n, name="Pairs"),
         tables.DEVICE,
-    ]
+    ]  # fmt: skip
     # Without a teacher first, then as the teacher's part grows.
     by = ["dataset", "parameters", "temperature", "alpha", "teacher_seed", "epochs_allowed"]
     return tables.table_of(runs, by, columns)
@@ -319,7 +299,7 @@ _BOTH = ("test_accuracy", "test_loss")
 
 def digits(runs: pd.DataFrame, measured: Measured) -> Table | Prose:
     """Errors on the test images of the digits, with the paper's beside them."""
-    perceptrons = twins.digits(runs)
+    perceptrons = runs[runs["channels"].isna()]
     if perceptrons.empty:
         return Prose("The experiment on digits is not among these runs.")
     pairs = twins.pairs(perceptrons[perceptrons["omitted_class"].isna()])
@@ -347,13 +327,9 @@ def digits(runs: pd.DataFrame, measured: Measured) -> Table | Prose:
         value, reported = estimate(values), reported if comparable else None
         mean, half_width = round(value.mean, 3), round(value.half_width, 3)
         rows.append((name, mean, half_width, value.n, reported))
-        numbers = (_count(value), value.n, "" if reported is None else reported)
+        count = in_words(value, ".0f" if value.n == 1 else ".1f") if value.n else "unknown"
+        numbers = (count, value.n, "" if reported is None else reported)
         cells.append([tables.text(name), *map(tables.number, numbers)])
     columns = ["Network", "Errors", "95% half-width", "n", "Hinton et al."]
     header = ["Network", "Test errors", "n", "Hinton et al. (2015)"]
     return Table(pd.DataFrame(rows, columns=columns), tables.markup(header, cells))
-
-
-def _count(value: Estimate) -> str:
-    """A number of errors: `74.0 ± 5.1`, or of a single run `74`."""
-    return in_words(value, ".0f" if value.n == 1 else ".1f") if value.n else "unknown"

@@ -145,8 +145,7 @@ def as_designed(runs: pd.DataFrame) -> pd.DataFrame:
 
     Takes the frame of `runs` or that of `history`.
     """
-    selected: pd.DataFrame = runs[runs["change"] == ""]
-    return selected
+    return runs.loc[runs["change"] == ""]
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
@@ -232,8 +231,7 @@ def hardware(record: Record) -> str:
 
 def on_one_device(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs on the device that most of them were trained on: times of others do not compare."""
-    timed: pd.DataFrame = runs[runs["hardware"].isin(runs["hardware"].mode()[:1])]
-    return timed
+    return runs.loc[runs["hardware"].isin(runs["hardware"].mode()[:1])]
 
 
 def _variant(record: Record) -> dict[str, Any]:
@@ -309,8 +307,7 @@ def base_rate(runs: pd.DataFrame) -> pd.DataFrame:
     if runs.empty:
         return runs
     rate = runs.groupby("learning_rate", sort=False)["depth"].nunique().idxmax()
-    selected: pd.DataFrame = runs[runs["learning_rate"] == rate]
-    return selected
+    return runs.loc[runs["learning_rate"] == rate]
 
 
 def swept_depths(runs: pd.DataFrame) -> list[int]:

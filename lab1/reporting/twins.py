@@ -29,12 +29,8 @@ class Setting:
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Setting:
         """The settings of a chapter's parameters."""
-        return cls(
-            parameters["student_channels"],
-            parameters["temperature"],
-            parameters["alpha"],
-            parameters["teacher_seed"],
-        )
+        names = ("student_channels", "temperature", "alpha", "teacher_seed")
+        return cls(*(parameters[name] for name in names))
 
 
 def pairs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -64,27 +60,13 @@ def main(runs: pd.DataFrame) -> pd.DataFrame:
     first = runs[runs["teacher"].notna()].iloc[0]
     taught = runs[(runs[same] == first[same]).all(axis=1)]
     keys = {*taught["key"], *taught["twin"], first["teacher"]}
-    selected: pd.DataFrame = runs[runs["key"].isin(keys)]
-    return selected
-
-
-def photographs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of convolutional networks."""
-    selected: pd.DataFrame = runs[runs["channels"].notna()]
-    return selected
-
-
-def digits(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of perceptrons."""
-    selected: pd.DataFrame = runs[runs["channels"].isna()]
-    return selected
+    return runs.loc[runs["key"].isin(keys)]
 
 
 def teachers(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that teach, and those that differ from one that does in the seed alone."""
     groups = runs[runs["key"].isin(runs["teacher"].dropna())]["group"]
-    selected: pd.DataFrame = runs[runs["group"].isin(groups)]
-    return selected
+    return runs.loc[runs["group"].isin(groups)]
 
 
 def of_setting(runs: pd.DataFrame, setting: Setting, free: str = "") -> pd.DataFrame:
@@ -92,7 +74,7 @@ def of_setting(runs: pd.DataFrame, setting: Setting, free: str = "") -> pd.DataF
 
     They may differ in the one of these that is `free`.
     """
-    selected = pairs(photographs(runs))
+    selected = pairs(runs.dropna(subset=["channels"]))  # of convolutional networks alone
     selected = selected[selected["teacher_seed"] == setting.teacher_seed]
     selected = selected[selected["wrong_classes"] == "kept"]
     for name in {"channels", "temperature", "alpha"} - {free}:
@@ -102,14 +84,11 @@ def of_setting(runs: pd.DataFrame, setting: Setting, free: str = "") -> pd.DataF
 
 def longer(runs: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The runs of the student without a teacher that were trained longer than any with one."""
-    students = photographs(runs)
-    alike = students[
-        (students["channels"] == setting.channels) & ~students["key"].isin(teachers(runs)["key"])
-    ]
+    of_size = runs["channels"] == setting.channels
+    alike = runs.loc[of_size & ~runs["key"].isin(teachers(runs)["key"])]
     distilled = alike["teacher"].notna()
     longest = alike[distilled]["epochs"].max()
-    selected: pd.DataFrame = alike[~distilled & (alike["epochs"] > longest)]
-    return selected
+    return alike.loc[~distilled & alike["epochs"].gt(longest)]
 
 
 def sweep(runs: pd.DataFrame, setting: Setting, by: str) -> pd.DataFrame:
@@ -117,8 +96,7 @@ def sweep(runs: pd.DataFrame, setting: Setting, by: str) -> pd.DataFrame:
     swept = of_setting(runs, setting, free=by)
     per_seed = swept.groupby("seed")[by].nunique()
     common = per_seed[per_seed == swept[by].nunique()].index
-    selected: pd.DataFrame = swept[swept["seed"].isin(common)]
-    return selected
+    return swept.loc[swept["seed"].isin(common)]
 
 
 def unseen(measured: Measured) -> pd.DataFrame:
@@ -129,17 +107,11 @@ def unseen(measured: Measured) -> pd.DataFrame:
     `class_errors` those on the class, each also `corrected_`.
     """
     rows = [
-        {
-            "key": record.key,
-            "seed": record.spec.seed,
-            "taught": record.spec.distillation is not None,
-            "class": probe["omitted_class"],
-            "errors": probe["errors"]["before"],
-            "class_errors": probe["errors_of_class"]["before"],
-            "corrected_errors": probe["errors"]["after"],
-            "corrected_class_errors": probe["errors_of_class"]["after"],
-            "images": probe["count_of_class"],
-        }
+        [
+            *(record.key, record.spec.seed, record.spec.distillation is not None),
+            *(probe["omitted_class"], probe["count_of_class"]),
+            *(probe[of][when] for when in ("before", "after") for of in _ERRORS),
+        ]
         for record, probe in measured
     ]
     table = pd.DataFrame(rows, columns=_UNSEEN)
@@ -149,7 +121,8 @@ def unseen(measured: Measured) -> pd.DataFrame:
     )
 
 
+_ERRORS = ("errors", "errors_of_class")
 _UNSEEN = [
-    "key", "seed", "taught", "class", "errors", "class_errors", "corrected_errors",
-    "corrected_class_errors", "images",
+    "key", "seed", "taught", "class", "images", "errors", "class_errors", "corrected_errors",
+    "corrected_class_errors",
 ]  # fmt: skip

@@ -429,12 +429,3 @@ def test_a_point_leads_to_the_runs_of_its_configuration(both, name):
         for r in both
     }
     assert led.items() <= expected.items() and led
-
-
-def test_runs_of_several_configurations_make_no_point(both, trained):
-    """Another seed of a wider network is no further seed of the same."""
-    other = trained("MLP", 2, 7, 0.5, width=32)
-    with pytest.raises(
-        ValueError, match="test_accuracy: these runs differ in more than their seed"
-    ):
-        draw("accuracy_by_depth", [*both, other])

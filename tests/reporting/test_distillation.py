@@ -46,6 +46,7 @@ def test_the_students_of_a_seed_are_joined_by_a_line(make_record):
     table = figure.data.set_index(["student", "seed"])["accuracy"]
     assert table["alone", 1] == pytest.approx(73) and table["with teacher", 1] == pytest.approx(74)
     assert table["alone, 30 epochs"].to_dict() == {0: pytest.approx(81), 1: pytest.approx(82)}
+    assert len(table) == 3 + 3 + 2
     spec = figure.chart.to_dict()
     assert [part["field"] for part in spec["layer"][0]["encoding"]["detail"]] == ["seed"]
     assert "alone, 30 epochs 81.50 %" in figure.alt and "seed 2: +3.00" in figure.alt
@@ -76,21 +77,25 @@ def test_the_same_question_is_a_row_for_each_selection_of_runs(gains):
     assert isinstance(distillation.same_question(gains[2]), Prose)
 
 
-def test_the_gain_by_temperature(runs):
-    found = means(distillation.by_temperature(runs, SETTING).data, "split", "value")
-    assert found["test", 4] == pytest.approx(2) and found["test", 8] == pytest.approx(3)
-    assert set(found) == {(split, t) for split in ("test", "validation") for t in (4, 8)}
-
-
-def test_the_gain_by_weight(runs):
-    found = means(distillation.by_alpha(runs, SETTING).data, "split", "value")
-    assert found["validation", 0.5] == pytest.approx(1) and found["test", 0.9] == pytest.approx(2)
-
-
-def test_the_accuracy_by_size(runs):
-    found = means(distillation.by_size(runs, SETTING).data, "student", "parameters")
-    assert found["alone", 48_400] == pytest.approx(73)
-    assert found["with teacher", 102_400] == pytest.approx(85)
+@pytest.mark.parametrize(
+    ("name", "columns", "expected"),
+    [
+        ("by_temperature", ("value",), {(4,): 2, (8,): 3}),
+        ("by_alpha", ("value",), {(0.5,): 1, (0.9,): 2}),
+        ("by_size", ("student", "parameters"), {
+            ("alone", 48_400): 73, ("alone", 102_400): 83,
+            ("with teacher", 48_400): 75, ("with teacher", 102_400): 85}),
+    ],
+)  # fmt: skip
+def test_a_sweep_has_the_means_of_what_differs_in_one_thing_from_the_setting(
+    runs, name, columns, expected
+):
+    table = getattr(distillation, name)(runs, SETTING).data
+    parts = [*table.groupby("split")] if "split" in table else [("", table)]
+    assert [split for split, _ in parts] in (["test", "validation"], [""])
+    for _, part in parts:
+        found = {tuple(row): mean for *row, mean in part[[*columns, "mean"]].to_numpy().tolist()}
+        assert found == pytest.approx(expected)
 
 
 def test_the_losses_are_those_of_the_setting(records, runs):

@@ -152,33 +152,11 @@ def test_no_records_make_an_empty_frame():
     assert frames.history([]).empty
 
 
-def test_seeds_of_one_configuration_are_one_group(make_record):
-    assert len({frames.group_of(make_record(seed=seed)) for seed in range(5)}) == 1
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"family": "ResidualMLP"},
-        {"depth": 8},
-        {"dataset": "smoke-colour"},
-        {"learning_rate": 0.003},
-        {"width": 32},
-        {"activation": "tanh"},
-        {"dropout_rate": 0.5},
-        {"epochs": 4},
-        {"batch_size": 32},
-        {"optimizer": "sgd"},
-        {"schedule": "cosine"},
-        {"precision": "bf16"},
-        {"augmentation": "crop"},
-        {"validation_size": 400},
-        {"monitor": "validation_loss"},
-        {"patience": 3},
-    ],
-)
-def test_any_other_change_makes_another_group(make_record, change):
-    assert frames.group_of(make_record(**change)) != frames.group_of(make_record())
+def test_a_group_differs_in_the_seed_alone(make_record):
+    changes = ({"seed": 1}, {"depth": 8}, {"dataset": "smoke-colour"}, {"epochs": 4})
+    groups = [frames.group_of(make_record(**change)) for change in changes]
+    first = frames.group_of(make_record())
+    assert [group == first for group in groups] == [True, False, False, False]
 
 
 def test_another_teacher_and_another_role_make_another_group(make_spec, make_student, make_record):

@@ -20,13 +20,6 @@ def links(markup):
     return re.findall(r'href="([^"]*)"', markup)
 
 
-def test_the_counts_in_the_summary_lead_to_the_rows_of_runs(records):
-    targets = links(tables.performance(frames.runs(records)).markup)
-    anchors = re.findall(r'<tr id="([^"]*)"', runs_table(records, set()).markup)
-    assert sorted(targets) == sorted(f"#{anchor}" for anchor in anchors)
-    assert len(set(anchors)) == 2
-
-
 def test_a_count_leads_to_the_row_of_its_own_configuration(records):
     summary = tables.performance(frames.runs(records)).markup
     target = re.search(r'ResidualMLP</td>.*?href="#([^"]*)"', summary)[1]
@@ -133,12 +126,3 @@ def test_a_seed_leads_to_its_run_on_the_site_or_else_to_its_record(laboratory, m
     store.write(make_record(seed=7))
     other = chapters.open_chapter("1_1", {"profile": "mine", "seeds": 7})
     assert links(other.provenance().markup) == []
-
-
-def test_a_row_names_what_was_changed_in_its_network(experiment):
-    records = [
-        *experiment({("MLP", 8): [0.9]}),
-        *experiment({("MLP", 8): [0.9]}, initialisation="identity"),
-    ]
-    rows = re.findall(r"<tr id=.*?</tr>", runs_table(records, set()).markup)
-    assert ["<td>identity start</td>" in row for row in rows] == [False, True]

@@ -2,7 +2,6 @@ import math
 import re
 from dataclasses import replace
 
-import pandas
 import pytest
 
 from lab1.reporting import frames, tables
@@ -90,12 +89,6 @@ def test_the_csv_leaves_the_interval_of_two_seeds_empty(table):
     assert "\r" not in table.to_csv()
 
 
-def test_a_csv_comes_back_as_it_was(table, tmp_path):
-    (tmp_path / "table.csv").write_text(table.to_csv())
-    read = pandas.read_csv(tmp_path / "table.csv")
-    pandas.testing.assert_frame_equal(read, table.frame, check_dtype=False)
-
-
 def test_the_page_shows_the_interval_where_there_is_one(table):
     shown = rows(table._repr_html_())
     # The result stands right after what names the row.
@@ -145,13 +138,10 @@ def test_a_configuration_that_always_diverged_is_shown_without_nan(experiment, t
     assert "nan" not in table.markup
 
 
-@pytest.mark.parametrize(
-    "change", [{"width": 32}, {"epochs": 4}, {"activation": "tanh"}, {"dataset": "mnist"}]
-)
-def test_other_configurations_are_not_averaged_in(experiment, change):
+def test_other_configurations_are_not_averaged_in(experiment):
     """They look alike in the table's columns, and must still be rows of their own."""
     cells = {("MLP", 2): [0.9] * 3}
-    records = experiment(cells) + experiment({("MLP", 2): [0.5] * 3}, **change)
+    records = experiment(cells) + experiment({("MLP", 2): [0.5] * 3}, width=32)
     frame = tables.performance(frames.runs(records)).frame
     assert sorted(frame["Test accuracy"]) == pytest.approx([50, 90])
     assert [*frame["n"]] == [3, 3]
