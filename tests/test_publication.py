@@ -1,4 +1,4 @@
-"""The files that publish the project parse, and what they name exists."""
+"""What publishes the project names what exists; what is installed is pinned with its hash."""
 
 import json
 import re
@@ -14,6 +14,7 @@ from lab1.site.frame import Addresses, read_addresses
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MAKEFILE = (ROOT / "Makefile").read_text()
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text())
 #: What the workflow takes from a build; `make clean` removes both.
 BUILT = {"_site", "test-artifacts"}
@@ -34,7 +35,7 @@ def test_what_the_workflow_runs_exists():
     commands = [line for step in steps() for line in step.get("run", "").splitlines()]
     made = {name for line in commands for name in re.findall(r"^make ([\w-]+)", line)}
     assert {"site", "test", "test-long", "pictures"} <= made
-    assert made <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert made <= set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
 
 def test_the_files_that_the_workflow_names_are_there_or_built():
@@ -46,7 +47,7 @@ def test_the_files_that_the_workflow_names_are_there_or_built():
 
 def test_what_is_built_is_ignored_by_git_and_removed_by_clean():
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    (clean,) = re.findall(r"^clean:.*\n\trm -rf (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    (clean,) = re.findall(r"^clean:.*\n\trm -rf (.*)$", MAKEFILE, re.M)
     for name in BUILT:
         assert f"/{name}/" in ignored
         assert name in clean.split()
@@ -125,3 +126,60 @@ def test_what_is_no_address_is_refused_by_value_and_place(tmp_path, value):
 def test_the_version_is_said_alike(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert re.findall(r"(?:lab1 |version = {)(\d+\.\d+\.\d+)", text) == [lab1.__version__]
+
+
+# What is installed
+
+
+def normal(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def locked(name):
+    """The versions and hashes of each package in a lock."""
+    text = (ROOT / "locks" / f"{name}.txt").read_text()
+    entries = re.findall(r"^([\w.-]+)==(\S+)(.*(?:\n +.*)*)", text, re.M)
+    packages = {}
+    for package, version, rest in entries:
+        hashes = re.findall(r"--hash=sha256:[0-9a-f]{64}", rest)
+        packages.setdefault(package, {})[version] = sorted(hashes)
+    return packages
+
+
+@pytest.mark.parametrize("name", ["all", "site", "lab"])
+def test_every_locked_package_has_a_hash(name):
+    packages = locked(name)
+    assert len(packages) > 50
+    assert [p for p, versions in packages.items() if not all(versions.values())] == []
+
+
+def test_the_lock_has_what_requirements_pin():
+    pins = re.findall(
+        r"^([\w.-]+)(?:\[.*\])?==(\S+)$", (ROOT / "requirements.txt").read_text(), re.M
+    )
+    packages = locked("all")
+    assert len(pins) > 30
+    assert [p for p, version in pins if version not in packages.get(normal(p), {})] == []
+
+
+@pytest.mark.parametrize("extra", ["site", "lab"])
+def test_the_smaller_locks_have_what_their_extra_needs_in_the_same_versions(extra):
+    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]
+    packages, everything = locked(extra), locked("all")
+    assert {normal(re.match(r"[\w.-]+", name)[0]) for name in needed} <= packages.keys()
+    both = packages.keys() & everything.keys()
+    assert {p for p in both if not packages[p].items() <= everything[p].items()} == set()
+
+
+def test_make_installs_nothing_but_what_the_locks_hold():
+    installs = re.findall(r"\$\(PIP\) install (.*)", MAKEFILE)
+    assert installs
+    held = ("--require-hashes", "--no-deps --no-build-isolation")
+    assert [line for line in installs if not any(options in line for options in held)] == []
+
+
+def test_the_workflows_name_actions_by_commit():
+    text = (ROOT / ".github" / "workflows" / "site.yml").read_text()
+    uses = re.findall(r"uses: (\S+)", text)
+    assert uses
+    assert [action for action in uses if not re.search("@[0-9a-f]{40}$", action)] == []

@@ -52,14 +52,10 @@ class DepthRule:
     allowed: str
     holds: Callable[[int], bool]
 
-    def check(self, depth: int, family: str) -> None:
+    def check(self, depth: object, family: str) -> None:
         """Raises `ParameterError` for a depth that the family does not take."""
-        if not self.holds(depth):
-            raise self.refusal(depth, family)
-
-    def refusal(self, depth: object, family: str) -> ParameterError:
-        """The error for such a depth."""
-        return not_allowed("depth", depth, self.allowed, family)
+        if type(depth) is not int or not self.holds(depth):
+            raise not_allowed("depth", depth, self.allowed, family)
 
 
 @dataclass(frozen=True)

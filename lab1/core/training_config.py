@@ -51,6 +51,7 @@ Pretrained = Annotated[
         stands_for=lambda value, where: value if re.fullmatch("[0-9a-f]{16}", value) else None,
     ),
 ]
+TrainEvaluationSize = Annotated[Count, "training images scored in evaluation mode after each epoch"]
 Precision = Annotated[str, Field("arithmetic of forward and backward", choices=("float32", "bf16"))]
 
 
@@ -112,9 +113,7 @@ class TrainingConfig(Checked):
     minimum_improvement: Annotated[
         float, Field("smallest change of the monitored metric that counts", ge=0, le=1000)
     ] = 0.0
-    train_evaluation_size: Annotated[
-        Count, "training images scored in evaluation mode after each epoch"
-    ] = 0
+    train_evaluation_size: TrainEvaluationSize = 0
     omitted_class: OmittedClass = None
     max_gradient_norm: Annotated[
         float | None,

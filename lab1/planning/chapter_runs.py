@@ -83,9 +83,7 @@ def degradation(
     dataset: spec.DatasetName,
     depth: tuple[spec.Depth, ...],
     seeds: Seeds,
-    train_evaluation_size: Annotated[
-        settings.Count, "training images scored in evaluation mode after each epoch"
-    ],
+    train_evaluation_size: settings.TrainEvaluationSize,
     **training: Any,
 ) -> list[RunSpec]:
     """The grid of families and depths, seed by seed, so that a partial one has whole seeds."""
@@ -101,9 +99,7 @@ def _model(family: str, size: dict[str, Any], design: dict[str, Any] | None = No
     """
     declared = FAMILIES[family]
     given = {**size, **(design or {})}
-    checked = (
-        () if declared.user_defined else size
-    )  # which a family that does not take them refuses
+    checked = () if declared.user_defined else size  # what a family does not take it refuses
     taken = {n: value for n, value in given.items() if n in declared.fields or n in checked}
     return ModelSpec(family, **taken)
 

@@ -135,8 +135,6 @@ class PlainNet(nn.Module):
     def __init__(self, depth: int = 20, num_classes: int = 10, in_channels: int = 3) -> None:
         super().__init__()
         name = type(self).__name__
-        if isinstance(depth, bool) or not isinstance(depth, int):
-            raise SIX_N_PLUS_TWO.refusal(depth, name)
         SIX_N_PLUS_TWO.check(depth, name)
         _check_sizes(name, depth, num_classes, in_channels)
         self.stem = _convolution(in_channels, 16)
