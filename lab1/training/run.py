@@ -89,7 +89,7 @@ def _train_run(
     make_trainer, teacher_sha256 = _trainer_of(spec, options, store, loaded)
     trainer = make_trainer(
         model,
-        config,
+        replace(config, pretrained=None),  # the model has those weights
         train,
         validation,
         seed=spec.seed,

@@ -134,6 +134,9 @@ class StreamlinedTrainer:
         for metric in (compute_metrics or {}).values():
             if not callable(metric):
                 raise not_allowed("a metric", metric, "a function of (logits, labels)", where)
+        if config.pretrained is not None:  # it is given its model, and would train on as if it were
+            allowed = "none, and a model with the weights of `lab1.load_run(KEY).model`"
+            raise not_allowed("config.pretrained", config.pretrained, allowed, where)
         if any(weight.is_meta for weight in model.parameters()):
             raise ParameterError(f"{where}: the model has weights without values (device 'meta')")
         if not any(weight.requires_grad for weight in model.parameters()):

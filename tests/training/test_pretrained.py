@@ -14,6 +14,7 @@ from lab1.planning.ensure import find_todo
 from lab1.training import data, models, trained_run
 from lab1.training.checkpoint import digest, save_weights
 from lab1.training.run import train_run
+from lab1.training.trainer import StreamlinedTrainer
 
 NETWORK = ModelSpec("SimpleCNN", depth=1, channels=4)
 
@@ -99,3 +100,10 @@ def test_a_run_is_published_after_the_one_that_it_starts_from(spec, store, make_
     record = make_record(dataset="smoke-colour", pretrained=spec.training.pretrained)
     with pytest.raises(RecordError, match=f"promote first .* {spec.training.pretrained}"):
         store.check_promotable(record)
+
+
+def test_a_trainer_that_is_given_its_model_does_not_take_it_for_pretrained(spec):
+    images = data.load(spec.dataset).train
+    model = models.build(spec.model, spec.images, 0)
+    with pytest.raises(ParameterError, match=r"config.pretrained = .*allowed: none, and a model"):
+        StreamlinedTrainer(model, spec.training, images)
