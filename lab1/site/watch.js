@@ -377,8 +377,8 @@
       if (batch.every((one) => one.ended)) {
         said.textContent = told(runs.filter((one) => one.ended));
         end(`Trained in ${Math.ceil(spent)} s.`);
-      } else if (still.matches && line.epoch % 3) return;
-      drawSoon();
+        draw();
+      } else if (!still.matches || line.epoch % 3 === 0) drawSoon();
     };
     const train = async () => {
       const asked = choices().map((choice) => ({ id: Math.random(), choice, lines: [] }));

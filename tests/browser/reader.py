@@ -108,15 +108,21 @@ class Reader:
         """Points at a chart until it is live."""
         chart.scroll_into_view_if_needed()
         chart.hover()
-        chart.locator(".lab1-live svg").wait_for()
+        self.wait_until_live(chart)
+
+    def wait_until_live(self, chart):
+        """Waits until what a script draws has taken the place of a chart's picture."""
+        chart.locator(".lab1-view:not(.lab1-live)").wait_for(state="detached")
 
     def wear(self, *, dark):
-        """Changes the system's theme."""
+        """Changes the system's theme, and waits for the page's."""
         self.page.emulate_media(color_scheme="dark" if dark else "light")
-        # Quarto's themes change at the next turn of the page, whenever a busy machine takes it.
-        self.page.evaluate(
-            "() => new Promise(done => setTimeout(() => requestAnimationFrame(() =>"
-            " requestAnimationFrame(done)), 100))"
+        self.page.wait_for_function(
+            """dark => {
+                const [red] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g);
+                return red < 128 === dark;
+            }""",
+            arg=dark,
         )
 
     def transferred(self):

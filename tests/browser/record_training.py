@@ -40,7 +40,6 @@ with (
     reader.open("try-it.html")
     reader.page.click("[name=go]")
     reader.page.get_by_text("Trained in").wait_for(timeout=300_000)
-    reader.page.wait_for_timeout(500)  # the last line is drawn
     recorded = reader.page.evaluate(RECORDED)
 recorded["picture"] = re.sub(r"\s+", " ", recorded["picture"])
 text = json.dumps(recorded, separators=(",", ":"), ensure_ascii=False)

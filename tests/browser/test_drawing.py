@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import serving
 from PIL import Image
-from playwright.sync_api import expect
 from reader import NARROW, Reader
 from stores import published_students
 
@@ -105,7 +104,7 @@ def test_the_logit_is_raised_by_the_keyboard(read):
     before = shares.all_inner_texts()
     page.get_by_role("checkbox", name="raise the logit").focus()
     page.keyboard.press("Space")
-    expect(shares.last).not_to_have_text(before[-1])
+    shares.last.filter(has_not_text=before[-1]).wait_for()
     raised = [
         float(high[:-2]) - float(low[:-2])
         for low, high in zip(before, shares.all_inner_texts(), strict=True)

@@ -190,7 +190,8 @@ def test_a_number_leads_to_its_runs_in_their_fold(read, name):
     row = page.locator("tr[id^='runs-']").first
     assert not row.is_visible()
     page.locator(f"a[href$='#{row.get_attribute('id')}']").first.click()
-    assert row.is_visible() and row.bounding_box()["y"] < 900
+    in_sight = "row => row.checkVisibility() && row.getBoundingClientRect().y < innerHeight"
+    page.wait_for_function(in_sight, arg=row.element_handle())
     # Some browsers do not open the fold themselves; then the page does.
     fold = page.locator("details:has(tr[id^='runs-'])")
     fold.evaluate("each => each.open = false")

@@ -26,14 +26,15 @@ def test_the_policy_is_in_force(chromium, strict):
     with Reader(chromium, strict) as reader:
         reader.open("index.html")
         reader.page.evaluate(
-            """() => {
+            """() => new Promise((resolve) => {
+                let left = 2;
+                document.addEventListener("securitypolicyviolation", () => --left || resolve());
                 const script = document.createElement("script");
                 script.textContent = "window.within = 1";
                 document.head.append(script);
                 setTimeout("window.made = 1");
-            }"""
+            })"""
         )
-        reader.page.wait_for_timeout(100)
         assert reader.page.evaluate("[window.within, window.made]") == [None, None]
         assert len(reader.complaints) == 2
 
@@ -50,7 +51,7 @@ def test_under_a_strict_policy_a_page_is_whole(chromium, strict, name):
         for form in reader.page.locator(".lab1-watch form").all():
             form.get_by_label("Networks").select_option("plain")
             form.get_by_role("button", name="Train").click()
-            reader.page.get_by_text("Trained in").wait_for()
+            reader.page.get_by_text("Trained in").wait_for(timeout=120_000)
         for place in reader.page.locator(".lab1-draw").all():
             place.scroll_into_view_if_needed()
             place.locator("canvas").first.click()

@@ -147,6 +147,14 @@ def test_the_keyboard_alone_trains_and_the_address_says_what(read):
     assert reader.complaints == [] and reader.foreign == []
 
 
+#: Whether the first run has had no new line for half a second.
+RESTS = """() => {
+  const { length } = lab1Watch.runs()[0].lines;
+  if (length !== window.rests?.length) window.rests = { length, since: performance.now() };
+  return performance.now() - window.rests.since > 500;
+}"""
+
+
 def test_runs_stand_over_one_another_until_they_are_cleared(read):
     """It pauses and goes on, a second seed is drawn over the first, and one can be stopped."""
     page = read(PAGE).page
@@ -154,10 +162,8 @@ def test_runs_stand_over_one_another_until_they_are_cleared(read):
     page.click("[name=go]")
     page.wait_for_function("lab1Watch.runs()[0].id && lab1Watch.runs()[0].lines.length")
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(200)
-    epochs = page.evaluate("lab1Watch.runs()[0].lines.length")
-    page.wait_for_timeout(500)
-    assert page.evaluate("lab1Watch.runs()[0].lines.length") == epochs
+    page.wait_for_function(RESTS)
+    assert not page.evaluate("lab1Watch.runs()[0].ended")
     page.get_by_role("button", name="Go on").click()
     assert "32 layers with skip connections: loss" in trained(page)
     page.get_by_role("spinbutton", name="Seed").fill("2")
