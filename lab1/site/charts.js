@@ -38,7 +38,6 @@
     return { ...spec, columns, spec: { ...spec.spec, width: share } };
   };
 
-
   const zooming = () => {
     const hint = document.createElement("p");
     hint.className = "lab1-zooming";
