@@ -307,10 +307,7 @@ class OpenChapter:
         ]
 
     def first(self, name: str) -> tuple[Record, Mapping[str, Any]]:
-        """The first of `measured`.
-
-        Raises `MissingRunsError` where there is none.
-        """
+        """The first of `measured`; raises `MissingRunsError` where there is none."""
         if measured := self.measured(name):
             return measured[0]
         if all(record.diverged for record in self.records):

@@ -82,10 +82,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Like `write_text`, for bytes.
-
-    Raises `StorageError` where it cannot be written.
-    """
+    """Like `write_text`, for bytes; raises `StorageError` where it cannot be written."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
