@@ -71,11 +71,8 @@ def epochs_to_accuracy(history: pd.DataFrame) -> Figure | Prose:
 def first_reached(history: pd.DataFrame) -> pd.DataFrame:
     """One row per run and level that it reached: `level` in percent, `epoch`."""
     ordered = history.sort_values(["key", "epoch"])
-    parts = []
-    for level in LEVELS:
-        reached = ordered[ordered["validation_accuracy"] >= level / 100]
-        parts.append(reached.drop_duplicates("key", keep="first").assign(level=level))
-    return pd.concat(parts)
+    reached = {level: ordered[ordered["validation_accuracy"] >= level / 100] for level in LEVELS}
+    return pd.concat(of.drop_duplicates("key").assign(level=level) for level, of in reached.items())
 
 
 def accuracy_without_blocks(lesions: pd.DataFrame) -> Figure | Prose:

@@ -20,7 +20,8 @@ from .charts import draw_chart, linked
 from .claims import NO_RUNS, Prose
 from .curves import by_epoch
 from .figure import Figure, in_notebook
-from .statistics import METRICS, at_the_end, in_percent, paired_difference, summarize
+from .selections import Selection
+from .statistics import METRICS, at_the_end, in_percent, summarize
 from .tables import DEPTH, PARAMETERS, TEST_ACCURACY, Column, Table, count_of_runs, labels, table_of
 from .words import dataset_titles
 
@@ -217,8 +218,9 @@ def compare_values(
         first = first[first["depth"] == depth]
         if first.empty or {*first["key"]} == {*part["key"]}:
             return ""
-        gain = paired_difference(first, part, "test_accuracy")
-        return f"{METRICS['test_accuracy'].difference(gain)} (n = {gain.n})"
+        asked, one = (Selection(rows, {"answer": rows["answer"].iloc[0]}) for rows in (part, first))
+        gain = (asked - one).in_("test_accuracy")
+        return ", ".join(filter(None, (f"{gain} (n = {gain.n})", gain.reason)))
 
     depth, first = words.depth_axis(runs["family"]), next(iter(answers))
     columns = [

@@ -122,11 +122,10 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
             "at_chance": _at_chance(record),
             "train_loss": record.history["train_loss"][-1],
             "gradient_norm": record.history["gradient_norm"][-1],
-            "train_error": _fit(record),
+            "train_error": _series(record, "train_evaluation_accuracy")[-1],
             "validation_accuracy": _at_best(record, "validation_accuracy"),
             "train_accuracy": _at_best(record, "train_accuracy"),
             "test_accuracy": record.test.get("accuracy"),
-            "test_error": _missed(record.test.get("accuracy")),
             "test_loss": record.test.get("loss"),
             **{name: record.test.get(name) for name in _OF_TEST},
         }
@@ -136,6 +135,9 @@ def runs(records: Sequence[Record]) -> pd.DataFrame:
     further = ("channels", "temperature", "alpha", "omitted_class", "patience", "best_epoch")
     numbers = [*MEASURED, *further]
     if rows:
+        frame["test_error"] = 1 - frame["test_accuracy"].astype(float)
+        fit = frame["train_error"].astype(float).where(frame["stopped"] != "diverged")
+        frame["train_error"] = 1 - fit  # a diverged run proves nothing
         frame[numbers] = frame[numbers].astype(float)
     return frame
 
@@ -273,17 +275,6 @@ def _at_chance(record: Record) -> bool:
     if record.diverged or accuracy is None:
         return False
     return (accuracy - guess) / (1 - guess) < _CHANCE
-
-
-def _fit(record: Record) -> float | None:
-    """The final fit of the training images; a diverged run proves nothing."""
-    if record.diverged:
-        return None
-    return _missed(_series(record, "train_evaluation_accuracy")[-1])
-
-
-def _missed(accuracy: float | None) -> float | None:
-    return None if accuracy is None else 1 - accuracy
 
 
 def _series(record: Record, name: str) -> Sequence[float | None]:

@@ -196,22 +196,17 @@ def _column(
                 )
                 y += layer_height
             if block.skip is not None:
-                parts.append(_arc(begin, y, width, colour, layer_height))
+                start, end = begin + 0.1 * layer_height, y - 0.3 * layer_height
+                parts.append(
+                    f'<path class="lab1-addition" fill="none" stroke="{colour}" stroke-width="1.3" '
+                    f'd="M{_CENTRE + width / 2:g},{start:g}'
+                    f'c12,0 12,{end - start:g} 0,{end - start:g}"/>'
+                )
         middle = max(top + 10, (top + y) / 2 + 4)
         parts.append(text(_CENTRE + _WIDEST / 2 + 16, middle, _label(stage), "start"))
         y = max(y, top + 18) + 6
     parts.append(text(_CENTRE, y + 10, f"{DATASETS[dataset].num_classes} logits"))
     return svg(_WIDTH, y + 20, _describe_network(model, stages), parts)
-
-
-def _arc(begin: float, end: float, width: float, colour: str, layer_height: float) -> str:
-    """A skip connection, from before the first layer of a block to behind its last."""
-    x = _CENTRE + width / 2
-    top, bottom = begin + 0.1 * layer_height, end - 0.3 * layer_height
-    return (
-        f'<path class="lab1-addition" fill="none" stroke="{colour}" stroke-width="1.3" '
-        f'd="M{x:g},{top:g}c12,0 12,{bottom - top:g} 0,{bottom - top:g}"/>'
-    )
 
 
 def _label(stage: Stage) -> str:

@@ -7,7 +7,7 @@ of the runs themselves do not compare: they are of different days, beside other 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -43,6 +43,23 @@ def rounds(published: Benchmarks, name: str) -> Selection:
     return Selection(rows, {"processor": words.listed([*rows["processor"].unique()])})
 
 
+def _measured(published: Benchmarks) -> Iterator[dict[str, Any]]:
+    """The rounds of benchmarks, each with its machine; a round pairs its rows as a `seed` does."""
+    processors = benchmarks.processors(published)
+    for name, benchmark in published.items():
+        for row in benchmarks.rounds(benchmark):
+            yield {
+                **row,
+                "benchmark": name,
+                "seed": row["round"],
+                **dict.fromkeys(("hardware", "machine"), benchmarks.machine(benchmark)),
+                "processor": processors[name],
+                "device": benchmark["hardware"]["kind"],
+                "versions": benchmark["versions"]["torch"],
+            }
+
+
+_ROUND = ("benchmark", "case", "round")
 _COLUMNS = [
     "benchmark", "key", "seed", "device", "versions", "hardware", "processor", "case", "dataset",
     "contender", "precision", "relative_time", "images_per_second", "test_accuracy",
@@ -50,33 +67,19 @@ _COLUMNS = [
 
 
 def _rounds(published: Benchmarks) -> pd.DataFrame:
-    processors = benchmarks.processors(published)
-    rows = []
-    for name, benchmark in published.items():
-        measured = benchmarks.rounds(benchmark)
-        ours = {
-            (row["case"], row["round"]): row["milliseconds"]
-            for row in measured
-            if row["precision"] == OURS
+    measured = [(*(row[name] for name in _ROUND), row) for row in _measured(published)]
+    ours = {tuple(at): row["milliseconds"] for *at, row in measured if row["precision"] == OURS}
+    rows = [
+        {
+            **row,
+            "key": "/".join(map(str, (name, case, row["contender"], place))),
+            "dataset": DATASETS[row["dataset"]].title,
+            "relative_time": row["milliseconds"] / ours[name, case, place],
+            "test_accuracy": row["accuracy"],
         }
-        titles = {row["case"]: row["dataset_title"] for row in benchmarks.summary(benchmark)}
-        rows += [
-            {
-                **row,
-                "benchmark": name,
-                "key": f"{name}/{row['case']}/{row['contender']}/{row['round']}",
-                "seed": row["round"],
-                "device": benchmark["hardware"]["kind"],
-                "versions": benchmark["versions"]["torch"],
-                "hardware": benchmarks.machine(benchmark),
-                "processor": processors[name],
-                "dataset": titles[row["case"]],
-                "relative_time": row["milliseconds"] / ours[row["case"], row["round"]],
-                "test_accuracy": row["accuracy"],
-            }
-            for row in measured
-            if (row["case"], row["round"]) in ours
-        ]
+        for name, case, place, row in measured
+        if (name, case, place) in ours
+    ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -151,43 +154,31 @@ def table(published: Benchmarks) -> Table | Prose:
 
 
 _TIMES = [
-    "benchmark", "machine", "processor", "note", "precision", "family", "depth", "dataset", "round",
+    "benchmark", "machine", "processor", "precision", "family", "depth", "dataset", "round",
     "milliseconds", "ratio", "seed", "key",
 ]  # fmt: skip
 
 
-def times(runs: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def times(runs: pd.DataFrame, published: Benchmarks) -> pd.DataFrame:
     """One row per benchmark, network of `runs` and round, see `lab1.core.benchmarks.rounds`.
 
     `published` is what `OpenChapter.depth_benchmarks` gives.  Left out is what differs from all
     runs in the shape of its images or the FLOPs of its network and, where a benchmark has the
     networks in a precision of the runs, its other precisions.  No two benchmarks share the name of
-    a `processor`.  A round pairs the networks as a `seed` does, so that a selection of rows of one
-    benchmark can be compared.
+    a `processor`.  A selection of rows of one benchmark can be compared.
     """
     shapes = {DATASETS[name].image_shape for name in runs["dataset"]}
     networks = set(zip(runs["family"], runs["depth"], runs["flops"], strict=True))
-    processors = benchmarks.processors(published)
-    rows = []
-    for name, benchmark in published.items():
-        of_benchmark = [
-            {
-                "benchmark": name,
-                "machine": benchmarks.machine(benchmark),
-                "processor": processors[name],
-                "note": benchmark["note"],
-                **{column: row[column] for column in _TIMES[4:-2]},
-                "seed": row["round"],
-                "key": f"{name}/{row['family']}-{row['depth']}-{row['round']}",
-            }
-            for row in benchmarks.rounds(benchmark)
-            if DATASETS[row["dataset"]].image_shape in shapes
-            and (row["family"], row["depth"], row["flops"]) in networks
-        ]
-        rows += [
-            row for row in of_benchmark if row["precision"] in set(runs["precision"])
-        ] or of_benchmark
-    return pd.DataFrame(rows, columns=_TIMES)
+    rows = [
+        {**row, "key": f"{row['benchmark']}/{row['family']}-{row['depth']}-{row['round']}"}
+        for row in _measured(published)
+        if DATASETS[row["dataset"]].image_shape in shapes
+        and (row["family"], row["depth"], row["flops"]) in networks
+    ]
+    table = pd.DataFrame(rows, columns=_TIMES)
+    alike = table["precision"].isin(runs["precision"])
+    others = ~table["benchmark"].isin(table["benchmark"][alike])
+    return table.loc[alike | others].reset_index(drop=True)
 
 
 def of_one_machine(times: pd.DataFrame) -> pd.DataFrame:

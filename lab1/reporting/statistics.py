@@ -143,11 +143,12 @@ def mean_of(runs: pd.DataFrame, value: str) -> Estimate:
     return without_heaps(estimate(known[value]), known)
 
 
-def without_heaps(result: Estimate, *arms: pd.DataFrame) -> Estimate:
+def without_heaps(result: Estimate, runs: pd.DataFrame) -> Estimate:
     """The estimate, without its interval where the runs of an arm fall in two heaps."""
-    heaps = [arm for arm in arms if "at_chance" in arm and arm["at_chance"].nunique() > 1]
-    seeds = {seed for arm in heaps for seed in arm[arm["at_chance"]]["seed"]}
-    return replace(result, half_width=math.nan, at_chance=len(seeds)) if seeds else result
+    if "at_chance" not in runs or runs["at_chance"].nunique() < 2:
+        return result
+    seeds = runs[runs["at_chance"]]["seed"].nunique()
+    return replace(result, half_width=math.nan, at_chance=seeds)
 
 
 #: What is measured on a run; anything else is set, and a mean of it says nothing.
@@ -155,24 +156,6 @@ MEASURED = (
     "train_loss", "train_error", "gradient_norm", "validation_accuracy", "train_accuracy",
     "test_accuracy", "test_error", "test_loss", "errors", "calibration_error", "teacher_agreement",
 )  # fmt: skip
-
-
-def paired_difference(first: pd.DataFrame, second: pd.DataFrame, value: str) -> Estimate:
-    """The mean over the common seeds of `value` in `second` minus that in `first`.
-
-    Runs are twins only where they share the device's kind and the versions too.  Raises
-    `ValueError` where a seed stands in one of them more than once, since then it is not clear which
-    runs are twins.
-    """
-    columns = []
-    for frame in (first, second):
-        if frame["seed"].duplicated().any():
-            raise ValueError("a seed stands more than once: these runs are not paired by seed")
-        shared = [name for name in ("seed", "device", "versions") if name in frame]
-        columns.append(frame.astype({value: float}).groupby(shared)[value].mean())
-    differences = (columns[1] - columns[0]).dropna().groupby("seed").mean()
-    common = (frame[frame["seed"].isin(differences.index)] for frame in (first, second))
-    return without_heaps(estimate(differences), *common)
 
 
 def summarize(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:

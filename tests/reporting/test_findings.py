@@ -107,6 +107,8 @@ def diverged(record, depth=32):
             lambda made: made({("MLP", 2): SEEDS, ("MLP", 32): [0.1, 0.1, 0.1, 0.9, 0.95]}),
             "3 of 5 runs of 32 layers ended at chance",
         ),
+        # Where none of an arm's runs learned, that is a result.
+        (lambda made: made({("MLP", 2): SEEDS, ("MLP", 32): [0.1, 0.11, 0.1, 0.1, 0.1]}), ""),
         (
             lambda made: made({("MLP", 2): SEEDS}) + made({("MLP", 32): SEEDS}, origin={
                 "device": {"kind": "cuda"}, "versions": {"torch": "2.11.0"}}),

@@ -96,6 +96,16 @@ def test_a_student_is_told_from_the_one_that_was_taught(make_record):
     ]
 
 
+def test_a_gain_without_an_interval_says_why(experiment):
+    accuracies = {16: [0.9] * 3, 32: [0.1, 0.9, 0.9]}
+    answers = {
+        f"width {width}": experiment({("MLP", 2): values}, width=width)
+        for width, values in accuracies.items()
+    }
+    gain = comparison.compare_values(answers).frame["Gain on the first"].iloc[1]
+    assert gain == "−26.67\u00a0points (n = 3), 1 of 3 runs of width 32 ended at chance"
+
+
 def test_values_that_change_nothing_are_told(records):
     (runs, _) = records.values()
     said = comparison.compare_values({"momentum 0.8": runs, "momentum 0.9": runs})

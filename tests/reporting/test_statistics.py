@@ -9,7 +9,6 @@ from lab1.reporting.statistics import (
     holm,
     in_words,
     mean_of,
-    paired_difference,
     summarize,
 )
 
@@ -106,43 +105,6 @@ def test_holms_correction_by_hand(given, corrected):
     assert holm(given) == pytest.approx(corrected)
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (([1, 1, 1], None), ([2, 3, 4], None)),
-        (([1, 1, 1, 100], [0, 1, 2, 3]), ([2, 3, 4, 900], [0, 1, 2, 7])),  # the common seeds alone
-        (([1, 1, None, 1], None), ([2, 3, 9, 4], None)),  # a seed without a value is none
-    ],
-)
-def test_a_difference_is_the_second_minus_the_first_over_their_common_seeds(first, second):
-    result = paired_difference(table(*first), table(*second), "value")
-    assert (result.n, result.mean) == (3, pytest.approx(2))
-    assert result.half_width == pytest.approx(T_2 / math.sqrt(3), rel=1e-6)
-
-
-def test_a_difference_is_taken_seed_by_seed():
-    """Seeds that differ widely hide no difference that every pair has."""
-    first, second = table([0.1, 0.5, 0.9]), table([0.911, 0.11, 0.512], seeds=[2, 0, 1])
-    result = paired_difference(first, second, "value")
-    assert result.mean == pytest.approx(0.011)
-    assert result.half_width == pytest.approx(T_2 * 0.001 / math.sqrt(3), rel=1e-6)
-    assert result.sign == 1
-
-
-def test_no_common_seed_gives_no_difference():
-    result = paired_difference(table([1, 1, 1]), table([2, 2, 2], seeds=[3, 4, 5]), "value")
-    assert result.n == 0
-    assert math.isnan(result.mean)
-
-
-@pytest.mark.parametrize("repeated", ["first", "second"])
-def test_repeated_seeds_are_refused(repeated):
-    once, twice = table([1, 2, 3]), table([1, 2, 3], seeds=[0, 1, 1])
-    pair = (twice, once) if repeated == "first" else (once, twice)
-    with pytest.raises(ValueError, match="more than once"):
-        paired_difference(*pair, "value")
-
-
 def test_a_summary_has_a_row_per_group():
     frame = pd.DataFrame(
         {
@@ -213,9 +175,3 @@ def test_runs_in_two_heaps_have_no_interval():
     value = mean_of(heaps, "test_accuracy")
     assert (value.n, value.at_chance, value.judged, value.sign) == (5, 3, False, 0)
     assert in_words(value) == "0.45 (3 of 5 at chance)"
-    whole = runs.assign(test_accuracy=0.9, at_chance=False)
-    against = paired_difference(heaps[:4], whole, "test_accuracy")
-    assert (against.n, against.at_chance, against.judged) == (4, 2, False)
-    # Where none of an arm's runs learned, that is a result.
-    stuck = whole.assign(at_chance=True, test_accuracy=[0.1, 0.11, 0.1, 0.1, 0.1])
-    assert paired_difference(stuck, whole, "test_accuracy").sign == 1
