@@ -1,4 +1,4 @@
-"""Means over seeds with their 95 % intervals (Student's t), and paired differences.
+"""Means over seeds with their 95 % intervals (Student's t), and corrections for several tests.
 
 The rules of evidence: an interval needs at least `FEWEST` seeds; a comparison is paired by
 seed; a claim is made only where the interval of the difference excludes zero.
