@@ -113,7 +113,7 @@ def unknown(name: str, allowed: Iterable[str], where: str) -> ParameterError:
     """The error for a name that is not among `allowed`."""
     return ParameterError(
         f"{prefix(where)}unknown parameter {short_repr(name)}; "
-        f"allowed: {', '.join(sorted(allowed))}{did_you_mean(name, allowed)}"
+        f"allowed: {', '.join(sorted(allowed)) or 'none'}{did_you_mean(name, allowed)}"
     )
 
 

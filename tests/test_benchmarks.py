@@ -66,6 +66,8 @@ def test_which_precision_is_faster_is_said_for_this_machine(benchmark):
     case["lab1"][0], case["lab1-bf16"][0] = case["lab1-bf16"][0], case["lab1"][0]
     assert benchmarks.precisions(benchmark)[0]["faster"] is None
     assert "faster: neither" in benchmarks.text(benchmark)
+    case["lab1"] = case["lab1-bf16"]
+    assert benchmarks.precisions(benchmark)[0]["faster"] is None
     del case["lab1-bf16"]
     assert benchmarks.precisions(benchmark) == []
     assert "in float32" not in benchmarks.text(benchmark)

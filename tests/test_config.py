@@ -12,7 +12,7 @@ from lab1.core import spec as config
 from lab1.core.datasets import DATASETS, files_fingerprint
 from lab1.core.families import FAMILIES, residual_of
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec
-from lab1.core.training_config import DistillationConfig, TrainingConfig
+from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
 from lab1.errors import ParameterError
 
 #: Every default that the keys rely on.  A field at its default is left out of the hash, so each
@@ -116,6 +116,11 @@ def test_keys_are_those_of_the_records_there_are(key, first_recipe):
     assert config.hash_key(spec.canonical(old_selection=True)) == key
     # A smallest improvement once decided which weights are kept, which no published run rests on.
     assert (spec.key == key) == (spec.training.minimum_improvement == 0)
+
+
+def test_a_run_shows_a_bar_and_keeps_its_weights_unless_told_otherwise():
+    options = RuntimeOptions()
+    assert options.progress and options.save_weights and not options.compile
 
 
 def test_a_schedule_has_more_than_one_step(make_spec):

@@ -88,6 +88,15 @@ def test_progress_tells_the_whole_time_from_records_alike(store, make_record, ma
     assert capsys.readouterr().err == "training 2 missing runs, about 59 s on one core\n"
 
 
+def test_progress_tells_the_time_left_at_the_pace_so_far(make_record, monkeypatch, capsys):
+    seconds = iter([100.0, 105.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    records = [make_record(seed=seed) for seed in range(2)]
+    told = progress.GridProgress([record.spec for record in records], [10.0, 60.0])
+    told.finished(records[0])  # in 5 s instead of 10: the other takes 30 s instead of 60
+    assert capsys.readouterr().err.endswith("; 30 s left\n")
+
+
 # Estimates
 
 

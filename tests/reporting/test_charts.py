@@ -169,6 +169,13 @@ def test_every_legend_picks(marks):
         assert all(name in tests for name in picks) or layer["mark"]["type"] == "text"
 
 
+def test_the_name_at_the_end_of_a_line_does_not_touch_it():
+    marks = [
+        layer["mark"] for layer in spec_of(draw_chart(BOTH, DEPTH, ACCURACY, text=""))["layer"]
+    ]
+    assert [mark["dx"] > 0 for mark in marks if mark["type"] == "text"] == [True]
+
+
 def test_a_point_leads_to_its_runs():
     runs = pandas.DataFrame(
         {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "two"]}

@@ -220,6 +220,11 @@ def test_numbers_in_the_table_have_six_digits_and_counts_all_of_theirs(figure):
     ]  # fmt: skip
 
 
+def test_columns_of_the_table_are_headed_in_words(figure):
+    parts = figure().parts() | {"csv": "test_error\n0.25\n"}
+    assert ">test error</th>" in render(parts)
+
+
 def test_a_long_table_is_left_to_its_file(figure):
     parts = figure().parts()
 

@@ -35,7 +35,10 @@ def test_a_column_has_every_layer_and_every_skip_connection(model):
     drawn = [block for stage in stages for block in stage.blocks]
     assert counted(drawing, "layer") == sum(len(block.layers) for block in drawn)
     assert counted(drawing, "addition") == sum(block.skip is not None for block in drawn)
-    assert f"{sum(stage.parameters for stage in stages):,} parameters" in drawing.alt
+    skips = sum(block.skip is not None for block in drawn)
+    said = f"{skips} skip connections" if skips else "no skip connection"
+    count = sum(stage.parameters for stage in stages)
+    assert f"{count:,} parameters and {said}: " in drawing.alt
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.family)
@@ -66,6 +69,13 @@ def test_a_drawing_is_whole_has_its_familys_colour_and_no_other(draw, model):
             assert float(rect.get("x")) >= 0
             assert float(rect.get("x")) + float(rect.get("width")) <= width
             assert float(rect.get("y")) + float(rect.get("height")) <= height
+
+
+def test_an_arrow_points_along_its_last_part():
+    heads = [
+        re.findall('points="(.*?)"', networks.line([(0, 0), end]))[-1] for end in [(9, 0), (0, 9)]
+    ]
+    assert heads == ["9,0 3,3.5 3,-3.5", "0,9 3.5,3 -3.5,3"]
 
 
 def test_the_shallowest_residual_perceptron_is_drawn_with_its_skip_connection():

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from lab1.reporting.statistics import (
+    METRICS,
     Estimate,
     estimate,
     holm,
@@ -175,3 +176,8 @@ def test_runs_in_two_heaps_have_no_interval():
     value = mean_of(heaps, "test_accuracy")
     assert (value.n, value.at_chance, value.judged, value.sign) == (5, 3, False, 0)
     assert in_words(value) == "0.45 (3 of 5 at chance)"
+
+
+def test_a_count_has_all_its_digits_and_no_interval():
+    count = METRICS["flops"].level(estimate([1_234_567] * 3))
+    assert count == METRICS["parameters"].level(estimate([1_234_567] * 3)) == "1,234,567"

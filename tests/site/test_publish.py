@@ -522,6 +522,7 @@ def test_a_claim_that_is_not_carried_ends_the_build_and_a_draft_marks_it(
     assert "<mark>Not carried by the records: depth needs above" in texts(page)
     (answer,) = (cell for cell in page.cells if "chapter.answer(" in cell.source)
     assert answer.source.startswith("#| echo: false\n")
+    assert '<div class="lab1-answer">' in texts(page)
     shutil.rmtree(home / "results")
     assert publish.check_claims()[1] == [f"{name}: {n} of its runs have no record"
                                          for name, n in (("1_1", 6), ("1_2", 12))]  # fmt: skip

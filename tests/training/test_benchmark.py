@@ -41,6 +41,12 @@ def test_the_cases_on_the_command_line_are_those_there_are():
         cli.parser().parse_args(["bench", "--rounds", "0"])
 
 
+def test_a_case_takes_the_first_of_its_data_sets_that_is_there(tmp_path):
+    assert cases._present(("cifar10", "cifar10-jpeg"), str(tmp_path)) == "cifar10"  # downloaded
+    (tmp_path / "cifar10").mkdir()
+    assert cases._present(("cifar10", "cifar10-jpeg"), str(tmp_path)) == "cifar10-jpeg"
+
+
 def test_images_one_at_a_time_are_those_of_a_batch():
     """Without augmentation both roads lead to the same inputs; so the task is the same."""
     case = replace(smoke(CASES["simple-cnn"]), images=20)

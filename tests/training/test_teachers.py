@@ -276,6 +276,8 @@ def test_without_safetensors_it_is_told(run, store, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     with pytest.raises(MissingRunsError, match=r"safetensors is not installed.*pip install"):
         load(spec, store)
+    with pytest.raises(MissingRunsError, match=r"safetensors is not installed.*pip install"):
+        save_weights(store.runs / "weights.safetensors", {})
 
 
 def test_shared_weights_are_found_where_results_cannot_be_seen(published, store, tmp_path):
