@@ -299,6 +299,5 @@
     for (const place of document.querySelectorAll(".lab1-draw")) inView.observe(place);
   };
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  start();
 })();

@@ -8,6 +8,5 @@
     target.scrollIntoView();
   };
   window.addEventListener("hashchange", open);
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", open);
-  else open();
+  open();
 })();

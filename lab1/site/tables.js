@@ -46,7 +46,5 @@
   };
 
   window.lab1Tables = { compare, value };
-  const start = () => document.querySelectorAll(".lab1-sortable table").forEach(equip);
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  document.querySelectorAll(".lab1-sortable table").forEach(equip);
 })();
