@@ -27,6 +27,9 @@ _RULE = re.compile(r'\.bi-([\w-]+)::before\s*\{\s*content:\s*"\\([0-9a-f]+)";?\s
 #: Where Quarto writes what its search looks through: an entry for each section of each page.
 _INDEX = "search.json"
 
+#: Words in a text that is longer than any section of a chapter.
+_LONG = 2000
+
 _WORD = re.compile(r"[\w-]+")
 
 #: A custom property where it is read, or named in a script, and not where it is given a value.
@@ -104,8 +107,10 @@ def rank_chapters_first(site: Path) -> int:
     entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
     entries = [entry for entry in entries if entry["section"] != "References"]
     for entry in filter(_of_reference, entries):
-        # A heading weighs more than text, and the name of a module is made of its topic's.
+        # A heading weighs more than text, and the name of a module is made of its topic's; and a
+        # word weighs more in a short text than in a long one: so the end of this is of no words.
         entry["section"] = ""
+        entry["text"] += " ·" * _LONG
     entries.sort(key=_of_reference)  # of equally good results the first is shown first
     index.write_text(json.dumps(entries, indent=2, ensure_ascii=False), encoding="utf-8")
     return len(entries)

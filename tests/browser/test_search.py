@@ -8,14 +8,16 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.sites("quarto")]
 
 
-def test_the_search_finds_degradation(read):
-    page = read("index.html").page
-    page.locator("#quarto-search input").fill("degradation")
-    results = page.locator(".search-result-container a, .aa-Panel a")
+@pytest.mark.parametrize(
+    "words, page", [("degradation", "depth"), ("Holm", "1_1"), ("install", "guide/commands")]
+)
+def test_the_search_finds_a_chapter_or_a_command_before_any_module(read, words, page):
+    reader = read("index.html")
+    reader.page.locator("#quarto-search input").fill(words)
+    results = reader.page.locator(".search-result-container a, .aa-Panel a")
     results.first.wait_for()
     found = results.evaluate_all("all => all.map(a => a.href)")
-    assert any("depth.html" in href for href in found)
-    assert "/report/" in found[0]  # a chapter, before any module
+    assert "/reference/" not in found[0] and any(f"{page}.html" in href for href in found[:4])
 
 
 def test_the_search_index_holds_each_formula_once(site):
