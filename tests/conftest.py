@@ -59,10 +59,13 @@ OF_THE_SITES = ("tests/browser/", "tests/site/test_quarto.py", "tests/site/test_
 #: What takes longest, so that it is begun first and no process is left with it at the end.
 LONGEST = (
     *OF_THE_SITES,
-    "tests/training/test_ray_engine.py",
+    "tests/site/test_chapters.py",
     "tests/site/test_publish.py",
-    "tests/training/test_many_processes.py",
+    "tests/test_user_",
+    "tests/training/test_golden.py",
+    "tests/training/test_ray_engine.py",
     "tests/training/test_resume.py",
+    "tests/training/test_tracking.py",
 )
 
 
