@@ -74,20 +74,13 @@ def test_a_class_may_be_called_as_things_are(flowers, name):
     assert sorted(set(loaded.test.labels.tolist())) == [0, 1]
 
 
-def keep_one_class(folder):
-    for part in ("train", "test"):
-        shutil.rmtree(folder / part / "rose")
-
-
-def rename_class(folder):
-    for part in ("train", "test"):
-        (folder / part / "rose").rename(folder / part / "<b>rose")
-
-
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (keep_one_class, "train has images of 1 classes, not of 2 to 1000: daisy"),
+        (
+            lambda f: [shutil.rmtree(f / part / "rose") for part in datasets.PARTS],
+            "train has images of 1 classes, not of 2 to 1000: daisy",
+        ),
         (lambda f: (f / "test" / "rose").rename(f / "test" / "tulip"), "train/rose has images, an"),
         (lambda f: shutil.rmtree(f / "test" / "rose"), "train/rose has images, and test/rose has"),
         (lambda f: shutil.rmtree(f / "test"), "has no folder test/"),
@@ -96,7 +89,10 @@ def rename_class(folder):
         (lambda f: (f / "train" / "rose" / "a.gif").write_text(""), "a.gif is no image of the end"),
         (lambda f: (f / "train" / "rose" / "more.png").mkdir(), "more.png is no image"),
         (lambda f: (f / "train" / "rose" / "a.png").symlink_to("/nowhere"), "a.png is no image"),
-        (rename_class, "the class '<b>rose' has a sign of"),
+        (
+            lambda f: [(f / p / "rose").rename(f / p / "<b>rose") for p in datasets.PARTS],
+            "the class '<b>rose' has a sign of",
+        ),
         *(
             (
                 lambda f, copy=copy: shutil.copy(f / "train" / "rose" / "0.png", f / copy),
@@ -125,9 +121,6 @@ def test_what_is_no_data_set_is_refused_by_value_and_place(flowers, spoil, compl
 def test_a_folder_needs_a_size(flowers, ending):
     with pytest.raises(ParameterError, match=r"flowers.* is not allowed: .*such as flowers@32"):
         declared(flowers, ending)
-
-
-def test_a_word_that_names_nothing_is_refused_with_what_it_may_have_meant(flowers):
     with pytest.raises(ParameterError, match=r"one of mnist, .*, or a folder .*did you mean mnist"):
         declared_fields.check("dataset", "mnits")
 
