@@ -85,12 +85,10 @@ def outcomes_by_depth(runs: pd.DataFrame) -> Figure:
     accuracy = in_percent(summarize(base, by, "test_accuracy"))
     loss = summarize(base, by, "train_loss")
     panels = {"test accuracy (%)": accuracy, "training loss, last epoch": loss}
-    numbers = ["mean", "half_width", "low", "high"]
-    both = pd.concat([part.assign(outcome=name) for name, part in panels.items()])
-    table = both[[*by, "outcome", *numbers, "n"]].reset_index(drop=True)
-    table[numbers] = table[numbers].astype(float)
-    x = depths(table)
-    titles = dataset_titles(runs)
+    numbers = dict.fromkeys(("mean", "half_width", "low", "high"), float)
+    both = pd.concat((part.assign(outcome=n) for n, part in panels.items()), ignore_index=True)
+    table = both[[*by, "outcome", *numbers, "n"]].astype(numbers)
+    x, titles = depths(table), dataset_titles(runs)
     drawn = draw_chart(
         linked(table, base, by),
         x,

@@ -12,10 +12,10 @@ import pandas as pd
 
 from ..core import differences
 from ..core.escape import for_markdown
+from ..core.families import FAMILIES
 from ..core.spec import ModelSpec, RunSpec
 from ..errors import ClaimError, ParameterError, unknown
 from . import frames, words
-from . import frames as selection
 from .paired import Arm
 from .statistics import MEASURED, METRICS, estimate, without_heaps
 
@@ -100,7 +100,7 @@ class Selection(Arm):
         """The runs at the learning rate that most depths share; the first rate where several do."""
         if self.runs.empty:
             return self
-        return self.at(learning_rate=selection.base_rate(self.runs)["learning_rate"].iloc[0])
+        return self.at(learning_rate=frames.base_rate(self.runs)["learning_rate"].iloc[0])
 
     @property
     def shallowest(self) -> Selection:
@@ -287,7 +287,7 @@ class Selection(Arm):
                 return words.depths(value, family)
             return words.listed([self.words_of(name, one) for one in value])
         if name == "family":
-            return words.NAMES[value]
+            return FAMILIES[value].title
         if name == "depth" and len(self.runs):
             return words.depth(value, self.runs["family"].iloc[0])
         if value is None and key.startswith("teacher "):

@@ -9,23 +9,15 @@ import pandas as pd
 from ..core.datasets import DATASETS
 from ..core.families import FAMILIES
 
-#: How prose names a family.
-NAMES = {name: family.title for name, family in FAMILIES.items()}
-
-
-def unit(family: str) -> str:
-    """`layers` or `stages`."""
-    return f"{FAMILIES[family].unit}s"
-
 
 def depth(count: int, family: str) -> str:
     """`1 layer`, `32 layers`, `4 stages`."""
-    return f"{count} {FAMILIES[family].unit}" if count == 1 else f"{count} {unit(family)}"
+    return f"{count} {FAMILIES[family].unit}{'' if count == 1 else 's'}"
 
 
 def depths(counts: Iterable[int], family: str) -> str:
     """`2, 4 and 8 layers`."""
-    return f"{listed([str(count) for count in counts])} {unit(family)}"
+    return f"{listed([str(count) for count in counts])} {FAMILIES[family].unit}s"
 
 
 def listed(parts: Sequence[str]) -> str:
