@@ -177,17 +177,18 @@ def test_the_search_knows_the_chapters(site):
     titles = " ".join(f"{each['title']} {each.get('section')}" for each in found)
     for name in CHAPTERS:
         (cell, *_) = nbformat.read(ROOT / "chapters" / f"{name}.ipynb", 4).cells
-        assert re.search(r'title: "(.*)"', cell.source)[1] in titles
+        assert re.match("# (.*)", cell.source)[1] in titles
 
 
 def test_the_charts_are_on_the_pages(site):
     # No run of the profile has a patience, so none of its charts shows where one ran out.
-    counts = (1, 3, 3, 8, 7, 5, 7, 1)
+    counts = (1, 3, 4, 8, 8, 5, 7, 1)
     for name, count in zip(["index.html", *REPORT], counts, strict=True):
         text = site.text(name)
         assert text.count('class="lab1-chart"') == count
         for kind in ("light", "dark"):
-            pictures = re.findall(rf'<picture class="lab1-{kind}">(.*?)</picture>', text)
+            # Small pictures of other pages' charts have one size alone.
+            pictures = re.findall(rf'<picture class="lab1-{kind}">(<source.*?)</picture>', text)
             assert len(pictures) == count
             for address in re.findall(r'(?:src|srcset)="([^"]*)"', "".join(pictures)):
                 assert ((site.root / name).parent / address).is_file()
@@ -235,8 +236,7 @@ def test_the_licences_of_all_that_quarto_ships_are_shipped(site):
 
 def test_the_front_page_answers_from_the_records(site):
     text = re.sub(r"<[^>]*>", "", site.text("index.html"))
-    assert "the residual MLP differs from the plain MLP by" in text
-    assert text.count("Its runs") == len(OF_RUNS)
+    assert re.search(r"−3\.67\s+points\s+A plain network of 8 layers reads fewer", text)
     assert "{.fragment" not in text and ":::" not in text
 
 
