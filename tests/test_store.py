@@ -528,6 +528,14 @@ def test_a_promotion_that_is_cut_off_loses_nothing_and_copies_nothing(
     assert store.find(record.spec) == record and store.is_published(record)
 
 
+def test_a_file_is_moved_in_one_step_within_a_disk(tmp_path):
+    """A copy that is then deleted would be there twice where it is cut off between the two."""
+    (tmp_path / "one").touch()
+    number = (tmp_path / "one").stat().st_ino
+    files.move(tmp_path / "one", tmp_path / "deep" / "two")
+    assert (tmp_path / "deep" / "two").stat().st_ino == number
+
+
 # Probes
 
 

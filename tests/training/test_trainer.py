@@ -270,7 +270,7 @@ def test_a_network_that_keeps_a_tensor_is_scored_before_it_is_trained(make_train
         def forward(self, images):
             inputs = images.flatten(1)
             self.scale = inputs.new_ones(1) if self.scale is None else self.scale
-            return self.inner(inputs * self.scale)
+            return self.inner(inputs) * self.scale
 
     made = make_trainer(model=Keeping())
     made.evaluate(toy(20))
