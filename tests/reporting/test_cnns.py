@@ -73,10 +73,11 @@ def test_charts_name_the_data_and_the_unit_of_depth(make_history, draw):
     )
     spec = draw(history).chart.to_dict(validate=True)
     assert spec["title"] == "CIFAR-10 (JPEG copy)" and spec["facet"]["title"] == "stages"
-    encoding = spec["spec"]["layer"][0]["encoding"]
-    assert {encoding[axis]["field"] for axis in "xy"} <= {*draw(history).data}
-    x = encoding["x"]["title"]
-    assert x in {row["title"] for row in spec["spec"]["layer"][-1]["encoding"]["tooltip"]}
+    layers = spec["spec"]["layer"]
+    values = {layer["encoding"]["y"].get("field") for layer in layers if "y" in layer["encoding"]}
+    assert "mean" in values
+    x = layers[0]["encoding"]["x"]["title"]
+    assert x in {row["title"] for row in layers[-1]["encoding"]["tooltip"]}
 
 
 @pytest.fixture
