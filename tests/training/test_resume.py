@@ -107,6 +107,7 @@ def stop_after(monkeypatch):
     return arm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after, capsys):
     """Seven steps an epoch: it stops within one, after its last step, at its end, and later."""
@@ -135,6 +136,7 @@ def test_a_run_that_stopped_anywhere_ends_the_same(name, tmp_path, stop_after, c
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", ["none", "shift"])
 def test_a_distilled_run_that_stopped_anywhere_ends_the_same(taught, stop_after, augmentation):
     """The sums of its two losses included, whether or not its teacher's answers were kept."""

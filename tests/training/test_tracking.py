@@ -172,6 +172,7 @@ def test_the_mode_that_was_asked_for_is_respected(train, spec, monkeypatch, mode
 
 
 @needs_wandb
+@pytest.mark.slow
 @pytest.mark.parametrize("login", ["none", "environment", "netrc"])
 def test_a_login_is_found_without_asking(python, tmp_path, monkeypatch, login):
     if login == "environment":
@@ -220,6 +221,7 @@ def test_a_wandb_that_cannot_be_reached_changes_nothing_but_a_line(unreachable, 
 
 
 @needs_wandb
+@pytest.mark.slow
 def test_the_fakes_have_the_surface_of_the_real_client():
     """What lab1 calls exists under these names and takes these arguments."""
     code = """
