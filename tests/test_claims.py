@@ -101,6 +101,7 @@ every_comparison = pytest.mark.parametrize(
 
 
 @every_chapter
+@pytest.mark.slow
 def test_the_published_page_carries_its_claims(name):
     chapter = chapter_of(name)
     assert chapter.chapter.published

@@ -276,6 +276,7 @@ def test_its_runs_are_published_on_a_site_of_ones_own_alone(
     assert store.find(own.spec) == own
 
 
+@pytest.mark.slow
 def test_what_a_network_mistakes_is_measured_and_charted(flowers, store):
     """The probes of chapter 1.3 have the folder's pictures and classes."""
     pytest.importorskip("torch")
