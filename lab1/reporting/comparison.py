@@ -7,7 +7,7 @@ interval where there are three or more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,8 @@ from .axes import Axis, Panels, depths
 from .charts import draw_chart, linked
 from .claims import NO_RUNS, Prose
 from .curves import by_epoch
-from .figure import Figure, in_notebook
+from .figure import Figure, alone, in_notebook
+from .networks import MIME
 from .selections import Selection
 from .statistics import METRICS, at_the_end, in_percent, summarize
 from .tables import DEPTH, PARAMETERS, TEST_ACCURACY, Column, Table, count_of_runs, labels, table_of
@@ -238,8 +239,52 @@ def compare_values(
         f"The gain on {for_html(first)} is in points, paired by seed, its interval not corrected "
         "for the number of rows.</p>\n"
     )
-    chart = in_notebook(_chart(runs, list(answers)).parts())
-    return Table(table.frame, f"{sentence}{chart}{table.markup}")
+    histories = [frames.history(records) for records in answers.values()]
+    charts = [_chart(runs, [*answers]).parts(), _losses(runs, histories, [*answers]).parts()]
+    written, alive = ("\n".join(map(form, charts)) for form in (in_notebook, alone))
+    return _Compared(
+        table.frame,
+        f"{sentence}{written}{table.markup}",
+        f"{sentence}{alive}{table.markup}",
+    )
+
+
+@dataclass(frozen=True)
+class _Compared(Table):
+    """A table below charts, which are alive `on_page`."""
+
+    on_page: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"text/html": self.markup, MIME: self.on_page}
+
+
+def _losses(
+    runs: pd.DataFrame, histories: Sequence[pd.DataFrame], answers: Sequence[str]
+) -> Figure:
+    """Losses by epoch, a colour for each answer and a panel for each network and depth."""
+    named = pd.concat(
+        part.assign(answer=answer) for answer, part in zip(answers, histories, strict=True)
+    ).rename(columns={"train_loss": "training", "validation_loss": "validation"})
+    named = named.merge(runs[["key", "answer", "network"]], on=["key", "answer"])
+    named["panel"] = named["network"] + ", " + named["depth"].astype(str)
+    by = ["panel", "answer", "split"]
+    splits = ["training", "validation"]
+    long = named.melt(["panel", "answer", "epoch"], splits, "split", "loss")
+    table = summarize(long.dropna(subset=["loss"]), [*by, "epoch"], "loss")
+    table = table[table["n"] == table.groupby(by)["n"].transform("max")]
+    ends = words.rows(at_the_end(table, by), "{panel}, {answer}, {split}: {mean:.3g}")
+    return draw_chart(
+        table,
+        Axis("epoch", "epoch", format="d"),
+        Axis("mean", "cross-entropy", log=True, digits=".4f"),
+        panels=Panels("panel", "", 2),
+        colour=("answer", answers),
+        dash=("split", splits),
+        marks="curves",
+        title=dataset_titles(runs),
+        text=f"Training and validation loss by epoch. At the end: {ends}.",
+    )
 
 
 def _chart(runs: pd.DataFrame, answers: Sequence[str]) -> Figure:

@@ -205,11 +205,22 @@ def render(
     and `narrow-dark`.  `assets` is the folder of `charts.js`; `downloads` is HTML with links to the
     figure's files, where they are offered.
     """
+    pictures = "\n".join(_picture(parts, addresses, theme) for theme in ("", "-dark"))
+    return _prediction(parts, assets) + _figure(parts, pictures, assets, downloads)
+
+
+def alone(parts: Mapping[str, Any]) -> str:
+    """The HTML of a figure on a page beside which no picture of it lies."""
+    return _figure(parts, f'<img src="{as_address(parts["svg"])}" alt="">')
+
+
+def _figure(
+    parts: Mapping[str, Any], pictures: str, assets: str = "assets", downloads: str = ""
+) -> str:
     # Inside a script element HTML looks for "</" and "<!--", wherever they stand.
     spec = json.dumps(parts["spec"], separators=(",", ":")).replace("<", "\\u003c")
-    pictures = "\n".join(_picture(parts, addresses, theme) for theme in ("", "-dark"))
     return (
-        f'{_prediction(parts, assets)}<div class="lab1-figure">\n'
+        f'<div class="lab1-figure">\n'
         f'<div class="lab1-chart" role="img" aria-label="{for_html(parts["alt"])}" '
         f'data-assets="{for_html(assets)}">\n'
         # The alternative above says what these marks show; one by one they say nothing.

@@ -5,6 +5,7 @@
 
   const loads = {};
   const load = (assets, name) => {
+    if (window.vegaEmbed) return Promise.resolve(); // a page that is one file holds it
     loads[name] ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = `${assets}/${name}.js`;

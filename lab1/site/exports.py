@@ -93,6 +93,16 @@ def to_take_away(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def alone(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with charts that come alive without a file beside it, in a changed copy."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if parts := output.get("data", {}).get(figures.MIME):
+                output["data"]["text/html"] = figures.alone(parts)
+    return notebook
+
+
 def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
     """Turns HTML outputs into Markdown with a raw HTML block, in a changed copy.
 

@@ -10,15 +10,17 @@ from pathlib import Path, PurePosixPath
 from ..core.store import Store
 from ..errors import PublishError
 from ..planning.profiles import Page
-from . import exports, preview
+from . import exports, fragments, preview
 from .execution import execute_page
 from .frame import put_results_first
 from .notebook import as_page, front_matter
 
 _ASSETS = Path(__file__).resolve().parent
 
-#: What asks for the site's scripts and styles; what they do is left out.
-_SCRIPT = re.compile(r"<script\b.*?</script>|<link\b[^>]*>", re.DOTALL)
+#: What asks for the site's scripts and styles; but for its charts' the page does without them.
+_SCRIPT = re.compile(
+    r'<script\b(?! type="application/json" class="lab1-spec").*?</script>|<link\b[^>]*>', re.DOTALL
+)
 
 #: A link to another file, which whoever is sent this one does not have.
 _LINK = re.compile(r'<a\b[^>]*\bhref="(?!#|https?:|data:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
@@ -30,7 +32,7 @@ def write(page: Page, question: str, store: Store, root: Path) -> Path:
     Raises `PublishError` for a chapter that fails, or that pandoc refuses or warns of.
     """
     executed, _ = execute_page(page, page.records(store), store, root)
-    notebook = exports.as_raw_blocks(as_page(executed))
+    notebook = exports.as_raw_blocks(exports.alone(as_page(executed)))
     put_results_first(notebook)
     name = re.sub(r"[^\w.]+", "-", f"{page.name} {question}").strip("-")[:100]
     target = root / "report" / f"{name}.html"
@@ -48,8 +50,12 @@ def write(page: Page, question: str, store: Store, root: Path) -> Path:
     )
     if fault:
         raise PublishError(fault)
-    text = target.read_text(encoding="utf-8")
-    target.write_text(_LINK.sub(r"\1", text), encoding="utf-8")
+    text = _LINK.sub(r"\1", target.read_text(encoding="utf-8"))
+    licence = (_ASSETS / "licenses" / "vega.txt").read_text(encoding="utf-8")
+    charts = (_ASSETS / "charts.js").read_text(encoding="utf-8")
+    scripts = f"/*! {licence} */\n{fragments.vega()}\n{charts}".replace("</script", "<\\/script")
+    text = text.replace("</body>", f"<script>{scripts}</script>\n</body>")
+    target.write_text(text, encoding="utf-8")
     return target
 
 

@@ -67,7 +67,12 @@ def test_a_question_is_one_file_with_yours_and_published(asked, capsys, monkeypa
     assert "12 runs planned, 0 missing" in out
     path = Path(out.splitlines()[-1])
     assert path == asked / "report" / "1_1-width-8.html" and opened == [path.as_uri()]
-    text = path.read_text()
+    text, _, scripts = path.read_text().rpartition("<script>/*! ")
+    assert "window.vegaEmbed=" in scripts and "window.lab1Charts = " in scripts
+    specs = re.findall(r'class="lab1-spec">(.*?)</script>', text)
+    assert [{"yours", "published"} <= {*re.findall(r'"(\w+)"', each)} for each in specs] == [
+        False, True, True
+    ]  # fmt: skip
     assert not re.findall(r'\b(?:src|href)="(?!#|data:|https://)[^"]*"', text)
     assert "<script src" not in text and "url(http" not in text
     assert "a page say" in text and '<a href="#fig-depth">the chart</a>' in text
