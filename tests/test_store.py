@@ -496,6 +496,7 @@ def test_a_copy_among_the_records_is_named(store, make_record, name):
     shutil.copyfile(path, copy)
     records, (problem,) = store.all()
     assert records == [record] and str(copy) in str(problem) and "a copy" in str(problem)
+    assert ("delete it" in str(problem)) == (")" in name)  # else it may be a record, misnamed
 
 
 def test_a_record_is_found_by_the_beginning_of_its_key(store, make_record):
