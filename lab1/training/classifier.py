@@ -83,7 +83,7 @@ class Classifier:
             tensor = images[None] if images.ndim == 3 else images
             check_images(tensor, self._shape)
             return tensor
-        pictures = images if isinstance(images, Sequence) else [images]
+        pictures = images if isinstance(images, (list, tuple)) else [images]
         if not pictures or not all(hasattr(each, "convert") for each in pictures):
             kind = getattr(images, "dtype", type(images).__name__)
             raise ParameterError(

@@ -85,6 +85,7 @@ REFUSED = {
     "Stream is not allowed": DataLoader(Stream()),
     "NoneType is not allowed": None,
     "is empty; it needs an image": Pairs([]),
+    r"len\(\) of it: TypeError: object of type 'NoneType'": Pairs(None),
     "a DataLoader with a sampler": DataLoader(
         Pairs([(IMAGE, 0)]), sampler=WeightedRandomSampler([1.0], 1)
     ),

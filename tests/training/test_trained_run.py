@@ -90,6 +90,7 @@ def test_a_picture_is_prepared_as_one_that_was_trained_on(trained, tmp_path):
         np.zeros((2, 3, 32, 32), ">u2"),
         np.zeros((2, 3, 32, 32), object),
         torch.zeros(2, 3, 32, 32, dtype=torch.uint8).to_sparse(),
+        memoryview(np.zeros((2, 3, 32, 32), np.uint8)),
         "frog.png",
         [],
         None,

@@ -50,7 +50,10 @@ def as_image_set(dataset: Data, name: str = "dataset") -> ImageSet:
             f"{name} of {type(dataset).__name__} is not allowed; allowed: an ImageSet, a map-style "
             "torch Dataset of (image, label), or a DataLoader of one"
         )
-    count = len(dataset)  # type: ignore[arg-type]
+    try:
+        count = len(dataset)  # type: ignore[arg-type]
+    except Exception as error:  # of any kind, as below
+        raise ParameterError(f"{name}: len() of it: {type(error).__name__}: {error}") from error
     if count == 0:
         raise ParameterError(f"{name} is empty; it needs an image")
     if isinstance(dataset, ImageSet):
