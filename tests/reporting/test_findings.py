@@ -8,7 +8,7 @@ from scipy import stats
 
 from lab1.core.families import FAMILIES
 from lab1.errors import ClaimError
-from lab1.reporting import frames
+from lab1.reporting import frames, selections
 from lab1.reporting.claims import MIME, claim, describe
 from lab1.reporting.findings import Findings, of_further_networks, of_several_answers
 from lab1.reporting.paired import Finding
@@ -333,6 +333,8 @@ def test_further_networks_are_compared_on_every_page(runs, monkeypatch):
     compared = {"ResidualMLP": ("the skip connections",), "ResNet": ("everything",)}
     mixer = replace(FAMILIES["MLP"], title="mixer", style="further", compared_with=compared)
     monkeypatch.setitem(FAMILIES, "MLP", mixer)
+    # Other tests' words for the same networks, and these for other tests, are not remembered.
+    monkeypatch.setattr(selections, "_cached", selections._cached.__wrapped__)
     added = of_further_networks(Selection(runs({**WORSE, ("ResidualMLP", 32): SEEDS})))
     assert [*added] == ["MLP, depth", "MLP, ResidualMLP", "MLP, ResNet"]
     findings = Findings.of(added)
@@ -341,7 +343,7 @@ def test_further_networks_are_compared_on_every_page(runs, monkeypatch):
     assert findings["MLP, ResNet"].reason.startswith("no run of ResNet")
     condition = findings["MLP, depth"].below()
     boxed = say("So.", condition, published=False, page=findings, box=True)
-    assert "- plain MLP − residual MLP, 32 layers" in boxed
+    assert "- mixer − residual MLP, 32 layers" in boxed
     itself = findings["MLP, depth"].difference.one
     alone = Findings.of({**added, "gap": (itself - itself).in_("test_loss")})
     boxed = say("So.", alone["gap"].below(), published=False, page=alone, box=True)

@@ -220,6 +220,7 @@ def test_each_page_is_executed_into_the_report(home, _made):
         "run-it.md",
         "runs.md",
         "toy.md",
+        "try-it.md",
         "watch.md",
     }
     assert (home / "report" / "logged.md").read_text() == ""  # nobody has logged anything here
