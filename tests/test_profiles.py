@@ -376,7 +376,7 @@ def test_a_page_says_in_what_it_differs_from_the_published_one():
     smoke = profiles.page("2_2", "smoke", {}).changes
     assert {"built-in colour patterns", "student channels 8"} <= {*smoke}
     published = [page for page in profiles.pages("report") if page.plan()]
-    assert len(published) == 5 and not any(page.changes for page in published)
+    assert published and not any(page.changes for page in published)
 
 
 def test_editors_are_given_the_schema_of_the_profiles():

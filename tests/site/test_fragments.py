@@ -30,7 +30,8 @@ def shipped():
 def test_every_page_with_runs_has_a_section(shipped):
     text = fragments.run_it(shipped, {})
     titles = re.findall(r"^## (Title of .*)$", text, re.M)
-    assert titles == [f"Title of {name}" for name in ("1_1", "1_2", "1_3", "2_2", "depth")]
+    with_runs = [page.page.name for page in shipped if page.page.plan()]
+    assert titles == [f"Title of {name}" for name in with_runs] and "1_1" in with_runs
 
 
 def test_a_profile_without_runs_is_a_site_too(laboratory):
