@@ -843,6 +843,11 @@ def test_help_tells_every_parameter_with_its_range(lab1):
             assert f"{name}: {PARAMETERS[name].meaning}\n      {PARAMETERS[name].allowed}" in out
 
 
+def test_help_passes_over_a_profile_that_cannot_be_read(home, lab1):
+    write_profile(home, {"1_1": {**GRID, "families": "NotNamedNow"}}, "mine")
+    assert lab1("run", "--help")[0] == 0
+
+
 @pytest.mark.parametrize("words", [["1_3", "--help"], ["--profile", "quick", "1_3", "--help"]])
 def test_help_of_a_chapter_tells_its_own_parameters(lab1, words):
     parameters = lab1("run", *words)[1].partition("parameters of 1_3 that -p can change")[2]

@@ -35,6 +35,16 @@ def declared(folder, ending="@32"):
     return DATASETS[declared_fields.check("dataset", f"{folder}{ending}")]
 
 
+def test_a_folder_of_the_laboratory_is_found_from_a_kernels_folder_too(
+    flowers, laboratory, monkeypatch
+):
+    shutil.copytree(flowers, laboratory / "meadow")
+    monkeypatch.chdir(laboratory / "chapters")
+    assert declared("meadow").folder == (laboratory / "meadow").resolve()
+    with pytest.raises(ParameterError, match="field is no folder"):
+        declared("field")
+
+
 def test_a_folder_becomes_a_data_set_of_its_digest(flowers, monkeypatch):
     dataset = declared(flowers)
     assert re.fullmatch("flowers-32-[0-9a-f]{12}", dataset.name)

@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..core.families import FAMILIES
 from ..core.training_config import ENGINES
-from ..errors import Lab1Error
+from ..errors import Lab1Error, ParameterError
 from ..planning import profiles
 from ..planning.chapters import CHAPTERS
 from . import commands
@@ -220,7 +221,10 @@ def _page_help(arguments: Sequence[str]) -> str:
     """The pages that there are, and the parameters that `-p` can change, of one or of all."""
     if not {"-h", "--help"} & {*arguments}:
         return ""
-    pages = [page for name in profiles.names() for page in profiles.pages(name) if page.plan()]
+    pages: list[profiles.Page] = []
+    for name in profiles.names():
+        with suppress(ParameterError):  # of a network whose file LAB1_FAMILIES does not name now
+            pages += [page for page in profiles.pages(name) if page.plan()]
     chapters = {name: name for name in CHAPTERS} | {page.name: page.chapter for page in pages}
     named = [chapters[word] for word in arguments if word in chapters][:1]
     declared = {n: field for c in named or CHAPTERS for n, field in CHAPTERS[c].parameters.items()}

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError, RecordError, prefix, short_repr
-from .files import results_dir, runs_dir, write_if_changed
+from .files import from_reader, results_dir, runs_dir, write_if_changed
 from .rules import SHA256, exactly, in_file, listing, mapping, read_object, refuse, text, whole
 
 
@@ -134,7 +134,7 @@ def name_of(value: str, where: str) -> str | None:
     if not _SIZES[0] <= size <= _SIZES[1]:
         raise refusal(f"the size is {size}, not from {_SIZES[0]} to {_SIZES[1]}")
     try:
-        folder = Path(place["folder"]).expanduser().resolve()
+        folder = from_reader(place["folder"]).resolve()
         listing = files(folder)
         content = _declared(folder, size, 1 if place["grey"] else 3, listing)
     except OSError as error:

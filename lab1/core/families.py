@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError, UndeclaredError, not_allowed, short_repr
 from . import layouts
+from .files import from_reader
 
 if TYPE_CHECKING:
     from .datasets import Dataset
@@ -115,7 +116,7 @@ def _declared(ours: Mapping[str, Family]) -> dict[str, Family]:
     """
     declared: dict[str, Family] = {}
     for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
-        family = _read(Path(name).expanduser(), {**ours, **declared})
+        family = _read(from_reader(name), {**ours, **declared})
         declared[family.name] = family
     if declared:  # the kernels of chapters and the other processes of a grid may work elsewhere
         os.environ[VARIABLE] = os.pathsep.join(str(family.file) for family in declared.values())

@@ -49,6 +49,16 @@ def project_root() -> Path:
     )
 
 
+def from_reader(name: str) -> Path:
+    """A file or folder that a reader names: from the working directory or, as a kernel works in
+    another one, from the laboratory's folder."""
+    path = Path(name).expanduser()
+    with suppress(Lab1Error, OSError):
+        if not path.exists() and (project_root() / path).exists():
+            return project_root() / path
+    return path
+
+
 def results_dir() -> Path:
     """The published run records: read by everyone, written by `promote` alone."""
     return project_root() / "results"
