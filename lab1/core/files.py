@@ -54,8 +54,8 @@ def from_reader(name: str) -> Path:
     another one, from the laboratory's folder."""
     path = Path(name).expanduser()
     with suppress(Lab1Error, OSError):
-        if not path.exists() and (project_root() / path).exists():
-            return project_root() / path
+        if not path.exists() and (in_laboratory := project_root() / path).exists():
+            return in_laboratory
     return path
 
 

@@ -27,7 +27,7 @@ _RULE = re.compile(r'\.bi-([\w-]+)::before\s*\{\s*content:\s*"\\([0-9a-f]+)";?\s
 #: Where Quarto writes what its search looks through: an entry for each section of each page.
 _INDEX = "search.json"
 
-#: Words in a text that is longer than any section of a chapter.
+#: Words in a text that is as long as the longest sections of chapters.
 _LONG = 2000
 
 _WORD = re.compile(r"[\w-]+")
@@ -108,9 +108,10 @@ def rank_chapters_first(site: Path) -> int:
     entries = [entry for entry in entries if entry["section"] != "References"]
     for entry in filter(_of_reference, entries):
         # A heading weighs more than text, and the name of a module is made of its topic's; and a
-        # word weighs more in a short text than in a long one: so the end of this is of no words.
+        # word weighs more in a short text than in a long one: so this is made long with no words,
+        # and only up to that length, since Quarto keeps the entries of pages that it leaves alone.
         entry["section"] = ""
-        entry["text"] += " ·" * _LONG
+        entry["text"] += " ." * (_LONG - len(entry["text"].split()))
     entries.sort(key=_of_reference)  # of equally good results the first is shown first
     index.write_text(json.dumps(entries, indent=2, ensure_ascii=False), encoding="utf-8")
     return len(entries)

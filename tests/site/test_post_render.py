@@ -99,6 +99,9 @@ def test_chapters_come_first_and_names_of_modules_weigh_no_more_than_text(tmp_pa
     # A word weighs less in a long text.
     assert [each["text"].partition(" ")[0] for each in found] == ["degradation", "Größe", "a", "b"]
     assert [len(each["text"].split()) > 500 for each in found] == [False, False, True, True]
+    # An index that Quarto has not written anew is not made longer once more.
+    assert rank_chapters_first(tmp_path) == 4
+    assert json.loads((tmp_path / "search.json").read_text(encoding="utf-8")) == found
 
 
 def test_a_site_without_a_search_stays_as_it_is(tmp_path):
