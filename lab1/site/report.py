@@ -7,13 +7,16 @@ import re
 import sys
 from pathlib import Path, PurePosixPath
 
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
 from ..core.store import Store
 from ..errors import PublishError
-from ..planning.profiles import Page
+from ..planning.profiles import Page, published
 from . import exports, fragments, preview
 from .execution import execute_page
 from .frame import put_results_first
-from .notebook import as_page, front_matter
+from .notebook import as_page, front_matter, options_of
 
 _ASSETS = Path(__file__).resolve().parent
 
@@ -25,14 +28,19 @@ _SCRIPT = re.compile(
 #: A link to another file, which whoever is sent this one does not have.
 _LINK = re.compile(r'<a\b[^>]*\bhref="(?!#|https?:|data:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 
+#: What in a second figure or table leads astray: its names, and links to places on its own page.
+_PLACES = re.compile(r' id="[^"]*"|</?a\b[^>]*>')
+
 
 def write(page: Page, question: str, store: Store, root: Path) -> Path:
     """Executes the chapter of a page and writes it into `report/`, named for the `question`.
 
     Raises `PublishError` for a chapter that fails, or that pandoc refuses or warns of.
     """
-    executed, _ = execute_page(page, page.records(store), store, root)
-    notebook = exports.as_raw_blocks(exports.alone(as_page(executed)))
+    notebook = _execute(page, store, root)
+    usual = published(page.chapter)[0] if page.beside else None
+    if usual and all(store.find(spec) for spec in usual.plan()):
+        _add_published(notebook, _execute(usual, store, root))
     put_results_first(notebook)
     name = re.sub(r"[^\w.]+", "-", f"{page.name} {question}").strip("-")[:100]
     target = root / "report" / f"{name}.html"
@@ -57,6 +65,23 @@ def write(page: Page, question: str, store: Store, root: Path) -> Path:
     text = text.replace("</body>", f"<script>{scripts}</script>\n</body>")
     target.write_text(text, encoding="utf-8")
     return target
+
+
+def _execute(page: Page, store: Store, root: Path) -> NotebookNode:
+    executed, _ = execute_page(page, page.records(store), store, root)
+    return exports.as_raw_blocks(exports.alone(as_page(executed)))
+
+
+def _add_published(notebook: NotebookNode, usual: NotebookNode) -> None:
+    """Folds below each figure and table what stands in its place on the published page."""
+    twins = {options_of(cell.source).get("label"): cell for cell in usual.cells}
+    for cell in notebook.cells:
+        label = options_of(cell.source).get("label")
+        if label and label in twins and twins[label].outputs != cell.outputs:
+            outputs = [o.data["text/markdown"] for o in twins[label].outputs if "data" in o]
+            shown = _PLACES.sub("", "\n\n".join(outputs))
+            folded = f"<details><summary>From the published runs</summary>\n\n{shown}\n\n</details>"
+            cell.outputs.append(new_output("display_data", {"text/markdown": folded}))
 
 
 def can_be_opened() -> bool:

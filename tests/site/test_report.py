@@ -52,6 +52,9 @@ def asked(laboratory, make_record):
                 store.write(make_record("MLP", depth, seed, 0.5, activation="gelu", **changed))
                 if width == 16:
                     store.promote(record)
+                    store.write(
+                        make_record("MLP", depth, seed, 0.4, learning_rate=0.0001, **changed)
+                    )
     return laboratory
 
 
@@ -71,8 +74,12 @@ def test_a_question_is_one_file_with_yours_and_published(asked, capsys, monkeypa
     assert "window.vegaEmbed=" in scripts and "window.lab1Charts = " in scripts
     specs = re.findall(r'class="lab1-spec">(.*?)</script>', text)
     assert [{"yours", "published"} <= {*re.findall(r'"(\w+)"', each)} for each in specs] == [
-        False, True, True
+        False, False, True, True
     ]  # fmt: skip
+    folded = text.partition("From the published runs")[2].partition("compare_values")[0]
+    assert specs[1] in folded and "to 80.00 % at 4" in folded and "to 70.00 % at 4" not in folded
+    names = re.findall(r' id="([^"]*)"', text)
+    assert len(names) == len({*names})
     assert not re.findall(r'\b(?:src|href)="(?!#|data:|https://)[^"]*"', text)
     assert "<script src" not in text and "url(http" not in text
     assert "a page say" in text and '<a href="#fig-depth">the chart</a>' in text
