@@ -67,7 +67,7 @@ def open_chapter(name: str, namespace: Mapping[str, Any]) -> OpenChapter:
     notebook.show_captions()
     if user_defined := page.user_defined:
         notebook.show_text(
-            f"Of one's own, and no part of lab1: {for_markdown(listed(user_defined))}."
+            f"Not part of lab1, but its user's own: {for_markdown(listed(user_defined))}."
         )
     if changes := page.changes:
         differing = for_markdown("; ".join(changes))

@@ -121,9 +121,13 @@ def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
     """The end of a message that names what a slip of the pen may have meant; else empty."""
     if not isinstance(value, str) or len(value) > _LONGEST_NAME:
         return ""
-    by_case = {name.casefold(): name for name in allowed}
+    names = [*allowed]
+    by_case = {name.casefold(): name for name in names}
+    of_words = [name for name in names if "_" in name]
+    initials = {"".join(word[:1] for word in name.split("_")): name for name in of_words}
     close = difflib.get_close_matches(value.casefold(), by_case, 1, 0.65)
-    return f"; did you mean {by_case[close[0]]}?" if close else ""
+    meant = initials.get(value.casefold()) or (by_case[close[0]] if close else "")
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def prefix(where: str) -> str:

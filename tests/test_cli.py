@@ -19,6 +19,7 @@ from lab1.cli.main import main
 from lab1.core import spec as config
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
+from lab1.core.families import FAMILIES
 from lab1.core.record import read_record
 from lab1.core.store import Store
 from lab1.errors import MissingRunsError
@@ -154,7 +155,7 @@ def test_nothing_missing_trains_nothing(lab1, make_record, engine, monkeypatch):
         ("run 1_1 --report-to tensorboard", ("report_to = 'tensorboard'", "none, or 'wandb'")),
         ("run 9_9", ("chapter '9_9' is not allowed; allowed: 1_1, 1_2",)),
         ("run", ("run needs a chapter",)),
-        ("run 1_1 --again 0123", ("run needs a chapter",)),
+        ("run 1_1 --again 0123", ("not both",)),
         ("run --again zzz", ("the key 'zzz' is not allowed: 0 records",)),
         ("verify ffff", ("no record has a key that begins with 'ffff'",)),
         ("table performance", ("`python -m lab1 run CHAPTER`",)),
@@ -222,7 +223,7 @@ def test_status_counts_the_runs_of_each_page(lab1, make_record):
     assert out.splitlines()[0].split() == ["page", "planned", "present", "missing", "stale"]
     assert counts(out, "1_1") == {"planned": 6, "present": 2, "missing": 4, "stale": 0}
     assert counts(out, "1_2") == {"planned": 12, "present": 3, "missing": 9, "stale": 0}
-    assert "1 further records belong to no page" in out
+    assert "on no page of the profile 'report': 1 further record\n" in out
 
 
 def test_status_names_records_of_an_older_recipe(lab1, make_record, monkeypatch):
@@ -241,7 +242,7 @@ def test_a_record_whose_teacher_has_an_older_recipe_is_no_further_one(
     lab1, make_spec, make_student, make_record, monkeypatch
 ):
     write(make_record(distillation=make_student(make_spec("ResidualMLP")).distillation))
-    assert "1 further records" in lab1("status")[1]
+    assert "1 further record\n" in lab1("status")[1]
     monkeypatch.setattr(config, "RECIPE", {**config.RECIPE, "ResidualMLP": 99})
     assert "0 further records" in lab1("status")[1]
 
@@ -256,7 +257,7 @@ def test_a_damaged_file_is_told_by_status_and_promote_which_go_on(lab1, make_rec
     assert counts(out, "1_1")["present"] == 1
     status, out, err = lab1("promote")
     assert status == 1
-    assert "1 records promoted" in out and "not readable: " in err
+    assert "1 record promoted" in out and "not readable: " in err
 
 
 def test_the_profile_of_the_environment_is_the_default(home, lab1, monkeypatch):
@@ -280,11 +281,29 @@ def test_promote_goes_by_the_profile_and_moves_once(home, lab1, make_record, arg
     store = write(*records.values())
     (store.run_dir(records[32].spec) / "weights.safetensors").write_bytes(b"weights")
     left = 2 - len(depths)
-    assert f"{len(depths)} records promoted, {left} of" in lab1("promote", *arguments)[1]
+    others = "; no page plans 1 more in runs/ (--all)" if left else ""
+    said = {1: "1 record promoted", 2: "2 records promoted"}[len(depths)] + others
+    assert said in lab1("promote", *arguments)[1]
     assert files(store.results) == sorted(f"{records[depth].name}.json" for depth in depths)
-    nothing = f"0 records promoted, {left} of one's own left in runs/\n"
-    assert lab1("promote", *arguments) == (0, nothing, "")
+    assert lab1("promote", *arguments) == (0, f"0 records promoted{others}\n", "")
     assert (store.run_dir(records[32].spec) / "weights.safetensors").exists()
+
+
+def test_promote_says_where_git_does_not_track_a_users_network(
+    home, lab1, make_record, monkeypatch
+):
+    write_profile(home, {"1_1": {**GRID, "seeds": [0]}}, "mine")
+    file = home / "nets" / "mine.py"
+    file.parent.mkdir()
+    file.write_text("# a network")
+    monkeypatch.setitem(FAMILIES, "MLP", replace(FAMILIES["MLP"], file=file))
+    subprocess.run(["git", "init", "-q", file.parent], check=True)
+    note = f"note: git does not track {file}, which made some of the records\n"
+    for depth, expected in ((2, note), (8, "")):
+        write(make_record("MLP", depth, 0))
+        status, out, err = lab1("promote", "--profile", "mine")
+        assert (status, out.splitlines()[-1], err) == (0, "1 record promoted", expected)
+        subprocess.run(["git", "-C", file.parent, "add", file.name], check=True)
 
 
 def test_a_run_of_processes_with_different_sources_is_promoted_when_told(
@@ -338,7 +357,7 @@ def test_promote_takes_a_teacher_and_its_weights_along(lab1, taught, plans):
     plans(record.spec)
     status, out, err = lab1("promote")
     assert (status, err) == (0, "")
-    assert "2 records promoted, 0 of one's own left" in out
+    assert "2 records promoted\n" in out
     store = Store()
     assert files(store.results) == sorted(
         [f"{teacher.name}.json", f"{teacher.name}.safetensors", f"{record.name}.json"]
@@ -447,7 +466,7 @@ def test_verify_lists_claims_that_are_not_carried(lab1, monkeypatch):
     monkeypatch.setattr(publish, "check_claims", lambda: found.pop(0))
     assert lab1("verify", "--claims") == (0, "3 claims verified, 0 findings\n", "")
     status, out, err = lab1("verify", "--claims")
-    assert (status, err) == (1, "1_1: “It hurts.”: depth needs below\n") and "1 findings" in out
+    assert (status, err) == (1, "1_1: “It hurts.”: depth needs below\n") and "1 finding\n" in out
 
 
 def test_verify_finds_nothing_in_genuine_records(lab1, genuine):
@@ -459,7 +478,7 @@ def test_verify_finds_nothing_in_genuine_records(lab1, genuine):
     write(*records)
     assert lab1("verify") == (0, "3 records verified, 0 findings\n", "")
     # The beginning of a key is enough.
-    assert lab1("verify", records[0].key[:8])[1] == "1 records verified, 0 findings\n"
+    assert lab1("verify", records[0].key[:8])[1] == "1 record verified, 0 findings\n"
 
 
 @pytest.mark.parametrize(
@@ -479,7 +498,7 @@ def test_verify_finds_what_was_tampered_with(lab1, genuine, tampered, finding):
     write(record, genuine(seed=1))
     status, out, err = lab1("verify")
     assert status == 1
-    assert out == "2 records verified, 1 findings\n"
+    assert out == "2 records verified, 1 finding\n"
     assert err.startswith(record.name) and finding in err
     # The other record is found in order by itself, this one is not.
     assert lab1("verify", genuine(seed=1).key)[0] == 0
@@ -495,7 +514,7 @@ def test_verify_names_every_file_that_holds_what_no_run_can_have_left(lab1, genu
     benchmark.write_text("{}")
     status, out, err = lab1("verify")
     assert status == 1
-    assert out == "1 records verified, 3 findings\n"
+    assert out == "1 record verified, 3 findings\n"
     for path in (store.run_dir(record.spec) / "record.json", probe, benchmark):
         assert f"{path}: " in err
 
@@ -806,7 +825,7 @@ def test_a_trained_run_is_verified_and_trained_again_to_the_same(tiny, lab1):
     status, out, err = lab1("verify", first.key, "--retrain", "--device", "cpu")
     assert (status, err) == (0, "")
     assert "every loss, metric and score is equal" in out
-    assert "1 records verified, 0 findings" in out
+    assert "1 record verified, 0 findings" in out
 
 
 @pytest.mark.slow
@@ -828,7 +847,7 @@ def test_training_again_finds_a_number_that_was_never_measured(tiny, lab1, tmp_p
 def test_a_further_page_is_listed_and_can_be_asked_for(home, lab1, monkeypatch):
     write_profile(home, {"1_1": [GRID, {**GRID, "page": "narrow", "width": 8}]})
     out = lab1("report", "1_1-narrow", "--help")[1]
-    assert "pages: 1_1, 1_1-narrow\n\nparameters of 1_1 that" in out
+    assert "  --profile report: 1_1, 1_1-narrow\n\nparameters of 1_1 that" in out
     status, out, _ = lab1("run", "1_1-narrow", "--dry-run", "-p", "seeds=0")
     assert status == 0 and "2 runs planned" in out and "width 8" in out
     monkeypatch.setenv("LAB1_PROFILE", "%s %(prog)s 100%")  # any name of a profile

@@ -282,6 +282,7 @@ def test_doubled_seeds_are_looked_for_in_linear_time(monkeypatch):
         (lambda: declared_fields.check("families", "ResidualMlp,MLP"), "ResidualMLP"),
         (lambda: chapters.check_parameters("1_2", {"dept": 4}), "depth"),
         (lambda: chapters.check_parameters("1_2", {"Width": 4}), "width"),
+        (lambda: chapters.check_parameters("1_2", {"lr": 4}), "learning_rate"),
         (lambda: chapters.chapter("1-3"), "1_3"),
     ],
 )

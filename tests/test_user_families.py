@@ -296,7 +296,7 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     assert "report_to = 'wandb' is not allowed for NormalisedMLP" in said
     assert "0 records promoted" in said and "NormalisedMLP is declared in" in said
     of_ones_own = (
-        "Of one's own, and no part of lab1: the normalised MLP (mine.py) and the images flowers "
+        "Not part of lab1, but its user's own: the normalised MLP (mine.py) and the images flowers "
     )
     assert of_ones_own in out.read_text(encoding="utf-8")
 

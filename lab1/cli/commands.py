@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import webbrowser
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import weights_file
+from ..core.families import FAMILIES
 from ..core.fields import each_once
 from ..core.record import Record
 from ..core.spec import RunSpec
@@ -31,7 +33,7 @@ from ..planning.ensure import (
     require_torch,
     train_again,
 )
-from ..planning.progress import costs, is_first_process
+from ..planning.progress import costs, counted, is_first_process
 
 #: From so many seconds on, a plan says what would make it shorter.
 _LONG = 600
@@ -39,10 +41,10 @@ _LONG = 600
 
 def run(options: argparse.Namespace) -> int:
     """Trains what a chapter wants and no record holds, or one run again."""
-    if (options.chapter is None) == (options.again is None):
-        raise ParameterError(
-            f"run needs a chapter ({', '.join(CHAPTERS)}) or --again KEY, not both"
-        )
+    if options.chapter is None and options.again is None:
+        raise ParameterError(f"run needs a chapter ({', '.join(CHAPTERS)}), or --again KEY")
+    if options.chapter is not None and options.again is not None:
+        raise ParameterError("run takes a chapter or --again KEY, not both")
     store = Store()
     if options.again is not None:
         probes_of = partial(profiles.probes_of, profile=options.profile)
@@ -105,7 +107,7 @@ def _train(page: profiles.Page, options: argparse.Namespace, store: Store) -> in
         workers = usable_cores() if options.workers == "auto" else options.workers
         about = costs(todo.missing, todo.seconds, workers, todo.all_records)
         about = f", {about}" if about else ""
-        print(f"{len(todo.specs)} runs planned, {len(todo.missing)} missing{about}")
+        print(f"{counted(len(todo.specs), 'run')} planned, {len(todo.missing)} missing{about}")
     if options.dry_run:
         for spec in todo.missing:
             print(f"  {spec.key}  {spec.title}")
@@ -140,7 +142,7 @@ def status(options: argparse.Namespace) -> int:
             print(f"  stale: {record.name} ({record.recipe_change})")
     keys = _keys_with_teachers(planned)
     others = sum(record.key == record.spec.key and record.key not in keys for record in records)
-    print(f"{others} further records belong to no page of the profile {options.profile!r}")
+    print(f"on no page of the profile {options.profile!r}: {counted(others, 'further record')}")
     return _complain(problems, "not readable: ")
 
 
@@ -171,8 +173,23 @@ def promote(options: argparse.Namespace) -> int:
 
             print(publish_weights(record.spec, store).name)
     left = len(unpublished) - len(selected)
-    print(f"{len(selected)} records promoted, {left} of one's own left in runs/")
+    others = f"; no page plans {left} more in runs/ (--all)" if left else ""
+    print(f"{counted(len(selected), 'record')} promoted{others}")
+    families = {FAMILIES[record.spec.model.family] for record in selected}
+    for file in sorted({family.file for family in families if family.file}):
+        if not _is_tracked(file):
+            print(
+                f"note: git does not track {file}, which made some of the records", file=sys.stderr
+            )
     return _complain(problems, "not readable: ")
+
+
+def _is_tracked(file: Path) -> bool:
+    command = ["git", "-C", str(file.parent), "ls-files", "--error-unmatch", file.name]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:  # there is no git
+        return False
 
 
 def _keys_with_teachers(specs: Iterable[RunSpec]) -> set[str]:
@@ -206,7 +223,7 @@ def verify(options: argparse.Namespace) -> int:
 
         count, findings = check_claims()
         exit_status = _complain(findings)
-        print(f"{count} claims verified, {len(findings)} findings")
+        print(f"{counted(count, 'claim')} verified, {counted(len(findings), 'finding')}")
         return exit_status
     store = Store()
     records, problems = store.all()
@@ -226,7 +243,7 @@ def verify(options: argparse.Namespace) -> int:
         findings += verifying.retrain(selected[0], _runtime(options), options.tolerance, records)
     _complain(passed_over)
     exit_status = _complain(findings)
-    print(f"{len(selected)} records verified, {len(findings)} findings")
+    print(f"{counted(len(selected), 'record')} verified, {counted(len(findings), 'finding')}")
     if not has_torch():
         print("parameter counts were not recomputed: torch is not installed (extra 'train')")
     return exit_status
@@ -272,7 +289,7 @@ def notebooks(options: argparse.Namespace) -> int:
 
     root = project_root()
     written, changed = jupyter.write(root)
-    print(f"{len(written)} chapters in {root / jupyter.FOLDER}")
+    print(f"{counted(len(written), 'chapter')} in {root / jupyter.FOLDER}")
     for path in changed:
         print(f"{path.name} has changes of yours and stays as it is; delete it for a fresh one")
     return 0
@@ -310,7 +327,7 @@ def push(options: argparse.Namespace) -> int:
     selected = _records_to_push(records, options.keys, options.profile)
     for record in selected:
         print(f"{record.name}: {client.push(record, store, options.project, options.entity)}")
-    print(f"{len(selected)} records sent")
+    print(f"{counted(len(selected), 'record')} sent")
     return _complain(problems, "not readable: ")
 
 
@@ -333,8 +350,10 @@ def pull(options: argparse.Namespace) -> int:
     from ..training.wandb import client, offline
 
     place = (options.entity, options.project)
-    if (options.folder is None) != all(place) or (options.folder and any(place)):
-        raise ParameterError("pull needs a folder, or --entity and --project, not both")
+    if options.folder is None and not all(place):
+        raise ParameterError("pull needs a folder, or --entity and --project")
+    if options.folder is not None and any(place):
+        raise ParameterError("pull takes a folder, or --entity and --project, not both")
     if options.folder is None:
         runs = client.pull(*place, Store())
     else:

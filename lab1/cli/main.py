@@ -221,17 +221,22 @@ def _page_help(arguments: Sequence[str]) -> str:
     """The pages that there are, and the parameters that `-p` can change, of one or of all."""
     if not {"-h", "--help"} & {*arguments}:
         return ""
-    pages: list[profiles.Page] = []
-    for name in profiles.names():
+    chapters = {name: name for name in CHAPTERS}
+    lists: list[str] = []
+    seen: set[str] = set()
+    for profile in sorted(profiles.names(), key=lambda name: name != profiles.REPORT):
         with suppress(ParameterError):  # of a network whose file LAB1_FAMILIES does not name now
-            pages += [page for page in profiles.pages(name) if page.plan()]
-    chapters = {name: name for name in CHAPTERS} | {page.name: page.chapter for page in pages}
+            pages = {page.name: page.chapter for page in profiles.pages(profile) if page.plan()}
+            chapters |= pages
+            if new := sorted(pages.keys() - seen):
+                lists.append(f"  --profile {profile}: {', '.join(new)}")
+            seen |= pages.keys()
     named = [chapters[word] for word in arguments if word in chapters][:1]
     declared = {n: field for c in named or CHAPTERS for n, field in CHAPTERS[c].parameters.items()}
     lines = [f"  {name}: {f.meaning}\n      {f.allowed}" for name, f in sorted(declared.items())]
-    listed = ", ".join(sorted({page.name for page in pages}))
     of_page = f" of {', '.join(named)}" if named else ""
-    return f"pages: {listed}\n\nparameters{of_page} that -p can change:\n" + "\n".join(lines)
+    heads = ["pages, each with the first profile that has it:", *lists, ""]
+    return "\n".join([*heads, f"parameters{of_page} that -p can change:", *lines])
 
 
 def _positive(text: str) -> int:

@@ -31,7 +31,9 @@ _REQUIRED_FIELDS = ("width", "channels")
 
 # What a field may be, wherever it is asked for
 
-FamilyName = Annotated[str, Field(choices=tuple(FAMILIES))]
+FamilyName = Annotated[
+    str, Field(choices=tuple(FAMILIES), besides="one of a file that LAB1_FAMILIES names")
+]
 DatasetName = Annotated[
     str,
     Field(

@@ -131,7 +131,7 @@ class GridProgress:
         }
         self._whole = self._left = sum(self._weights.values())
         about = f", about {duration(self._left)} on one core" if known else ""
-        self._say(f"training {self._total} missing {'run' if self._total == 1 else 'runs'}{about}")
+        self._say(f"training {counted(self._total, 'missing run')}{about}")
 
     def finished(self, record: Record) -> None:
         """Says what finished and how long the rest will take at the pace so far."""
@@ -157,6 +157,11 @@ class GridProgress:
 def is_first_process() -> bool:
     """True in the one process that reports, where torchrun started several."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

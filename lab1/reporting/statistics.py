@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from scipy import special
 
+from ..core import differences
+
 #: With fewer seeds no interval is shown and no claim is made.
 FEWEST = 3
 
@@ -135,10 +137,13 @@ def mean_of(runs: pd.DataFrame, value: str) -> Estimate:
     Raises `ValueError` where they differ in more, or a seed stands more than once: n would not be
     the number of independent seeds.
     """
-    if ("group" in runs and runs["group"].nunique() > 1) or (
-        "seed" in runs and runs["seed"].duplicated().any()
-    ):
-        raise ValueError(f"the mean of {value}: these runs differ in more than their seed")
+    several = "group" in runs and runs["group"].nunique() > 1
+    if several or ("seed" in runs and runs["seed"].duplicated().any()):
+        labels = [*runs["group"].unique()] if several else []
+        if several and "spec" in runs:
+            labels = differences.labels([*runs.drop_duplicates("group")["spec"]])
+        among = f": {'; '.join(map(str, labels))}" if labels else ", or a seed stands twice"
+        raise ValueError(f"the mean of {value}: these runs differ in more than their seed{among}")
     known = runs.dropna(subset=[value])
     return without_heaps(estimate(known[value]), known)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,9 @@ import pandas as pd
 from ..core import differences
 from ..core.escape import for_html
 from ..core.fields import Field
+from ..core.spec import ModelSpec
+from ..core.training_config import DistillationConfig, TrainingConfig
+from ..errors import not_allowed
 from . import words
 from .frames import DESIGN, on_one_device
 from .statistics import MINUS, Estimate, in_words, mean_of
@@ -31,6 +34,11 @@ class Table:
         """The frame as CSV."""
         return str(self.frame.to_csv(index=False, lineterminator="\n"))
 
+
+#: The fields of a spec.
+_FIELDS = {"dataset", "seed", "role", "teacher"} | {
+    field.name for part in (ModelSpec, TrainingConfig, DistillationConfig) for field in fields(part)
+}
 
 #: Where a page in `report/` finds the page of all runs.
 RUNS_PAGE = "../runs.html"
@@ -56,6 +64,12 @@ class Column:
     digits: int | None = None
     is_text: bool = False
     tells: tuple[str, ...] | None = ()
+
+    def __post_init__(self) -> None:
+        for name in self.tells or ():
+            if name.removeprefix("teacher ") not in _FIELDS:
+                allowed = f"{', '.join(sorted(_FIELDS))}, each also after 'teacher '"
+                raise not_allowed("tells", name, allowed, f"column {self.heading!r}")
 
     def value_of(self, part: pd.DataFrame) -> Any:
         """The value of the column in the row of these runs."""

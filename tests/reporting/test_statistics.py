@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -159,14 +160,20 @@ def test_a_half_width_has_the_decimals_of_its_mean(mean, half_width, said):
 # What n counts
 
 
-def test_a_mean_is_over_seeds_alone():
+def test_a_mean_is_over_seeds_alone(make_record):
+    spec = make_record().spec
     runs = table([1.0, 2.0, 3.0]).assign(group="a")
     assert mean_of(runs, "value") == estimate([1, 2, 3])
-    for mixed in (runs.assign(seed=[0, 0, 1]), runs.assign(group=["a", "a", "b"])):
-        with pytest.raises(ValueError, match="the mean of value: these runs differ in more than"):
-            mean_of(mixed, "value")
-        with pytest.raises(ValueError, match="differ in more than their seed"):
-            summarize(mixed.assign(family="MLP"), ["family"], "value")
+    parted = runs.assign(group=["a", "a", "b"])
+    mixed = [(runs.assign(seed=[0, 0, 1]), ", or a seed stands twice"), (parted, ": a; b")]
+    specs = [replace(spec, model=replace(spec.model, activation=name)) for name in ("relu", "gelu")]
+    mixed.append((parted.assign(spec=[specs[0], *specs]), ": activation relu; activation gelu"))
+    for table_of_both, told in mixed:
+        message = f"the mean of value: these runs differ in more than their seed{told}$"
+        with pytest.raises(ValueError, match=message):
+            mean_of(table_of_both, "value")
+        with pytest.raises(ValueError, match=message):
+            summarize(table_of_both.assign(family="MLP"), ["family"], "value")
 
 
 def test_runs_in_two_heaps_have_no_interval():

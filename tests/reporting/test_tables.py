@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from lab1.errors import ParameterError
 from lab1.reporting import frames, tables
+from lab1.reporting.tables import Column
 
 HEADER = (
     "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Epochs,Precision,"
@@ -118,6 +120,13 @@ def test_what_no_column_tells_a_setting_does(runs):
     assert [*table.frame["Setting"]] == ["2 layers", "4 layers"]
     told = tables.table_of(frame, ["family", "depth"], [*equal, tables.DEPTH])
     assert "Setting" not in told.markup and "Setting" not in told.frame
+
+
+def test_a_column_tells_fields_that_there_are():
+    with pytest.raises(
+        ParameterError, match=r"column 'Width': tells = 'widht' .* width\b.*teacher"
+    ):
+        Column("Width", "width", tells=("widht",))
 
 
 def test_diverged_runs_do_not_count(experiment, trained):

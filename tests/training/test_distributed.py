@@ -128,7 +128,7 @@ def test_two_processes_end_where_one_does(together, tmp_path):
     assert_alike(spec, trained_alone([spec], tmp_path), store)
     # One process speaks and writes.
     (line,) = done.stdout.rpartition("And by the command line\n")[2].splitlines()
-    assert line.startswith("1 runs planned, 1 missing")
+    assert line.startswith("1 run planned, 1 missing")
     said = done.stderr.rpartition("And by the command line\n")[2]
     assert said.count("training 1 missing run") == said.count("[1/1]") == 1
     assert {path.name for path in store.run_dir(spec).iterdir()} == {

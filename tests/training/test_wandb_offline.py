@@ -145,9 +145,9 @@ def test_a_damaged_file_of_curves_is_named_and_a_copy_counts_once(pulled, store)
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ((), "pull needs a folder, or --entity and --project, not both"),
-        (("--entity", "E"), "pull needs a folder, or --entity and --project, not both"),
-        (("there", "--project", "P"), "pull needs a folder, or --entity and --project, not both"),
+        ((), "pull needs a folder, or --entity and --project"),
+        (("--entity", "E"), "pull needs a folder, or --entity and --project"),
+        (("there", "--project", "P"), "pull takes a folder, or --entity and --project, not both"),
         (("nowhere",), "nowhere is not allowed; allowed: a folder wandb/"),
     ],
 )

@@ -252,7 +252,7 @@ def test_the_records_of_a_profile_are_pushed(laboratory, pushed, make_record, ca
         Store().write(make_record(seed=seed))
     assert main(["wandb", "push", "--profile", "tiny", "--project", "P", "--entity", "E"]) == 0
     assert pushed == [(1, "P", "E")]
-    assert "an address\n1 records sent\n" in capsys.readouterr().out
+    assert "an address\n1 record sent\n" in capsys.readouterr().out
 
 
 def test_what_cannot_be_pushed_is_told(laboratory, pushed, make_record, capsys):
