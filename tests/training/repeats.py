@@ -2,7 +2,11 @@
 
 import time
 
+import pytest
 import torch
+
+from lab1.training import run as running
+from lab1.training.checkpoint import Checkpointer
 
 #: Series that say how long and how much it took; all others repeat.
 MEASURED = {"seconds", "peak_memory_bytes"}
@@ -36,6 +40,22 @@ def outcome(record):
     """What does not depend on how fast the machine was."""
     ending = (record.test, record.best_epoch, record.stopped, record.weights_sha256)
     return record.key, repeating(record.history), *ending
+
+
+def train_until_checkpoint(number, spec, options, store):
+    """Trains a run and interrupts it right after its checkpoint of that number."""
+    save, saved = Checkpointer.save, []
+
+    def counted(self, state):
+        save(self, state)
+        if self.path.name == "checkpoint.pt":  # not what a teacher said
+            saved.append(self.path)
+        if len(saved) == number:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpointer, "save", counted)
+        running.train_run(spec, options, store)
 
 
 def wait_until(condition, seconds=120):
