@@ -1,5 +1,6 @@
 """Fixtures for the tests that need torch; without it they are left out."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -9,6 +10,7 @@ if find_spec("torch") is None:
 else:
     import torch
     import torchvision
+    from fake_wandb import FakeWandb
 
     from lab1.training import data
     from lab1.training.data.images import ImageSet
@@ -26,6 +28,25 @@ def no_download(monkeypatch):
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
 
     monkeypatch.setattr(torchvision.datasets.MNIST, "download", refuse)
+
+
+@pytest.fixture
+def nobody(tmp_path, monkeypatch):
+    """A user with an empty home and no login to W&B, whose network ends at this machine."""
+    for name in [*os.environ]:
+        if name.startswith("WANDB_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / ".netrc"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("LAB1_PROFILE", raising=False)
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """A fake in the place of W&B's client; what is sent to it can be read back."""
+    return FakeWandb().install(monkeypatch)
 
 
 @pytest.fixture(scope="session")

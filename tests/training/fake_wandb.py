@@ -10,6 +10,9 @@ from lab1.training.wandb import client as wandb_client
 #: An API key as the client expects one; a secret in the eyes of the tests.
 KEY = "5ec2e7" * 6 + "abcd"
 
+#: Where the runs of perceptrons go.
+PROJECT = "MLP_vs_ResidualMLP_Comparison"
+
 
 class FakeRun:
     """A run as `wandb.init` gives it to who sends, and as `wandb.Api` gives it to who reads."""
@@ -58,9 +61,9 @@ class FakeWandb:
     to do, and ``opens`` before one is opened online; both may raise, or wait.
     """
 
-    def __init__(self, act=lambda: None, opens=lambda: None):
+    def __init__(self):
         self.runs, self.offline, self.opened = {}, [], []
-        self.act, self._opens = act, opens
+        self.act = self.opens = lambda: None
         self.run = None  # the one that is open in this process
         self.Settings = SimpleNamespace
 
@@ -68,7 +71,7 @@ class FakeWandb:
         self.opened.append(arguments)
         offline = arguments["mode"] == "offline"
         if not offline:
-            self._opens()
+            self.opens()
         made = FakeRun(self, arguments)
         if offline:
             self.offline.append(made)

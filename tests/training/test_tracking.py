@@ -16,15 +16,14 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
-from fake_wandb import KEY, FakeWandb
-from repeats import outcome
+from fake_wandb import KEY, PROJECT
+from repeats import outcome, train_until_checkpoint
 
 from lab1.core.record import read_record
 from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import ParameterError
 from lab1.training import run as running
-from lab1.training.checkpoint import Checkpointer
 from lab1.training.trainer import StreamlinedTrainer
 from lab1.training.wandb import client as wandb_client
 from lab1.training.wandb import mapping as wandb_runs
@@ -49,30 +48,18 @@ engine.train_all([RunSpec.from_dict(each) for each in json.loads(sys.argv[1])], 
 """
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False, report_to="wandb")
-PROJECT = "MLP_vs_ResidualMLP_Comparison"
 
 
 @pytest.fixture(autouse=True)
-def nobody(tmp_path, monkeypatch):
-    """A user with an empty home and no login, whose network ends at this machine."""
-    for name in [*os.environ]:
-        if name.startswith("WANDB_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    (tmp_path / "home").mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "home" / ".netrc"))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+def _no_answer_yet(nobody, monkeypatch):
+    """A user without a login, of whom no test before this one has learnt anything."""
     monkeypatch.setattr(tracking, "_unreachable", threading.Event())
     monkeypatch.setattr(tracking, "_told_offline", threading.Event())
 
 
 @pytest.fixture
-def train(python, tmp_path, monkeypatch):
+def train(python, laboratory, tmp_path):
     """``train(*specs)`` in a process of its own, with the real client; gives its complaints."""
-    laboratory = tmp_path / "laboratory"
-    for name in ("params", "chapters"):
-        (laboratory / name).mkdir(parents=True)
-    monkeypatch.setenv("LAB1_HOME", str(laboratory))
 
     def run(*specs):
         process = python.start(TRAIN, json.dumps([spec.to_dict() for spec in specs]))
@@ -160,8 +147,9 @@ def test_without_a_key_the_run_is_kept_offline_and_nobody_is_asked(spec, tmp_pat
 
 @needs_wandb
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "files"), [("offline", 1), ("disabled", 0)])
-def test_the_mode_that_was_asked_for_is_respected(train, spec, monkeypatch, mode, files):
+def test_the_mode_that_was_asked_for_is_respected(only_long, train, spec, monkeypatch, mode, files):
     """Though there is a key: whoever asked the address, at which nobody answers, would say so."""
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_MODE", mode)
@@ -169,23 +157,6 @@ def test_the_mode_that_was_asked_for_is_respected(train, spec, monkeypatch, mode
     assert "wandb push" not in complaints and complaints.count("\n") == files
     assert len(offline_files()) == files
     assert record_of(spec).epochs == 2
-
-
-@needs_wandb
-@pytest.mark.slow
-@pytest.mark.parametrize("login", ["none", "environment", "netrc"])
-def test_a_login_is_found_without_asking(python, tmp_path, monkeypatch, login):
-    if login == "environment":
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-    elif login == "netrc":
-        netrc = tmp_path / "home" / ".netrc"
-        netrc.write_text(f"machine 127.0.0.1:9\n  login user\n  password {KEY}\n")
-        netrc.chmod(0o600)
-    code = (
-        "import sys; from pathlib import Path; from lab1.training.wandb import client;"
-        "print(client.has_credentials(client.client(Path(sys.argv[1]))))"
-    )
-    assert python(code, tmp_path / "runs") == f"{login != 'none'}\n"
 
 
 @pytest.fixture(params=["refused", pytest.param("silent", marks=pytest.mark.long)])
@@ -220,61 +191,14 @@ def test_a_wandb_that_cannot_be_reached_changes_nothing_but_a_line(unreachable, 
     assert len(offline_files()) == 2 and all(spec.key.encode() in kept for spec in specs)
 
 
-@needs_wandb
-@pytest.mark.slow
-def test_the_fakes_have_the_surface_of_the_real_client():
-    """What lab1 calls exists under these names and takes these arguments."""
-    code = """
-import inspect, wandb
-from lab1.core.spec import ModelSpec, RunSpec, TrainingConfig
-from pathlib import Path
-from lab1.training.wandb import client as wandb_client
-
-def check(function, *arguments, **keywords):
-    inspect.signature(function).bind(*arguments, **keywords)
-
-class Surface:
-    Settings = wandb.Settings
-    @staticmethod
-    def init(**arguments):
-        check(wandb.init, **arguments)
-
-spec = RunSpec(ModelSpec("MLP", 2, 8), "smoke-grey", TrainingConfig(validation_size=500), 0)
-wandb_client.start_run(Surface, spec, {"key": spec.key}, Path("."), mode="offline")
-check(wandb.Run.log, None, {}, step=1, commit=True)
-check(wandb.Run.finish, None, exit_code=1)
-check(wandb.Run.log_artifact, None, None)
-check(wandb.Artifact, "name", type="model")
-check(wandb.Artifact.add_file, None, "path", name="name")
-check(wandb.Api, timeout=1)
-check(wandb.Api.runs, None, "me/project")
-check(wandb.apis.public.Run.history, None, samples=1, pandas=False)
-check(wandb.teardown)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
 # What is sent
 
 
-@pytest.fixture
-def wandb(monkeypatch):
-    """Puts a fake in the place of the client: ``wandb(act=…, opens=…)``."""
-
-    def put(**acts):
-        return FakeWandb(**acts).install(monkeypatch)
-
-    return put
-
-
 def test_a_run_is_sent_while_it_is_trained(wandb, spec, store):
-    client, sent = wandb(), []
-    client.act = lambda: sent.append(store.find(spec) is None)
+    sent = []
+    wandb.act = lambda: sent.append(store.find(spec) is None)
     record = running.train_run(spec, OPTIONS, store)
-    ((place, run),) = client.runs.items()
+    ((place, run),) = wandb.runs.items()
     assert place == (PROJECT, spec.key)
     assert sent == [True] * 3  # two epochs and the end, before there was a record
     assert run.state == "finished"
@@ -288,43 +212,30 @@ def test_a_run_is_sent_while_it_is_trained(wandb, spec, store):
 
 
 def test_a_run_goes_to_the_project_that_was_asked_for(wandb, spec, store):
-    client = wandb()
     running.train_run(spec, replace(OPTIONS, wandb_project="mine"), store)
-    assert [project for project, _ in client.runs] == ["mine"]
+    assert [project for project, _ in wandb.runs] == ["mine"]
     with pytest.raises(ParameterError, match="wandb_project = 'mine' is not allowed without"):
         RuntimeOptions(wandb_project="mine")
 
 
-def test_a_run_that_was_stopped_loses_no_epoch(wandb, make_spec, store, monkeypatch):
+def test_a_run_that_was_stopped_loses_no_epoch(wandb, make_spec, store):
     """Four steps an epoch, and a save after each step and epoch: it ends in the third epoch."""
-    spec, client = make_spec(epochs=4, batch_size=1024), wandb()
-    options = RuntimeOptions("cpu", progress=False, report_to="wandb", checkpoint_seconds=0)
-    save, count = Checkpointer.save, []
-
-    def stopped(self, state):
-        save(self, state)
-        count.append(1)
-        if len(count) == 11:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpointer, "save", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            running.train_run(spec, options, store)
-    first = client.runs[PROJECT, spec.key]
+    spec, options = make_spec(epochs=4, batch_size=1024), replace(OPTIONS, checkpoint_seconds=0)
+    train_until_checkpoint(11, spec, options, store)
+    first = wandb.runs[PROJECT, spec.key]
     assert first.state == "failed" and len(first.rows) == 2
     record = running.train_run(spec, options, store)
-    assert list(client.runs) == [(PROJECT, spec.key)]  # written anew in its place
-    again = client.runs[PROJECT, spec.key]
+    assert list(wandb.runs) == [(PROJECT, spec.key)]  # written anew in its place
+    again = wandb.runs[PROJECT, spec.key]
     assert again is not first and again.state == "finished"
     assert rows_of(again) == wandb_runs.rows(record.history) and len(again.rows) == 4
 
 
 def test_a_run_that_diverged_is_sent_with_its_last_epoch(wandb, make_spec, store):
-    spec, client = make_spec(optimizer="sgd", learning_rate=100.0, epochs=3), wandb()
+    spec = make_spec(optimizer="sgd", learning_rate=100.0, epochs=3)
     record = running.train_run(spec, OPTIONS, store)
     assert record.stopped == "diverged"
-    run = client.runs[PROJECT, spec.key]
+    run = wandb.runs[PROJECT, spec.key]
     assert run.summary["stopped"] == "diverged" and "test/accuracy" not in run.summary
     assert rows_of(run) == wandb_runs.rows(record.history)
 
@@ -333,7 +244,7 @@ def test_a_run_that_diverged_is_sent_with_its_last_epoch(wandb, make_spec, store
 
 
 def raising(error):
-    def act():
+    def act(**_):
         raise error
 
     return act
@@ -343,11 +254,11 @@ def raising(error):
 def test_a_run_that_cannot_be_opened_is_kept_offline_and_so_is_the_next(
     wandb, make_spec, store, capsys, error
 ):
-    client = wandb(opens=raising(error))
+    wandb.opens = raising(error)
     specs = [make_spec(seed=seed, batch_size=1024) for seed in (0, 1)]
     records = [running.train_run(spec, OPTIONS, store) for spec in specs]
-    assert [told["mode"] for told in client.opened] == [None, "offline", "offline"]
-    for run, record in zip(client.offline, records, strict=True):
+    assert [told["mode"] for told in wandb.opened] == [None, "offline", "offline"]
+    for run, record in zip(wandb.offline, records, strict=True):
         assert rows_of(run) == wandb_runs.rows(record.history) and run.state == "finished"
     failed, kept = capsys.readouterr().err.splitlines()
     assert str(error) in failed and f"lab1 wandb push {specs[0].key}" in failed
@@ -356,15 +267,22 @@ def test_a_run_that_cannot_be_opened_is_kept_offline_and_so_is_the_next(
 
 def test_a_wandb_that_falls_silent_is_left_with_what_it_has(wandb, make_spec, store, capsys):
     """It takes the run, and then nothing any more."""
-    client = wandb(act=raising(TimeoutError("no answer")))
+    wandb.act = raising(TimeoutError("no answer"))
     first, second = (make_spec(seed=seed, batch_size=1024) for seed in (0, 1))
     record = running.train_run(first, OPTIONS, store)
     assert outcome(record) == expected_outcome(first)
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and f"wandb push {first.key}" in told
-    client.act = lambda: None
+    wandb.act = lambda: None
     running.train_run(second, OPTIONS, store)
-    assert [run.id for run in client.offline] == [second.key]
+    assert [run.id for run in wandb.offline] == [second.key]
+
+
+def test_without_a_login_whoever_disabled_wandb_is_not_kept_offline(wandb, spec, monkeypatch):
+    monkeypatch.setattr(wandb_client, "has_credentials", lambda wandb: False)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    running.train_run(spec, OPTIONS)
+    assert [told["mode"] for told in wandb.opened] == [None]  # the client then asks the variable
 
 
 def test_what_the_client_is_told_keeps_it_out_of_the_way(make_spec, tmp_path):
@@ -399,7 +317,7 @@ def test_a_training_waits_for_wandb_once_and_only_at_its_end(
 ):
     """Its client is stuck for ever; the training sees one wait, of the limit."""
     stuck = threading.Event()
-    wandb(opens=stuck.wait)
+    wandb.opens = stuck.wait
     waits = []
     join = threading.Thread.join
 
@@ -421,32 +339,32 @@ def test_a_training_waits_for_wandb_once_and_only_at_its_end(
     stuck.set()
 
 
-def test_whatever_fails_in_the_client_is_one_line(wandb, make_spec, capsys, store):
-    wandb(act=raising(RuntimeError(f"no {KEY}\nand a traceback")))
+@pytest.mark.parametrize(
+    ("fails", "error", "words"),
+    [
+        ("act", RuntimeError(f"no {KEY}\nand a traceback"), "no ***."),
+        ("init", OSError("no space left on device"), "no space left on device"),  # nor offline
+    ],
+)
+def test_whatever_fails_in_the_client_is_one_line(
+    wandb, make_spec, capsys, store, fails, error, words
+):
+    setattr(wandb, fails, raising(error))
     spec = make_spec(batch_size=1024)
     record = running.train_run(spec, OPTIONS, store)
     assert outcome(record) == expected_outcome(spec)
     told = capsys.readouterr().err
-    assert len(told.splitlines()) == 1 and "no ***." in told
-
-
-def test_no_client_at_all_is_one_line(wandb, make_spec, capsys, store, monkeypatch):
-    wandb()
-    error = OSError("no space left on device")
-    monkeypatch.setattr(wandb_client, "start_run", lambda *a, **k: raising(error)())
-    assert running.train_run(make_spec(batch_size=1024), OPTIONS, store).epochs == 3
-    assert capsys.readouterr().err.count("\n") == 1
+    assert len(told.splitlines()) == 1 and words in told
 
 
 def test_a_training_that_fails_ends_its_run_as_failed(wandb, make_spec, store, monkeypatch):
-    client = wandb()
     monkeypatch.setattr(StreamlinedTrainer, "evaluate", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         running.train_run(make_spec(batch_size=1024), OPTIONS, store)
-    assert [run.state for run in client.runs.values()] == ["failed"]
+    assert [run.state for run in wandb.runs.values()] == ["failed"]
 
 
 def test_nothing_is_reported_unasked(wandb, make_spec, store):
-    client, before = wandb(), set(threading.enumerate())
+    before = set(threading.enumerate())
     running.train_run(make_spec(batch_size=1024), RuntimeOptions("cpu", progress=False), store)
-    assert client.opened == [] and set(threading.enumerate()) <= before
+    assert wandb.opened == [] and set(threading.enumerate()) <= before
