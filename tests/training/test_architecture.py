@@ -60,11 +60,11 @@ def test_every_family_is_counted():
 
 
 @pytest.mark.parametrize(("spec", "dataset"), CASES, ids=lambda case: str(case)[:60])
-def test_the_layers_are_those_of_the_model(spec, dataset):
+def test_the_layers_and_the_sizes_of_their_images_are_those_of_the_model(spec, dataset):
     model = models.build(spec, DATASETS[dataset], seed=0)
     stages = spec.stages(dataset)
-    blocks = [block for stage in stages for block in stage.blocks]
-    drawn = [(layer.inputs, layer.outputs) for block in blocks for layer in block.all_layers]
+    blocks = [(stage.side, block) for stage in stages for block in stage.blocks]
+    drawn = [(layer.inputs, layer.outputs) for _, block in blocks for layer in block.all_layers]
     built = [
         (layer.in_features, layer.out_features)
         if isinstance(layer, nn.Linear)
@@ -72,13 +72,8 @@ def test_the_layers_are_those_of_the_model(spec, dataset):
         for layer in weighted(model)
     ]
     assert sorted(drawn) == sorted(built)
-    assert sum(block.skip is not None for block in blocks) == count_additions(model)
-    assert sum(stage.parameters for stage in spec.stages(dataset)) == models.count_parameters(model)
-
-
-@pytest.mark.parametrize(("spec", "dataset"), CASES, ids=lambda case: str(case)[:60])
-def test_a_stage_says_how_large_its_images_are(spec, dataset):
-    model = models.build(spec, DATASETS[dataset], seed=0)
+    assert sum(block.skip is not None for _, block in blocks) == count_additions(model)
+    assert sum(stage.parameters for stage in stages) == models.count_parameters(model)
     sides = {}
 
     def note(layer, _, output):
@@ -88,13 +83,7 @@ def test_a_stage_says_how_large_its_images_are(spec, dataset):
         if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
             module.register_forward_hook(note)
     model.eval()(torch.zeros(1, *DATASETS[dataset].image_shape))
-    drawn = [
-        stage.side
-        for stage in spec.stages(dataset)
-        for block in stage.blocks
-        for layer in block.layers
-        if layer.kind == "3 × 3"
-    ]
+    drawn = [side for side, block in blocks for layer in block.layers if layer.kind == "3 × 3"]
     assert drawn == list(sides.values())
 
 

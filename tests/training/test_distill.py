@@ -1,6 +1,7 @@
 """The distillation loss by hand, and a trainer that is the usual one but for its loss."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,11 +51,6 @@ def losses(student=STUDENT, teacher=TEACHER, temperature=4.0, alpha=0.9):
 def test_the_loss_is_the_one_by_hand(temperature, alpha):
     expected = by_hand(STUDENT, TEACHER, LABELS, temperature, alpha)
     assert losses(temperature=temperature, alpha=alpha) == pytest.approx(expected, rel=1e-9)
-
-
-def test_the_loss_has_its_golden_values():
-    """Computed once with numpy in double precision."""
-    assert losses() == pytest.approx([1.7531068, 2.2852404, 1.6939808], rel=1e-7)
 
 
 def test_logits_of_other_shapes_are_refused():
@@ -149,8 +145,6 @@ def test_permuted_wrong_classes_change_what_is_learnt_and_repeat(make_trainer):
     ]
     assert histories[0] != histories[1]
     assert histories[1] == histories[2]
-    with pytest.raises(ParameterError, match=r"wrong_classes = 'mixed'.*kept, permuted"):
-        make_trainer(wrong_classes="mixed")
 
 
 def test_agreement_is_the_share_of_equal_answers(make_trainer, toy):
@@ -249,10 +243,12 @@ def test_a_teacher_of_another_number_of_classes_is_refused_at_once(make_trainer)
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("temperature", 0), ("temperature", -1.0), ("alpha", 1.5), ("alpha", -1)]
-)
+    ("setting", "value"),
+    [("temperature", 0), ("temperature", -1.0), ("alpha", 1.5), ("alpha", -1),
+     ("wrong_classes", "mixed")],
+)  # fmt: skip
 def test_a_setting_out_of_range_is_refused_by_name(make_trainer, setting, value):
-    with pytest.raises(ParameterError, match=f"DistillationTrainer: {setting} = {value} is not"):
+    with pytest.raises(ParameterError, match=f"DistillationTrainer: {setting} = {value!r} is not"):
         make_trainer(**{setting: value})
 
 
@@ -279,10 +275,10 @@ def test_or_at_the_first_batch_where_its_layers_do_not_tell(make_trainer):
 def asked(make_trainer, small_mlp, tmp_path):
     """Trains a student whose teacher's answers are kept; gives the teacher and what was learnt."""
 
-    def train(config, kept=True, folder="outputs", model=None, **more):
+    def train(config, kept=True, **more):
         teacher = Counting(small_mlp(seed=9, hidden_sizes=(16, 16)))
-        outputs = TeacherOutputs(tmp_path / folder, "0" * 16) if kept else None
-        made = make_trainer(config, teacher=teacher, outputs=outputs, model=model, **more)
+        outputs = TeacherOutputs(tmp_path / "outputs", "0" * 16) if kept else None
+        made = make_trainer(config, teacher=teacher, outputs=outputs, **more)
         return teacher, (repeating(made.train().history), weights_of(made.model))
 
     return train
@@ -292,38 +288,28 @@ def equal(one, other):
     return one[0] == other[0] and same_weights(one[1], other[1])
 
 
-def test_with_augmentation_each_view_is_asked_about_once_for_all_students(
-    asked, tmp_path, small_mlp
+@pytest.mark.parametrize(
+    ("augmentation", "images", "names"),
+    [("none", 60, {"images.pt"}), ("crop", 180, {f"epoch-000{n}.pt" for n in (1, 2, 3)})],
+)
+def test_each_image_or_view_is_asked_about_once_for_all_students(
+    asked, tmp_path, small_mlp, augmentation, images, names
 ):
-    config = configured(augmentation="crop")
+    config = configured(augmentation=augmentation)
     without, alone = asked(config, kept=False)
     cold, first = asked(config)
     warm, again = asked(config)
-    assert (without.calls, cold.calls, warm.calls) == (12, 12, 0)
-    assert (cold.images, warm.images) == (180, 0)
+    assert (without.images, cold.images, warm.images, warm.calls) == (images, images, 0, 0)
     assert equal(alone, first)
     assert equal(first, again)
-    names = sorted(path.name for path in (tmp_path / "outputs").iterdir())
-    assert names == ["epoch-0001.pt", "epoch-0002.pt", "epoch-0003.pt"]
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == names
     # Another student, at another temperature and for longer, with another optimiser.
-    config = configured(augmentation="crop", epochs=5, optimizer="sgd")
-    other, learnt = asked(config, model=small_mlp(seed=3, dropout_rate=0.3), temperature=1.0)
-    assert other.calls == 2 * 4
-    _, expected = asked(
-        config, kept=False, model=small_mlp(seed=3, dropout_rate=0.3), temperature=1.0
-    )
-    assert equal(learnt, expected)
-
-
-def test_without_augmentation_each_image_is_asked_about_once(asked, tmp_path):
-    config = configured()
-    without, alone = asked(config, kept=False)
-    cold, first = asked(config)
-    warm, again = asked(config, folder="outputs")
-    assert (without.images, cold.images, warm.images) == (60, 60, 0)
-    assert equal(alone, first)
-    assert equal(first, again)
-    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["images.pt"]
+    config = replace(config, epochs=5, optimizer="sgd")
+    more = {"model": small_mlp(seed=3, dropout_rate=0.3), "temperature": 1.0}
+    other, learnt = asked(config, **more)
+    assert other.images == (0 if augmentation == "none" else 2 * 60)
+    more = {"model": small_mlp(seed=3, dropout_rate=0.3), "temperature": 1.0}
+    assert equal(learnt, asked(config, kept=False, **more)[1])
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop"])

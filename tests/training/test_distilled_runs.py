@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fabricated_runs
 import pytest
@@ -12,7 +13,7 @@ from lab1.core.record import DISTILLATION_FIELDS, HISTORY_FIELDS
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError
 from lab1.planning import ensure as ensuring
-from lab1.training import data, engines, models, trained_run
+from lab1.training import data, engines, models
 from lab1.training import run as running
 from lab1.training.checkpoint import digest, load_weights, save_weights
 from lab1.training.distillation import DistillationTrainer
@@ -176,20 +177,6 @@ def test_students_wait_for_a_teacher_that_another_process_trains(pair, store, mo
     assert trained == [other, student]
 
 
-def test_published_weights_teach_too(pair, store):
-    teacher, student = pair()
-    engine.train_all([teacher], OPTIONS, store)
-    own = store.run_dir(teacher) / "weights.safetensors"
-    sha256 = digest(load_weights(own))
-    trained_run.publish_weights(teacher, store, sha256)
-    own.unlink()
-    record = running.train_run(student, OPTIONS, store)
-    assert record.origin["teacher_sha256"] == sha256
-
-
-# On Ray
-
-
 def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(
     pair, make_spec, make_record, store, monkeypatch
 ):
@@ -199,14 +186,11 @@ def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(
     other = make_spec(seed=7)
     submitted, at_once = [], []
 
-    class Task:
-        def options(self, **_):
-            return self
+    def submit(spec, *_):
+        submitted.append(spec)
+        return spec
 
-        def remote(self, spec, options, store):
-            submitted.append(spec)
-            return spec
-
+    task = SimpleNamespace(options=lambda **_: task, remote=submit)
     answers = {teacher: [None, "record"], student: ["ZeroDivisionError: unlucky"]}
 
     def result(spec):
@@ -220,7 +204,8 @@ def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(
     monkeypatch.setattr(engines, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(ray_engine, "wait", wait)
     monkeypatch.setattr(ray_engine, "result", result)
-    monkeypatch.setitem(sys.modules, "ray", type("ray", (), {"remote": remote(Task)}))
+    ray = SimpleNamespace(remote=lambda **_: lambda function: task)
+    monkeypatch.setitem(sys.modules, "ray", ray)
     specs = [grandchild, student, teacher, other]
     wanted = {spec: ray_engine.Needs(1) for spec in specs}
     finished = []
@@ -230,7 +215,3 @@ def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(
     assert submitted[-2:] == [student, grandchild]
     assert submitted.count(teacher) == 2  # claimed elsewhere the first time
     assert [record.spec for record in finished] == [other, teacher, grandchild]
-
-
-def remote(task):
-    return staticmethod(lambda **_: lambda function: task())

@@ -124,23 +124,21 @@ def test_a_run_becomes_a_record(tiny, store, family):
     assert record.test["count"] == 1000
     assert record.test["accuracy"] == (1000 - record.test["errors"]) / 1000
     assert record.test["loss"] > 0
+    assert 0 < record.test["calibration_error"] < 1
+    assert "teacher_agreement" not in record.test
 
 
-def test_a_run_says_where_it_came_from(tiny, store, monkeypatch):
+def test_a_run_says_where_it_came_from(asked_anew, tiny, store, monkeypatch):
     monkeypatch.setenv("LAB1_COMMIT", "0123abcd")
-    origin.commit.cache_clear()
-    try:
-        before = datetime.now(UTC) - timedelta(seconds=1)
-        record = train_run(tiny(), OPTIONS, store)
-        came_from = record.origin
-        after = datetime.now(UTC)
-    finally:
-        origin.commit.cache_clear()
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    record = train_run(tiny(), OPTIONS, store)
+    came_from = record.origin
+    after = datetime.now(UTC)
     assert came_from["commit"] == "0123abcd"
     assert set(came_from["versions"]) == {"lab1", "python", "torch", "torchvision", "numpy"}
     assert came_from["versions"]["lab1"] == __version__
     assert came_from["versions"]["torch"] == torch.__version__
-    assert came_from["device"]["kind"] == "cpu"
+    assert came_from["device"]["kind"] == "cpu" and came_from["device"]["name"]
     assert came_from["device"]["threads"] == torch.get_num_threads()
     assert came_from["data_source"] == "built in"
     assert came_from["data_fingerprint"] == DATASETS["smoke-grey"].fingerprint
@@ -199,31 +197,11 @@ def test_the_score_is_that_of_the_kept_weights(tiny, store, smoke_grey):
     with torch.no_grad():
         errors = int((model(inputs).argmax(1) != smoke_grey.test.labels).sum())
     assert record.test["errors"] == errors
+    assert record.to_dict()["weights_sha256"] == digest(weights)
 
 
-def test_a_run_repeats_itself(tiny, store):
-    first, second = (train_run(tiny(dropout_rate=0.2), OPTIONS, store) for _ in range(2))
-    assert first.test == second.test
-    for name in set(HISTORY_FIELDS) - {"seconds", "peak_memory_bytes"}:
-        assert first.history[name] == second.history[name]
-
-
-def test_without_validation_everything_is_trained_on(tiny, monkeypatch):
-    sizes = []
-    made = StreamlinedTrainer.__init__
-
-    def watching(self, model, config, train, validation, **keywords):
-        sizes.append((len(train), validation))
-        made(self, model, config, train, validation, **keywords)
-
-    monkeypatch.setattr(StreamlinedTrainer, "__init__", watching)
-    record = train_run(tiny(validation_size=0, epochs=1), OPTIONS)
-    assert sizes == [(4000, None)]
-    assert record.history["validation_accuracy"] == [None]
-    assert record.best_epoch == 1
-
-
-def test_a_run_hands_on_what_its_spec_says(tiny, monkeypatch, smoke_grey):
+@pytest.mark.parametrize("validation_size", [3700, 0])
+def test_a_run_hands_on_what_its_spec_says(tiny, monkeypatch, smoke_grey, validation_size):
     """The split, the start and the order by the spec's seed, the normalisation as declared."""
     given = []
     made = StreamlinedTrainer.__init__
@@ -234,18 +212,21 @@ def test_a_run_hands_on_what_its_spec_says(tiny, monkeypatch, smoke_grey):
         made(self, model, config, train, validation, **keywords)
 
     monkeypatch.setattr(StreamlinedTrainer, "__init__", watching)
-    spec = tiny(epochs=1, seed=3)
-    train_run(spec, OPTIONS)
-    ((config, start, train, validation, keywords),) = given
+    spec = tiny(epochs=1, seed=3, validation_size=validation_size)
+    record = train_run(spec, OPTIONS)
+    ((config, start, *parts, keywords),) = given
     assert config == spec.training
     expected = models.build(spec.model, smoke_grey.declared, seed=3).parameters()
     assert all(map(torch.equal, start, expected))
-    parts = data.split(smoke_grey.train, 3700, seed=3)
-    for part, expected in zip((train, validation), parts, strict=True):
-        assert torch.equal(part.images, expected.images)
-        assert torch.equal(part.labels, expected.labels)
+    for part, expected in zip(parts, data.split(smoke_grey.train, validation_size, 3), strict=True):
+        assert (part is None) == (expected is None)
+        if part is not None:
+            assert torch.equal(part.images, expected.images)
+            assert torch.equal(part.labels, expected.labels)
     assert (keywords["seed"], keywords["device"]) == (3, "cpu")
     assert (keywords["mean"], keywords["std"]) == ((0.5,), (0.25,))
+    assert (record.history["validation_accuracy"] == [None]) == (validation_size == 0)
+    assert record.best_epoch == 1
 
 
 def test_a_diverged_run_has_no_test_score(tiny, store):
@@ -263,18 +244,12 @@ def files(store):
 
 def test_weights_are_kept_only_where_they_are_asked_for(tiny, store, tmp_path):
     train_run(tiny(epochs=1), OPTIONS)
-    train_run(tiny(epochs=1), replace(OPTIONS, save_weights=False), store)
+    unkept = train_run(tiny(epochs=1), replace(OPTIONS, save_weights=False), store)
     assert files(store) == []
     assert not (tmp_path / "runs").exists()
-    train_run(tiny(epochs=1), OPTIONS, store)
+    kept = train_run(tiny(epochs=1), OPTIONS, store)
     assert files(store) == ["weights.safetensors"]
-
-
-def test_progress_does_not_change_the_result(tiny):
-    records = [
-        train_run(tiny(epochs=1), replace(OPTIONS, progress=progress)) for progress in (True, False)
-    ]
-    assert records[0].test == records[1].test
+    assert unkept.weights_sha256 == kept.weights_sha256
 
 
 # Several runs
@@ -294,17 +269,9 @@ def test_runs_are_trained_in_their_order_and_each_is_told_as_it_is_written(
     assert fake_runs == written == [3, 1, 2]
 
 
-def test_what_has_a_record_is_not_trained_again(fake_runs, store, make_spec, make_record):
-    store.write(make_record(seed=1))
-    finished = []
-    train_all([make_spec(seed=seed) for seed in range(3)], OPTIONS, store, finished.append)
-    assert fake_runs == [0, 2]
-    assert len(finished) == 2
-
-
-def test_an_interrupted_list_goes_on_with_what_is_missing(tiny, store):
-    """With the real training half: Ctrl-C after the second run."""
-    specs = [tiny(seed=seed, epochs=1) for seed in range(4)]
+def test_an_interrupted_list_goes_on_with_what_is_missing(fake_runs, store, make_spec):
+    """Ctrl-C after the second run."""
+    specs = [make_spec(seed=seed) for seed in range(4)]
     finished = []
 
     def interrupt(record):
@@ -316,7 +283,7 @@ def test_an_interrupted_list_goes_on_with_what_is_missing(tiny, store):
         train_all(specs, OPTIONS, store, interrupt)
     assert without_record(specs, store) == specs[2:]
     train_all(specs, OPTIONS, store, finished.append)
-    assert [record.spec.seed for record in finished] == [0, 1, 2, 3]
+    assert fake_runs == [record.spec.seed for record in finished] == [0, 1, 2, 3]
     assert without_record(specs, store) == []
 
 
@@ -349,6 +316,9 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
         assert f"{specs[seed].title}: ZeroDivisionError: seed {seed} is unlucky" in message
     # Said at once too, since the others may take hours.
     assert f"failed: {specs[1].title}: ZeroDivisionError" in capsys.readouterr().err
+    fake_runs.failing = ()
+    train_all(specs, OPTIONS, store)  # which tries them again
+    assert fake_runs == [0, 1, 2, 3, 4, 1, 3]
 
 
 def test_every_failed_run_is_counted(fake_runs, store, make_spec):
@@ -362,16 +332,6 @@ def test_a_single_run_that_fails_shows_its_own_error(fake_runs, store, make_spec
     fake_runs.failing = (0,)
     with pytest.raises(ZeroDivisionError, match="seed 0 is unlucky"):
         train_all([make_spec()], OPTIONS, store)
-
-
-def test_a_failed_run_is_tried_again_the_next_time(fake_runs, store, make_spec):
-    fake_runs.failing = (1,)
-    specs = [make_spec(seed=seed) for seed in range(2)]
-    with pytest.raises(MissingRunsError):
-        train_all(specs, OPTIONS, store)
-    fake_runs.failing = ()
-    train_all(specs, OPTIONS, store)
-    assert fake_runs == [0, 1, 1]
 
 
 def test_a_damaged_record_is_not_trained_over(fake_runs, store, make_spec, make_record):
@@ -443,14 +403,6 @@ def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, m
     assert fake_runs == []
 
 
-def test_missing_runs_are_trained_and_served(tiny, store):
-    """The whole road, once: from specs to records, with the real training half."""
-    specs = [tiny(family=family, epochs=1) for family in ("MLP", "ResidualMLP")]
-    records = ensuring.ensure(specs, OPTIONS, store)
-    assert [record.spec for record in records] == specs
-    assert ensuring.ensure(specs, OPTIONS, store) == records
-
-
 # The commit
 
 
@@ -461,6 +413,17 @@ def asked_anew():
     origin.commit.cache_clear()
 
 
+def git(folder, *arguments):
+    name = ("-c", "user.name=a", "-c", "user.email=a@b")
+    command = ["git", "-C", str(folder), *name, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit():
+    origin.commit.cache_clear()
+    return origin.commit()
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_the_commit_says_whether_the_sources_differ(asked_anew, monkeypatch, tmp_path):
     # In a git hook these would turn the commands below on the repository of the hook.
@@ -468,35 +431,23 @@ def test_the_commit_says_whether_the_sources_differ(asked_anew, monkeypatch, tmp
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-
-    def git(*arguments):
-        name = ("-c", "user.name=a", "-c", "user.email=a@b")
-        done = subprocess.run(
-            ["git", "-C", tmp_path, *name, *arguments], check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    def commit():
-        origin.commit.cache_clear()
-        return origin.commit()
-
     source = tmp_path / "lab1" / "training" / "origin.py"
     source.parent.mkdir(parents=True)
     source.write_text("")
     monkeypatch.setattr(origin, "_SOURCES", tmp_path / "lab1")
-    git("init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     (tmp_path / ".gitignore").write_text("ignored.py\n")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "first")
-    head = git("rev-parse", "HEAD")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    head = git(tmp_path, "rev-parse", "HEAD")
     assert re.fullmatch("[0-9a-f]{40}", head)
     assert commit() == head
     # Prose may change between runs, sources may not.
     (tmp_path / "README.md").write_text("")
     assert commit() == head
     # Whatever git was told to overlook.
-    git("config", "status.showUntrackedFiles", "no")
-    git("update-index", "--assume-unchanged", "lab1/training/origin.py")
+    git(tmp_path, "config", "status.showUntrackedFiles", "no")
+    git(tmp_path, "update-index", "--assume-unchanged", "lab1/training/origin.py")
     for name in ("new.py", "ignored.py"):
         (source.parent / name).write_text("")
         assert commit() == f"{head}-dirty"
@@ -541,68 +492,45 @@ def test_sources_without_git_come_from_an_unknown_commit(asked_anew, monkeypatch
     assert origin.commit() == "unknown"
 
 
-def test_the_checkout_itself_has_a_commit(asked_anew):
-    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", origin.commit())
-
-
 def test_git_is_believed_only_where_it_tracks_the_sources(asked_anew, monkeypatch, tmp_path):
     """An archive of the project in a folder that another repository ignores."""
-
-    def git(*arguments):
-        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
-        subprocess.run([*command, *arguments], check=True, capture_output=True)
-
     package = tmp_path / "archive" / "lab1"
     shutil.copytree(Path(weights_file.__file__).parent, package)
-    git("init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     (tmp_path / ".gitignore").write_text("archive/\n")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "another project")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "another project")
     monkeypatch.setattr(origin, "_SOURCES", package)
-    origin.commit.cache_clear()
-    assert origin.commit() == "unknown"
+    assert commit() == "unknown"
 
 
 def test_the_repository_of_a_hook_is_not_taken_for_ones_own(asked_anew, monkeypatch, tmp_path):
-    expected = origin.commit()
-    subprocess.run(["git", "init", "--quiet", str(tmp_path / "other")], check=True)
+    expected = commit()
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", expected)
+    git(tmp_path, "init", "--quiet", "other")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
-    origin.commit.cache_clear()
-    assert origin.commit() == expected
+    assert commit() == expected
 
 
 @pytest.mark.parametrize(
-    ("commit", "told"),
+    ("named", "told"),
     [("0123abcd" * 5, False), ("0123abcd" * 5 + "-dirty", True), ("unknown", True), ("HEAD", True)],
 )
 def test_what_cannot_be_published_is_told_before_it_is_trained(
-    asked_anew, monkeypatch, capsys, tiny, commit, told
+    asked_anew, monkeypatch, capsys, tiny, named, told
 ):
-    monkeypatch.setenv("LAB1_COMMIT", commit)
+    monkeypatch.setenv("LAB1_COMMIT", named)
     origin.commit.cache_clear()
     origin.warn_of_unpublishable.cache_clear()
     engine.check([tiny()], OPTIONS)
     engine.check([tiny()], OPTIONS)
     complaints = capsys.readouterr().err
-    assert complaints.count(f"commit is '{commit}'") == (1 if told else 0)
+    assert complaints.count(f"commit is '{named}'") == (1 if told else 0)
     assert ("promote" in complaints) == told
 
 
 # What a run leaves behind
-
-
-def test_a_record_names_the_weights_of_its_best_epoch(tiny, store):
-    for options in (OPTIONS, replace(OPTIONS, save_weights=False)):
-        record = train_run(tiny(), options, store)
-        assert record.weights_sha256 == digest(load_weights(weights_file.in_runs(tiny(), store)))
-    assert record.to_dict()["weights_sha256"] == record.weights_sha256
-
-
-def test_test_scores_say_how_well_the_confidence_fits(tiny, store):
-    record = train_run(tiny(), OPTIONS, store)
-    assert 0 < record.test["calibration_error"] < 1
-    assert "teacher_agreement" not in record.test
 
 
 def test_a_run_that_ends_in_nan_has_no_accuracy(tiny, store):
@@ -646,24 +574,29 @@ def test_compiled_kernels_train_as_others_do(tiny, store):
         assert compiled.history[name] == pytest.approx(usual.history[name], rel=1e-2)
 
 
+def raising(error):
+    def build(*_):
+        raise error
+
+    return build
+
+
 @pytest.mark.parametrize(
-    "allocate",
+    ("build", "error", "words"),
     [
-        lambda *_: torch.empty(10**15),
-        lambda *_: bytearray(10**17),
-        lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory")),
+        *(
+            (allocate, MissingRunsError, r"2 layers.*memory does not suffice: .*width")
+            for allocate in (
+                lambda *_: torch.empty(10**15),
+                lambda *_: bytearray(10**17),
+                raising(torch.OutOfMemoryError("CUDA out of memory")),
+            )
+        ),
+        # Any other fault keeps its traceback.
+        (raising(RuntimeError("mat1 and mat2")), RuntimeError, "mat1 and mat2"),
     ],
 )
-def test_memory_that_does_not_suffice_is_told(tiny, monkeypatch, allocate):
-    monkeypatch.setattr(models, "build", allocate)
-    with pytest.raises(MissingRunsError, match=r"2 layers.*memory does not suffice: .*width"):
-        train_run(tiny(), OPTIONS)
-
-
-def test_any_other_fault_of_a_training_keeps_its_traceback(tiny, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-    monkeypatch.setattr(models, "build", fail)
-    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+def test_memory_that_does_not_suffice_is_told(tiny, monkeypatch, build, error, words):
+    monkeypatch.setattr(models, "build", build)
+    with pytest.raises(error, match=words):
         train_run(tiny(), OPTIONS)

@@ -106,22 +106,6 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store
     assert store.find(spec).epochs == 2
 
 
-def test_a_record_that_cannot_be_written_leaves_nothing_half_written(
-    store, make_record, monkeypatch
-):
-    def fail(descriptor):
-        raise OSError(28, "No space left on device")
-
-    record = make_record()
-    before = store.write(record).read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr("lab1.core.files.os.fsync", fail)
-        with pytest.raises(StorageError, match=r"record\.json: cannot be written: No space left"):
-            store.write(record)
-    assert store.write(record).read_bytes() == before
-    assert [path.name for path in store.run_dir(record.spec).iterdir()] == ["record.json"]
-
-
 def test_a_folder_that_cannot_be_made_is_told(tmp_path, make_spec):
     (tmp_path / "runs").write_text("a file where the folder should be")
     store = Store(tmp_path / "results", tmp_path / "runs")

@@ -26,14 +26,6 @@ GREY = DATASETS["smoke-grey"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", [(1, 28, 28), (784,), (4, 14, 14)])
-def test_images_become_logits(kind, shape):
-    logits = made(kind)(inputs(5, *shape))
-    assert logits.shape == (5, 10)
-    assert logits.dtype == torch.float32
-
-
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_the_network_is_the_formula(kind, activation, depth):

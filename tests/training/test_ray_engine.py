@@ -120,19 +120,21 @@ def test_without_ray_the_extra_is_named_before_anything_is_trained(store, make_s
 
 
 @needs_ray
-@pytest.mark.parametrize("device", ["mps", "cuda:1", "tpu"])
-def test_the_device_is_for_ray_to_choose(store, make_spec, device):
-    with pytest.raises(ParameterError, match=f"device = '{device}' is not allowed with engine"):
-        ensuring.ensure([make_spec()], replace(OPTIONS, device=device), store)
-
-
-@needs_ray
 @pytest.mark.parametrize(
-    "address", ["here", "ray://here:10001", "here:port", ":6379", "here:65536"]
+    ("name", "value", "why"),
+    [
+        ("device", "mps", "device = 'mps' is not allowed with engine"),  # Ray chooses it
+        ("device", "cuda:1", "device = 'cuda:1' is not allowed with engine"),
+        ("device", "tpu", "device = 'tpu' is not allowed with engine"),
+        *(
+            ("ray_address", address, "is not allowed; allowed: auto, or HOST:PORT")
+            for address in ("here", "ray://here:10001", "here:port", ":6379", "here:65536")
+        ),
+    ],
 )
-def test_an_address_of_another_form_is_refused(store, make_spec, address):
-    with pytest.raises(ParameterError, match="is not allowed; allowed: auto, or HOST:PORT"):
-        ensuring.ensure([make_spec()], replace(OPTIONS, ray_address=address), store)
+def test_a_setting_that_ray_cannot_follow_is_refused(store, make_spec, name, value, why):
+    with pytest.raises(ParameterError, match=why):
+        ensuring.ensure([make_spec()], replace(OPTIONS, **{name: value}), store)
 
 
 @needs_ray
