@@ -2,14 +2,14 @@ import base64
 import html
 import json
 import re
-from html.parser import HTMLParser
 from io import BytesIO
-from pathlib import Path
 from xml.etree import ElementTree
 
 import altair
 import pandas
 import pytest
+from built_site import ROOT
+from elements import Elements
 from fontTools.ttLib import TTFont
 
 from lab1.reporting import figure as figures
@@ -25,7 +25,7 @@ AWKWARD = (
 TABLE = {"details", "summary", "div", "table", "thead", "tbody", "tr", "th", "td"}
 
 #: The published figures.
-FIGURES = Path(__file__).resolve().parents[2] / "figures"
+FIGURES = ROOT / "figures"
 
 #: Where a page finds the pictures of a figure.
 ADDRESSES = {
@@ -35,36 +35,6 @@ ADDRESSES = {
 
 def render(parts, **options):
     return figures.render(parts, ADDRESSES, **options)
-
-
-class Page(HTMLParser):
-    """The elements of a page with their attributes, and the text in its scripts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.scripts, self._open = [], [], False
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self._open = tag == "script"
-        if self._open:
-            self.scripts.append("")
-
-    def handle_endtag(self, tag):
-        self._open = False
-
-    def handle_data(self, data):
-        if self._open:
-            self.scripts[-1] += data
-
-    def one(self, name, **attributes):
-        found = [
-            own for tag, own in self.elements if tag == name and attributes.items() <= own.items()
-        ]
-        assert len(found) == 1
-        return found[0]
 
 
 @pytest.fixture
@@ -100,8 +70,8 @@ def test_a_notebook_keeps_html_parts_and_text(figure):
 def test_a_notebook_that_is_not_trusted_shows_the_picture(figure):
     """JupyterLab takes scripts and inline SVG away, and leaves a picture that its address holds."""
     made = figure("a <b> & c")
-    page = Page(made._repr_mimebundle_()["text/html"])
-    assert {tag for tag, _ in page.elements} <= {"img", *TABLE}
+    page = Elements(made._repr_mimebundle_()["text/html"])
+    assert {tag for tag, _ in page.all} <= {"img", *TABLE}
     image = page.one("img")
     assert image["alt"] == "a <b> & c"
     kind, content = image["src"].split(",")
@@ -113,11 +83,11 @@ def test_a_notebook_that_is_not_trusted_shows_the_picture(figure):
 def test_an_awkward_text_stays_a_text_wherever_a_page_has_it(figure):
     parts = figure(AWKWARD).parts()
     markup = render(parts)
-    page = Page(markup)
+    page = Elements(markup)
     chart = page.one("div", role="img")
     assert (chart["aria-label"], chart["class"]) == (AWKWARD, "lab1-chart")
     # Nothing broke out of the attribute: there is no other element than those that render writes.
-    assert [tag for tag, _ in page.elements if tag in ("em", "script")] == ["script"] * 2
+    assert [tag for tag, _ in page.all if tag in ("em", "script")] == ["script"] * 2
     page.one("script", type="application/json")
     specification, loader = page.scripts
     assert json.loads(specification) == parts["spec"] and loader == ""
@@ -128,8 +98,8 @@ def test_an_awkward_text_stays_a_text_wherever_a_page_has_it(figure):
 
 def test_pictures_for_both_themes_and_widths_are_there_without_scripts(figure):
     parts = figure().parts()
-    page = Page(render(parts))
-    shown = [own for tag, own in page.elements if tag in ("picture", "source", "img")]
+    page = Elements(render(parts))
+    shown = [own for tag, own in page.all if tag in ("picture", "source", "img")]
     classes, addresses = (
         ([own[name] for own in shown if name in own] for name in ("class", "loading")),
         [own.get("src") or own.get("srcset") for own in shown],
@@ -196,10 +166,10 @@ def test_no_two_ticks_of_an_axis_are_named_alike():
 
 def test_the_script_is_named_as_seen_from_the_page(figure):
     parts = figure().parts()
-    page = Page(render(parts, assets="report/assets"))
+    page = Elements(render(parts, assets="report/assets"))
     assert page.one("div", role="img")["data-assets"] == "report/assets"
     assert page.one("script", src="report/assets/charts.js").keys() == {"src", "defer"}
-    assert Page(render(parts)).one("script", src="assets/charts.js")
+    assert Elements(render(parts)).one("script", src="assets/charts.js")
 
 
 def test_downloads_follow_the_chart(figure):
@@ -248,7 +218,7 @@ def test_a_picture_carries_the_face_that_it_was_measured_with(figure):
 
 
 def test_nothing_is_asked_of_another_host(figure):
-    for tag, attributes in Page(render(figure().parts())).elements:
+    for tag, attributes in Elements(render(figure().parts())).all:
         for name in ("src", "href", "data"):
             assert "//" not in attributes.get(name, ""), tag
 

@@ -8,12 +8,12 @@ import json
 import re
 import shutil
 from html import unescape
-from html.parser import HTMLParser
 
-import nbformat
 import pytest
-from built_site import ROOT, git
+from built_site import git
+from elements import Elements
 from fontTools.ttLib import TTFont
+from shipped_chapters import read
 
 from lab1.reporting import results_page
 
@@ -29,56 +29,25 @@ def site(quarto_site):
     return quarto_site
 
 
-class _Loads(HTMLParser):
-    """What a page loads by itself, and its elements by name."""
+#: The elements that load something by themselves.
+LOADING = ("script", "link", "img", "iframe", "source", "object", "embed", "video")
 
-    LOADING = frozenset({"script", "link", "img", "iframe", "source", "object", "embed", "video"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.loads, self.links = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        own = dict(attrs)
-        if tag in self.LOADING:
-            self.loads += [own[name] for name in ("src", "href", "data", "srcset") if own.get(name)]
-        elif tag == "a" and own.get("href"):
-            self.links.append(own["href"])
-
-
-CHAPTERS = ("1_1", "1_2", "1_3", "2_2", "depth", "results", "speed")
+#: Some of the figures and tables of each chapter.
+LABELS = {
+    "1_1": "fig-depth fig-loss fig-sweep tbl-comparisons tbl-runs",
+    "1_2": "fig-block fig-loss fig-depth fig-sweep tbl-runs",
+    "1_3": "fig-block fig-networks fig-validation fig-confusion tbl-hardest tbl-runs",
+    "2_2": "fig-networks fig-paired fig-unseen tbl-summary tbl-softened tbl-runs",
+    "depth": "fig-block fig-networks fig-error fig-gradients tbl-errors tbl-precision tbl-runs",
+    "results": "fig-time fig-rates fig-gradients fig-memory tbl-performance tbl-distillation",
+    "speed": "fig-ratios tbl-speed",
+}
+CHAPTERS = tuple(LABELS)
 REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
 #: Those that have runs of their own, and among them those on perceptrons.
 OF_RUNS = REPORT[:5]
 ON_MLP = REPORT[:2]
-
-#: Some of the figures and tables of each page.
-LABELS = [
-    ("fig-depth", "fig-loss", "fig-sweep", "tbl-comparisons", "tbl-runs"),
-    ("fig-block", "fig-loss", "fig-depth", "fig-sweep", "tbl-runs"),
-    ("fig-block", "fig-networks", "fig-validation", "fig-confusion", "tbl-hardest", "tbl-runs"),
-    (
-        "fig-networks",
-        "fig-paired",
-        "fig-unseen",
-        "tbl-summary",
-        "tbl-softened",
-        "tbl-runs",
-    ),
-    (
-        "fig-block",
-        "fig-networks",
-        "fig-error",
-        "fig-gradients",
-        "tbl-errors",
-        "tbl-precision",
-        "tbl-runs",
-    ),
-    ("fig-time", "fig-rates", "fig-gradients", "fig-memory", "tbl-performance", "tbl-distillation"),
-    ("fig-ratios", "tbl-speed"),
-]
 
 
 def test_the_reference_loads_and_links_to_what_is_there(site):
@@ -86,11 +55,12 @@ def test_the_reference_loads_and_links_to_what_is_there(site):
     pages = [page for page in site.pages() if page.parent.name == "reference"]
     assert len(pages) > 5
     for page in pages:
-        found = _Loads(page.read_text())
-        for target in found.loads:
+        elements = Elements(page.read_text())
+        loads = elements.values(LOADING, "src", "href", "data", "srcset")
+        for target in loads:
             assert not re.match(r"(?:[a-z]+:)?//", target), f"{page.name}: {target}"
-        links = [link for link in found.links if not re.match(r"[a-z]+:|#|$", link)]
-        for link in [*found.loads, *links]:
+        links = elements.values(("a",), "href")
+        for link in [*loads, *(each for each in links if not re.match(r"[a-z]+:|#", each))]:
             if not link.startswith("data:"):
                 target = page.parent / link.split("#")[0].split("?")[0]
                 target = target / "index.html" if target.is_dir() else target
@@ -123,34 +93,15 @@ def test_every_reference_is_resolved(site):
 
 
 def test_figures_and_tables_are_numbered_and_referred_to(site):
-    for name, labels in zip(REPORT, LABELS, strict=True):
-        text = site.text(name)
-        links = _Loads(text).links
-        for label in labels:
+    for name, labels in LABELS.items():
+        text = site.text(f"report/{name}.html")
+        links = Elements(text).values(("a",), "href")
+        for label in labels.split():
             assert f'id="{label}"' in text
             assert f"#{label}" in links
         kinds = {"fig": "Figure\xa01", "tbl": "Table\xa01"}
-        first = {kinds[label.partition("-")[0]] for label in labels}
+        first = {kinds[label.partition("-")[0]] for label in labels.split()}
         assert first <= set(re.findall(r"\w+\xa01\b", unescape(text)))
-
-
-def test_every_citation_is_listed(site):
-    for name in REPORT:
-        text = site.text(name)
-        cited = set(re.findall(r'href="#(ref-[\w-]+)"', text))
-        assert cited
-        assert cited <= set(re.findall(r'id="(ref-[\w-]+)"', text))
-        assert "citeproc-not-found" not in text
-
-
-def test_the_counts_in_a_table_lead_to_the_runs(site):
-    for name in OF_RUNS:
-        text = site.text(name)
-        targets = set(re.findall(r'href="#(runs-\w+)"', text))
-        rows = set(re.findall(r'id="(runs-\w+)"', text))
-        assert targets and targets <= rows
-        # The chapter on depth tells its runs at other peaks, and the deepest, in sentences alone.
-        assert len(rows - targets) == (5 if name == "report/depth.html" else 0)
 
 
 def test_every_row_leads_to_its_runs(site):
@@ -160,7 +111,11 @@ def test_every_row_leads_to_its_runs(site):
         name: set(re.findall(r'"\.\./runs\.html#(runs-\w+)"', site.text(name))) for name in REPORT
     }
     for name in OF_RUNS:
-        assert led[name] == set(re.findall(r'<tr [^>]*id="(runs-\w+)"', site.text(name)))
+        rows = set(re.findall(r'<tr [^>]*id="(runs-\w+)"', site.text(name)))
+        assert led[name] == rows
+        counts = set(re.findall(r'href="#(runs-\w+)"', site.text(name)))
+        # The chapter on depth tells its runs at other peaks, and the deepest, in sentences alone.
+        assert counts <= rows and len(rows - counts) == (5 if name == "report/depth.html" else 0)
     assert led["report/results.html"] < sections == set().union(*led.values())
 
 
@@ -176,8 +131,7 @@ def test_the_search_knows_the_chapters(site):
     found = json.loads(site.text("search.json"))
     titles = " ".join(f"{each['title']} {each.get('section')}" for each in found)
     for name in CHAPTERS:
-        (cell, *_) = nbformat.read(ROOT / "chapters" / f"{name}.ipynb", 4).cells
-        assert re.match("# (.*)", cell.source)[1] in titles
+        assert re.match("# (.*)", read(name).cells[0].source)[1] in titles
 
 
 def test_the_charts_are_on_the_pages(site):
@@ -254,11 +208,8 @@ def test_the_pages_are_of_the_profile(site):
     )
 
 
-def test_no_run_was_written_into_the_project(site):
+def test_building_leaves_the_repository_clean_and_writes_no_run_into_it(site):
     assert not (site.home / "runs").exists() and not (site.home / "data").exists()
-
-
-def test_building_leaves_the_repository_clean(site):
     assert git(site.home, "status", "--porcelain") == ""
 
 
