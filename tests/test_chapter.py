@@ -155,6 +155,16 @@ def test_a_selection_is_of_the_usual_design_unless_another_is_named(make_record,
     assert [*opened.select("MLP", **values).runs["change"]] == expected
 
 
-def test_what_is_no_namespace_is_refused():
-    with pytest.raises(ParameterError, match=r"chapter 1_1: namespace = None .* allowed: globals"):
-        open_chapter("1_1", None)
+@pytest.mark.parametrize(
+    ("namespace", "words"),
+    [
+        (None, "namespace = None .* allowed: globals"),
+        ({"profile": "smoke", "seeds": {2, 4}}, "seeds = "),  # of another type, not passed over
+        ({"profile": "smoke", "dept": 4}, "unknown parameter 'dept'; allowed: "),
+        ({"profile": 3}, "profile 3 does not exist; there are .*smoke"),
+        ({"epochs": 4}, "no profile is given; there are .*smoke"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_chapter_is_refused(namespace, words):
+    with pytest.raises(ParameterError, match=f"chapter 1_1: {words}"):
+        open_chapter("1_1", namespace)

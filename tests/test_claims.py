@@ -6,12 +6,12 @@ import math
 import re
 from dataclasses import replace
 from functools import cache, cached_property
-from pathlib import Path
 from statistics import mean, stdev
 
-import nbformat
 import pytest
+from built_site import ROOT
 from scipy import stats
+from shipped_chapters import NAMES, code
 
 from lab1.core.store import Store
 from lab1.errors import ClaimError
@@ -21,21 +21,16 @@ from lab1.reporting.findings import Findings
 from lab1.reporting.paired import Difference
 from lab1.reporting.statistics import METRICS
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@cache
-def code_of(name):
-    notebook = nbformat.read(ROOT / "chapters" / f"{name}.ipynb", 4)
-    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-
 
 def calling(name, *methods):
     """The cells of a chapter that call one of these methods of `chapter`."""
-    return [s for s in code_of(name) if any(f"chapter.{method}(" in s for method in methods)]
+    return [
+        cell.source
+        for cell in code(name)
+        if any(f"chapter.{method}(" in cell.source for method in methods)
+    ]
 
 
-NAMES = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 CLAIMING = [name for name in NAMES if calling(name, "findings")]
 
 
@@ -53,8 +48,8 @@ class Chapter:
     def __init__(self, name):
         assert not find_todo(profiles.page(name, "report", {}).plan(), Store()).missing
         self.names = {}
-        (opening,) = (source for source in code_of(name) if "open_chapter(" in source)
-        for source in (code_of(name)[0], opening, *calling(name, "findings")):
+        parameters, opening, *_ = (cell.source for cell in code(name))
+        for source in (parameters, opening, *calling(name, "findings")):
             exec(source, self.names)
         self.chapter, self.findings = self.names["chapter"], self.names["findings"]
         self.specs = {record.key: record.spec for record in self.chapter.all_records}

@@ -3,10 +3,10 @@
 import re
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 
-import nbformat
 import pytest
+from built_site import ROOT
+from shipped_chapters import code
 
 from lab1.core.store import Store
 from lab1.planning import profiles
@@ -14,8 +14,6 @@ from lab1.planning.chapters import CHAPTERS
 from lab1.planning.ensure import is_out_of_reach
 from lab1.reporting import frames, provenance
 from lab1.reporting.twins import Setting, sweep
-
-ROOT = Path(__file__).resolve().parents[1]
 
 #: The least cosine between the gradients of the first step in bf16 and in float32.
 LEAST_AGREEMENT = 0.9
@@ -98,8 +96,7 @@ def seeds():
 
 def tables_of(page):
     """The tables of runs of a page of the report, by the call in its chapter that makes them."""
-    cells = nbformat.read(ROOT / "chapters" / f"{page.chapter}.ipynb", 4).cells
-    _, setup, *others = (cell.source for cell in cells if cell.cell_type == "code")
+    _, setup, *others = (cell.source for cell in code(page.chapter))
     given = {name: "none" if value is None else value for name, value in page.parameters.items()}
     namespace = {"profile": "report", **given}
     exec(setup, namespace)

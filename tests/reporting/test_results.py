@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-import nbformat
 import pandas
 import pytest
+from built_site import ROOT
 from distilled import several
+from shipped_chapters import code
 
 from lab1.reporting import comparison, frames, results_page, tables
 from lab1.reporting.runs_page import RunsPage
-
-ROOT = Path(__file__).resolve().parents[2]
 
 CELLS = {("MLP", 2): [0.9, 0.8, 0.7], ("MLP", 8): [0.6, 0.5], ("ResidualMLP", 8): [0.9, 0.9, 0.9]}
 
@@ -70,9 +69,8 @@ def test_the_list_has_sixteen_charts():
 
 @pytest.mark.parametrize(("page", "label"), CONTENTS)
 def test_a_chart_of_the_list_is_there_with_its_data(page, label):
-    cells = nbformat.read(ROOT / "chapters" / f"{page}.ipynb", 4).cells
-    labels = re.findall(r"^#\| label: (.*)$", "\n".join(c.source for c in cells), re.MULTILINE)
-    assert label in labels, f"chapters/{page}.ipynb has no {label}; see results_page.CHARTS"
+    labelled = any(f"#| label: {label}\n" in cell.source for cell in code(page))
+    assert labelled, f"chapters/{page}.ipynb has no {label}; see results_page.CHARTS"
     data = pandas.read_csv(ROOT / "figures" / f"{page}-{label.removeprefix('fig-')}.csv")
     for column, values in CONTENTS[page, label].items():
         assert values <= {*data[column]}
@@ -81,12 +79,10 @@ def test_a_chart_of_the_list_is_there_with_its_data(page, label):
 
 def test_the_published_tables_are_those_of_the_course():
     names = {}
-    cells = nbformat.read(ROOT / "chapters" / "results.ipynb", 4).cells
-    for cell in cells:
-        if cell.cell_type == "code" and ("open_chapter(" in cell.source or not names):
-            exec(cell.source, names)
-    made = [eval(cell.source, names) for cell in cells if "#| label: tbl-" in cell.source
-            and "findings" not in cell.source]  # fmt: skip
+    parameters, opening, *others = (cell.source for cell in code("results"))
+    exec(f"{parameters}\n{opening}", names)
+    made = [eval(source, names) for source in others
+            if "#| label: tbl-" in source and "findings" not in source]  # fmt: skip
     performance, distillation = (table.frame for table in made)
     assert {"Model", "Dataset", "Params", "Test accuracy", "Train time"} <= {*performance}
     assert {"Model", "Params", "Test accuracy", "Improvement"} <= {*distillation}

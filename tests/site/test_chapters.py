@@ -2,25 +2,22 @@
 
 import ast
 import re
-from pathlib import Path
 
 import fabricated_runs
 import nbformat
 import papermill
 import pytest
+from built_site import ROOT
 from IPython.core.interactiveshell import InteractiveShell
+from shipped_chapters import NAMES, code, read
 from traitlets.config import Config
 
-from lab1.chapter import open_chapter
 from lab1.core.store import Store
-from lab1.errors import ParameterError
 from lab1.planning import chapters, notebook, profiles
 from lab1.reporting import figure as figures
 from lab1.site.notebook import options_of, shows_text_alone
 
-ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"
-NAMES = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
 
 #: What a cell calls to show a chart or a table, which has a label and a caption.
 SHOWS = re.compile(
@@ -41,19 +38,6 @@ _SETTINGS = ("not_shown", "published_run", "select", "at")
 every_chapter_of_runs = pytest.mark.parametrize(
     "name", [name for name in NAMES if chapters.chapter(name).parameters]
 )
-
-#: Those that vary the depth of one kind of network.
-every_chapter_by_depth = pytest.mark.parametrize(
-    "name", [name for name in NAMES if "depth" in chapters.chapter(name).parameters]
-)
-
-
-def read(name):
-    return nbformat.read(CHAPTERS / f"{name}.ipynb", 4)
-
-
-def code(name):
-    return [cell for cell in read(name).cells if cell.cell_type == "code"]
 
 
 def prose(name):
@@ -146,9 +130,6 @@ SUITABLE = {
     "depth": {"cifar10", "cifar10-jpeg", "smoke-colour"},
 }
 
-#: A depth beside those of the profile that the chapter's models can have.
-ANOTHER_DEPTH = {"1_1": 4, "1_2": 4, "1_3": 4, "depth": 20}
-
 
 @every_chapter_of_runs
 def test_the_choices_named_beside_a_parameter_are_allowed(name):
@@ -230,43 +211,33 @@ def targets(name):
 
 
 @every_chapter
-def test_labels_are_unique(name):
+def test_labels_are_unique_every_reference_has_its_target_and_every_figure_is_mentioned(name):
     assert len(targets(name)) == len(set(targets(name)))
-
-
-@every_chapter
-def test_every_cross_reference_has_its_target(name):
     captions = " ".join(f"{o.get('fig-cap')} {o.get('tbl-cap')}" for o in map(options, code(name)))
-    references = set(re.findall(r"\]\(#((?:fig|tbl)-[\w-]+)", prose(name) + captions))
-    assert references
-    assert references <= set(targets(name))
+    of_text, of_captions = (
+        set(re.findall(r"\]\(#((?:fig|tbl)-[\w-]+)", text)) for text in (prose(name), captions)
+    )
+    assert set(labels(name)) <= of_text
+    assert of_text | of_captions <= set(targets(name))
 
 
-@every_chapter
-def test_every_figure_is_mentioned(name):
-    assert set(labels(name)) <= set(re.findall(r"\]\(#((?:fig|tbl)-[\w-]+)", prose(name)))
-
-
-@every_chapter
-def test_every_citation_is_in_the_bibliography(name):
+def test_the_bibliography_has_every_citation_once_and_nothing_else():
     bibliography = (CHAPTERS / "references.bib").read_text()
     known = re.findall(r"^@\w+\{([\w-]+),", bibliography, re.MULTILINE)
-    assert len(known) == len(set(known))
-    cited = set(re.findall(r"\]\(#ref-([\w-]+)\)", prose(name)))
-    assert cited
-    assert cited <= set(known)
-
-
-def test_every_entry_of_the_bibliography_is_cited():
-    known = re.findall(r"^@\w+\{([\w-]+),", (CHAPTERS / "references.bib").read_text(), re.MULTILINE)
-    text = (ROOT / "index.qmd").read_text() + "".join(map(prose, NAMES))
-    assert {key for key in known if f"@{key}" not in text and f"#ref-{key})" not in text} == set()
+    cited = set(re.findall(r"@([\w-]+)", (ROOT / "index.qmd").read_text())) & {*known}
+    for name in NAMES:
+        of_chapter = re.findall(r"\]\(#ref-([\w-]+)\)", prose(name))
+        assert of_chapter, name
+        cited.update(of_chapter)
+    assert sorted(known) == sorted(cited)
 
 
 @every_chapter
-def test_links_lead_to_chapters_that_exist(name):
+def test_links_lead_to_chapters_that_exist_and_nothing_is_loaded_from_elsewhere(name):
+    """A page must work without any other host."""
+    for cell in read(name).cells:
+        assert not re.search(r"<script|<iframe|<link|https?:", cell.source)
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(name)):
-        assert "://" not in target, "a page must work without any other host"
         page, _, section = target.partition("#")
         if not page:  # a place of this page, or its literature
             assert section in targets(name) or section.startswith("ref-")
@@ -276,12 +247,6 @@ def test_links_lead_to_chapters_that_exist(name):
             continue
         assert page in {f"{each}.ipynb" for each in NAMES}
         assert not section or section in targets(page.removesuffix(".ipynb"))
-
-
-@every_chapter
-def test_nothing_is_loaded_from_elsewhere(name):
-    for cell in read(name).cells:
-        assert not re.search(r"<script|<iframe|<link|https?:", cell.source)
 
 
 # Results
@@ -309,78 +274,6 @@ def test_results_are_said_in_claims(name):
     text = "".join(text for title, text in sections(name).items() if title.startswith("Results"))
     assert not re.search(r"\b(hurts|helps|worse|better than|outperforms|significant)\b", text)
     assert any("chapter.claim(" in cell.source for cell in code(name))
-
-
-# What opening a chapter refuses
-
-
-BASE = {"profile": "smoke"}
-
-
-@pytest.fixture
-def runs_dir(tmp_path):
-    """Where the runs would be written; nothing may be there after a refusal."""
-    yield tmp_path / "runs"
-    assert not (tmp_path / "runs").exists()
-    assert not (tmp_path / "data").exists()
-
-
-#: All values are refused by one path, whose cases tests/test_parameters.py has.
-@pytest.mark.parametrize(
-    ("parameter", "value", "allowed"),
-    [
-        ("depth", [2, "many"], "an integer from 1 to 1024"),
-        ("dataset", "imagenet", "mnist"),
-        ("seeds", {2, 4}, "seeds"),  # of another type, and not passed over
-        ("seeds", [0, 1, 1], "names 1 more than once"),
-        ("dept", 4, "unknown parameter 'dept'; allowed: "),  # which papermill lets pass
-        ("profile", "nope", "smoke"),
-        ("profile", 3, "smoke"),
-        ("profile", None, "smoke"),
-    ],
-)
-def test_a_value_that_is_not_allowed_is_refused(parameter, value, allowed, runs_dir):
-    with pytest.raises(ParameterError) as refusal:
-        open_chapter("1_2", {**BASE, parameter: value})
-    assert all(words in str(refusal.value) for words in ("1_2", parameter, allowed))
-
-
-def test_a_chapter_without_a_profile_is_refused(runs_dir):
-    with pytest.raises(ParameterError, match=r"chapter 1_2.*profile"):
-        open_chapter("1_2", {"epochs": 4})
-
-
-def test_an_unknown_chapter_is_refused(runs_dir):
-    with pytest.raises(ParameterError, match=r"'9_9' is not allowed; allowed: 1_1, 1_2"):
-        open_chapter("9_9", BASE)
-
-
-# What opening a chapter takes
-
-
-@every_chapter_of_runs
-def test_none_leaves_the_profile_as_it_is(name, runs_dir):
-    untouched = dict.fromkeys(chapters.chapter(name).parameters)
-    page = open_chapter(name, {**BASE, **untouched}).page
-    assert page == profiles.page(name, "smoke", {})
-
-
-@every_chapter_by_depth
-def test_parameters_change_the_plan(name, runs_dir):
-    depth = ANOTHER_DEPTH[name]
-    changes = {"depth": str(depth), "seeds": [5], "learning_rate": "0.01", "further": "none"}
-    page = open_chapter(name, {**BASE, **changes}).page
-    assert {(s.model.depth, s.seed, s.training.learning_rate) for s in page.plan()} == {
-        (depth, 5, 0.01)
-    }
-
-
-def test_the_word_none_switches_a_value_of_the_profile_off(runs_dir):
-    page = open_chapter("1_1", {"profile": "report", "patience": "none", "further": "off"}).page
-    plan = page.plan()
-    assert {spec.training.patience for spec in plan} == {None}
-    assert len({spec.training.learning_rate for spec in plan}) == 1
-    assert {s.training.patience for s in profiles.page("1_1", "report", {}).plan()} != {None}
 
 
 # Run by a reader
