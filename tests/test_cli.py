@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 from declared_fields import PARAMETERS
+from small_profiles import GRID, write_profile
 
 from lab1.cli import commands
 from lab1.cli.main import main
@@ -28,19 +28,6 @@ from lab1.planning import ensure as ensuring
 from lab1.site import build as site_builder
 from lab1.site import publish
 
-GRID = {
-    "dataset": "smoke-grey",
-    "depth": [2, 8],
-    "seeds": [0, 1, 2],
-    "width": 16,
-    "epochs": 3,
-    "validation_size": 500,
-}
-HEADER = (
-    "Model,Dataset,Depth,Learning rate,Params,Test accuracy,95% half-width,n,Epochs,Precision,"
-    "Train time,Device,Test loss,Test loss half-width,Augmentation,Optimiser"
-)
-
 
 @pytest.fixture
 def home(laboratory, monkeypatch):
@@ -48,10 +35,6 @@ def home(laboratory, monkeypatch):
     monkeypatch.delenv("LAB1_PROFILE", raising=False)
     write_profile(laboratory, {"1_1": GRID, "1_2": GRID})
     return laboratory
-
-
-def write_profile(home, chapters, name="report"):
-    (home / "params" / f"{name}.yml").write_text(yaml.safe_dump({"chapters": chapters}))
 
 
 @pytest.fixture
@@ -124,25 +107,6 @@ def test_a_dry_run_lists_what_is_missing_and_trains_nothing(lab1, make_record):
     assert len([*Store().runs.glob("*")]) == 2
 
 
-def test_a_dry_run_takes_the_parameters_and_the_profile_given(home, lab1):
-    write_profile(home, {"1_1": {**GRID, "width": 32}}, "wide")
-    status, out, _ = lab1(
-        "run", "1_1", "--dry-run", "--profile", "wide", "-p", "depth=4", "-p", "seeds=7,8"
-    )
-    assert status == 0
-    keys = [line.split()[0] for line in out.splitlines()[1:]]
-    wanted = profiles.page("1_1", "wide", {"depth": 4, "seeds": [7, 8]}).plan()
-    assert keys == [spec.key for spec in wanted]
-    assert {spec.model.width for spec in wanted} == {32}
-
-
-def test_nothing_missing_trains_nothing(lab1, make_record, engine, monkeypatch):
-    monkeypatch.setattr("lab1.training.run.train_run", None)
-    write(*(make_record(depth=depth, seed=seed) for depth in (2, 8) for seed in range(3)))
-    status, out, _ = lab1("run", "1_1")
-    assert (status, out) == (0, "6 runs planned, 0 missing\n")
-
-
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -191,18 +155,14 @@ def printed_to(output):
 
 
 @pytest.mark.usefixtures("home")
-def test_a_reader_that_has_enough_is_no_error():
+def test_an_output_that_cannot_be_written_is_told_in_a_line_and_a_reader_may_leave():
     reader, writer = os.pipe()
     os.close(reader)
     assert printed_to(writer) == (141, "")
     os.close(writer)
-
-
-@pytest.mark.usefixtures("home")
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_an_output_that_cannot_be_written_is_told_in_a_line():
-    with Path("/dev/full").open("w") as full:
-        assert printed_to(full) == (2, "lab1: the output: No space left on device\n")
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            assert printed_to(full) == (2, "lab1: the output: No space left on device\n")
 
 
 # status
@@ -352,9 +312,12 @@ def plans(monkeypatch):
 
 
 def test_promote_takes_a_teacher_and_its_weights_along(lab1, taught, plans):
-    """Though the page plans the student alone."""
+    """Though the page plans the student alone, to which its teacher belongs."""
     teacher, record = taught
     plans(record.spec)
+    out = lab1("status")[1]
+    assert counts(out, "made-up") == {"planned": 1, "present": 1, "missing": 0, "stale": 0}
+    assert "0 further records" in out
     status, out, err = lab1("promote")
     assert (status, err) == (0, "")
     assert "2 records promoted\n" in out
@@ -370,14 +333,6 @@ def test_promote_takes_a_teacher_and_its_weights_along(lab1, taught, plans):
     (store.results / f"{record.name}.json").unlink()
     assert lab1("promote")[0] == 0
     assert (store.results / f"{teacher.name}.safetensors").stat() == before
-
-
-def test_a_teacher_belongs_to_the_page_of_its_student(lab1, taught, plans):
-    _, record = taught
-    plans(record.spec)
-    out = lab1("status")[1]
-    assert counts(out, "made-up") == {"planned": 1, "present": 1, "missing": 0, "stale": 0}
-    assert "0 further records" in out
 
 
 def test_promote_without_torch_says_what_it_needs(refused, taught, plans, monkeypatch):
@@ -411,9 +366,15 @@ def test_a_student_that_cannot_be_promoted_publishes_no_weights(refused, taught,
     assert not list(Store().results.glob("*.safetensors"))
 
 
-def test_verify_checks_published_weights(lab1, taught, plans, monkeypatch):
+def test_verify_checks_weights(lab1, taught, plans, monkeypatch):
+    """One's own and published ones, with their record and those of their students."""
     teacher, record = taught
     plans(record.spec)
+    write(replace(teacher, weights_sha256="f" * 64))
+    status, _, err = lab1("verify")
+    assert status == 1 and "and the record of its run says ffff" in err
+    assert str(weights_file.in_runs(teacher.spec, Store())) in err
+    write(replace(teacher, weights_sha256=record.origin["teacher_sha256"]))
     lab1("promote")
     monkeypatch.setattr(ensuring.importlib.util, "find_spec", lambda name: None)
     status, out, err = lab1("verify")
@@ -526,22 +487,12 @@ def test_retraining_takes_one_record(refused, genuine, key):
 
 
 @pytest.fixture
-def trained(engine, monkeypatch):
-    """Has `--retrain` find this record, in place of training."""
-
-    def become(record):
-        monkeypatch.setattr("lab1.training.run.train_run", lambda spec, options: record)
-
-    return become
-
-
-@pytest.fixture
-def retrained(lab1, genuine, trained):
+def retrained(lab1, genuine, engine, monkeypatch):
     """The status and words of ``verify --retrain`` where a record, trained again, is another."""
 
     def verify(record, again, *arguments):
         write(record)
-        trained(again)
+        monkeypatch.setattr("lab1.training.run.train_run", lambda spec, options: again)
         status, out, err = lab1("verify", record.key, "--retrain", *arguments)
         return status, out + err
 
@@ -608,85 +559,41 @@ def test_retraining_is_held_against_the_spread_over_seeds(retrained, genuine, ac
 # table
 
 
-@pytest.fixture
-def published(home, make_record):
-    """Twelve published records: the plain network gets worse with depth."""
-    for family, depth, accuracy in (
-        ("MLP", 2, 0.90),
-        ("MLP", 8, 0.70),
-        ("ResidualMLP", 2, 0.92),
-        ("ResidualMLP", 8, 0.95),
-    ):
-        for seed in range(3):
-            publish_record(make_record(family, depth, seed, accuracy + seed / 100))
-    return home
-
-
-def test_the_table_in_its_three_forms(published, lab1):
-    names = [("MLP", 2), ("MLP", 8), ("ResidualMLP", 2), ("ResidualMLP", 8)]
-    # Values 1 point apart: the mean is the middle one; t = 4.303 over sqrt(3).
-    means = [91.0, 71.0, 93.0, 96.0]
-    status, out, err = lab1("table", "performance", "--format", "csv")
-    header, *rows = csv.reader(out.splitlines())
-    assert (status, err, ",".join(header)) == (0, "", HEADER)
-    assert [row[:4] for row in rows] == [
-        [name, "built-in grey patterns", str(depth), "0.001"] for name, depth in names
-    ]
-    assert [row[5:8] for row in rows] == [[str(mean), "2.484", "3"] for mean in means]
-    status, out, _ = lab1("table", "performance", "--format", "json")
-    rows = json.loads(out)
-    assert status == 0 and [*rows[0]] == header
-    assert [((row["Model"], row["Depth"]), row["Test accuracy"], row["n"]) for row in rows] == [
-        (name, mean, 3) for name, mean in zip(names, means, strict=True)
-    ]
-    status, out, _ = lab1("table", "performance")
-    first, *lines = out.splitlines()
-    assert status == 0 and len(lines) == 4
-    assert all(column in first for column in header)
-
-
-def test_the_table_has_the_runs_that_there_are(lab1, make_record):
-    """A first seed is shown as what it is, without an interval."""
+def test_the_table_in_its_three_forms(lab1, make_record):
+    """Of the runs that the profile plans, published or one's own; two seeds have no interval."""
     publish_record(make_record(seed=0, accuracy=0.9))
     write(make_record(seed=1, accuracy=0.8), make_record("MLP", 32, 0))
-    _, out, _ = lab1("table", "performance", "--format", "csv")
-    assert [row.split(",")[5:8] for row in out.splitlines()[1:]] == [["85.0", "", "2"]]
-    _, out, _ = lab1("table", "performance", "--format", "json")
-    assert json.loads(out)[0]["95% half-width"] is None
+    status, out, err = lab1("table", "performance", "--format", "csv")
+    (row,) = csv.DictReader(out.splitlines())
+    assert (status, err) == (0, "") and out.startswith("Model,Dataset,Depth,Learning rate,Params,")
+    assert (row["Test accuracy"], row["95% half-width"], row["n"]) == ("85.0", "", "2")
+    (read,) = json.loads(lab1("table", "performance", "--format", "json")[1])
+    assert [*read] == [*row] and (read["Test accuracy"], read["95% half-width"]) == (85.0, None)
+    first, line = lab1("table", "performance")[1].splitlines()
+    assert all(column in first for column in row) and "85.0" in line
 
 
-STUDY = {
-    "dataset": "smoke-colour", "seeds": [0, 1, 2], "student_channels": 16, "student_depth": 2,
-    "teacher_channels": 16, "teacher_depth": 2, "teacher_epochs": 3, "teacher_seed": 0,
-    "temperature": 4, "alpha": 0.9, "epochs": 3, "validation_size": 500,
-}  # fmt: skip
-
-
-def test_the_table_on_distillation(laboratory, lab1, make_record):
-    """Its students stand there with what the teacher adds, and not among the other networks."""
-    write_profile(laboratory, {"1_1": GRID, "2_2": STUDY})
-    (page,) = (page for page in profiles.pages("report") if page.chapter == "2_2")
-    for spec in page.plan():
-        taught = {"distillation": spec.distillation} if spec.distillation else {}
-        accuracy = 0.8 if spec.model.family == "ResidualCNN" else 0.6 + spec.seed / 100
-        accuracy += 0.05 if taught else 0
-        record = make_record(spec.model.family, 2, spec.seed, accuracy, "smoke-colour", **taught)
-        assert record.key == spec.key
-        publish_record(record)
-    status, out, err = lab1("table", "distillation", "--format", "csv")
-    header, *rows = csv.reader(out.splitlines())
-    assert (status, err) == (0, "")
-    shown = {row[1]: dict(zip(header, row, strict=True)) for row in rows}
-    assert {role: row["n"] for role, row in shown.items()} == {
-        "teacher": "1", "student alone": "3", "student with teacher": "3",
+def test_the_table_on_distillation_has_the_runs_of_its_chapter_alone(home, lab1, make_record):
+    study = {
+        "dataset": "smoke-colour", "seeds": 0, "student_channels": 16, "student_depth": 2,
+        "teacher_channels": 16, "teacher_depth": 2, "teacher_epochs": 3, "teacher_seed": 0,
+        "temperature": 4, "alpha": 0.9, "epochs": 3, "validation_size": 500,
     }  # fmt: skip
-    taught = shown["student with teacher"]
-    assert (taught["Improvement"], taught["Improvement half-width"]) == ("5.0", "0.0")
-    assert (taught["Test accuracy"], taught["95% half-width"]) == ("66.0", "2.484")
-    assert shown["teacher"]["95% half-width"] == ""
-    publish_record(make_record())
-    out = lab1("table", "performance", "--format", "csv")[1]
-    assert "SimpleCNN" not in out and "MLP" in out
+    write_profile(home, {"1_1": GRID, "2_2": study})
+    *_, taught = profiles.page("2_2", "report", {}).plan()
+    colour = {"dataset": "smoke-colour"}
+    write(
+        make_record(),
+        make_record("ResidualCNN", accuracy=0.9, **colour),
+        make_record("SimpleCNN", accuracy=0.6, **colour),
+        make_record("SimpleCNN", accuracy=0.7, distillation=taught.distillation, **colour),
+    )
+    out = lab1("table", "distillation", "--format", "csv")[1]
+    rows = {row["Role"]: row for row in csv.DictReader(out.splitlines())}
+    assert [*rows] == ["teacher", "student alone", "student with teacher"]
+    assert rows["student with teacher"]["Improvement"] == "10.0"
+    performance = lab1("table", "performance", "--format", "csv")[1]
+    assert "CNN" not in performance and "MLP" in performance
 
 
 # publish and site
@@ -720,29 +627,13 @@ def test_a_missing_package_is_told_with_its_extra(refused, monkeypatch, module, 
     assert f"{module} is not installed" in complaint and f"'.[{extra}]'" in complaint
 
 
-def test_run_measures_the_chapters_probes_on_every_run_that_finished(
-    laboratory, lab1, monkeypatch, make_record
-):
-    cnn = {"dataset": "smoke-colour", "depth": 2, "seeds": 0, "channels": 8}
-    write_profile(laboratory, {"1_3": {**cnn, "validation_size": 500}})
-    records = [make_record(seed=0), make_record(seed=1, stopped="diverged")]
-    measured = []
-    monkeypatch.setattr(commands, "ensure", lambda specs, options, store, probes: records)
-    monkeypatch.setattr(
-        ensuring,
-        "ensure_probe",
-        lambda record, probe, *_: measured.append((record.spec.seed, probe)),
-    )
-    assert lab1("run", "1_3")[0] == 0
-    assert measured == [(0, "confusion"), (0, "hardest"), (0, "gradient-agreement")]
-
-
 def test_what_a_finished_run_lacks_is_measured_where_it_can_be(
     home, lab1, monkeypatch, make_record
 ):
-    """Nothing of a run that was published without weights; one that fails keeps none from it."""
+    """Nothing of one that diverged, or was published without weights; one that fails ends none."""
     write_profile(home, {"1_1": {**GRID, "depth": 2}})
     records = [make_record(seed=seed) for seed in range(4)]
+    records.append(make_record(seed=4, stopped="diverged"))
     for record in records[:2]:
         publish_record(record)
     weights_file.published(records[1].spec, Store()).write_bytes(b"its weights")
@@ -948,14 +839,3 @@ def test_a_teacher_that_was_trained_again_is_not_published_without_its_students(
     assert f"{record.name} learnt from weights that are gone" in complaint
     assert f"python -m lab1 run --again {record.key}" in complaint
     assert Store().is_replaced(teacher.name)
-
-
-def test_verify_compares_weights_with_their_record(lab1, taught, plans):
-    teacher, record = taught
-    store = Store()
-    right = record.origin["teacher_sha256"]
-    for sha256, found in ((right, False), ("f" * 64, True)):
-        write(replace(teacher, weights_sha256=sha256))
-        err = lab1("verify")[2]
-        assert ("and the record of its run says ffff" in err) == found
-        assert str(weights_file.in_runs(teacher.spec, store)) in err or not found

@@ -1,9 +1,11 @@
 """From runs to their records and probes, and how long that takes."""
 
 import importlib.util
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
+from small_profiles import GRID
 
 from lab1.core import weights_file
 from lab1.core.training_config import RuntimeOptions
@@ -13,10 +15,6 @@ from lab1.planning import ensure as ensuring
 from lab1.planning.chapters import CHAPTERS, Chapter, plan, teachers_first
 from lab1.planning.ensure import ensure, with_teachers
 from lab1.planning.progress import costs, duration, estimate
-
-BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
-GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
-
 
 # Getting the runs
 
@@ -131,7 +129,9 @@ def test_other_families_and_data_serve_where_there_is_nothing_closer(make_record
     assert other == pytest.approx(4.0)
     (coloured,) = estimate([make_spec(dataset="smoke-colour")], [make_record(seconds=4.0)])
     assert coloured > 4.0
-    assert estimate([make_spec("SimpleCNN")], [make_record(seconds=4.0)]) == [None]
+    without_a_like = [make_spec(), make_spec("SimpleCNN")]
+    assert estimate(without_a_like, [make_record(seconds=4.0)]) == [pytest.approx(4.0), None]
+    assert estimate([], [make_record()]) == []
 
 
 def test_runs_on_a_gpu_count_only_where_there_are_no_others(make_record, make_spec):
@@ -161,12 +161,6 @@ def test_costs_are_told_on_one_core_by_several_and_on_a_gpu(make_record, make_sp
     other = make_spec("ResidualMLP")  # of which the GPU's records tell nothing
     assert "GPU" not in costs([other], estimate([other], records), 1, records)
     assert costs([make_spec()], [None], 2, []) == ""
-
-
-def test_without_a_like_there_is_no_estimate(make_record, make_spec):
-    assert estimate([make_spec(), make_spec("SimpleCNN")], [make_record()])[1] is None
-    assert estimate([make_spec()], []) == [None]
-    assert estimate([], [make_record()]) == []
 
 
 @pytest.mark.parametrize(
@@ -221,36 +215,30 @@ def test_the_probes_of_a_run_are_measured_right_after_it(
             raise MissingRunsError("no weights")
 
     monkeypatch.setattr(ensuring, "ensure_probe", measure)
-    specs = plan("1_1", **{**GRID, "depth": 2, "seeds": [0, 1]}, epochs=3)
+    specs = plan("1_1", **GRID | {"depth": 2, "seeds": [0, 1]})
     records = ensure(specs, RuntimeOptions(), store, lambda spec: ("confusion",))
     assert [record.spec for record in records] == specs
     assert happened == [("confusion", 0, 1), ("confusion", 1, 2)]
     assert "failed: the probe 'confusion': no weights" in capsys.readouterr().err
 
 
-def test_all_runs_of_the_first_of_five_seeds_have_their_first_gradient_measured():
+def test_each_probe_is_measured_on_the_runs_that_it_is_about():
+    measured, planned, students = defaultdict(list), [], []
     for page in profiles.pages("report"):
+        planned += page.plan()
+        students += page.plan() if page.name == "2_2" else []
         for spec in page.plan():
-            measured = "gradient-agreement" in CHAPTERS[page.chapter].probes(spec)
-            assert measured == (spec.seed in range(0, 100, 5)), spec.title
-
-
-def test_only_networks_of_blocks_have_them_left_out():
-    planned = {
-        spec.model.family
-        for page in profiles.pages("report")
-        for spec in page.plan()
-        if "lesion" in CHAPTERS[page.chapter].probes(spec)
-    }
-    assert planned == {"ResidualCNN", "PlainCNN", "ResNet", "PlainNet"}
-
-
-def test_every_student_of_all_classes_is_compared_with_its_twin_without_a_teacher():
-    probes = CHAPTERS["2_2"].probes
-    (page,) = (page for page in profiles.pages("report") if page.name == "2_2")
-    compared = [spec for spec in page.plan() if "teacher-agreement" in probes(spec)]
-    assert compared == [s for s in page.plan() if s.teacher and s.training.omitted_class is None]
-    assert all("temperature-scaling" in probes(spec) for spec in compared)
+            for probe in CHAPTERS[page.chapter].probes(spec):
+                measured[probe].append(spec)
+    assert measured["gradient-agreement"] == [s for s in planned if s.seed in range(0, 100, 5)]
+    families = {spec.model.family for spec in measured["lesion"]}
+    assert families == {"ResidualCNN", "PlainCNN", "ResNet", "PlainNet"}
+    taught = [s for s in students if s.teacher and s.training.omitted_class is None]
+    assert measured["teacher-agreement"] == taught
+    assert {*taught} <= {*measured["temperature-scaling"]}
+    rounded = measured["int8-weights"]  # those that never saw a class, whose weights a page holds
+    assert [(s.seed, s.training.omitted_class) for s in rounded] == [(0, 3), (0, 3)]
+    assert [s.distillation is None for s in rounded] == [True, False]
 
 
 @pytest.fixture
@@ -293,13 +281,6 @@ def test_a_probe_of_ones_own_run_or_with_a_record_is_within_reach(
     assert not ensuring.is_out_of_reach(student, "teacher-agreement", store)
     store.write(make_record(seed=9))
     assert not ensuring.is_out_of_reach(make_record(seed=9), "confusion", store)
-
-
-def test_the_students_that_never_saw_a_class_leave_weights_for_a_page():
-    (page,) = (page for page in profiles.pages("smoke") if page.name == "2_2")
-    rounded = [s for s in page.plan() if "int8-weights" in CHAPTERS["2_2"].probes(s)]
-    assert [(s.seed, s.training.omitted_class) for s in rounded] == [(0, 3), (0, 3)]
-    assert [s.distillation is None for s in rounded] == [True, False]
 
 
 # Teachers come before their students

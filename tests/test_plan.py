@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from small_profiles import GRID
 
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.training_config import TrainingConfig
@@ -10,8 +11,6 @@ from lab1.errors import ParameterError
 from lab1.planning import chapters, profiles
 from lab1.planning.chapters import CHAPTERS, plan
 
-BASE = {"dataset": "smoke-grey", "width": 16, "validation_size": 500}
-GRID = {**BASE, "depth": [2, 8], "seeds": [0, 1]}
 CNN = {
     "dataset": "smoke-colour", "depth": [2, 3], "seeds": [0, 1], "channels": 8,
     "validation_size": 500,
@@ -97,23 +96,16 @@ def test_every_parameter_of_one_value_takes_several(name):
 REFUSED = [
     ("1_2", {"depth": [2, "four"]}, ("depth = 'four'", "an integer")),
     ("1_2", {"epoch": 3}, ("unknown parameter 'epoch'", "epochs")),
-    ("1_2", {"device": "cpu"}, ("unknown parameter 'device'",)),
     # Each is in range by itself; together they are not.
     ("1_2", {"patience": 3, "validation_size": 0}, ("patience = 3", "validation_size")),
     ("1_1", {n: [*range(1, 400)] for n in ("width", "epochs")}, ("of width, epochs make 159201",)),
     ("1_2", {"families": "SimpleCNN"}, ("SimpleCNN takes no width",)),
-    ("1_3", {"depth": 6}, ("depth = 6", "from 1 to 5 stages")),
-    ("1_3", {"channels": 0}, ("channels = 0", "an integer from 1")),
     ("1_3", {"width": 16}, ("unknown parameter 'width'", "channels")),
-    ("depth", {"channels": 16}, ("unknown parameter 'channels'",)),
-    ("depth", {"train_evaluation_size": -1}, ("train_evaluation_size = -1", "an integer from 0")),
     ("2_2", {"temperature": [1, 0]}, ("temperature = 0", "a number above 0")),
     ("2_2", {"alpha": 1.5}, ("alpha = 1.5", "a number from 0 to 1")),
     ("2_2", {"students": "both"}, ("students = 'both'", "alone, taught")),
-    ("2_2", {"student_channels": 0}, ("student_channels = 0", "an integer from 1")),
     ("2_2", {"teacher_depth": 6}, ("depth = 6", "from 1 to 5 stages")),
     ("2_2", {"omitted_class": 10}, ("omitted_class = 10", "from 0 to 9")),
-    ("2_2", {"wrong_classes": "other"}, ("wrong_classes = 'other'", "kept, permuted")),
 ]
 
 
