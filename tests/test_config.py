@@ -313,18 +313,19 @@ def test_fields_that_an_old_record_lacks_take_their_default():
     assert RunSpec.from_dict(written) == SPEC
 
 
-@pytest.mark.parametrize("part", ["model", "training", None])
-def test_fields_of_a_newer_version_are_refused(part):
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        *((lambda spec, part=part: spec[part].update(invented=1), "invented")
+          for part in ("model", "training")),
+        (lambda spec: spec.update(invented=1), "invented"),
+        *((lambda spec, part=part: spec.pop(part), part)
+          for part in ("model", "training", "dataset", "seed")),
+    ],
+)  # fmt: skip
+def test_a_spec_that_lacks_a_part_or_has_one_of_a_newer_version_is_refused(change, name):
     written = SPEC.to_dict()
-    (written if part is None else written[part])["invented"] = 1
-    with pytest.raises(ParameterError, match=r"not a run specification.*invented"):
-        RunSpec.from_dict(written)
-
-
-@pytest.mark.parametrize("name", ["model", "training", "dataset", "seed"])
-def test_a_spec_that_lacks_a_part_is_refused(name):
-    written = SPEC.to_dict()
-    del written[name]
+    change(written)
     with pytest.raises(ParameterError, match=f"not a run specification.*{name}"):
         RunSpec.from_dict(written)
 
@@ -333,17 +334,14 @@ def test_a_spec_that_lacks_a_part_is_refused(name):
     ("make", "message"),
     [
         (lambda: ModelSpec("CNN", 4, 16), r"ModelSpec: family = 'CNN'.*MLP, ResidualMLP"),
-        (lambda: ModelSpec("MLP", 0, 16), "ModelSpec: depth = 0 .*an integer from 1 to 1024"),
         (lambda: ModelSpec("MLP", 4), "MLP needs width"),
         (lambda: ModelSpec("MLP", 4, 16, "swish"), "ModelSpec: activation = 'swish'.*gelu"),
         (lambda: TrainingConfig(epochs=None), "TrainingConfig: epochs = None"),
-        (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate = nan"),
         (
             lambda: replace(SPEC, training=replace(SPEC.training, omitted_class=10)),
             "omitted_class = 10 is not allowed for smoke-grey; allowed: from 0 to 9, or none",
         ),
         (lambda: replace(SPEC, dataset="imagenet"), "RunSpec: dataset = 'imagenet'.*mnist"),
-        (lambda: replace(SPEC, seed=-1), "RunSpec: seed = -1 .*from 0 to 2147483647"),
         (
             lambda: TrainingConfig(patience=3, validation_size=0),
             "patience = 3 needs a validation split.*none",
