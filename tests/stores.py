@@ -1,11 +1,9 @@
 """Questions that several tests ask of a store."""
 
-from pathlib import Path
+from built_site import ROOT
 
 from lab1.core.store import Store
 from lab1.planning import profiles
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def without_record(specs, store):

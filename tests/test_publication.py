@@ -3,16 +3,15 @@
 import json
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
+from built_site import ROOT
 
 import lab1
 from lab1.errors import PublishError
 from lab1.site.frame import Addresses, read_addresses
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MAKEFILE = (ROOT / "Makefile").read_text()
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text())
@@ -22,13 +21,6 @@ BUILT = {"_site", "test-artifacts"}
 
 def steps():
     return [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
-
-
-def test_the_workflow_runs_on_pushes_pull_requests_and_a_schedule():
-    events = WORKFLOW[True]  # what YAML 1.1 takes the key `on` for
-    assert {"push", "pull_request", "schedule"} <= events.keys()
-    (entry,) = events["schedule"]
-    assert len(entry["cron"].split()) == 5
 
 
 def test_what_the_workflow_runs_exists():
@@ -83,12 +75,36 @@ def test_the_container_opens_a_chapter_and_installs_what_it_needs():
         assert (ROOT / name).is_file(), name
 
 
-def test_the_citation_is_of_this_version():
+def test_version_and_licence_are_said_alike():
+    for name in ("_quarto.yml", "about.qmd"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(r"(?:lab1 |version = {)(\d+\.\d+\.\d+)", text) == [lab1.__version__]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["cff-version"] == "1.2.0"
-    assert {"message", "title", "authors"} <= citation.keys()
     assert str(citation["version"]) == lab1.__version__
     assert citation["license"] == PROJECT["license"]
+
+
+# The licences of what the site ships of others
+
+FONTS = ROOT / "lab1" / "site" / "fonts"
+
+
+@pytest.mark.parametrize("font", sorted(FONTS.glob("*.woff*")), ids=lambda font: font.name)
+def test_each_font_has_its_licence_beside_it(font):
+    licence = font.with_suffix(".license.txt")
+    text = licence.read_text() if licence.exists() else (FONTS / "OFL.txt").read_text()
+    assert "SIL OPEN FONT LICENSE" in text
+    assert licence.exists() or font.name in text
+
+
+def test_the_licences_on_the_page_are_shipped():
+    linked = set(re.findall(r"\]\((lab1/[^)]+)\)", (ROOT / "about.qmd").read_text()))
+    resources = yaml.safe_load((ROOT / "_quarto.yml").read_text())["project"]["resources"]
+    shipped = {path for pattern in resources for path in ROOT.glob(pattern)}
+    shipped |= {file for folder in shipped if folder.is_dir() for file in folder.iterdir()}
+    texts = [*FONTS.glob("*.txt"), *(ROOT / "lab1" / "site" / "licenses").iterdir()]
+    assert {str(path.relative_to(ROOT)) for path in texts} == linked
+    assert {*texts} <= shipped
 
 
 # The addresses
@@ -120,12 +136,6 @@ def test_what_is_no_address_is_refused_by_value_and_place(tmp_path, value):
     configured(tmp_path, f"website: {{repo-url: {json.dumps(value)}}}")
     with pytest.raises(PublishError, match=r"_quarto.yml: website: repo-url: .*https://"):
         read_addresses(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["_quarto.yml", "about.qmd"])
-def test_the_version_is_said_alike(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert re.findall(r"(?:lab1 |version = {)(\d+\.\d+\.\d+)", text) == [lab1.__version__]
 
 
 # What is installed

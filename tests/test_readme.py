@@ -3,9 +3,9 @@
 import itertools
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from built_site import ROOT
 from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
@@ -14,7 +14,6 @@ from lab1.planning import chapters, profiles
 from lab1.planning.ensure import find_todo
 from lab1.planning.progress import costs
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 INDEX = (ROOT / "index.qmd").read_text()
 #: Every text that gives commands and names files, by its place.

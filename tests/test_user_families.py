@@ -7,19 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
-from pathlib import Path
 
 import nbformat
 import one_process
 import pytest
+from built_site import ROOT
 from image_folders import make_folder
 
 from lab1.core import families
 from lab1.core.families import FAMILIES
 from lab1.core.training_config import TrainingConfig
 from lab1.errors import ParameterError
-
-ROOT = Path(__file__).resolve().parents[1]
 
 #: The file that the guide shows.
 GUIDE = re.search(

@@ -82,6 +82,12 @@ def experiment(trained):
 
 
 @pytest.fixture
+def records(experiment):
+    """Two configurations of two and three seeds."""
+    return experiment({("MLP", 2): [0.9, 0.8], ("ResidualMLP", 8): [0.9, 0.8, 0.7]})
+
+
+@pytest.fixture
 def runs(experiment):
     """The frame of the runs that ``experiment`` fabricates from the same arguments."""
 

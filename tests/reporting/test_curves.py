@@ -1,10 +1,10 @@
 """`lab1.plot`: the curves of trainings, whatever gave their history."""
 
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from built_site import ROOT
 
 import lab1
 from lab1.core import files, logged_runs
@@ -65,7 +65,7 @@ def test_what_cannot_be_drawn_is_told(results, names, complaint):
 
 # Runs that other code logged
 
-GUIDE = (Path(__file__).parents[2] / "guide" / "wandb.qmd").read_text(encoding="utf-8")
+GUIDE = (ROOT / "guide" / "wandb.qmd").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -136,11 +136,6 @@ def test_a_run_without_validation_has_unknown_numbers_in_its_place(make_record):
         assert unknown.dtype == float and unknown.isna().all()
 
 
-def test_no_records_make_an_empty_frame():
-    assert frames.runs([]).empty
-    assert frames.history([]).empty
-
-
 def test_a_group_differs_in_the_seed_alone(make_record):
     changes = ({"seed": 1}, {"depth": 8}, {"dataset": "smoke-colour"}, {"epochs": 4})
     groups = [frames.group_of(make_record(**change)) for change in changes]
@@ -193,8 +188,3 @@ def test_the_series_stand_beside_their_epoch_and_the_rate_that_the_run_was_given
         assert [*frame[name]] == record.history[name]
     assert [*frame["learning_rate"]] == [0.003] * 3
     assert [*frame["scheduled_learning_rate"]] == [0.003, 0.0015, 0.0001]
-
-
-def test_runs_of_different_length_keep_their_own_epochs(trained):
-    frame = frames.history([trained(seed=0, length=2), trained(seed=1, length=5)])
-    assert frame.groupby("seed")["epoch"].max().to_dict() == {0: 2, 1: 5}

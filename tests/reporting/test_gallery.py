@@ -5,12 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from built_site import ROOT
 from PIL import Image, ImageChops, ImageStat
 
 from lab1.planning import profiles
 from lab1.reporting import gallery
-
-ROOT = Path(__file__).resolve().parents[2]
 
 #: Read before a test is kept from one's own data.
 DATA = Path(os.environ.get("LAB1_DATA") or ROOT / "data").expanduser()

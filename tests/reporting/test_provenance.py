@@ -1,19 +1,12 @@
 import re
 from dataclasses import replace
 
-import pytest
 from distilled import study
 
 from lab1 import chapter as chapters
 from lab1.core.store import Store
 from lab1.reporting import frames, tables
 from lab1.reporting.provenance import runs_table
-
-
-@pytest.fixture
-def records(experiment):
-    """Two configurations of two and three seeds."""
-    return experiment({("MLP", 2): [0.9, 0.8], ("ResidualMLP", 8): [0.9, 0.8, 0.7]})
 
 
 def links(markup):

@@ -19,12 +19,6 @@ from lab1.reporting.runs_page import RunsPage
 ADDRESSES = {name: f"{name}.svg" for name in ("wide", "wide-dark", "narrow", "narrow-dark")}
 
 
-@pytest.fixture
-def records(experiment):
-    """Two configurations of two and three seeds."""
-    return experiment({("MLP", 2): [0.9, 0.8], ("ResidualMLP", 8): [0.9, 0.8, 0.7]})
-
-
 def page_of(records, published=(), shown_on=None):
     return RunsPage(records, set(published), shown_on or {})
 

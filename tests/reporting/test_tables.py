@@ -139,15 +139,6 @@ def test_diverged_runs_do_not_count(experiment, trained):
     assert table.markup.count("±") == 1 and "nan" not in table.markup
 
 
-def test_other_configurations_are_not_averaged_in(experiment):
-    """They look alike in the table's columns, and must still be rows of their own."""
-    cells = {("MLP", 2): [0.9] * 3}
-    records = experiment(cells) + experiment({("MLP", 2): [0.5] * 3}, width=32)
-    frame = tables.performance(frames.runs(records)).frame
-    assert sorted(frame["Test accuracy"]) == pytest.approx([50, 90])
-    assert [*frame["n"]] == [3, 3]
-
-
 def test_the_markup_is_a_table_that_says_what_its_columns_are(table):
     assert table.markup.count('<th scope="col"') == 6
     assert table.markup.count("<tr>") == 1 + 4

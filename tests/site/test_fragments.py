@@ -5,10 +5,10 @@ import re
 import shlex
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from benchmark_records import contenders_record
+from built_site import ROOT
 from declared_fields import PARAMETERS
 
 from lab1.cli import main as cli
@@ -17,8 +17,6 @@ from lab1.core.store import Store
 from lab1.planning import chapters, profiles
 from lab1.site import exports, fragments
 from lab1.site.frame import PublishedPage
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -105,22 +103,20 @@ def page():
     return profiles.Page("1_1", "1_1", "mine", checked)
 
 
-def test_the_cost_is_that_of_the_records(page, make_record):
-    records = [make_record(seed=seed, seconds=each) for seed, each in enumerate((60, 10, 20))]
+@pytest.mark.parametrize(
+    ("seconds", "cost"),
+    [
+        ((60, 10, 20), "Its 3 runs took 2 min one after the other"),
+        ((60,), "Of its 3 runs, the 1 that have a record took 60 s one after"),
+        ((), "None of its 3 runs has a record, so what they cost is not known."),
+    ],
+)
+def test_the_cost_is_that_of_the_records(page, make_record, seconds, cost):
+    records = [make_record(seed=seed, seconds=each) for seed, each in enumerate(seconds)]
     other = make_record(depth=8, seconds=10_000)  # shown there, asked for elsewhere
     said = fragments.cost(PublishedPage(page, "One", [*records, other]))
-    assert said.startswith("Its 3 runs took 2 min one after the other")
-    assert "on a processor: 20 s in the median, 60 s at most" in said
-
-
-def test_a_cost_of_some_runs_says_of_how_many(page, make_record):
-    said = fragments.cost(PublishedPage(page, "One", [make_record(seconds=60)]))
-    assert said.startswith("Of its 3 runs, the 1 that have a record took 60 s one after")
-
-
-def test_a_cost_that_nobody_has_paid_is_not_known(page):
-    said = fragments.cost(PublishedPage(page, "One", []))
-    assert said == "None of its 3 runs has a record, so what they cost is not known."
+    assert said.startswith(cost)
+    assert ("on a processor: 20 s in the median, 60 s at most" in said) == (len(records) == 3)
 
 
 def benchmark(kind, **rates):

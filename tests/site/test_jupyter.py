@@ -4,18 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from built_site import ROOT
 
 from lab1.errors import PublishError
 
 pytest.importorskip("pypandoc", reason="the notebooks for Jupyter need pandoc")
 
 from lab1.site import jupyter
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

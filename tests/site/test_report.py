@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from built_site import ROOT
 
 from lab1.cli.main import main
 from lab1.core.store import Store
@@ -15,7 +16,6 @@ from lab1.site import report
 
 pytest.importorskip("pypandoc", reason="the page needs pandoc")
 
-ROOT = Path(__file__).resolve().parents[2]
 USUAL = {"dataset": "smoke-grey", "depth": [2, 4], "seeds": [0, 1, 2], "width": 16}
 USUAL |= {"epochs": 3, "validation_size": 500}
 FURTHER = [{"name": "smooth", "activation": "gelu"}, {"name": "slow", "learning_rate": 0.0001}]
