@@ -131,6 +131,7 @@ class Site:
 
     def render(self):
         self.rendered = self.project.command("quarto", "render", self.home)
+        return self
 
     @property
     def home(self):

@@ -6,6 +6,7 @@ training anything.
 
 import importlib.util
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -53,17 +54,18 @@ def pytest_addoption(parser):
     )
 
 
-#: The tests that look at the built sites, and so belong into the process that has built them.
-OF_THE_SITES = ("tests/browser/", "tests/site/test_quarto.py", "tests/site/test_preview.py")
-
-#: What takes longest, so that it is begun first and no process is left with it at the end.
+#: What takes longest, in this order, so that it is begun first and no process is left with it at
+#: the end.  The sites are built by the first of these and looked at once others have been run.
 LONGEST = (
-    *OF_THE_SITES,
-    "tests/site/test_chapters.py",
+    "tests/site/test_quarto.py",
+    "tests/browser/test_policy.py",
     "tests/site/test_publish.py",
-    "tests/test_user_",
     "tests/training/test_golden.py",
+    "tests/site/test_chapters.py",
     "tests/training/test_ray_engine.py",
+    "tests/browser/test_accessibility.py",
+    "tests/browser/",
+    "tests/test_user_",
     "tests/training/test_resume.py",
     "tests/training/test_tracking.py",
 )
@@ -71,24 +73,24 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items):
     """Puts the longest tests first, all others in their order."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(
+        key=lambda item: next(
+            (place for place, name in enumerate(LONGEST) if item.nodeid.startswith(name)),
+            len(LONGEST),
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Shares the tests among the processes of ``pytest -n``, a file's together.
 
-    So each has what the fixtures of its module have made, and a notebook its kernel; those of the
-    sites stay together too.
+    So each has what the fixtures of its module have made, and a notebook its kernel.
     """
     from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid):
-            return "sites" if nodeid.startswith(OF_THE_SITES) else super()._split_scope(nodeid)
-
     config.option.loadscopereorder = False
-    return Scheduling(config, log)
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture
@@ -105,7 +107,28 @@ def only_long(request):
 
 
 @pytest.fixture(scope="session")
-def project(request, tmp_path_factory):
+def once(tmp_path_factory):
+    """What all processes of a session share: ``once(name, build)`` is what ``build(folder)`` gave.
+
+    The first process that asks builds it, in a folder of that name; others wait for it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def find_or_build(name, build):
+        kept = shared / f"{name}.pickle"
+        with files.claimed(shared / f"{name}.lock", waiting=lambda: None):
+            if not kept.exists():
+                (shared / name).mkdir()
+                kept.write_bytes(pickle.dumps(build(shared / name)))
+        return pickle.loads(kept.read_bytes())
+
+    return find_or_build
+
+
+@pytest.fixture(scope="session")
+def project(request, once):
     """A copy of the project with the runs of its profile `smoke`, or the one that was named."""
     if named := request.config.getoption("--project"):
         home = Path(named).resolve()
@@ -113,27 +136,33 @@ def project(request, tmp_path_factory):
         data = os.environ.get("LAB1_DATA", home / "data")
         profile = os.environ.get("LAB1_PROFILE", "report")
         return built_site.Project(home, built_site.environment_of(home, runs, data, profile))
-    return built_site.copy_with_runs(tmp_path_factory.mktemp("site"))
+    return once("site", built_site.copy_with_runs)
 
 
 @pytest.fixture(scope="session")
-def quarto_site(request):
+def quarto_site(request, once):
     """The project's site as Quarto renders it, rendered once."""
     if shutil.which("quarto") is None:
         pytest.skip("Quarto is not on the PATH")
     site = built_site.Site(request.getfixturevalue("project"), "quarto")
-    if not request.config.getoption("--project"):
-        site.render()
-    return site
+    if request.config.getoption("--project"):
+        return site
+    return once("quarto", lambda _: site.render())
 
 
 @pytest.fixture(scope="session")
-def preview_site(project, tmp_path_factory):
+def preview_site(request, project, once):
     """The project's site as the preview without Quarto, built once, in a copy."""
     pytest.importorskip("pypandoc", reason="the preview needs pandoc")
-    copy = project.copy(tmp_path_factory.mktemp("preview") / "project")
-    copy.command("python", "-m", "lab1", "site", "--preview")
-    return built_site.Site(copy, "preview")
+    if shutil.which("quarto"):  # which has executed the chapters
+        request.getfixturevalue("quarto_site")
+
+    def build(folder):
+        copy = project.copy(folder / "project")
+        copy.command("python", "-m", "lab1", "site", "--preview")
+        return built_site.Site(copy, "preview")
+
+    return once("preview", build)
 
 
 @pytest.fixture
