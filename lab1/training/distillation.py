@@ -19,7 +19,7 @@ from ..errors import CheckpointError, ParameterError, StorageError, check_kind
 from . import device as devices
 from . import seeds
 from .checkpoint import Checkpointer
-from .data.conversion import Data, as_image_set
+from .data.from_torch import Data, as_image_set
 from .trainer import EVALUATION_BATCH, StreamlinedTrainer
 
 

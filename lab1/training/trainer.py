@@ -22,7 +22,7 @@ from .callbacks import BestEpoch, Callback, ProgressBar
 from .checkpoint import Checkpointer
 from .classifier import FILE, Classifier, declare
 from .data.augmentation import AUGMENTATIONS, Normalize
-from .data.conversion import Data, as_image_set, class_names
+from .data.from_torch import Data, as_image_set, class_names
 from .data.images import ImageSet, check_images, split
 from .evaluation import expected_calibration_error
 from .optimization import build_optimizer, build_scheduler

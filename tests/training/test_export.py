@@ -12,7 +12,7 @@ import safetensors
 import torch
 from PIL import Image
 from small_models import data_set_for, smallest
-from test_conversion import Pairs
+from test_from_torch import Pairs
 from torch import nn
 
 import lab1

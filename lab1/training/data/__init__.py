@@ -1,6 +1,6 @@
 """Data sets as tensors, and their augmentation."""
 
-from .conversion import as_image_set
+from .from_torch import as_image_set
 from .images import split
 from .loading import load, load_once
 
