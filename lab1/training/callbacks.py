@@ -75,6 +75,8 @@ class BestEpoch(Callback):
     With `path`, the best weights are also written there.
     """
 
+    _STATE = ("epoch", "value", "improved_to", "epochs_without", "weights")
+
     def __init__(
         self,
         monitor: str,
@@ -92,8 +94,8 @@ class BestEpoch(Callback):
         self.value: float | None = None
         self.weights: dict[str, Tensor] = {}
         #: The value at the last improvement, and the epochs since.
-        self._improved_to: float | None = None
-        self._epochs_without = 0
+        self.improved_to: float | None = None
+        self.epochs_without = 0
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
         value = metrics[self.monitor]
@@ -104,10 +106,10 @@ class BestEpoch(Callback):
             if self.path is not None:
                 save_weights(self.path, self.weights)
         if value is None or self._is_improvement(value):
-            self._improved_to, self._epochs_without = value, 0
+            self.improved_to, self.epochs_without = value, 0
             return
-        self._epochs_without += 1
-        if self.patience is not None and self._epochs_without >= self.patience:
+        self.epochs_without += 1
+        if self.patience is not None and self.epochs_without >= self.patience:
             trainer.stop_reason = "early stopping"
 
     def on_train_end(self, trainer: StreamlinedTrainer) -> None:
@@ -116,20 +118,12 @@ class BestEpoch(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a checkpoint holds."""
-        return {
-            "epoch": self.epoch,
-            "value": self.value,
-            "improved_to": self._improved_to,
-            "epochs_without": self._epochs_without,
-            "weights": self.weights,
-        }
+        return {name: getattr(self, name) for name in self._STATE}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continues from what `state_dict` gave."""
-        self.epoch, self.value = state["epoch"], state["value"]
-        self._improved_to = state.get("improved_to", self.value)  # older checkpoints had one value
-        self._epochs_without = state["epochs_without"]
-        self.weights = dict(state["weights"])
+        for name in self._STATE:
+            setattr(self, name, state[name])
 
     def _gain(self, value: float, over: float | None) -> float:
         if over is None or math.isnan(over):
@@ -137,7 +131,7 @@ class BestEpoch(Callback):
         return over - value if self.mode == "min" else value - over
 
     def _is_improvement(self, value: float) -> bool:
-        gain, smallest = self._gain(value, self._improved_to), self.minimum_improvement
+        gain, smallest = self._gain(value, self.improved_to), self.minimum_improvement
         # From 0.50 to 0.55 is a gain of 0.05, although floating point makes it a trace more.
         return gain > smallest and not math.isclose(gain, smallest)
 
@@ -162,12 +156,9 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, trainer: StreamlinedTrainer, epoch: int, metrics: Metrics) -> None:
         if self._bar is not None:
-            postfix = {
-                name: f"{metrics[name]:.4f}"
-                for name in ("train_loss", "validation_accuracy")
-                if metrics[name] is not None
-            }
-            self._bar.set_postfix(postfix, refresh=False)
+            names = ("train_loss", "validation_accuracy")
+            values = {name: f"{metrics[name]:.4f}" for name in names if metrics[name] is not None}
+            self._bar.set_postfix(values, refresh=False)
             self._bar.update()
 
     def on_train_end(self, trainer: StreamlinedTrainer) -> None:

@@ -166,24 +166,29 @@ def _is_plain(name: object, tensor: object) -> bool:
     )
 
 
-def check_fit(weights: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Raises `ValueError` unless a model can have left these weights.
+def load_into(model: nn.Module, weights: Mapping[str, Tensor], path: Path, title: str) -> None:
+    """Gives a model, which messages call `title`, the weights of a file.
 
-    Their names, types and shapes must be those of its state, and every number finite.
+    Raises `WeightsError` unless the model can have left them: their names, types and shapes must
+    be those of its state, and every number finite.
     """
-    state = model.state_dict()
+    state, misfit = model.state_dict(), f"does not fit {title}"
     if weights.keys() != state.keys():
         lacking, strange = sorted(state.keys() - weights), sorted(weights.keys() - state)
-        raise ValueError(f"it lacks {lacking or 'nothing'}, and has besides {strange or 'nothing'}")
+        why = f"it lacks {lacking or 'nothing'}, and has besides {strange or 'nothing'}"
+        raise weights_file.refusal(path, f"{misfit}: {why}")
     for name, expected in state.items():
         tensor = weights[name]
         if (tensor.dtype, tensor.shape) != (expected.dtype, expected.shape):
-            raise ValueError(
+            why = (
                 f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}; allowed: "
                 f"{expected.dtype} of shape {tuple(expected.shape)}"
             )
+            raise weights_file.refusal(path, f"{misfit}: {why}")
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise ValueError(f"{name} has values that are no finite numbers")
+            why = f"{name} has values that are no finite numbers"
+            raise weights_file.refusal(path, f"{misfit}: {why}")
+    model.load_state_dict(weights)
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -22,7 +22,7 @@ from ..core.rules import anything, exactly, listing, mapping, number, text, whol
 from ..core.training_config import TrainingConfig
 from ..errors import MissingRunsError, ParameterError, RecordError, check_kind
 from . import device as devices
-from .checkpoint import check_fit, load_weights, save_weights
+from .checkpoint import load_into, load_weights, save_weights
 from .data.augmentation import Normalize
 from .data.image_folder import prepare
 from .data.images import check_images
@@ -77,31 +77,25 @@ class Classifier:
         return [names[index] for index in self.predict(images).argmax(1).tolist()]
 
     def _batch(self, images: Any) -> Tensor:
+        shape = self.dataset.image_shape
         if isinstance(images, np.ndarray) and images.dtype == np.uint8:
             images = torch.from_numpy(images.copy())  # it may be turned or read-only
         if isinstance(images, Tensor):
             tensor = images[None] if images.ndim == 3 else images
-            check_images(tensor, self._shape)
+            check_images(tensor, shape)
             return tensor
         pictures = images if isinstance(images, (list, tuple)) else [images]
-        if not pictures or not all(hasattr(each, "convert") for each in pictures):
+        if not pictures or not all(hasattr(picture, "convert") for picture in pictures):
             kind = getattr(images, "dtype", type(images).__name__)
             raise ParameterError(
                 f"images of {kind} are not allowed; allowed: a uint8 tensor or "
                 "array, a picture of Pillow's, or a list of these"
             )
-        return torch.stack([self._of_picture(each) for each in pictures])
-
-    def _of_picture(self, picture: Image) -> Tensor:
         try:
-            pixels = prepare(picture, self._shape)
+            pixels = [prepare(picture, shape) for picture in pictures]
         except ValueError as error:
             raise ParameterError(f"a picture cannot be answered: {error}") from error
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-    @property
-    def _shape(self) -> tuple[int, int, int]:
-        return self.dataset.image_shape
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -157,7 +151,7 @@ class Classifier:
     def _program(self, path: Path) -> torch.export.ExportedProgram:
         """The network with its normalisation, on the CPU, as `torch.export` has it."""
         network = _FromPixels(copy.deepcopy(self.model).cpu(), self.dataset).eval()
-        images = torch.zeros(2, *self._shape, dtype=torch.uint8)
+        images = torch.zeros(2, *self.dataset.image_shape, dtype=torch.uint8)
         try:
             return torch.export.export(network, (images,), dynamic_shapes=_COUNTS)
         except Exception as error:  # torch raises many kinds for what a user's network does
@@ -181,10 +175,7 @@ class _FromPixels(nn.Module):
 
 
 def declare(
-    image_shape: Sequence[int],
-    classes: Sequence[str],
-    mean: Sequence[float],
-    std: Sequence[float],
+    image_shape: Sequence[int], classes: Sequence[str], mean: Sequence[float], std: Sequence[float]
 ) -> Dataset:
     """The declaration of images that are no data set of lab1's, for a `Classifier` of them."""
     channels, height, width = image_shape
@@ -213,14 +204,14 @@ def load_network(path: Path | str, model: nn.Module, device: str = "cpu") -> Cla
     check_kind("model", model, nn.Module, "load_network")
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     metadata, weights = weights_file.read(file).metadata, load_weights(file)
+    title = type(model).__name__
     try:
         said = {name: json.loads(metadata[name]) for name in metadata.keys() & _SAID.keys()}
         mapping(_SAID)("its metadata", said)
         config = TrainingConfig(**said.pop("config"))
-        check_fit(weights, model)
     except (ValueError, RecordError) as error:
-        raise weights_file.refusal(file, f"does not fit {type(model).__name__}: {error}") from error
-    model.load_state_dict(weights)
+        raise weights_file.refusal(file, f"does not fit {title}: {error}") from error
+    load_into(model, weights, file, title)
     return Classifier(model.to(devices.resolve(device)).eval(), declare(**said), config)
 
 

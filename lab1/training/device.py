@@ -22,14 +22,11 @@ def resolve(name: str) -> torch.device:
     `auto` is CUDA where there is one, else MPS, else the CPU.  Raises
     `ParameterError` for a device that this machine lacks.
     """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    present = ["cpu"]
-    present += ["cuda"] if torch.cuda.is_available() else []
+    present = ["cuda"] if torch.cuda.is_available() else []
     present += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    present += ["mps"] if torch.backends.mps.is_available() else []
+    present += ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
+    if name == "auto":
+        return torch.device(present[0])
     if name not in present:
         raise ParameterError(
             f"device = {name!r} is not allowed; allowed on this machine: auto, {', '.join(present)}"
@@ -45,7 +42,8 @@ def describe(device: torch.device) -> dict[str, str | int]:
     if device.type == "cuda":
         tf32 = torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
         return {"kind": "cuda", "name": torch.cuda.get_device_name(device), "tf32": tf32}
-    return {"kind": device.type, "name": _processor(), "threads": torch.get_num_threads()}
+    name = _described("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+    return {"kind": device.type, "name": name, "threads": torch.get_num_threads()}
 
 
 def family(device: torch.device) -> dict[str, str]:
@@ -57,7 +55,7 @@ def family(device: torch.device) -> dict[str, str]:
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         return {"family": f"compute capability {major}.{minor}"}
-    said = [_cpuinfo(name) for name in ("vendor_id", "cpu family", "model")]
+    said = [_described("/proc/cpuinfo", name) for name in ("vendor_id", "cpu family", "model")]
     known = "{} family {} model {}".format(*said) if all(said) else platform.machine()
     return {"family": known, "instruction_set": torch.backends.cpu.get_cpu_capability()}
 
@@ -131,10 +129,8 @@ def peak_memory_bytes(device: torch.device) -> int:
     """The most memory used since the reset: tensors on a GPU, the whole process elsewhere."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    if sys.platform == "linux":
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    if peak_in_kibibytes := _described("/proc/self/status", "VmHWM"):
+        return int(peak_in_kibibytes.split()[0]) * 1024
     if sys.platform == "win32":
         import psutil
 
@@ -145,14 +141,10 @@ def peak_memory_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # others count in kibibytes
 
 
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _cpuinfo(name: str) -> str:
-    """A line of Linux's description of the first processor; empty where there is none."""
+def _described(path: str, name: str) -> str:
+    """What the first line of that name says in a file of Linux's; empty where there is none."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
             label, _, value = line.partition(":")
             if label.strip() == name:
                 return value.strip()

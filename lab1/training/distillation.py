@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from . import device as devices
 from . import seeds
 from .checkpoint import Checkpointer
 from .data.from_torch import Data, as_image_set
+from .evaluation import ask
 from .trainer import EVALUATION_BATCH, StreamlinedTrainer
 
 
@@ -42,7 +44,10 @@ def distillation_loss(
     `ParameterError` where their shapes differ.
     """
     if teacher_logits.shape != student_logits.shape:
-        raise _refusal(teacher_logits.shape[-1], student_logits.shape[-1])
+        raise ParameterError(
+            f"DistillationTrainer: a teacher of {teacher_logits.shape[-1]} classes is not allowed "
+            f"for a student of {student_logits.shape[-1]}; allowed: as many classes"
+        )
     hard = nn.functional.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
     soft = temperature**2 * nn.functional.kl_div(
         (student_logits / temperature).log_softmax(1),
@@ -76,8 +81,8 @@ class DistillationTrainer(StreamlinedTrainer):
     precision, and draws no random numbers.  `outputs` remembers what it said; one without a folder
     is made where none is given.  `wrong_classes` is that of `DistillationConfig`.  Everything else
     is `StreamlinedTrainer`'s, and with `alpha` 0 the training is bit by bit the same.  Raises
-    `ParameterError` for a teacher of another number of classes, or that is the student, and for a
-    `temperature` or `alpha` out of range.
+    `ParameterError` for a teacher that is the student, and for a `temperature` or `alpha` out of
+    range; `train` does, before the first step, for a teacher of another number of classes.
     """
 
     quantities = DISTILLATION_FIELDS
@@ -98,12 +103,8 @@ class DistillationTrainer(StreamlinedTrainer):
     ) -> None:
         where, declared = type(self).__name__, declarations(DistillationConfig)
         check_kind("teacher", teacher, nn.Module, where)
-        check_kind("model", model, nn.Module, where)
         if teacher is model:
             raise ParameterError(f"{where}: the teacher is the student; allowed: another network")
-        theirs, ours = _output_size(teacher), _output_size(model)
-        if theirs is not None and ours is not None and theirs != ours:
-            raise _refusal(theirs, ours)
         super().__init__(model, config, train_dataset, eval_dataset, **keywords)
         self._teacher_format = devices.memory_format(teacher, self.device, config.precision)
         teacher = teacher.to(self.device).to(memory_format=self._teacher_format)
@@ -132,17 +133,10 @@ class DistillationTrainer(StreamlinedTrainer):
         self.observe("soft_loss", soft)
         return combined
 
-    @torch.inference_mode()
     def agreement(self, dataset: Data) -> float:
         """The share of images to which student and teacher give the same answer."""
         images = as_image_set(dataset, "agreement: dataset").to(self.device).images
-        answers = torch.cat(
-            [
-                self._forward_teacher(self.normalize(part)).argmax(1)
-                for part in images.split(EVALUATION_BATCH)
-            ]
-        )
-        same = self._logits(images).argmax(1) == answers
+        same = self._logits(images).argmax(1) == self._evaluate_teacher(images).argmax(1)
         return float(same.double().mean())
 
     def _state(self) -> dict[str, Any]:
@@ -158,15 +152,14 @@ class DistillationTrainer(StreamlinedTrainer):
         """The teacher's logits of the current batch, float32 of shape (batch, classes)."""
         if self._group.size > 1:  # each process sees its part of a batch
             return self._forward_teacher(inputs)
-        count = len(self.train_dataset)
+        images = self.train_dataset.images
         if self.augment is None:
-            return self.outputs.of_images(
-                count, lambda: self._evaluate_teacher(self.train_dataset.images)
-            )[self._indices]
-        begin = self._progress.steps * self.config.batch_size
+            logits = self.outputs.of_images(len(images), lambda: self._evaluate_teacher(images))
+            return logits[self._indices]
+        begin, epoch = self._progress.steps * self.config.batch_size, self._progress.epoch
         rows = slice(begin, begin + len(inputs))
-        epoch = self._progress.epoch
-        return self.outputs.of_batch(epoch, rows, count, lambda: self._forward_teacher(inputs))
+        compute = partial(self._forward_teacher, inputs)
+        return self.outputs.of_batch(epoch, rows, len(images), compute)
 
     def _evaluate_teacher(self, images: Tensor) -> Tensor:
         """The teacher's logits of uint8 images that are not augmented."""
@@ -176,26 +169,10 @@ class DistillationTrainer(StreamlinedTrainer):
     # Not in inference mode, whose tensors the backward pass of the student could not use.
     @torch.no_grad()
     def _forward_teacher(self, inputs: Tensor) -> Tensor:
-        return self._ask(self.teacher, self._to_teacher_memory_format(inputs)).float()
-
-    def _to_teacher_memory_format(self, inputs: Tensor) -> Tensor:
-        """The inputs in the teacher's memory format: its kernels, and so the bits of what it says,
-        must not depend on the student's."""
+        # In its own memory format: the bits of what it says must not depend on the student's.
         laid = torch.empty_like(inputs, memory_format=self._teacher_format)
-        return inputs if laid.stride() == inputs.stride() else laid.copy_(inputs)
-
-
-def _output_size(model: nn.Module) -> int | None:
-    """The number of logits of a model, as far as its last linear layer tells."""
-    sizes = [each.out_features for each in model.modules() if isinstance(each, nn.Linear)]
-    return sizes[-1] if sizes else None
-
-
-def _refusal(teacher: int, student: int) -> ParameterError:
-    return ParameterError(
-        f"DistillationTrainer: a teacher of {teacher} classes is not allowed for a student of "
-        f"{student}; allowed: as many classes"
-    )
+        inputs = inputs if laid.stride() == inputs.stride() else laid.copy_(inputs)
+        return ask(self.teacher, inputs, self.config.precision)
 
 
 #: The fields of `TrainingConfig` that decide the views or the arithmetic.
@@ -214,10 +191,7 @@ class TeacherOutputs:
     """
 
     def __init__(
-        self,
-        folder: Path | None = None,
-        key: str = "",
-        device: torch.device = torch.device("cpu"),  # noqa: B008 (it is immutable)
+        self, folder: Path | None = None, key: str = "", device: torch.device | str = "cpu"
     ) -> None:
         self._folder = folder
         self._key = key
@@ -260,34 +234,29 @@ class TeacherOutputs:
     def _load(self, name: str, count: int) -> Tensor | None:
         if self._folder is None:
             return None
-        file = self._file(self._folder, name)
+        file = Checkpointer(self._folder / f"{name}.pt", self._key)
         try:
             state = file.load()
             if state is None:
                 return None
-            logits: Any = state.get("logits")
-            fits = (
+            logits = state.get("logits")
+            if not (
                 isinstance(logits, Tensor)
                 and logits.dtype == torch.float32
                 and logits.ndim == 2
                 and len(logits) == count
                 and bool(logits.isfinite().all())
-            )
-            if not fits:
+            ):
                 raise file.refusal("these are not the answers to the images of this run")
         except CheckpointError as error:
             print(f"note: asking the teacher again: {error}", file=sys.stderr)
             return None
-        kept: Tensor = logits.to(self._device)
-        return kept
+        return logits.to(self._device)
 
     def _save(self, name: str, logits: Tensor) -> None:
         if self._folder is not None:
             with suppress(StorageError):  # the training can do without
-                self._file(self._folder, name).save({"logits": logits.cpu()})
-
-    def _file(self, folder: Path, name: str) -> Checkpointer:
-        return Checkpointer(folder / f"{name}.pt", self._key)
+                Checkpointer(self._folder / f"{name}.pt", self._key).save({"logits": logits.cpu()})
 
 
 def outputs_key(spec: RunSpec, teacher_sha256: str, fingerprint: str, device: torch.device) -> str:

@@ -1,16 +1,77 @@
-"""Answers of a trained network, and how well its confidence is calibrated."""
+"""Answers of a network, their scores, and how well its confidence is calibrated."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..core.datasets import Dataset
+from ..errors import ParameterError, not_allowed
 from . import device as devices
 from .data.augmentation import Normalize
+from .data.images import ImageSet
+
+#: A custom metric: (logits, labels) of the whole validation split to a number.
+Metric = Callable[[Tensor, Tensor], float]
+
+#: What `score` gives beside custom metrics.
+SCORES = ("loss", "accuracy", "errors", "count", "calibration_error")
 
 #: Bins of equal width between 0 and 1, as in Guo et al. (2017).
 BINS = 15
+
+
+def ask(network: Callable[[Tensor], Any], inputs: Tensor, precision: str) -> Tensor:
+    """The logits of a network for a batch, float32, computed in that precision.
+
+    Raises `ParameterError` where it does not take the batch, or what it gives is no logits.
+    """
+    plain = getattr(network, "module", getattr(network, "_orig_mod", network))
+    name, count = type(plain).__name__, len(inputs)
+    try:
+        with torch.autocast(inputs.device.type, torch.bfloat16, precision == "bf16"):
+            outputs = network(inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ParameterError(
+            f"{name} does not take {count} images of {inputs.dtype} and shape "
+            f"{tuple(inputs.shape[1:])}: {error}"
+        ) from error
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != count:
+        is_tensor = isinstance(outputs, Tensor)
+        kind = tuple(outputs.shape) if is_tensor else type(outputs).__name__
+        raise ParameterError(
+            f"{name} gives {kind} for {count} images; allowed: logits of shape ({count}, classes)"
+        )
+    return outputs.float()
+
+
+def score(logits: Tensor, labels: Tensor, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """`SCORES` of logits of shape (count, classes), and those of custom metrics by name."""
+    custom = {}
+    for name, metric in metrics.items():
+        try:
+            value = metric(logits.clone(), labels.clone())  # it may work in place
+        except (Exception, SystemExit) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ParameterError(f"evaluate: metric {name!r} failed: {why}") from error
+        try:
+            custom[name] = float(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise not_allowed(f"metric {name}", value, "a number", "evaluate") from error
+    correct, count = int((logits.argmax(1) == labels).sum()), len(labels)
+    return {
+        "loss": float(nn.functional.cross_entropy(logits, labels)),
+        "accuracy": correct / count,
+        "errors": count - correct,
+        "count": count,
+        "calibration_error": expected_calibration_error(logits, labels),
+        **custom,
+    }
 
 
 def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = BINS) -> float:
@@ -77,6 +138,11 @@ def laid_out(model: nn.Module, declared: Dataset, precision: str) -> Normalize:
     laid = devices.memory_format(model, device, precision)
     model.to(memory_format=laid)
     return Normalize(declared.mean, declared.std, device, laid)
+
+
+def count_errors(model: nn.Module, declared: Dataset, images: ImageSet) -> int:
+    """The number of images that the model takes for another class."""
+    return int((logits_of(model, declared, images.images).argmax(1) != images.labels).sum())
 
 
 def normalizer_of(model: nn.Module, declared: Dataset) -> Normalize:

@@ -20,6 +20,7 @@ import torch
 from .. import __version__
 from ..core.record import SEGMENTS, is_commit
 from . import device as devices
+from .data.images import LoadedData
 from .progress import Progress
 
 #: The folder of the package.
@@ -112,36 +113,31 @@ class Segments:
             "from": _to_the_second(now()),
         }
 
-    def restore(self, earlier: Sequence[Mapping[str, Any]] | None, progress: Progress) -> None:
+    def restore(self, earlier: Sequence[Mapping[str, Any]], progress: Progress) -> None:
         """Takes up those of a checkpoint, which left the training at `progress`.
 
-        `None` stands for an older checkpoint, which named none: what was trained until then is one
-        segment of which only the epochs are known.  Raises `RecordError` for what is no list of
-        segments.
+        Raises `RecordError` for what is no list of segments.
         """
-        if earlier is None:
-            unknown = dict.fromkeys(("sources", "versions", "device", "from", "to"))
-            earlier = [{"commit": "unknown", **unknown, "epochs": [1, progress.last_epoch]}]
         SEGMENTS("segments", earlier)
         self._earlier = [dict(segment) for segment in earlier]
         self._first_epoch = progress.epoch
 
     def until(self, progress: Progress) -> list[dict[str, Any]]:
         """All of them, this process's up to `progress`; without `epochs` where it trained none."""
-        first, last = self._first_epoch, progress.last_epoch
+        first, last = self._first_epoch, progress.epoch if progress.steps else progress.epoch - 1
         to = max(_to_the_second(now()), self._this["from"])
         epochs = [first, last] if first <= last else None
         return [*self._earlier, {**self._this, "to": to, "epochs": epochs}]
 
 
-def describe(device: torch.device, data_source: str, data_fingerprint: str) -> dict[str, Any]:
+def describe(device: torch.device, loaded: LoadedData) -> dict[str, Any]:
     """The part of a record's `origin` that the process writes which ends a run."""
     return {
         "commit": commit(),
         "versions": versions(),
         "device": devices.describe(device),
-        "data_source": data_source,
-        "data_fingerprint": data_fingerprint,
+        "data_source": loaded.source,
+        "data_fingerprint": loaded.declared.fingerprint,
     }
 
 

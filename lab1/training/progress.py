@@ -16,7 +16,7 @@ class Progress:
 
     The sums are over those batches, on the device: of the loss, of further `quantities` by name,
     of correct answers, and of gradient norms.  `seconds` is the time trained up to the last
-    checkpoint, `epoch_began` the value it had when the epoch began.
+    checkpoint, `epoch_began` what `elapsed` was when the epoch began.
     """
 
     _SUMS = ("loss_sum", "correct", "norm_sum")
@@ -36,10 +36,18 @@ class Progress:
         self.norm_sum: Tensor = torch.zeros((), device=device)
         self.quantity_sums = {name: torch.zeros((), device=device) for name in quantities}
 
-    @property
-    def last_epoch(self) -> int:
-        """The last epoch of which something is trained; 0 where nothing is."""
-        return self.epoch if self.steps else self.epoch - 1
+    def start_clock(self) -> None:
+        """Begins, or after a restart continues, to count seconds."""
+        self._started = time.monotonic() - self.seconds
+
+    def elapsed(self) -> float:
+        """Seconds of training without the time between sittings; nobody can set this clock back."""
+        return time.monotonic() - self._started
+
+    def lap(self) -> float:
+        """Seconds of the epoch that ends now; the next one begins."""
+        before, self.epoch_began = self.epoch_began, self.elapsed()
+        return self.epoch_began - before
 
     def means(self, count: int) -> dict[str, float | None]:
         """Loss, further quantities and accuracy over `count` images as they were trained on, the
@@ -76,22 +84,3 @@ class Progress:
             self.quantity_sums[name] = state["quantity_sums"][name].to(device)
         # In place: who holds the history sees the restored one.
         self.history.update(state["history"])
-
-
-class Clock:
-    """Seconds of training, over all sittings, by a clock that nobody can set back."""
-
-    def __init__(self, before: float) -> None:
-        self._before = before
-        self._started = time.monotonic()
-
-    def seconds(self) -> float:
-        """Seconds since the training first began, without the time between sittings."""
-        return self._before + time.monotonic() - self._started
-
-    def lap(self, progress: Progress) -> float:
-        """Seconds of the epoch that ends now; the next one begins."""
-        now = self.seconds()
-        lap = now - progress.epoch_began
-        progress.epoch_began = now
-        return lap

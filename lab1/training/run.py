@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from . import data, distributed, models, origin
 from . import device as devices
 from .callbacks import Callback
 from .checkpoint import Checkpointer, digest
-from .data.images import ImageSet, LoadedData
+from .data.images import LoadedData
 from .distillation import DistillationTrainer, TeacherOutputs, outputs_key
 from .trained_run import initial_model, load_model
 from .trainer import StreamlinedTrainer
@@ -42,9 +42,10 @@ def train_run(spec: RunSpec, options: RuntimeOptions, store: Store | None = None
     anything is trained, and `MissingRunsError` where the memory does not suffice.
     """
     runs = None if store is None else store.runs
+    usual = 1 if FAMILIES[spec.model.family].single_threaded else None
     with (
         _explain_out_of_memory(spec),
-        _threads(spec, options),
+        devices.threads(options.threads or usual),
         tracking.reporting(spec, options, runs) as tracker,
     ):
         return _train_run(spec, options, store, tracker)
@@ -73,13 +74,7 @@ def _train_run(
     loaded = data.load_once(spec.dataset, options.data_dir)
     loaded = replace(loaded, declared=weights_file.images_of(spec, known))
     config = spec.training
-    train, validation = data.split(
-        loaded.train,
-        config.validation_size,
-        spec.seed,
-        config.omitted_class,
-        config.train_size,
-    )
+    train, validation = data.split_for(config, loaded.train, spec.seed)
     model, pretrained_sha256 = initial_model(spec, loaded.declared, known)
     flops = models.count_flops(model, loaded.declared.image_shape)
     callbacks: list[Callback] = [_Continuation(spec.title)] if distributed.current().first else []
@@ -103,10 +98,12 @@ def _train_run(
         progress=options.progress and spec.title,
     )
     result = trainer.train()
-    scores = {} if result.stopped == "diverged" else _test_scores(trainer, loaded.test)
+    scores = {} if result.stopped == "diverged" else trainer.evaluate(loaded.test)
+    if scores and isinstance(trainer, DistillationTrainer):
+        scores["teacher_agreement"] = trainer.agreement(loaded.test)
     # Without a validation split the test may be the first to meet what the last step has spoilt.
     sound = bool(scores) and math.isfinite(scores["loss"])
-    where = origin.describe(trainer.device, loaded.source, loaded.fingerprint)
+    where = origin.describe(trainer.device, loaded)
     if (size := distributed.current().size) > 1:
         where["processes"] = size
     if options.compile:
@@ -156,7 +153,7 @@ def _trainer_of(
     declared, purpose = DATASETS[taught.teacher.dataset], "its students learn from them"
     teacher = load_model(taught.teacher, declared, store or Store(), purpose)
     device = devices.resolve(options.device)
-    key = outputs_key(spec, teacher.sha256, loaded.fingerprint, device)
+    key = outputs_key(spec, teacher.sha256, loaded.declared.fingerprint, device)
     folder = store.run_dir(taught.teacher) / f"outputs-{key}" if store else None
     make_trainer = partial(
         DistillationTrainer,
@@ -167,19 +164,6 @@ def _trainer_of(
         outputs=TeacherOutputs(folder, key, device),
     )
     return make_trainer, teacher.sha256
-
-
-def _test_scores(trainer: StreamlinedTrainer, test: ImageSet) -> dict[str, float]:
-    scores = trainer.evaluate(test)
-    if isinstance(trainer, DistillationTrainer):
-        scores["teacher_agreement"] = trainer.agreement(test)
-    return scores
-
-
-def _threads(spec: RunSpec, options: RuntimeOptions) -> AbstractContextManager[None]:
-    """Torch uses the run's number of threads inside the block."""
-    usual = 1 if FAMILIES[spec.model.family].single_threaded else None
-    return devices.threads(options.threads or usual)
 
 
 def checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:

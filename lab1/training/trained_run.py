@@ -15,7 +15,7 @@ from ..core.store import Store
 from ..errors import MissingRunsError, ParameterError, not_allowed
 from . import device as devices
 from . import models
-from .checkpoint import check_fit, digest, load_weights, save_weights
+from .checkpoint import digest, load_into, load_weights, save_weights
 from .classifier import Classifier
 
 
@@ -82,11 +82,7 @@ def load_model(spec: RunSpec, declared: Dataset, store: Store, purpose: str) -> 
     """
     path, weights = _found(spec, store, purpose)
     model = models.build(spec.model, declared, spec.seed)
-    try:
-        check_fit(weights, model)
-    except ValueError as error:
-        raise weights_file.refusal(path, f"does not fit {spec.title}: {error}") from error
-    model.load_state_dict(weights)
+    load_into(model, weights, path, spec.title)
     return TrainedModel(model, digest(weights))
 
 
@@ -107,12 +103,7 @@ def initial_model(spec: RunSpec, declared: Dataset, store: Store) -> tuple[nn.Mo
         raise not_allowed("pretrained", spec.training.pretrained, allowed, spec.model.family)
     last = "output" if "output" in linear else linear[-1]
     new = {name: new for name, new in model.state_dict().items() if name.startswith(f"{last}.")}
-    started = {**weights, **new}
-    try:
-        check_fit(started, model)
-    except ValueError as error:
-        raise weights_file.refusal(path, f"does not fit {spec.title}: {error}") from error
-    model.load_state_dict(started)
+    load_into(model, {**weights, **new}, path, spec.title)
     return model, digest(weights)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,18 @@ from torch._dynamo import OptimizedModule
 
 from ..core.record import HISTORY_FIELDS, history_fields
 from ..core.training_config import TrainingConfig
-from ..errors import ParameterError, check_kind, not_allowed, short_repr
+from ..errors import ParameterError, check_kind, not_allowed
 from . import device as devices
 from . import distributed, interruption, origin, seeds
 from .callbacks import BestEpoch, Callback, ProgressBar
 from .checkpoint import Checkpointer
 from .classifier import FILE, Classifier, declare
-from .data.augmentation import AUGMENTATIONS, Normalize
+from .data.augmentation import AUGMENTATIONS, Normalize, checked_statistics
 from .data.from_torch import Data, as_image_set, class_names
-from .data.images import ImageSet, check_images, split
-from .evaluation import expected_calibration_error
+from .data.images import ImageSet, check_images, split_for
+from .evaluation import SCORES, Metric, ask, score
 from .optimization import build_optimizer, build_scheduler
-from .progress import Clock, Progress
-
-#: A custom metric: (logits, labels) of the whole validation split to a number.
-Metric = Callable[[Tensor, Tensor], float]
-
-#: What `evaluate` gives beside custom metrics.
-_SCORES = ("loss", "accuracy", "errors", "count", "calibration_error")
+from .progress import Progress
 
 #: Large, since no gradients are kept; the result does not depend on it beyond rounding.
 EVALUATION_BATCH = 1000
@@ -142,7 +135,7 @@ class StreamlinedTrainer:
         if not any(weight.requires_grad for weight in model.parameters()):
             raise ParameterError(f"{where}: the model has no weight to train (requires_grad)")
         for name in (*self.quantities, *(compute_metrics or {})):
-            taken = {*HISTORY_FIELDS, *history_fields(config), *_SCORES}
+            taken = {*HISTORY_FIELDS, *history_fields(config), *SCORES}
             check_kind("the name of a metric", name, str, where)
             if name in taken or not name:
                 raise ParameterError(
@@ -158,17 +151,10 @@ class StreamlinedTrainer:
         if eval_dataset is not None:
             eval_dataset = as_image_set(eval_dataset, f"{where}: eval_dataset")
         elif config.validation_size:
-            train_dataset, eval_dataset = split(
-                train_dataset,
-                config.validation_size,
-                seed,
-                config.omitted_class,
-                config.train_size,
-            )
+            train_dataset, eval_dataset = split_for(config, train_dataset, seed)
         self.config = config
         self.seed = seed
         self._group = distributed.current()
-        self._writes = self._group.first
         self.device = devices.resolve(device)
         devices.check_precision(config.precision, self.device)
         devices.exact_float32(self.device)
@@ -184,7 +170,7 @@ class StreamlinedTrainer:
         self.eval_dataset = None if eval_dataset is None else eval_dataset.to(self.device)
         if mean is None and std is None:
             mean, std = train_dataset.channel_statistics()
-        statistics = _checked_statistics(mean, std, train_dataset.images.shape[1], where)
+        statistics = checked_statistics(mean, std, train_dataset.images.shape[1], where)
         self.normalize = Normalize(*statistics, self.device, memory_format)
         self.augment = AUGMENTATIONS[config.augmentation]
         self.compute_metrics = dict(compute_metrics or {})
@@ -192,10 +178,10 @@ class StreamlinedTrainer:
             *(monitor or (config.monitor, "min" if config.monitor.endswith("loss") else "max")),
             config.patience,
             config.minimum_improvement,
-            Path(weights_path) if weights_path is not None and self._writes else None,
+            Path(weights_path) if weights_path is not None and self._group.first else None,
         )
         title = progress if isinstance(progress, str) else type(self.model).__name__
-        bar = [ProgressBar(title)] if progress and self._writes else []
+        bar = [ProgressBar(title)] if progress and self._group.first else []
         self.callbacks: list[Callback] = [self.best, *bar, *callbacks]
         #: Set by a callback to end the training after the current epoch.
         self.stop_reason: str | None = None
@@ -272,17 +258,17 @@ class StreamlinedTrainer:
         with seeds.global_stream(self.seed, "dropout"), interruption.deferred():
             self._restore()
             self._group.own_stream(self.seed, self.scheduler.last_epoch)
-            clock = Clock(progress.seconds)
+            progress.start_clock()
             self._notify("on_train_begin")
             while self.stop_reason is None and progress.epoch <= self.config.epochs:
-                self._train_epoch(clock)
-                self._end_epoch(clock)
+                self._train_epoch()
+                self._end_epoch()
             self._notify("on_train_end")
         return TrainingResult(
             history=progress.history,
             best_epoch=self.best.epoch,
             stopped=self.stop_reason or "all epochs",
-            seconds=clock.seconds(),
+            seconds=progress.elapsed(),
         )
 
     def evaluate(self, dataset: Data | None = None) -> dict[str, float]:
@@ -300,28 +286,7 @@ class StreamlinedTrainer:
         logits, labels = self._logits(scored.images), scored.labels
         if dataset is not None:
             self._check_labels(logits.shape[1], scored)
-        loss = nn.functional.cross_entropy(logits, labels)
-        correct = int((logits.argmax(1) == labels).sum())
-        count = len(labels)
-        custom = {}
-        for name, metric in self.compute_metrics.items():
-            try:
-                value = metric(logits.clone(), labels.clone())  # it may work in place
-            except (Exception, SystemExit) as error:
-                why = f"{type(error).__name__}: {error}"
-                raise ParameterError(f"evaluate: metric {name!r} failed: {why}") from error
-            try:
-                custom[name] = float(value)
-            except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-                raise not_allowed(f"metric {name}", value, "a number", "evaluate") from error
-        return {
-            "loss": float(loss),
-            "accuracy": correct / count,
-            "errors": count - correct,
-            "count": count,
-            "calibration_error": expected_calibration_error(logits, labels),
-            **custom,
-        }
+        return score(logits, labels, self.compute_metrics)
 
     def predict(self, images: Tensor | Data) -> Tensor:
         """Logits, float32 on the CPU, of shape (count, classes).
@@ -362,7 +327,7 @@ class StreamlinedTrainer:
                     f"from 0 to {classes - 1}, the classes of the model's logits"
                 )
 
-    def _train_epoch(self, clock: Clock) -> None:
+    def _train_epoch(self) -> None:
         """Trains what is left of the current epoch."""
         progress = self._progress
         self.model.train()
@@ -371,7 +336,8 @@ class StreamlinedTrainer:
         for inputs, labels in self._training_batches(skip=progress.steps):
             # A short last batch would have kernels made for its own shape.
             full = len(inputs) == self.config.batch_size
-            logits = self._ask(self._compiled if full else self._parallel, inputs).float()
+            network = self._compiled if full else self._parallel
+            logits = ask(network, inputs, self.config.precision)
             if (progress.epoch, progress.steps) == (1, 0):
                 self._check_labels(logits.shape[1], self.train_dataset, self.eval_dataset)
                 totals = logits.detach().sum(1)
@@ -408,9 +374,9 @@ class StreamlinedTrainer:
             if tells_steps:
                 self._notify("on_step_end", self.scheduler.last_epoch, loss.detach())
                 self.model.train()  # a callback may have evaluated it
-            self._save_if_due(clock)
+            self._save_if_due()
 
-    def _end_epoch(self, clock: Clock) -> None:
+    def _end_epoch(self) -> None:
         """Validates, enters the epoch into the history, and lets the callbacks have their say."""
         progress = self._progress
         metrics: dict[str, float | None] = {
@@ -431,7 +397,7 @@ class StreamlinedTrainer:
                 metrics["train_evaluation_accuracy"] = scores["accuracy"]
         except ParameterError as error:
             raise ParameterError(f"epoch {progress.epoch}: {error}") from error
-        metrics["seconds"] = clock.lap(progress)
+        metrics["seconds"] = progress.lap()
         metrics["peak_memory_bytes"] = devices.peak_memory_bytes(self.device)
         metrics = self._group.agree(metrics)  # the same numbers lead to the same decisions
         epoch = progress.epoch
@@ -442,7 +408,7 @@ class StreamlinedTrainer:
         else:
             self.stop_reason = "diverged"
         self.stop_reason = self._group.agree(self.stop_reason)
-        self._save_if_due(clock)
+        self._save_if_due()
 
     def _training_batches(self, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch after the first `skip`, whose augmentation is drawn already."""
@@ -457,14 +423,14 @@ class StreamlinedTrainer:
             images, labels = self._group.part(images, labels)
             yield self.normalize(images), labels
 
-    def _save_if_due(self, clock: Clock) -> None:
+    def _save_if_due(self) -> None:
         signal_number = self._group.signal
         if (
             self.checkpointer is not None
-            and self._writes
+            and self._group.first
             and (signal_number or self.checkpointer.is_due())
         ):
-            self._progress.seconds = clock.seconds()
+            self._progress.seconds = self._progress.elapsed()
             self.checkpointer.save(self._state())
         if signal_number is not None:
             raise interruption.TrainingInterrupted(
@@ -503,7 +469,7 @@ class StreamlinedTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self._progress.restore(state["progress"], self.device)
-        self._segments.restore(state.get("segments"), self._progress)
+        self._segments.restore(state["segments"], self._progress)
         self.best.load_state_dict(state["best"])
         self.stop_reason = state["stop_reason"]
         self._order.set_state(state["order"])
@@ -515,38 +481,10 @@ class StreamlinedTrainer:
 
     @torch.no_grad()  # not inference mode: what a network keeps of a call could not be trained on
     def _logits(self, images: Tensor) -> Tensor:
+        """The logits of uint8 images, float32 on the device."""
         self.model.eval()
-        parts = images.split(EVALUATION_BATCH)
-        logits = [self._ask(self.model, self.normalize(part)) for part in parts]
-        return torch.cat(logits).float()
-
-    def _ask(self, network: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:
-        """The logits for a batch; raises where it is not taken, or where they are none."""
-        plain = getattr(network, "module", getattr(network, "_orig_mod", network))
-        name, count = type(plain).__name__, len(inputs)
-        try:
-            with self._autocast():
-                outputs = network(inputs)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            raise ParameterError(
-                f"{name} does not take {count} images of {inputs.dtype} and shape "
-                f"{tuple(inputs.shape[1:])}: {error}"
-            ) from error
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != count:
-            is_tensor = isinstance(outputs, Tensor)
-            kind = tuple(outputs.shape) if is_tensor else type(outputs).__name__
-            raise ParameterError(
-                f"{name} gives {kind} for {count} images; allowed: logits of shape "
-                f"({count}, classes)"
-            )
-        return outputs
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.config.precision == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+        parts = map(self.normalize, images.split(EVALUATION_BATCH))
+        return torch.cat([ask(self.model, part, self.config.precision) for part in parts])
 
     def _is_finite(self, metrics: Mapping[str, float | None]) -> bool:
         # The gradient norm overflows before the losses do, and such a step has spoilt the weights.
@@ -563,22 +501,3 @@ class StreamlinedTrainer:
                 getattr(callback, hook)(self, *arguments)
         finally:
             self._calls_back = False
-
-
-def _checked_statistics(
-    mean: Any, std: Any, channels: int, where: str
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel; raises `ParameterError` for what cannot be theirs."""
-    try:
-        means, deviations = tuple(map(float, mean)), tuple(map(float, std))
-        fits = len(means) == len(deviations) == channels
-        fits &= all(0 <= value <= 1 for value in means) and all(0 < s <= 1 for s in deviations)
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise ParameterError(
-            f"{where}: mean = {short_repr(mean)} with std = {short_repr(std)} is not allowed; "
-            f"allowed: both or none; of each of {channels} channels, of pixels divided by 255, a "
-            "mean from 0 to 1, and a deviation above 0 and up to 1"
-        )
-    return means, deviations

@@ -47,7 +47,6 @@ def test_images_become_channels_first_bytes_and_labels_integers(fake, tmp_path):
         assert part.labels.dtype == torch.int64
         assert part.labels.tolist() == original.targets
     assert loaded.declared is DATASETS["cifar10"]
-    assert loaded.fingerprint == DATASETS["cifar10"].fingerprint
     assert loaded.source == "cifar-10-batches-py in the data root"
     assert calls[:2] == [(str(tmp_path), True, False), (str(tmp_path), False, False)]
 
@@ -99,7 +98,6 @@ def test_what_another_process_is_unpacking_is_waited_for(fake, tmp_path, monkeyp
 def test_the_jpeg_copy_is_as_declared():
     declared = DATASETS["cifar10-jpeg"]
     loaded = data.load("cifar10-jpeg", str(REAL.parent))
-    assert loaded.fingerprint == declared.fingerprint
     assert loaded.source == "cifar10 in the data root"
     for part, count in ((loaded.train, 50_000), (loaded.test, 10_000)):
         assert part.images.shape == (count, 3, 32, 32)

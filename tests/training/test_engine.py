@@ -290,7 +290,7 @@ def test_an_interrupted_list_goes_on_with_what_is_missing(fake_runs, store, make
 def test_an_interrupted_run_leaves_no_record_and_can_be_claimed(tiny, store, monkeypatch):
     with monkeypatch.context() as patch:
 
-        def interrupt(self, clock):
+        def interrupt(self):
             raise KeyboardInterrupt
 
         patch.setattr(StreamlinedTrainer, "_train_epoch", interrupt)

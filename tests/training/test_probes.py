@@ -17,6 +17,7 @@ from lab1.training.checkpoint import load_weights
 from lab1.training.data.augmentation import Normalize
 from lab1.training.distillation import distillation_loss, permute_wrong_classes
 from lab1.training.evaluation import expected_calibration_error, fit_temperature, normalizer_of
+from lab1.training.probes import answers, internals
 from lab1.training.probes.answers import best_offset, corrected
 from lab1.training.run import train_run
 
@@ -67,7 +68,7 @@ def test_rows_of_the_confusion_are_the_true_classes(make_spec, smoke_grey):
         def forward(self, images):
             return nn.functional.one_hot(torch.full((len(images),), 3), 10).float()
 
-    counts = np.array(probes.confusion(Three(), make_spec(), smoke_grey)["counts"])
+    counts = np.array(answers.confusion(Three(), make_spec(), smoke_grey)["counts"])
     assert counts[:, 3].tolist() == [100] * 10
     assert counts.sum() == 1000
 
@@ -124,7 +125,7 @@ def test_responses_are_taken_after_batch_normalisation(
     spec = make_spec(family=family, dataset="smoke-colour", **size)
     model = models.build(spec.model, loaded.declared, 0).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = probes.layers(model, spec, loaded)
+    found = internals.layers(model, spec, loaded)
     assert len(found["names"]) == layers
     for part in ("initial", "trained"):
         assert len(found[part]["response"]) == len(found[part]["gradient_norm"]) == layers
@@ -200,7 +201,7 @@ def test_softened_images_are_right_and_nearly_wrong(saying, make_spec, smoke_gre
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1000, 10, generator=generator) + 2 * nn.functional.one_hot(labels, 10)
     logits[labels == 2] -= 100.0 * nn.functional.one_hot(labels, 10)[labels == 2]  # never right
-    found = probes.softened(saying(logits), make_spec(), smoke_grey)
+    found = answers.softened(saying(logits), make_spec(), smoke_grey)
     assert found["temperatures"] == [1, 4, 16]
     assert [each["label"] for each in found["images"]] == [0, 1, 3, 4, 5, 6, 7, 8]
     assert [each["label"] for each in found["confident"]] == [0, 1, 3, 4]
@@ -230,7 +231,7 @@ def test_agreement_is_the_share_of_equal_answers(saying, make_student, make_spec
 
     def agreement(student, twin):
         networks = {"teacher": saying(right), "model": saying(student), "alone": saying(twin)}
-        return probes.teacher_agreement(spec=spec, loaded=smoke_grey, **networks)
+        return answers.teacher_agreement(spec=spec, loaded=smoke_grey, **networks)
 
     assert agreement(others, right) == {"alone": 1.0, "taught": 0.7}
     assert agreement(right, others) == {"alone": 0.7, "taught": 1.0}
@@ -262,7 +263,7 @@ def test_the_temperature_is_chosen_on_validation_and_told_on_the_test_set(
         generator = torch.Generator().manual_seed(len(labels))
         said = torch.randn(len(labels), 10, generator=generator)
         logits.append(6 * said + 12 * nn.functional.one_hot(labels, 10))
-    found = probes.temperature_scaling(saying(*logits), make_spec(), smoke_grey)
+    found = answers.temperature_scaling(saying(*logits), make_spec(), smoke_grey)
     assert found["temperature"] == fit_temperature(logits[0], validation.labels)
     assert found["temperature"] != fit_temperature(logits[1], smoke_grey.test.labels)
     for moment, divisor in (("before", 1), ("after", found["temperature"])):
@@ -323,7 +324,7 @@ def test_the_bias_is_chosen_on_validation_and_told_on_the_test_set(saying, make_
         said += 4 * nn.functional.one_hot(labels, 10)
         said[:, 3] -= 7
         logits.append(said)
-    found = probes.bias_correction(saying(*logits), spec, smoke_grey)
+    found = answers.bias_correction(saying(*logits), spec, smoke_grey)
     offset = best_offset(logits[0], validation.labels, 3)
     labels = smoke_grey.test.labels
     threes = labels == 3
@@ -349,7 +350,7 @@ def test_the_layers_of_a_run_with_an_omitted_class_are_measured_without_it(make_
     spec = make_spec(omitted_class=3)
     model = models.build(spec.model, smoke_grey.declared, 0)
     without, whole = (
-        probes.layers(model, each, smoke_grey)["trained"] for each in (spec, make_spec())
+        internals.layers(model, each, smoke_grey)["trained"] for each in (spec, make_spec())
     )
     assert without != whole
 
@@ -386,7 +387,8 @@ def test_the_agreement_is_the_cosine_of_the_gradients(make_spec, smoke_grey, mon
         return found
 
     monkeypatch.setattr(torch.autograd, "grad", turned)
-    assert probes.gradient_agreement(model, spec, smoke_grey)["bf16"] == pytest.approx(-1, abs=0.01)
+    measured = internals.gradient_agreement(model, spec, smoke_grey)
+    assert measured["bf16"] == pytest.approx(-1, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +417,7 @@ def test_the_gradient_is_that_of_the_loss_that_is_trained(
 
     monkeypatch.setattr(torch.autograd, "grad", noted)
     further = {"teacher": teacher} if distilled else {}
-    found = probes.gradient_agreement(model, spec, smoke_grey, **further)
+    found = internals.gradient_agreement(model, spec, smoke_grey, **further)
     train, _ = data.split(smoke_grey.train, 500, 0)
     batch = train.evenly_spaced(128)
     inputs = Normalize((0.5,), (0.25,), torch.device("cpu"))(batch.images)
@@ -458,7 +460,7 @@ def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec
     record = train_run(spec, OPTIONS, store)
     store.write(record)
     model = trained_run.load_model(spec, loaded.declared, store, "a test").model.eval()
-    sound = probes.recomputed_statistics(model, spec, loaded)
+    sound = internals.recomputed_statistics(model, spec, loaded)
     assert sound["count"] == 200
     accuracy = record.history["train_evaluation_accuracy"][record.best_epoch - 1]
     assert sound["error"] == pytest.approx(1 - accuracy)
@@ -466,7 +468,7 @@ def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean += 100
-    stale = probes.recomputed_statistics(model, spec, loaded)
+    stale = internals.recomputed_statistics(model, spec, loaded)
     assert stale["error"] > 0.5
     assert stale["recomputed_error"] == sound["recomputed_error"] < 0.5
 
@@ -535,7 +537,7 @@ def test_a_block_that_adds_nothing_is_not_missed(make_spec, family, size, kept):
     for index in range(len(kept)):
         changed = copy.deepcopy(model)
         needless(changed.get_submodule(f"{place}.{index}"))
-        found = probes.lesion(changed, spec, loaded)
+        found = internals.lesion(changed, spec, loaded)
         assert [each["name"] for each in found["blocks"]] == [
             f"{place}.{each}" for each in range(len(kept))
         ]

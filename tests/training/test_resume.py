@@ -131,24 +131,6 @@ def test_a_distilled_run_that_stopped_anywhere_ends_the_same(stores, augmentatio
             assert kept() == {f"epoch-000{epoch}.pt" for epoch in (1, 2, 3)} - missing
 
 
-def test_what_an_older_checkpoint_did_not_tell_is_an_unknown_process(store):
-    run, whole = spec(CONFIGS["adam"]), StreamlinedTrainer._state
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            StreamlinedTrainer,
-            "_state",
-            lambda self: {name: part for name, part in whole(self).items() if name != "segments"},
-        )
-        train_until_checkpoint(9, run, OPTIONS, store)
-    record = running.train_run(run, OPTIONS, store)
-    first, second = record.origin["segments"]
-    unknown = dict.fromkeys(("sources", "versions", "device", "from", "to"))
-    assert first == {"commit": "unknown", **unknown, "epochs": [1, 2]}
-    assert second["epochs"] == [2, 3]
-    assert record.origin["started"] == second["from"]
-    assert record.started is None
-
-
 def test_a_run_starts_with_its_first_process(store, monkeypatch):
     run, days = spec(CONFIGS["adam"]), iter(range(1, 29))
     monkeypatch.setattr(origin, "now", lambda: datetime(2026, 1, next(days), tzinfo=UTC))
@@ -320,8 +302,7 @@ def test_a_state_of_another_form_is_told_by_the_trainer(saved):
     for name in whole:
         without = {other: part for other, part in whole.items() if other != name}
         strange = [] if name in ("stop_reason", "cuda") else [None, 7, [], {}]
-        parted = [without] if name != "segments" else []  # which an older checkpoint lacks
-        for state in (*parted, *({**whole, name: part} for part in strange)):
+        for state in (without, *({**whole, name: part} for part in strange)):
             saved.save(state)
             with pytest.raises(CheckpointError, match=f"^{saved.path}: its state does not fit"):
                 make_trainer(saved)._restore()

@@ -21,7 +21,6 @@ def test_there_is_a_grey_and_a_colour_set():
 def test_the_images_are_as_declared(name):
     loaded = data.load(name)
     declared = loaded.declared
-    assert loaded.fingerprint == declared.fingerprint
     assert loaded.source == "built in"
     for part, count in ((loaded.train, declared.train_size), (loaded.test, declared.test_size)):
         assert part.images.shape == (count, *declared.image_shape)

@@ -18,7 +18,7 @@ from ...core.spec import ModelSpec
 from ...core.training_config import TrainingConfig
 from ...errors import DataError
 from .. import data, models, seeds
-from ..data.images import ImageSet, LoadedData
+from ..data.images import LoadedData
 from ..optimization import build_optimizer, build_scheduler
 
 
@@ -49,8 +49,7 @@ class Case:
 
     def scheduler(self, optimizer: optim.Optimizer, images: int) -> lr_scheduler.LRScheduler:
         """The schedule that every contender is given, to be stepped after every batch."""
-        steps = -(-images // self.config.batch_size) * self.config.epochs
-        return build_scheduler(optimizer, self.config, steps)
+        return build_scheduler(optimizer, self.config, self.config.check_steps(images))
 
 
 _SGD: Mapping[str, Any] = {
@@ -147,8 +146,7 @@ def load(case: Case, data_dir: str | None) -> LoadedData:
         raise DataError(f"{case.name}: needs {case.images} training images, there are {count}")
     # In a random order: a folder of images is sorted by class.
     order = torch.randperm(count, generator=seeds.generator(0, "order"))[: case.images]
-    train = ImageSet(loaded.train.images[order], loaded.train.labels[order])
-    return replace(loaded, train=train)
+    return replace(loaded, train=loaded.train.take(order))
 
 
 def _present(datasets: tuple[str, ...], data_dir: str | None) -> str:

@@ -60,10 +60,7 @@ def per_image_dataset(case: Case, data: LoadedData) -> PerImage:
     size = data.declared.image_shape[1]
     augmentations: dict[str, list[Any]] = {
         "none": [],
-        "crop-flip": [
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomCrop(size, padding=4),
-        ],
+        "crop-flip": [transforms.RandomHorizontalFlip(), transforms.RandomCrop(size, padding=4)],
         "rotate-affine": [
             transforms.RandomRotation(10),
             transforms.RandomAffine(0, shear=10, scale=(0.8, 1.2)),

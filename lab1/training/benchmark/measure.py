@@ -15,18 +15,18 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from torch import nn
 
 from ...core import benchmarks
 from ...core.training_config import usable_cores
 from .. import device as devices
 from .. import models, origin
-from ..data.augmentation import Normalize
 from ..data.images import LoadedData
+from ..evaluation import count_errors
 from .cases import Case, load
 from .contenders import Contender, contenders
 
 _PACKAGES = ("torch", "torchvision", "transformers", "accelerate", "lightning", "numpy", "pillow")
+_LONG_PRODUCT = 2.0  # seconds that no product should take
 
 
 def measure(
@@ -47,15 +47,16 @@ def measure(
     """
     where = devices.resolve(device)
     networks = compared == benchmarks.DEPTHS
-    taking_part = {
-        name: each
-        for name, each in contenders(where).items()
-        if name in benchmarks.OURS or not networks
-    }
-    absent = {name: each for name, each in taking_part.items() if not each.is_installed}
-    for each in absent.values():
-        say(f"skipped: {each.title}, which is not installed (extra 'bench')")
-    present = {name: each for name, each in taking_part.items() if name not in absent}
+    present, skipped = {}, []
+    for name, contender in contenders(where).items():
+        if name not in benchmarks.OURS and networks:
+            continue
+        if contender.is_installed:
+            present[name] = contender
+        else:
+            skipped.append(contender.title)
+            say(f"skipped: {contender.title}, which is not installed (extra 'bench')")
+    installed = {package.name.lower(): package.version for package in metadata.distributions()}
     groups = groupby(
         cases, lambda case: (case.datasets, case.images, case.config) if networks else case.name
     )
@@ -72,10 +73,10 @@ def measure(
         },
         "versions": {
             "python": platform.python_version(),
-            **{name: _version(name) for name in _PACKAGES if _version(name)},
+            **{name: installed[name] for name in _PACKAGES if name in installed},
         },
-        "skipped": [each.title for each in absent.values()],
-        "contenders": {name: each.title for name, each in present.items()},
+        "skipped": skipped,
+        "contenders": {name: contender.title for name, contender in present.items()},
         "cases": [
             measured
             for _, group in groups
@@ -147,7 +148,8 @@ def _train(
     model, train = contender.prepare(case, data, seed, device)
     result = {"seconds": timed(train, device)}
     if scored:
-        result["accuracy"] = _accuracy(model.to(device), data, device)
+        errors = count_errors(model.to(device).eval(), data.declared, data.test)
+        result["accuracy"] = 1 - errors / len(data.test)
     gc.collect()
     return result
 
@@ -162,16 +164,6 @@ def timed(train: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-@torch.inference_mode()
-def _accuracy(model: nn.Module, data: LoadedData, device: torch.device) -> float:
-    """The share of the test set that is right: for every contender in the same way."""
-    model.eval()
-    normalize = Normalize(data.declared.mean, data.declared.std, device)
-    test = data.test.to(device)
-    predicted = torch.cat([model(normalize(part)).argmax(1) for part in test.images.split(1000)])
-    return float((predicted == test.labels).float().mean())
-
-
 def _matrix_product_rate(device: torch.device, sizes: Sequence[int] = (128, 2048)) -> float:
     """Floating-point operations per second of a large product in bfloat16: what is at hand.
 
@@ -184,17 +176,6 @@ def _matrix_product_rate(device: torch.device, sizes: Sequence[int] = (128, 2048
         one = torch.randn(size, size, device=device, dtype=torch.bfloat16)
         rate = max(2 * size**3 / timed(partial(torch.mm, one, one), device) for _ in range(6))
     return rate
-
-
-#: Seconds that no product should take.
-_LONG_PRODUCT = 2.0
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def say(text: str) -> None:

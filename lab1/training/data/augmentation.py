@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from ...errors import ParameterError, short_repr
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -117,3 +120,22 @@ class Normalize:
     def __call__(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=self._memory_format)
         return torch.addcmul(self._shift, images.float(), self._scale)
+
+
+def checked_statistics(
+    mean: Any, std: Any, channels: int, where: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel; raises `ParameterError` for what cannot be theirs."""
+    try:
+        means, deviations = tuple(map(float, mean)), tuple(map(float, std))
+        fits = len(means) == len(deviations) == channels
+        fits &= all(0 <= value <= 1 for value in means) and all(0 < s <= 1 for s in deviations)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ParameterError(
+            f"{where}: mean = {short_repr(mean)} with std = {short_repr(std)} is not allowed; "
+            f"allowed: both or none; of each of {channels} channels, of pixels divided by 255, a "
+            "mean from 0 to 1, and a deviation above 0 and up to 1"
+        )
+    return means, deviations

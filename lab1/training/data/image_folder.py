@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 from ...core import datasets
 from ...core.datasets import Dataset, files_fingerprint
@@ -22,15 +21,10 @@ from ...core.files import write_bytes
 from ...errors import DataError
 from .images import ImageSet, LoadedData
 
-#: The most bytes of one image: the pixels of a data set's are some thousands.
-_MOST_BYTES = 10_000_000
 _CACHE = "lab1-tensors.pt"
 
 #: The size, in bytes, and the time of change of every file: what tells that the folder changed.
 _Listing = dict[str, tuple[int, int]]
-
-#: What reads an image: its pixels, uint8 of shape (height, width, channels), and its SHA-256.
-_Reader = Callable[[Path, Dataset], tuple[np.ndarray, str]]
 
 
 def load_folder(declared: Dataset, folder: Path) -> LoadedData:
@@ -40,8 +34,7 @@ def load_folder(declared: Dataset, folder: Path) -> LoadedData:
     with the listing of the files they came from; a changed folder is decoded again. Raises
     `DataError` where files are missing, unreadable, of another size, or not the declared ones.
     """
-    listing = _list(folder, declared)
-    content = _contents(declared, folder, listing, folder / _CACHE, _image)
+    content = _contents(declared, folder, _list(folder, declared), folder / _CACHE)
     if content["fingerprint"] != declared.fingerprint:
         raise DataError(
             f"{folder}: these are not the images of {declared.title}: expected fingerprint "
@@ -63,38 +56,41 @@ def load_user_images(declared: Dataset) -> LoadedData:
         listing = {name: (size, changed) for name, size, changed in datasets.files(folder)}
     except (OSError, ValueError) as error:
         raise DataError(f"{declared.title}: {error}; {again}") from error
-    cache = datasets.tensors_file(declared.name)
-    content = _contents(declared, folder, listing, cache, _user_image)
+    content = _contents(declared, folder, listing, datasets.tensors_file(declared.name))
     if content["fingerprint"] != declared.fingerprint:
         raise DataError(f"{folder}: its images are not those of {declared.name}; {again}")
     return _loaded(declared, content, folder.name)
 
 
-def _contents(
-    declared: Dataset, folder: Path, listing: _Listing, cache: Path, read: _Reader
-) -> dict[str, Any]:
+def _contents(declared: Dataset, folder: Path, listing: _Listing, cache: Path) -> dict[str, Any]:
     """Images, labels and fingerprint, from the cache where it is of these files."""
-    content = _read_cache(cache, listing)
-    if content is None:
-        content = _decode(folder, listing, declared, read)
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        with suppress(OSError):  # a read-only folder costs time at each start, and nothing else
-            write_bytes(cache, buffer.getvalue())
+    digest = hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()
+    try:
+        content: dict[str, Any] = torch.load(cache, weights_only=True)
+        if content["listing"] == digest and content["checksum"] == _checksum(content):
+            return content
+    except Exception:  # torch raises many kinds for a damaged file, and the images are at hand
+        pass
+    content = {"listing": digest, **_decode(folder, listing, declared)}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with suppress(OSError):  # a read-only folder costs time at each start, and nothing else
+        write_bytes(cache, buffer.getvalue())
     return content
 
 
 def _loaded(declared: Dataset, content: Mapping[str, Any], source: str) -> LoadedData:
-    train, test = (ImageSet(content[f"{p}_images"], content[f"{p}_labels"]) for p in _PARTS)
-    return LoadedData(declared, train, test, source, declared.fingerprint)
-
-
-_PARTS = datasets.PARTS
+    train, test = (
+        ImageSet(content[f"{part}_images"], content[f"{part}_labels"]) for part in datasets.PARTS
+    )
+    return LoadedData(declared, train, test, source)
 
 
 def _list(folder: Path, declared: Dataset) -> _Listing:
     listing = {}
-    for part, expected in zip(_PARTS, (declared.train_size, declared.test_size), strict=True):
+    for part, expected in zip(
+        datasets.PARTS, (declared.train_size, declared.test_size), strict=True
+    ):
         paths = sorted(p for p in (folder / part).glob("*/*") if _is_image(p))
         classes = {path.parent.name for path in paths}
         if len(paths) != expected or len(classes) != declared.num_classes:
@@ -108,7 +104,7 @@ def _list(folder: Path, declared: Dataset) -> _Listing:
             try:
                 status = path.stat()
             except OSError as error:  # a link to nowhere, or another user's folder
-                raise _unreadable(path, declared, error.strerror or str(error)) from error
+                raise _unreadable(path, declared, error) from error
             listing[path.relative_to(folder).as_posix()] = (status.st_size, status.st_mtime_ns)
     return listing
 
@@ -119,88 +115,56 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in datasets.ENDINGS and not hidden
 
 
-def _read_cache(path: Path, listing: _Listing) -> dict[str, Any] | None:
-    """The cached tensors, or `None` where there are none, or none of these files."""
-    try:
-        content: dict[str, Any] = torch.load(path, weights_only=True)
-        fresh = content["listing"] == _digest(listing)
-        return content if fresh and content["checksum"] == _checksum(content) else None
-    except Exception:  # torch raises many kinds for a damaged file, and the images are at hand
-        return None
-
-
-def _decode(folder: Path, listing: _Listing, declared: Dataset, read: _Reader) -> dict[str, Any]:
-    names = list(listing)
+def _decode(folder: Path, names: Collection[str], declared: Dataset) -> dict[str, Any]:
     with ThreadPoolExecutor() as pool:
-        decoded = list(pool.map(lambda name: read(folder / name, declared), names))
-    content: dict[str, Any] = {
-        "listing": _digest(listing),
-        "fingerprint": files_fingerprint(
-            {name: digest for name, (_, digest) in zip(names, decoded, strict=True)}
-        ),
-    }
-    class_names = [datasets.class_of(name.split("/")[1]) for name in names]
-    classes = sorted(set(class_names))
-    for part in _PARTS:
-        chosen = [index for index, name in enumerate(names) if name.startswith(f"{part}/")]
-        images = np.stack([decoded[index][0] for index in chosen]).transpose(0, 3, 1, 2)
-        content[f"{part}_images"] = torch.from_numpy(np.ascontiguousarray(images))
-        content[f"{part}_labels"] = torch.tensor(
-            [classes.index(class_names[index]) for index in chosen]
-        )
-    content["checksum"] = _checksum(content)
-    return content
+        images = pool.map(lambda name: _image(folder / name, declared), names)
+        decoded = dict(zip(names, images, strict=True))
+    digests = {name: digest for name, (_, digest) in decoded.items()}
+    content: dict[str, Any] = {"fingerprint": files_fingerprint(digests)}
+    class_of = {name: datasets.class_of(name.split("/")[1]) for name in names}
+    classes = sorted({*class_of.values()})
+    for part in datasets.PARTS:
+        inside = [name for name in names if name.startswith(f"{part}/")]
+        pixels = np.stack([decoded[name][0] for name in inside]).transpose(0, 3, 1, 2)
+        content[f"{part}_images"] = torch.from_numpy(np.ascontiguousarray(pixels))
+        content[f"{part}_labels"] = torch.tensor([classes.index(class_of[name]) for name in inside])
+    return {**content, "checksum": _checksum(content)}
 
 
 def _image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
-    """The pixels, uint8 of shape (height, width, channels), and the SHA-256 of the file."""
-    channels, height, width = declared.image_shape
+    """The pixels, uint8 of shape (height, width, channels), and the SHA-256 of the file.
+
+    A reader's own may be of any size (`prepare`).
+    """
+    _, height, width = declared.image_shape
     try:
-        if (size := path.stat().st_size) > _MOST_BYTES:
+        if (size := path.stat().st_size) > datasets.MOST_FILE_BYTES:
             raise ValueError(f"it has {size:,} bytes")
         content = path.read_bytes()
-        image = Image.open(io.BytesIO(content))
-        if image.size != (width, height):  # before it is decoded, which may take any memory
-            raise ValueError(f"it has {image.size[0]} x {image.size[1]}")
-        decoded = image.convert("RGB" if channels == 3 else "L")
-        pixels = np.asarray(decoded).reshape(height, width, channels)
+        picture = read_picture(content)
+        if not declared.user_defined and picture.size != (width, height):
+            raise ValueError(f"it has {picture.size[0]} x {picture.size[1]}")
+        pixels = prepare(picture, declared.image_shape)
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise _unreadable(path, declared, str(error) or type(error).__name__) from error
+        raise _unreadable(path, declared, error) from error
     return pixels, hashlib.sha256(content).hexdigest()
 
 
-def _user_image(path: Path, declared: Dataset) -> tuple[np.ndarray, str]:
-    """The pixels and SHA-256 of an image of any size (`prepare`)."""
-    try:
-        content = path.read_bytes()
-        pixels = prepare(read_picture(content), declared.image_shape)
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        why = str(error) or type(error).__name__
-        raise DataError(
-            f"{path}: not readable as an image: {why}. Mend it or take it out"
-        ) from error
-    return pixels, hashlib.sha256(content).hexdigest()
-
-
-def _unreadable(path: Path, declared: Dataset, why: str) -> DataError:
+def _unreadable(path: Path, declared: Dataset, error: Exception) -> DataError:
     _, height, width = declared.image_shape
-    return DataError(
-        f"{path}: not readable as an image of {width} x {height} pixels: {why}. Put the original "
-        f"file of {declared.title} in its place"
-    )
+    size, remedy = "", "Mend it or take it out"
+    if not declared.user_defined:
+        size = f" of {width} x {height} pixels"
+        remedy = f"Put the original file of {declared.title} in its place"
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return DataError(f"{path}: not readable as an image{size}: {why}. {remedy}")
 
 
-def _digest(listing: _Listing) -> str:
-    return hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()
-
-
-def _checksum(content: dict[str, Any]) -> str:
+def _checksum(content: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    tensors: list[Tensor] = [
-        content[f"{p}_{what}"] for p in _PARTS for what in ("images", "labels")
-    ]
-    for tensor in tensors:
-        digest.update(tensor.numpy().tobytes())
+    for part in datasets.PARTS:
+        for what in ("images", "labels"):
+            digest.update(content[f"{part}_{what}"].numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core.datasets import Dataset
+from ...core.training_config import TrainingConfig
 from ...errors import ParameterError, check_kind
 from .. import seeds
 
@@ -85,13 +86,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class LoadedData:
-    """A data set as read from `source`, and the `fingerprint` that its files have."""
+    """A data set as read from `source`, whose files are those that were declared."""
 
     declared: Dataset
     train: ImageSet
     test: ImageSet
     source: str
-    fingerprint: str
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -120,13 +120,30 @@ def split(
     images are taken out of both parts afterwards.  Raises `ParameterError` where a class
     would be left without a training image, or a part without any.
     """
-    training, validation = _held_out(train, validation_size, seed)
+    training, validation = train, None
+    if validation_size:
+        held_out = _stratified(train.labels, validation_size, seed, "split")
+        training, validation = train.take(~held_out), train.take(held_out)
+        emptied = set(train.labels.tolist()) - set(training.labels.tolist())
+        if emptied:
+            raise ParameterError(
+                f"validation_size = {validation_size} leaves class {min(emptied)} without an image "
+                f"to train on, of its {int((train.labels == min(emptied)).sum())}; take a smaller "
+                "one, or 0, which holds out none"
+            )
     if train_size is not None and train_size < len(training):
         training = training.take(_stratified(training.labels, train_size, seed, "subset"))
     if omitted_class is not None:
         training = _without(training, omitted_class)
         validation = None if validation is None else _without(validation, omitted_class)
     return training, validation
+
+
+def split_for(
+    config: TrainingConfig, train: ImageSet, seed: int
+) -> tuple[ImageSet, ImageSet | None]:
+    """Parts the training images as the configuration of a run with that seed says (`split`)."""
+    return split(train, config.validation_size, seed, config.omitted_class, config.train_size)
 
 
 def _without(images: ImageSet, omitted_class: int) -> ImageSet:
@@ -137,20 +154,6 @@ def _without(images: ImageSet, omitted_class: int) -> ImageSet:
             "class beside which there are others in the training and the validation split"
         )
     return kept
-
-
-def _held_out(train: ImageSet, validation_size: int, seed: int) -> tuple[ImageSet, ImageSet | None]:
-    if validation_size == 0:
-        return train, None
-    is_held_out = _stratified(train.labels, validation_size, seed, "split")
-    emptied = set(train.labels.unique().tolist()) - set(train.labels[~is_held_out].tolist())
-    if emptied:
-        raise ParameterError(
-            f"validation_size = {validation_size} leaves class {min(emptied)} without an image "
-            f"to train on, of its {int((train.labels == min(emptied)).sum())}; take a smaller one, "
-            "or 0, which holds out none"
-        )
-    return train.take(~is_held_out), train.take(is_held_out)
 
 
 def _stratified(labels: Tensor, size: int, seed: int, stream: str) -> Tensor:

@@ -43,7 +43,8 @@ class Engine(Protocol):
 
         `measure` is called with each right after its training, and where it took place if that can
         be; then `on_finished`, in this process.  A run that fails does not keep the others from
-        being trained; the failures are raised together, as `MissingRunsError`.
+        being trained; the failures are raised together, as `MissingRunsError`.  Ctrl-C and SIGTERM
+        let every training save its state, and raise `TrainingInterrupted`.
         """
 
 

@@ -38,11 +38,8 @@ def train_all(
 ) -> None:
     """Trains the runs in their order, teachers before their students, and writes a record for each.
 
-    After each run comes `measure`, then `on_finished`.
-
     A run that another process is training is left to it and waited for, with those that learn from
-    it, so that the same command, started twice, shares the work.  A run that fails does not keep
-    the others from being trained; the failures are raised together as `MissingRunsError`.
+    it, so that the same command, started twice, shares the work.  All else is as `Engine` says.
     """
     if (group := distributed.current()).size > 1:
         _train_together(group, specs, options, store, on_finished, measure)

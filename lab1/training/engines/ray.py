@@ -27,9 +27,9 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core import files, weights_file
 from ...core.families import FAMILIES
@@ -65,8 +65,7 @@ _GPU_SHARE = 0.25
 _FAREWELL_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(NamedTuple):
     """What a run asks of a node: cores of its CPU, and GPUs (of which it may share one)."""
 
     cpus: int
@@ -110,14 +109,10 @@ def train_all(
 ) -> None:
     """Trains the runs on a Ray cluster; each leaves its record in the shared folder.
 
-    A run is submitted once its teacher, where it is among them, has finished.  Without an address
-    the cluster that this machine has joined is used, else one is started here, and stopped at the
-    end.  A run whose worker or node dies is tried again and continues from its
-    checkpoint; one that fails does not keep the others from being trained.  The failures are raised
-    together as `MissingRunsError`, which is also raised, before anything is
-    trained, where a node lacks the data or does not see `runs/`.  Ctrl-C and SIGTERM let every
-    run under way save its state, and raise
-    `TrainingInterrupted`.
+    Without an address the cluster that this machine has joined is used, else one is started here,
+    and stopped at the end.  A run whose worker or node dies is tried again and continues from its
+    checkpoint.  `MissingRunsError` is also raised, before anything is trained, where a node lacks
+    the data or does not see `runs/`.  All else is as `Engine` says.
     """
     if not specs:
         return
@@ -244,9 +239,9 @@ def check_address(address: str) -> None:
             timeout=_CONNECT_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        if isinstance(error, subprocess.SubprocessError):
-            why = "what answers there does not answer as Ray does"
+        why = "what answers there does not answer as Ray does"
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
         raise ParameterError(
             f"address = {address!r}: no Ray cluster can be reached there ({why}); is the head node "
             "up (`ray start --head`), and has this machine joined (`ray start --address`)?"
@@ -258,12 +253,21 @@ def connected(options: RuntimeOptions, store: Store) -> Iterator[list[dict[str, 
     """Inside the block this process is a driver; yields the nodes that are alive."""
     import ray
 
+    # The sources and the folders of the driver, for all workers.
+    variables = {
+        "LAB1_RUNS": str(store.runs),
+        "LAB1_HOME": str(files.project_root()),
+        "LAB1_COMMIT": origin.commit(),
+    }
+    if os.environ.get("LAB1_DATA"):  # else each node may have its own
+        variables["LAB1_DATA"] = str(files.data_dir().absolute())
+    modules = {"py_modules": [str(files.PACKAGE)], "excludes": ["__pycache__"]}
     if ray.is_initialized():
         raise Lab1Error("this process is connected to Ray already; call ray.shutdown() first")
     try:
         ray.init(
             address=options.ray_address,
-            runtime_env=_environment(store),
+            runtime_env={"env_vars": variables, **modules},
             log_to_driver=False,  # what a run has to say comes back with it
             logging_level=logging.WARNING,
             include_dashboard=False,
@@ -276,20 +280,6 @@ def connected(options: RuntimeOptions, store: Store) -> Iterator[list[dict[str, 
         yield [node for node in ray.nodes() if node["Alive"]]
     finally:
         ray.shutdown()
-
-
-def _environment(store: Store) -> dict[str, Any]:
-    """The sources and the folders of the driver, for all workers."""
-    variables = {
-        "LAB1_RUNS": str(store.runs),
-        "LAB1_HOME": str(files.project_root()),
-        "LAB1_COMMIT": origin.commit(),
-    }
-    # Where it is not set here, each node may have its own.
-    if os.environ.get("LAB1_DATA"):
-        variables["LAB1_DATA"] = str(files.data_dir().absolute())
-    package = files.PACKAGE
-    return {"env_vars": variables, "py_modules": [str(package)], "excludes": ["__pycache__"]}
 
 
 def ask_nodes(

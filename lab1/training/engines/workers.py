@@ -37,14 +37,11 @@ def train_all(
     on_finished: OnFinished = do_nothing,
     measure: OnFinished = do_nothing,
 ) -> None:
-    """Trains the runs, teachers before their students, and writes a record for each.
+    """Trains as many runs at a time as `options.workers` says, each with one thread unless
+    `options.threads` says otherwise; the numbers do not depend on how many.
 
-    As many at a time as `options.workers` says, each with one thread unless `options.threads` says
-    otherwise; the numbers do not depend on how many.  `measure`, which must be fit for another
-    process, is called in the one that trained the run, `on_finished` in this one.
-    Ctrl-C and SIGTERM reach every training, which saves its state.  A process that is killed costs
-    the run that it was training, and the failures of all are raised together, as
-    `MissingRunsError`.
+    `measure` must be fit for another process.  One that is killed costs the run that it was
+    training.  All else is as `Engine` says.
     """
     count = min(number(options), len(specs))
     options = replace(options, threads=options.threads or 1)
@@ -162,10 +159,7 @@ def _stop(workers: Sequence[_Worker], signal_number: int) -> None:
 
 
 def _work(
-    line: connection.Connection,
-    options: RuntimeOptions,
-    store: Store,
-    measure: OnFinished,
+    line: connection.Connection, options: RuntimeOptions, store: Store, measure: OnFinished
 ) -> None:
     """Trains what comes over the line, in a process of its own, until the line ends."""
     if hasattr(os, "setsid"):

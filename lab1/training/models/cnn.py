@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,7 +28,7 @@ class SimpleCNN(nn.Module):
     ) -> None:
         super().__init__()
         _check_sizes("SimpleCNN", channels, depth, num_classes, in_channels)
-        widths = _widths(channels, depth)
+        widths = [channels * 2**stage for stage in range(depth)]
         stages: list[nn.Module] = []
         for inputs, outputs in zip([in_channels, *widths], widths, strict=False):
             stages += [*_convolution(inputs, outputs), nn.MaxPool2d(2)]
@@ -53,6 +52,9 @@ class ResidualCNN(nn.Module):
     which `ResidualCNN(channels=16, depth=4)` has 503,258 parameters.
     """
 
+    #: Whether its blocks have skip connections: all that sets the twins apart.
+    skips = True
+
     def __init__(
         self,
         channels: int = 16,
@@ -72,18 +74,24 @@ class ResidualCNN(nn.Module):
                 f"ResidualCNN: blocks_per_stage = {list(blocks)} is not allowed; allowed: {depth} "
                 "numbers, one for each stage, each 1 or more"
             )
-        widths = _widths(channels, depth)
+        widths = [channels * 2**stage for stage in range(depth)]
         self.stem = _convolution(in_channels, channels)
         layers: list[nn.Module] = []
         inputs = channels
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(BasicBlock(inputs, width, stride, _projection(inputs, width, stride)))
+                projection = None
+                if stride == 2:  # where the width doubles, too
+                    convolution = nn.Conv2d(inputs, width, 1, stride, bias=False)
+                    projection = nn.Sequential(convolution, nn.BatchNorm2d(width))
+                layers.append(BasicBlock(inputs, width, stride, projection))
                 inputs = width
         self.stages = nn.Sequential(*layers)
         self.output = nn.Linear(widths[-1], num_classes)
         _initialise(self)
+        if not self.skips:
+            self.stages = nn.Sequential(*map(_without_skip, layers))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of shape (batch, num_classes)."""
@@ -99,16 +107,7 @@ class PlainCNN(ResidualCNN):
     `PlainCNN(channels=16, depth=4)` has 492,058 parameters, `ResidualCNN` 503,258.
     """
 
-    def __init__(
-        self,
-        channels: int = 16,
-        depth: int = 3,
-        num_classes: int = 10,
-        in_channels: int = 3,
-        blocks_per_stage: Sequence[int] | None = None,
-    ) -> None:
-        super().__init__(channels, depth, num_classes, in_channels, blocks_per_stage)
-        self.stages = nn.Sequential(*map(_without_skip, self.stages))
+    skips = False
 
 
 def _without_skip(block: nn.Module) -> nn.Sequential:
@@ -197,28 +196,17 @@ def padded_shortcut(inputs: Tensor, maps: int) -> Tensor:
     return functional.pad(inputs[:, :, ::2, ::2], (0, 0, 0, 0, padding, padding))
 
 
-def _widths(channels: int, depth: int) -> list[int]:
-    return [channels * 2**stage for stage in range(depth)]
-
-
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     """A 3 × 3 convolution with batch normalisation and ReLU."""
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:
-    if stride == 1 and inputs == outputs:
-        return None
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-
 def _initialise(model: nn.Module) -> None:
     """He et al. (2015) for the convolutions; torch's defaults for the rest."""
-    initialise = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            initialise(module.weight)
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def _check_sizes(name: str, *sizes: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.fields import declarations
 from ...core.spec import ModelSpec, check_start
-from ...errors import ParameterError
+from ...errors import ParameterError, not_allowed
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -68,25 +68,17 @@ class MLP(nn.Module):
         initialisation: str = "default",
     ) -> None:
         super().__init__()
-        sizes = [input_size, *hidden_sizes, num_classes]
+        sizes, where = [input_size, *hidden_sizes, num_classes], type(self).__name__
         if not hidden_sizes or min(sizes) < 1:
-            raise ParameterError(
-                f"{type(self).__name__}: sizes {sizes} are not allowed; allowed: at least one "
-                "hidden layer, every size 1 or more"
-            )
+            allowed = "at least one hidden layer, every size 1 or more"
+            raise ParameterError(f"{where}: sizes {sizes} are not allowed; allowed: {allowed}")
         if activation_fn not in ACTIVATIONS:
-            raise ParameterError(
-                f"{type(self).__name__}: activation_fn = {activation_fn!r} is not allowed; "
-                f"allowed: {', '.join(ACTIVATIONS)}"
-            )
+            raise not_allowed("activation_fn", activation_fn, ", ".join(ACTIVATIONS), where)
         declared = declarations(ModelSpec)
-        for name, value in (
-            ("dropout_rate", dropout_rate),
-            ("normalization", normalization),
-            ("initialisation", initialisation),
-        ):
-            declared[name].check(value, type(self).__name__)
-        check_start(initialisation, hidden_sizes, activation_fn, type(self).__name__)
+        declared["dropout_rate"].check(dropout_rate, where)
+        declared["normalization"].check(normalization, where)
+        declared["initialisation"].check(initialisation, where)
+        check_start(initialisation, hidden_sizes, activation_fn, where)
         pairs = pairwise(sizes[:-1])
         self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
         self.output = nn.Linear(sizes[-2], num_classes)

@@ -19,37 +19,26 @@ from ...errors import ParameterError
 from .. import data
 from .. import device as devices
 from ..trained_run import initial_model, load_model
-from .answers import (
-    bias_correction,
-    confusion,
-    hardest,
-    softened,
-    teacher_agreement,
-    temperature_scaling,
-)
-from .internals import (
-    gradient_agreement,
-    int8_weights,
-    layers,
-    lesion,
-    recomputed_statistics,
-)
+from . import answers, internals
 
 #: (model, spec, data) to plain JSON; further networks by name.
 Probe = Callable[..., Mapping[str, Any]]
 
 PROBES: Mapping[str, Probe] = {
-    "confusion": confusion,
-    "hardest": hardest,
-    "softened": softened,
-    "bias-correction": bias_correction,
-    "layers": layers,
-    "gradient-agreement": gradient_agreement,
-    "recomputed-statistics": recomputed_statistics,
-    "int8-weights": int8_weights,
-    "lesion": lesion,
-    "teacher-agreement": teacher_agreement,
-    "temperature-scaling": temperature_scaling,
+    probe.__name__.replace("_", "-"): probe
+    for probe in (
+        answers.confusion,
+        answers.hardest,
+        answers.softened,
+        answers.bias_correction,
+        internals.layers,
+        internals.gradient_agreement,
+        internals.recomputed_statistics,
+        internals.int8_weights,
+        internals.lesion,
+        answers.teacher_agreement,
+        answers.temperature_scaling,
+    )
 }
 
 

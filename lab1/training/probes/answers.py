@@ -155,10 +155,7 @@ def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> 
     `before` and `after`.  The answers, and so the accuracy, stay the same.  Raises `ParameterError`
     for a run without a validation split.
     """
-    config = spec.training
-    _, validation = data.split(
-        loaded.train, config.validation_size, spec.seed, config.omitted_class
-    )
+    _, validation = data.split_for(spec.training, loaded.train, spec.seed)
     if validation is None:
         raise ParameterError(
             f"probe 'temperature-scaling' is not allowed for {spec.title}; allowed: for a run with "

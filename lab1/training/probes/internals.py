@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from .. import data, models, seeds
 from ..data.augmentation import AUGMENTATIONS
 from ..data.images import ImageSet, LoadedData
 from ..distillation import distillation_loss, permute_wrong_classes
-from ..evaluation import BATCH, device_of, laid_out, logits_of, normalizer_of
+from ..evaluation import BATCH, count_errors, device_of, laid_out, normalizer_of
 from ..models.cnn import PlainNet, ResidualCNN, padded_shortcut
 from ..models.mlp import MLP
 
@@ -37,7 +37,8 @@ def layers(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
     taken in evaluation mode after training; at the start, where running statistics say nothing
     yet, with the statistics of the batch.
     """
-    sample = training_split(spec, loaded).evenly_spaced(_SAMPLE)
+    train, _ = data.split_for(spec.training, loaded.train, spec.seed)
+    sample = train.evenly_spaced(_SAMPLE)
     fresh = models.build(spec.model, loaded.declared, spec.seed).to(device_of(model)).eval()
     use_batch_statistics(fresh)
     return {
@@ -50,10 +51,19 @@ def layers(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
 def _by_layer(model: nn.Module, loaded: LoadedData, sample: ImageSet) -> dict[str, list[float]]:
     weighted = _weighted(model)
     inputs = normalizer_of(model, loaded.declared)(sample.images.to(device_of(model)))
-    with _observed([answering for _, answering in weighted.values()]) as responses:
+    responses = [0.0] * len(weighted)
+
+    def observe(index: int, module: nn.Module, inputs: object, output: Tensor) -> None:
+        # At once, since the nonlinearity that follows may change the output in place.
+        responses[index] = float(output.detach().std())
+
+    with ExitStack() as hooks:
+        for index, (_, answering) in enumerate(weighted.values()):
+            hooks.enter_context(answering.register_forward_hook(partial(observe, index)))
         loss = nn.functional.cross_entropy(model(inputs), sample.labels.to(inputs.device))
     gradients = torch.autograd.grad(loss, [weight for weight, _ in weighted.values()])
-    return {"gradient_norm": [float(each.norm()) for each in gradients], "response": responses}
+    norms = [float(gradient.norm()) for gradient in gradients]
+    return {"gradient_norm": norms, "response": responses}
 
 
 def _weighted(model: nn.Module) -> dict[str, tuple[Tensor, nn.Module]]:
@@ -70,26 +80,6 @@ def _weighted(model: nn.Module) -> dict[str, tuple[Tensor, nn.Module]]:
         elif isinstance(module, nn.BatchNorm2d) and last:
             found[last] = (found[last][0], module)
     return found
-
-
-@contextmanager
-def _observed(modules: list[nn.Module]) -> Iterator[list[float]]:
-    """Yields a list that holds, after a forward pass, the standard deviation of each output."""
-    deviations = [0.0] * len(modules)
-
-    def observe(index: int) -> Any:
-        # At once, since the nonlinearity that follows may change the output in place.
-        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-            deviations[index] = float(output.detach().std())
-
-        return hook
-
-    handles = [each.register_forward_hook(observe(i)) for i, each in enumerate(modules)]
-    try:
-        yield deviations
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.no_grad()
@@ -167,7 +157,8 @@ def gradient_agreement(
     near 1 says that the gradient survives the rounding, near 0 that it is noise; `None` that a
     gradient was no finite number.
     """
-    sample = training_split(spec, loaded).evenly_spaced(spec.training.batch_size)
+    train, _ = data.split_for(spec.training, loaded.train, spec.seed)
+    sample = train.evenly_spaced(spec.training.batch_size)
     use_batch_statistics(model)
     device = device_of(model)
     normalize = laid_out(model, loaded.declared, spec.training.precision)
@@ -216,9 +207,9 @@ def recomputed_statistics(model: nn.Module, spec: RunSpec, loaded: LoadedData) -
     (`count`), scored in evaluation mode.  The fresh statistics are means over ten batches of
     training images, augmented as the run's were, that go through the trained network.
     """
-    train = training_split(spec, loaded)
+    train, _ = data.split_for(spec.training, loaded.train, spec.seed)
     sample = train.evenly_spaced(spec.training.train_evaluation_size or _SAMPLE)
-    error = count_errors(model, loaded, sample) / len(sample)
+    error = count_errors(model, loaded.declared, sample) / len(sample)
     normalisations = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
     for each in normalisations:
         each.reset_running_stats()
@@ -235,7 +226,7 @@ def recomputed_statistics(model: nn.Module, spec: RunSpec, loaded: LoadedData) -
                 images = augment(images, generator)
             model(normalize(images.to(device_of(model))))
     model.eval()
-    recomputed = count_errors(model, loaded, sample) / len(sample)
+    recomputed = count_errors(model, loaded.declared, sample) / len(sample)
     return {"count": len(sample), "error": error, "recomputed_error": recomputed}
 
 
@@ -253,10 +244,11 @@ def int8_weights(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[st
             f"probe 'int8-weights' is not allowed for {spec.title}; allowed: for an MLP without "
             "normalisation"
         )
-    errors = {"float32": count_errors(model, loaded, loaded.test)}
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    errors = {"float32": count_errors(model, loaded.declared, loaded.test)}
     layers = []
-    for layer in linear:
+    for layer in model.modules():
+        if not isinstance(layer, nn.Linear):
+            continue
         with torch.no_grad():
             scales = layer.weight.abs().amax(1).clamp(min=1e-12) / 127
             rounded = (layer.weight / scales[:, None]).round().to(torch.int8)
@@ -269,28 +261,8 @@ def int8_weights(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[st
                 "bias": layer.bias.tolist(),
             }
         )
-    return {
-        "layers": layers,
-        "errors": {**errors, "int8": count_errors(model, loaded, loaded.test)},
-    }
-
-
-def count_errors(model: nn.Module, loaded: LoadedData, images: ImageSet) -> int:
-    """The number of images that the model takes for another class."""
-    return int((logits_of(model, loaded.declared, images.images).argmax(1) != images.labels).sum())
-
-
-def training_split(spec: RunSpec, loaded: LoadedData) -> ImageSet:
-    """The images that the run was trained on."""
-    config = spec.training
-    train, _ = data.split(
-        loaded.train,
-        config.validation_size,
-        spec.seed,
-        config.omitted_class,
-        config.train_size,
-    )
-    return train
+    errors["int8"] = count_errors(model, loaded.declared, loaded.test)
+    return {"layers": layers, "errors": errors}
 
 
 def use_batch_statistics(model: nn.Module) -> None:
