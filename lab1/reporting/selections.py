@@ -245,9 +245,12 @@ class Selection(Arm):
 
     def values(self, metric: str) -> pd.Series[float]:
         shared = ["seed", "device", "versions", *["hardware"] * METRICS[metric].of_machine]
-        runs = self.runs.set_index([name for name in shared if name in self.runs])
-        measured: pd.Series[float] = runs[metric].astype(float)
-        return measured.where(runs["stopped"] != "diverged") if "stopped" in runs else measured
+        shared = [name for name in shared if name in self.runs]
+        measured: pd.Series[float] = self.runs[[*shared, metric]].set_index(shared)[metric]
+        measured = measured.astype(float)
+        if "stopped" in self.runs:
+            return measured.where(self.runs["stopped"].to_numpy() != "diverged")
+        return measured
 
     # In a sentence
 
