@@ -296,3 +296,52 @@ def test_with_its_arms_swapped_the_claims_on_a_comparison_fail(name, compared):
         changed = chapter.refused(claims, **{compared: replace(comparison, difference=shifted)})
         for error, needed in zip(changed, kinds, strict=True):
             assert bool(error) == ("not shown" in needed)
+
+
+# What n counts, in the tables of all published pages
+
+#: The columns of results, and of where runs took place: they do not say what a row is.
+RESULTS = {
+    "Test accuracy (%)", "Training error (%)", "Test error (%)", "He et al.: test (%)", "n",
+    "Train time (s)", "Improvement (points)", "Minus plain", "Residual minus it", "Training loss",
+    "Test loss", "Change of it", "Of the test loss", "Test errors",
+    "Hinton et al. (2015)", "Cosine in bf16", "Cosine with jitter", "Seeds (runs)", "Device",
+    "Versions", "Commit", "", "Difference", "p", "Corrected p", "Shows",
+}  # fmt: skip
+
+
+def cells_of(row):
+    return re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)
+
+
+def tables_of(name):
+    """The tables of runs of a page, by the call in its chapter that makes them."""
+    calls = [cell.source for cell in code(name) if "#| label: tbl-" in cell.source]
+    made = {call.splitlines()[-1]: eval(call, chapter_of(name).names) for call in calls}
+    return {call: table for call, table in made.items() if "<tr" in getattr(table, "markup", "")}
+
+
+@every_chapter
+def test_n_is_that_of_the_seeds_and_each_row_has_a_label_of_its_own(name):
+    # The networks of a page without runs are those of all others.
+    planned = chapter_of(name).chapter.page.plan() or [
+        spec for page in profiles.pages("report") for spec in page.plan()
+    ]
+    for call, table in tables_of(name).items():
+        header, *rows = map(cells_of, re.findall(r"<tr[^>]*>.*?</tr>", table.markup))
+        grouped, above = [], None
+        for row in rows:
+            if len(row) == 1:  # the heading of the rows below it
+                above = row[0]
+            else:
+                grouped.append((above, row))
+        labels = [
+            (above, *(c for h, c in zip(header, row, strict=True) if h not in RESULTS))
+            for above, row in grouped
+        ]
+        assert len(set(labels)) == len(labels), f"{call}: rows that look alike"
+        for cell in [row[header.index("n")] for _, row in grouped] if "n" in header else ():
+            led = re.search(r'title="seeds ([^"]*)"', cell)
+            of_row = led[1].split(", ") if led else {spec.seed for spec in planned}
+            n = int(re.sub("<[^>]*>", "", cell) or 0)  # timings of a benchmark have no seeds
+            assert n <= len(set(of_row)) == len(of_row), call
