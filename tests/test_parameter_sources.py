@@ -62,8 +62,8 @@ ANYTHING = st.text(
 
 #: A parameter of each kind.
 NAMES = (
-    "depth", "seeds", "epochs", "learning_rate", "dropout_rate", "patience", "hidden_sizes",
-    "dataset", "families", "augmentation", "activation", "optimizer", "width",
+    "depth", "epochs", "learning_rate", "patience", "hidden_sizes", "dataset", "families",
+    "augmentation",
 )  # fmt: skip
 
 
@@ -392,21 +392,14 @@ def write_notebook(path, *further):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("options", "shown"),
-    [
-        (["-y", "depth: 010", "-p", "patience", "None"], "depth (10,), patience None"),
-        (["-p", "_", "3"], "ParameterError: chapter 1_1: unknown parameter '_'"),
-    ],
-)
-def test_a_kernel_knows_what_its_papermill_was_told(options, shown, tmp_path, laboratory):
+def test_a_kernel_knows_what_its_papermill_was_told(tmp_path, laboratory):
     write_notebook(tmp_path / "in.ipynb")
+    options = ["-p", "profile", "mine", "-y", "depth: 010", "-p", "patience", "None"]
     done = subprocess.run(
-        [sys.executable, "-m", "papermill", "in.ipynb", "-", "-p", "profile", "mine", *options],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "papermill", "in.ipynb", "-", *options],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert shown in done.stdout + done.stderr
-    assert (done.returncode == 0) == ("Error" not in shown)
+    assert "depth (10,), patience None" in done.stdout
 
 
 @pytest.mark.slow
