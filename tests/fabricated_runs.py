@@ -14,6 +14,7 @@ import re
 import struct
 import sys
 import zlib
+from functools import cache
 from math import log
 
 from lab1.core.datasets import DATASETS
@@ -51,7 +52,7 @@ def write_profile(profile, store, commit):
 def record(spec, commit="0" * 40):
     """The record of a run that trained for all its epochs, and whose last epoch was the best."""
     declared, config = DATASETS[spec.dataset], spec.training
-    parameters, flops = size(spec)
+    parameters, flops = size(spec.model, spec.dataset)
     errors = round((1 - accuracy(spec)) * declared.test_size)
     right = (declared.test_size - errors) / declared.test_size
     seconds = [round(0.5 + parameters / 50_000 + noise(spec, f"epoch {epoch}", 0.05), 3)
@@ -183,20 +184,20 @@ def weights_sha256(spec):
 
 
 def network(spec):
-    """The real network, untrained; torch is needed only here."""
+    """The real network, untrained; torch is needed here and for its size alone."""
     from lab1.training import models
 
     return models.build(spec.model, DATASETS[spec.dataset], spec.seed)
 
 
-def size(spec):
-    """The parameters of a run's network, and the operations that one image costs."""
+@cache
+def size(model, dataset):
+    """The parameters of a network, and the operations that one image costs."""
     from lab1.training import models
 
-    model = network(spec)
-    return models.count_parameters(model), models.count_flops(
-        model, DATASETS[spec.dataset].image_shape
-    )
+    built = models.build(model, DATASETS[dataset], 0)
+    image_shape = DATASETS[dataset].image_shape
+    return models.count_parameters(built), models.count_flops(built, image_shape)
 
 
 def weighted_layers(spec):
