@@ -26,9 +26,9 @@ from .core.spec import ModelSpec
 from .core.store import Store
 from .errors import MissingRunsError, ParameterError, not_allowed
 from .planning import chapters, notebook, profiles
+from .planning.cost import duration
 from .planning.ensure import ensure_probe, is_out_of_reach
 from .planning.profiles import REPORT
-from .planning.progress import duration
 from .reporting import claims, comparison, findings, frames
 from .reporting.claims import Claim, Prose
 from .reporting.findings import Findings

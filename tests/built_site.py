@@ -14,7 +14,7 @@ from pathlib import Path
 import fabricated_runs
 import pytest
 
-from lab1.core.rules import seal, unseal
+from lab1.core.record_rules import seal, unseal
 
 ROOT = Path(__file__).resolve().parents[1]
 

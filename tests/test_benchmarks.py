@@ -7,7 +7,7 @@ import pytest
 from benchmark_records import contenders_record, depths_record
 
 from lab1.core import benchmarks
-from lab1.core.rules import seal
+from lab1.core.record_rules import seal
 from lab1.errors import RecordError
 from lab1.planning import profiles
 

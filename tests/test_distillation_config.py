@@ -8,7 +8,7 @@ import pytest
 from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.record import Record
-from lab1.core.rules import seal
+from lab1.core.record_rules import seal
 from lab1.core.spec import RECIPE, RunSpec
 from lab1.core.store import _is_record_name
 from lab1.errors import ParameterError, RecordError

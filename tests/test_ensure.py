@@ -13,8 +13,8 @@ from lab1.errors import MissingRunsError, RecordError
 from lab1.planning import chapters, profiles, progress
 from lab1.planning import ensure as ensuring
 from lab1.planning.chapters import CHAPTERS, Chapter, plan, teachers_first
+from lab1.planning.cost import costs, duration, estimate
 from lab1.planning.ensure import ensure, with_teachers
-from lab1.planning.progress import costs, duration, estimate
 
 # Getting the runs
 

@@ -11,8 +11,8 @@ from declared_fields import PARAMETERS
 from lab1.cli import main as cli
 from lab1.core.store import Store
 from lab1.planning import chapters, profiles
+from lab1.planning.cost import costs
 from lab1.planning.ensure import find_todo
-from lab1.planning.progress import costs
 
 README = (ROOT / "README.md").read_text()
 INDEX = (ROOT / "index.qmd").read_text()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab1.core.record import read_record
-from lab1.core.rules import seal
+from lab1.core.record_rules import seal
 from lab1.core.store import Store
 from lab1.errors import Lab1Error, RecordError
 from lab1.reporting import frames, results_page

@@ -15,7 +15,7 @@ from lab1.core import spec as config
 from lab1.core.datasets import DATASETS
 from lab1.core.files import write_text
 from lab1.core.record import read_record
-from lab1.core.rules import seal
+from lab1.core.record_rules import seal
 from lab1.core.spec import RECIPE
 from lab1.core.store import Replacement, Store
 from lab1.errors import Lab1Error, ParameterError, RecordError

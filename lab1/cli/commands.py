@@ -25,6 +25,7 @@ from ..errors import ParameterError, RecordError, UndeclaredError, short_repr
 from ..planning import profiles
 from ..planning import verify as verifying
 from ..planning.chapters import CHAPTERS, chapter
+from ..planning.cost import costs, counted, is_first_process
 from ..planning.ensure import (
     ensure,
     find_todo,
@@ -33,7 +34,6 @@ from ..planning.ensure import (
     require_torch,
     train_again,
 )
-from ..planning.progress import costs, counted, is_first_process
 
 #: From so many seconds on, a plan says what would make it shorter.
 _LONG = 600
@@ -298,7 +298,7 @@ def notebooks(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measures the speed of the trainer and of others."""
     from ..core import benchmarks
-    from ..core.rules import seal
+    from ..core.record_rules import seal
     from ..training.benchmark import cases, measure
 
     selected = [cases.CASES[name] for name in options.case or cases.CASES]

@@ -16,7 +16,7 @@ from statistics import mean, median
 from typing import Any
 
 from ..errors import RecordError
-from . import rules
+from . import record_rules as rules
 from .datasets import DATASETS
 from .families import FAMILIES
 from .files import results_dir

@@ -27,7 +27,17 @@ from typing import Any
 
 from ..errors import ParameterError, RecordError, prefix, short_repr
 from .files import from_reader, results_dir, runs_dir, write_if_changed
-from .rules import SHA256, exactly, in_file, listing, mapping, read_object, refuse, text, whole
+from .record_rules import (
+    SHA256,
+    exactly,
+    in_file,
+    listing,
+    mapping,
+    read_object,
+    refuse,
+    text,
+    whole,
+)
 
 
 @dataclass(frozen=True)

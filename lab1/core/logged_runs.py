@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError
-from . import rules
+from . import record_rules as rules
 from .files import write_text
 from .record import finite
 

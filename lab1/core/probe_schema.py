@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import ParameterError, RecordError
-from . import rules
-from .rules import mapping, whole
+from . import record_rules as rules
+from .record_rules import mapping, whole
 from .spec import RunSpec
 
 _FRACTION = rules.number(0, 1)
@@ -50,7 +50,11 @@ def _before_and_after(rule: rules.Rule) -> rules.Rule:
 
 
 _SCORES = {"accuracy": _FRACTION, "loss": _LOSS}
-_BLOCK = {"name": rules.text(), "kept": rules.one_of("identity", "padded", "projection"), **_SCORES}
+_BLOCK = {
+    "name": rules.text(),
+    "kept": rules.one_of("identity", "padded", "projection"),
+    **_SCORES,
+}
 
 #: The probes whose content does not depend on their run.
 _RULES: Mapping[str, rules.Rule] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError, short_repr
-from . import rules
+from . import record_rules as rules
 from .datasets import DATASETS
 from .fields import hash_key
 from .spec import RunSpec
@@ -228,7 +228,9 @@ def _plain(place: str, value: Any) -> None:
 
 _VERSIONS = rules.mapping({}, others=_TEXT)
 _DEVICE = rules.mapping(
-    {"kind": _TEXT, "name": _TEXT}, {"threads": rules.optional(rules.whole(1))}, others=_plain
+    {"kind": _TEXT, "name": _TEXT},
+    {"threads": rules.optional(rules.whole(1))},
+    others=_plain,
 )
 _SEGMENT = rules.mapping(
     {

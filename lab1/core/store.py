@@ -24,7 +24,7 @@ from .datasets import DATASETS
 from .families import FAMILIES
 from .files import may_exist, move, write_bytes, write_text
 from .record import SCHEMA, Record, finite, is_commit, read_record
-from .rules import in_file, read_object, seal, unseal
+from .record_rules import in_file, read_object, seal, unseal
 from .spec import RunSpec
 
 

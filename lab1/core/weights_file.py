@@ -20,7 +20,7 @@ from ..errors import MissingRunsError, ParameterError, RecordError, WeightsError
 from .datasets import Dataset
 from .differences import settings_of
 from .files import may_exist
-from .rules import mapping, text
+from .record_rules import mapping, text
 from .spec import RunSpec
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ..core.spec import RunSpec
 from ..core.store import Replacement, Store
 from ..core.training_config import RuntimeOptions
 from ..errors import Lab1Error, MissingRunsError, ParameterError
-from .progress import GridProgress, estimate
+from .cost import GridProgress, estimate
 
 #: The names of the probes that are measured on a run.
 Probes = Callable[[RunSpec], tuple[str, ...]]

@@ -14,9 +14,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from . import figure, words
+from . import theme, words
 from .axes import Axis, Panels
-from .figure import COLOURS, Figure
+from .figure import Figure
+from .theme import COLOURS
 
 #: Heights in pixels: of a chart, of a panel, of a panel with dense curves, and of a row of names.
 _HEIGHT, _PANEL, _CURVES, _ROW = 300, 230, 170, 26
@@ -84,7 +85,7 @@ def draw_chart(
         form.add_bars(tooltip, number, beside)
         return form.finished(title, text, data)
     base = form.base(detail=[f"{name}:N" for name in parts[1:]]) if parts[1:] else form.base()
-    styled = base.encode(strokeDash=figure.dash(form.dash, form.dashes)) if dash else base
+    styled = base.encode(strokeDash=theme.dash(form.dash, form.dashes)) if dash else base
     if form.dense:  # a band lies below its line, and a rule on it
         form.add_interval(base)
     if marks != "points":
@@ -140,7 +141,7 @@ class _Form:
 
     def base(self, **encodings: Any) -> alt.Chart:
         """The encodings that all marks of the data share."""
-        tint = figure.colour(self.colour, self.colours) if self.colour else alt.value(self.tint)
+        tint = theme.colour(self.colour, self.colours) if self.colour else alt.value(self.tint)
         chart: alt.Chart = alt.Chart().encode(
             x=self.along_x(), y=self.along_y(), color=tint, opacity=self.opacity(), **encodings
         )
@@ -191,7 +192,7 @@ class _Form:
     def add_level(self, level: float | None) -> None:
         """Adds a rule at that value, which has no part in the legends."""
         if level is not None:
-            rule = alt.Chart().transform_aggregate(rows="count()").mark_rule(color=figure.NEUTRAL)
+            rule = alt.Chart().transform_aggregate(rows="count()").mark_rule(color=theme.NEUTRAL)
             x, y = alt.XDatum(level), alt.YDatum(level)
             self.add(rule.encode(x=x) if self.y.order else rule.encode(y=y))
 
@@ -222,7 +223,7 @@ class _Form:
             leads = "runs" in self.table
             base = base.mark_point(cursor="pointer" if leads else alt.Undefined)
             if self.shape:
-                base = base.encode(shape=figure.shape(self.shape, self.shapes))
+                base = base.encode(shape=theme.shape(self.shape, self.shapes))
             if leads:
                 base = base.encode(href="runs:N")
         self.add(base, self.colour, self.shape)
@@ -235,13 +236,13 @@ class _Form:
             base = base.encode(order=alt.Order("place:Q"))
         self.add(base.mark_bar(), self.colour)
         if beside:
-            text = figure.TEXT
+            text = theme.TEXT
             mark = alt.Chart().mark_point(shape="diamond", size=80, color=text, fill=text)
             measured = alt.Tooltip(f"max({beside}):Q", title=beside, format=self.x.digits)
             x = alt.X(f"max({beside}):Q")
             self.add(mark.encode(x=x, y=self.along_y(), tooltip=[measured]))
         if number:
-            value, tint = alt.Text(f"{self.x.column}:Q", format=number), alt.value(figure.TEXT)
+            value, tint = alt.Text(f"{self.x.column}:Q", format=number), alt.value(theme.TEXT)
             self.add(base.mark_text(align="left", dx=4).encode(text=value, color=tint))
 
     def add_names(self) -> None:

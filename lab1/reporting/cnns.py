@@ -20,9 +20,10 @@ from .axes import Axis, Panels
 from .charts import draw_chart
 from .claims import Prose
 from .curves import by_epoch
-from .figure import COLOURS, Figure
+from .figure import Figure
 from .statistics import at_the_end, in_percent, summarize
 from .tables import Table
+from .theme import COLOURS
 from .words import dataset_titles
 
 #: The accuracies, in percent, whose reaching is timed; those that no run reached are left out.

@@ -14,8 +14,9 @@ from ..errors import ParameterError, did_you_mean, short_repr
 from . import words
 from .axes import Axis, Panels
 from .charts import draw_chart
-from .figure import PALETTE, Figure
+from .figure import Figure
 from .statistics import at_the_end, in_percent, summarize
+from .theme import PALETTE
 
 #: By panel, its series in a history and what each is called; a panel of none is left out.
 PANELS = {

@@ -16,11 +16,12 @@ from .axes import Axis, Panels
 from .charts import draw_chart
 from .claims import Prose
 from .curves import by_epoch
-from .figure import COLOURS, Figure
+from .figure import Figure
 from .frames import Measured
 from .paired import Comparison
 from .statistics import Estimate, estimate, in_percent, in_words, mean_of, summarize_each
 from .tables import Column, Table
+from .theme import COLOURS
 from .twins import Setting
 from .words import dataset_titles
 

@@ -16,8 +16,8 @@ from ..core.record import Record
 from ..core.spec import ModelSpec
 from . import figure
 from .claims import Prose
-from .figure import COLOURS
 from .frames import changes_of
+from .theme import COLOURS
 
 #: In place of a drawing.
 NOT_DRAWN = Prose("These networks have no layout, so they are not drawn.")

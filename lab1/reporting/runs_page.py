@@ -24,9 +24,10 @@ from ..core.spec import RunSpec
 from . import frames, provenance, words
 from .axes import Axis, Panels
 from .charts import draw_chart
-from .figure import PALETTE, render
+from .figure import render
 from .statistics import at_the_end, estimate, mean_of, quantile
 from .tables import TEST_ACCURACY, TEST_LOSS, markup, number
+from .theme import PALETTE
 
 #: As many configurations as can be told apart, each with a letter and its colour.
 LETTERS = dict(zip("ABCDEF", PALETTE, strict=True))

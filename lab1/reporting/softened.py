@@ -15,8 +15,9 @@ from ..core.record import Record
 from . import words
 from .axes import Axis
 from .charts import draw_chart
-from .figure import COLOURS, Figure
+from .figure import Figure
 from .tables import Table, markup
+from .theme import COLOURS
 
 #: Between which temperatures the reader may turn.
 _LOWEST, _HIGHEST = 1, 20

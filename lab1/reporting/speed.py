@@ -18,10 +18,11 @@ from . import words
 from .axes import Axis, Panels, depths
 from .charts import draw_chart
 from .claims import Prose
-from .figure import NEUTRAL, Figure
+from .figure import Figure
 from .selections import Selection
 from .statistics import estimate, in_words, summarize
 from .tables import Table, markup, number, text
+from .theme import NEUTRAL
 from .words import dataset_titles
 
 Benchmarks = Mapping[str, Mapping[str, Any]]

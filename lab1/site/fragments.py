@@ -20,7 +20,7 @@ from ..core.record import Record
 from ..core.store import Store
 from ..errors import PublishError, RecordError
 from ..planning import chapters, profiles
-from ..planning.progress import duration
+from ..planning.cost import duration
 from . import exports
 from .execution import say
 from .frame import PublishedPage
@@ -134,7 +134,8 @@ def logged(store: Store, drawn: exports.Folder, assets: str) -> tuple[str, set[P
     Without such runs both are empty.
     """
     from ..reporting import curves
-    from ..reporting.figure import PALETTE, render
+    from ..reporting.figure import render
+    from ..reporting.theme import PALETTE
 
     runs, problems = logged_runs.read_all(store.runs)
     for problem in problems:

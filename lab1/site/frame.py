@@ -26,8 +26,8 @@ from ..core.files import write_if_changed
 from ..core.record import Record
 from ..core.store import Store
 from ..errors import PublishError
+from ..planning.cost import duration
 from ..planning.profiles import Page
-from ..planning.progress import duration
 
 #: The site's settings; as in Quarto, the second, which git ignores, overrides the first.
 _SETTINGS = ("_quarto.yml", "_quarto.yml.local")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..core import weights_file
 from ..core.datasets import Dataset
 from ..core.files import write_bytes
-from ..core.rules import anything, exactly, listing, mapping, number, text, whole
+from ..core.record_rules import anything, exactly, listing, mapping, number, text, whole
 from ..core.training_config import TrainingConfig
 from ..errors import MissingRunsError, ParameterError, RecordError, check_kind
 from . import device as devices

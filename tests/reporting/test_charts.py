@@ -11,8 +11,7 @@ import pytest
 
 from lab1.core import families
 from lab1.core.spec import RECIPE
-from lab1.reporting import cnns, comparison, frames
-from lab1.reporting import figure as figures
+from lab1.reporting import cnns, comparison, frames, theme
 from lab1.reporting.axes import Axis, Panels
 from lab1.reporting.charts import draw_chart, linked
 
@@ -62,27 +61,27 @@ def test_a_family_has_its_colour_and_shape_whoever_stands_beside_it(names, marks
     figure = draw_chart(BOTH[BOTH["family"].isin(names)], DEPTH, ACCURACY, marks=marks, text="")
     for layer in layers(figure).values():
         if "color" in layer["encoding"]:
-            assert look(layer["encoding"]["color"]) == {n: figures.COLOURS[n] for n in names}
+            assert look(layer["encoding"]["color"]) == {n: theme.COLOURS[n] for n in names}
     if marks == "lines":
-        assert look(encodings(figure, "point")["shape"]) == {n: figures.SHAPES[n] for n in names}
+        assert look(encodings(figure, "point")["shape"]) == {n: theme.SHAPES[n] for n in names}
     svg = figure.parts()["svg"]
-    assert all(figures.COLOURS[name] in svg and f">{name}<" in svg for name in names)
+    assert all(theme.COLOURS[name] in svg and f">{name}<" in svg for name in names)
 
 
 def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
     names = list(families.FAMILIES)
-    scales = [look(draw("family", names).to_dict()) for draw in (figures.colour, figures.shape)]
+    scales = [look(draw("family", names).to_dict()) for draw in (theme.colour, theme.shape)]
     assert len({tuple(scale[name] for scale in scales) for name in names}) == len(names) > 6
-    assert figures.COLOURS.keys() == figures.SHAPES.keys() == set(RECIPE)
+    assert theme.COLOURS.keys() == theme.SHAPES.keys() == set(RECIPE)
     # Those of the icon and the card of the site too.
-    assert (figures.COLOURS["MLP"], figures.COLOURS["ResNet"]) == ("#d55e00", "#3d8fd1")
+    assert (theme.COLOURS["MLP"], theme.COLOURS["ResNet"]) == ("#d55e00", "#3d8fd1")
     for style in ("plain", "residual"):
         alike = [name for name in names if families.FAMILIES[name].style == style]
-        assert len({figures.COLOURS[name] for name in alike}) == 1 < len(alike)
+        assert len({theme.COLOURS[name] for name in alike}) == 1 < len(alike)
 
 
 def test_the_themes_configuration_is_valid():
-    altair.Config.from_dict(figures.config(), validate=True)
+    altair.Config.from_dict(theme.config(), validate=True)
 
 
 def test_lines_of_one_colour_differ_in_dashes_and_thickness():
@@ -204,7 +203,7 @@ def test_a_level_is_a_rule_of_no_legend():
     figure = draw_chart(BOTH, DEPTH, ACCURACY, level=75, text="")
     rule = spec_of(figure)["layer"][0]
     assert rule["encoding"] == {"y": {"datum": 75}}
-    assert figure.parts()["svg"].count(f'stroke="{figures.NEUTRAL}"') > 1
+    assert figure.parts()["svg"].count(f'stroke="{theme.NEUTRAL}"') > 1
 
 
 def test_points_stand_beside_names_too():
@@ -270,7 +269,7 @@ def test_a_chart_says_and_holds_its_means_and_asks_no_other_host(name, both):
     figure = draw(name, both)
     parts = figure.parts()
     assert parts["spec"] == {
-        **spec_of(figure), "config": figures.config(), "description": figure.alt,
+        **spec_of(figure), "config": theme.config(), "description": figure.alt,
     }  # fmt: skip
     for family in ("MLP", "ResidualMLP"):
         assert re.search(rf"\b{family}\b.* \d", figure.alt)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lab1.reporting import cnns, frames
-from lab1.reporting.figure import COLOURS
+from lab1.reporting.theme import COLOURS
 
 
 @pytest.fixture

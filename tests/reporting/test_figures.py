@@ -13,6 +13,7 @@ from elements import Elements
 from fontTools.ttLib import TTFont
 
 from lab1.reporting import figure as figures
+from lab1.reporting import theme
 from lab1.reporting.figure import LONGEST_TABLE, MIME, Figure
 
 #: A text with all that must not break out of a page.
@@ -53,7 +54,7 @@ def test_the_parts_of_a_figure(figure):
     parts = figure().parts()
     assert parts.keys() == {"spec", "svg", "narrow", "csv", "alt"}
     assert parts["csv"] == "x,y,label\n1,3,Two points.\n2,4,other\n"
-    assert parts["spec"]["config"] == figures.config()
+    assert parts["spec"]["config"] == theme.config()
     assert parts["spec"]["description"] == parts["alt"] == "Two points."
     assert parts["svg"].startswith("<svg")
     json.dumps(parts)  # plain JSON, since a notebook keeps it
@@ -118,8 +119,8 @@ def test_pictures_for_both_themes_and_widths_are_there_without_scripts(figure):
 def test_a_picture_for_dark_pages_differs_in_its_text_alone(figure):
     light = figure().parts()["svg"]
     dark = figures.in_dark(light)
-    assert figures.TEXT in light and figures.TEXT not in dark
-    assert dark.replace(figures.TEXT_IN_DARK, figures.TEXT) == light
+    assert theme.TEXT in light and theme.TEXT not in dark
+    assert dark.replace(theme.TEXT_IN_DARK, theme.TEXT) == light
     assert "currentColor" not in light  # a picture knows nothing of its page
 
 

@@ -9,8 +9,8 @@ import pytest
 from lab1.core.families import FAMILIES
 from lab1.core.spec import ModelSpec
 from lab1.reporting import networks
-from lab1.reporting.figure import COLOURS
 from lab1.reporting.networks import blocks, columns
+from lab1.reporting.theme import COLOURS
 
 SMALL = {"width": 16, "channels": 16}
 MODELS = [

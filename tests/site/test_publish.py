@@ -18,6 +18,7 @@ from lab1.errors import MissingRunsError, ParameterError, PublishError
 from lab1.planning import ensure as ensuring
 from lab1.planning import profiles
 from lab1.reporting import figure as figures
+from lab1.reporting import theme
 from lab1.reporting.networks import Drawing, svg
 from lab1.site import execution, exports, fragments, publish
 
@@ -707,7 +708,7 @@ def test_the_digest_of_a_page_that_reads_others_says_where_the_runs_stand(
     assert len(set(digests)) == 3
 
 
-WIDE = f'<svg width="700" height="300"><text fill="{figures.TEXT}"/></svg>'
+WIDE = f'<svg width="700" height="300"><text fill="{theme.TEXT}"/></svg>'
 NARROW = '<svg width="340" height="500"/>'
 
 
@@ -735,7 +736,7 @@ def test_a_figure_is_exported_in_three_forms(tmp_path):
         "figures/page-one.svg": WIDE,
         "figures/page-one.vl.json": '{\n "a": 2,\n "b": 1\n}\n',
         "figures/page-one.csv": "x\n1\n",
-        "drawn/page-one.dark.svg": WIDE.replace(figures.TEXT, figures.TEXT_IN_DARK),
+        "drawn/page-one.dark.svg": WIDE.replace(theme.TEXT, theme.TEXT_IN_DARK),
         "drawn/page-one.narrow.svg": NARROW,
         "drawn/page-one.narrow-dark.svg": NARROW,
     }
