@@ -10,7 +10,7 @@ from small_profiles import GRID
 from lab1.core import weights_file
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import MissingRunsError, RecordError
-from lab1.planning import chapters, profiles, progress
+from lab1.planning import chapters, cost, profiles
 from lab1.planning import ensure as ensuring
 from lab1.planning.chapters import CHAPTERS, Chapter, plan, teachers_first
 from lab1.planning.cost import costs, duration, estimate
@@ -76,21 +76,21 @@ def test_progress_says_how_many_runs_and_what_came_of_each(trained, store, make_
 
 def test_progress_tells_a_diverged_run(store, make_record, capsys):
     record = make_record(stopped="diverged")
-    progress.GridProgress([record.spec], [None]).finished(record)
+    cost.GridProgress([record.spec], [None]).finished(record)
     assert "no test score, diverged after 3 epochs" in capsys.readouterr().err
 
 
 def test_progress_tells_the_whole_time_from_records_alike(store, make_record, make_spec, capsys):
     specs = [make_spec(seed=1), make_spec(depth=5)]
-    progress.GridProgress(specs, estimate(specs, [make_record(seconds=20.0)]))
+    cost.GridProgress(specs, estimate(specs, [make_record(seconds=20.0)]))
     assert capsys.readouterr().err == "training 2 missing runs, about 59 s on one core\n"
 
 
 def test_progress_tells_the_time_left_at_the_pace_so_far(make_record, monkeypatch, capsys):
     seconds = iter([100.0, 105.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(cost.time, "monotonic", lambda: next(seconds))
     records = [make_record(seed=seed) for seed in range(2)]
-    told = progress.GridProgress([record.spec for record in records], [10.0, 60.0])
+    told = cost.GridProgress([record.spec for record in records], [10.0, 60.0])
     told.finished(records[0])  # in 5 s instead of 10: the other takes 30 s instead of 60
     assert capsys.readouterr().err.endswith("; 30 s left\n")
 
@@ -119,7 +119,7 @@ def test_a_network_of_another_size_is_estimated_by_its_products(make_record, mak
     record = make_record(depth=2, width=1024, seconds=10.0)
     (wider,) = estimate([make_spec(depth=2, width=2048)], [record])
     products = [
-        784 * width + width**2 + 10 * width + 3 * progress._STEP / 128 for width in (1024, 2048)
+        784 * width + width**2 + 10 * width + 3 * cost._STEP / 128 for width in (1024, 2048)
     ]
     assert wider == pytest.approx(10.0 * products[1] / products[0])
 
