@@ -25,12 +25,11 @@ lab: $(VENV)/.installed-lab ## open the chapters in JupyterLab, ready to read an
 	@python -m lab1 notebooks
 	jupyter lab notebooks
 
-test: check ## all tests: style, types, units, real trainings, chapters, the site
-	python -m pytest -n 2 tests
+test: check ## all tests: style, types, units, real trainings, chapters (nbval), the site
+	python -m pytest -n 2 --nbval-lax tests chapters
 
-test-long: site $(VENV)/.installed-lab ## crash tests at length, each chapter in a kernel (nbval), the browser on the published site, JupyterLab
+test-long: site $(VENV)/.installed-lab ## crash tests at length, the browser on the published site, JupyterLab
 	python -m pytest --long -m long tests
-	python -m pytest -q --nbval-lax chapters
 	python -m pytest -q tests/browser --project .
 
 fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in some two minutes
