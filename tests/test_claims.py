@@ -21,6 +21,8 @@ from lab1.reporting.findings import Findings
 from lab1.reporting.paired import Difference
 from lab1.reporting.statistics import METRICS
 
+pytestmark = pytest.mark.slow
+
 
 def calling(name, *methods):
     """The cells of a chapter that call one of these methods of `chapter`."""
@@ -96,7 +98,6 @@ every_comparison = pytest.mark.parametrize(
 
 
 @every_chapter
-@pytest.mark.slow
 def test_the_published_page_carries_its_claims(name):
     chapter = chapter_of(name)
     assert chapter.chapter.published

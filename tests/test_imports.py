@@ -100,6 +100,7 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra 'train'")
 def test_training_needs_nothing_of_reporting_and_nothing_that_only_posix_has(python):
     names = [name for name in modules("training") if "contenders" not in name]
@@ -108,6 +109,7 @@ def test_training_needs_nothing_of_reporting_and_nothing_that_only_posix_has(pyt
     assert json.loads(printed) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("altair") is None, reason="needs the extra 'site'")
 def test_nothing_but_training_needs_torch(python):
     """So the site is rebuilt from its records where torch is not installed."""

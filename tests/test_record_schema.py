@@ -191,7 +191,7 @@ def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_
     path, outcomes = tmp_path / "record.json", Counter()
     body = segmented(make_record("ResidualMLP", 8)).to_dict()
 
-    @settings(BOUNDED, max_examples=500)
+    @settings(BOUNDED, max_examples=250)
     @given(place=st.sampled_from([*places(body)]), value=JSON)
     def read(place, value):
         write(path, put(body, place, value))
@@ -209,7 +209,7 @@ def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_
         RunsPage([record], {record.key}, {}).scripts()
 
     read()
-    assert outcomes["read"] > 10 and outcomes["refused"] > 150
+    assert outcomes["read"] > 5 and outcomes["refused"] > 75
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed
     body, outcomes = json.loads(path.read_text()), Counter()
     found = [place for place in places(body) if place[0] == "content"]
 
-    @settings(BOUNDED, max_examples=200)
+    @settings(BOUNDED, max_examples=100)
     @given(place=st.sampled_from(found), value=JSON)
     def read(place, value):
         write(path, put(body, place, value))

@@ -77,6 +77,7 @@ def test_a_chart_of_the_list_is_there_with_its_data(page, label):
         assert data[column].notna().any()
 
 
+@pytest.mark.slow
 def test_the_published_tables_are_those_of_the_course():
     names = {}
     parameters, opening, *others = (cell.source for cell in code("results"))

@@ -177,6 +177,7 @@ def test_the_start_and_the_commit_of_every_process_are_named(records, segmented)
     assert "fingerprint unknown" in unknown["configurations"][0]["facts"]["Data"]
 
 
+@pytest.mark.slow
 def test_all_published_runs_are_one_light_page():
     store = Store(files.PACKAGE.parent / "results", files.PACKAGE.parent / "no-runs-of-ones-own")
     records = {r.key: r for page in profiles.pages("report") for r in page.records(store)}

@@ -32,6 +32,7 @@ def test_every_page_with_runs_has_a_section(shipped):
     assert titles == [f"Title of {name}" for name in with_runs] and "1_1" in with_runs
 
 
+@pytest.mark.slow
 def test_a_profile_without_runs_is_a_site_too(laboratory):
     (laboratory / "params" / "mine.yml").write_text("chapters: {results: {}}")
     (page,) = profiles.pages("mine")
@@ -46,6 +47,7 @@ def test_a_profile_without_runs_is_a_site_too(laboratory):
     assert (report / "runs.md").read_text() == "*No run of this kind has a record yet.*"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["report", "quick", "mine"])
 def test_the_commands_of_every_page_ask_for_its_runs(laboratory, capsys, profile):
     """Also of a further page of one's own: the commands of its chapter are about other runs."""

@@ -295,6 +295,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_resolved_is_told_of_all_pages_and_the_old_site_stays(root):
     (root / "report" / "terms").mkdir()
     (root / "report" / "terms" / "glossary.qmd").write_text(GLOSSARY)

@@ -469,30 +469,32 @@ def test_a_claim_that_is_not_carried_ends_the_build_and_a_draft_marks_it(
     home, capsys, without_fragments
 ):
     """Eight layers are worse than two, by exactly 20 points."""
-    assert publish.check_claims() == (2, [])
+    write_profile(home, {"1_1": GRID})  # one page is enough
     edit_cell(
         home, "1_1", '"More layers **hurt**.", depth.below()', '"They **help**.", depth.above()'
     )
-    with pytest.raises(PublishError, match="1 of 2 pages failed"):
+    with pytest.raises(PublishError, match="1 of 1 pages failed"):
         publish.publish()
     failed = (
         "“They **help**.” is not carried by its records: depth needs above: 8 layers − 2 layers, "
         "plain MLP, test accuracy: −20.00"
     )
     assert failed in capsys.readouterr().err
-    count, (problem, *others) = publish.check_claims()
-    assert count == 2 and others == []
+    count, (problem,) = publish.check_claims()
+    assert count == 1
     assert problem.startswith("1_1: “") and "depth needs above: 8 layers − 2 layers" in problem
     with execution.draft_mode():
-        assert executed(publish.publish()) == {"1_1": False, "1_2": False}
+        assert executed(publish.publish()) == {"1_1": False}
     page = published_page(home, "1_1")
     assert "<mark>Not carried by the records: depth needs above" in texts(page)
     (answer,) = (cell for cell in page.cells if "chapter.answer(" in cell.source)
     assert answer.source.startswith("#| echo: false\n")
     assert '<div class="lab1-answer">' in texts(page)
     shutil.rmtree(home / "results")
-    assert publish.check_claims()[1] == [f"{name}: {n} of its runs have no record"
-                                         for name, n in (("1_1", 6), ("1_2", 12))]  # fmt: skip
+    write_profile(home, PROFILE)
+    assert publish.check_claims()[1] == [
+        f"{name}: {n} of its runs have no record" for name, n in (("1_1", 6), ("1_2", 12))
+    ]
 
 
 def die(*_, **__):

@@ -76,6 +76,7 @@ def test_without_quartodoc_the_reference_is_left_out_and_old_pages_go(
     assert "quartodoc is not installed (extra 'site')" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("quartodoc") is None, reason="quartodoc is not installed")
 def test_the_pages_are_made_of_the_docstrings(tmp_path):
     settings = {
