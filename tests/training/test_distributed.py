@@ -1,24 +1,26 @@
 """Two processes train one run together and end where one process does."""
 
-import json
+import contextlib
+import multiprocessing
 import os
-import subprocess
+import socket
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 
+from lab1.cli.main import main
 from lab1.core.store import Store
 from lab1.core.training_config import RuntimeOptions
 from lab1.planning import profiles
+from lab1.planning.ensure import ensure
 from lab1.training import distributed
 from lab1.training.checkpoint import load_weights
 from lab1.training.distributed import Group
 from lab1.training.engines import local as engine
 
-ROOT = Path(__file__).parents[2]
+OPTIONS = RuntimeOptions(device="cpu", progress=False)
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch without torch.distributed")
 
@@ -54,24 +56,6 @@ def assert_alike(spec, alone, together):
     assert "processes" not in one.origin
 
 
-PROGRAM = """
-import json, os, sys
-from pathlib import Path
-from lab1.cli.main import main
-from lab1.core.spec import RunSpec
-from lab1.core.store import Store
-from lab1.core.training_config import RuntimeOptions
-from lab1.planning.ensure import ensure
-specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[1])]
-results, runs = map(Path, sys.argv[2:4])
-ensure(specs, RuntimeOptions(device="cpu", progress=False), Store(results, runs))
-if os.environ["RANK"] == "0":  # which alone speaks
-    print("And by the command line", flush=True)
-    print("And by the command line", file=sys.stderr, flush=True)
-sys.exit(main(sys.argv[4:]))
-"""
-
-
 @pytest.fixture(scope="module")
 def students(make_spec, make_student):
     """A teacher and its students; where images are augmented its answers are not kept."""
@@ -85,29 +69,48 @@ def students(make_spec, make_student):
     ]
 
 
-@pytest.fixture(scope="module")
-def together(tmp_path_factory, students):
-    """Two processes on this machine: how they ended, and their store."""
-    folder = tmp_path_factory.mktemp("together")
-    store = Store(folder / "results", folder / "runs")
-    (folder / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(folder / "program.py")]
-    command += [json.dumps([spec.to_dict() for spec in students[1:]]), store.results, store.runs]
-    command += ["run", "1_1", "--profile", "smoke", "--device", "cpu"]
+def train(rank, port, specs, store, said):
+    """What one of two processes does, as torchrun starts them: students, and the command line."""
+    launched = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "none"}
+    launched |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LAB1_RUNS": store.runs}
+    os.environ.update({name: str(value) for name, value in launched.items()})
+    ensure(specs, OPTIONS, store)
+    command = ["run", "1_1", "--profile", "smoke", "--device", "cpu"]
     for name, value in SETTINGS.items():
         command += ["-p", f"{name}={value}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(store.runs)}
-    done = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, timeout=240, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    return done, store
+    with (
+        (said / f"{rank}.out").open("w") as out,
+        (said / f"{rank}.err").open("w") as err,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        sys.exit(main(command))
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, students):
+    """Two processes on this machine: the folder of what they said, and their store."""
+    folder = tmp_path_factory.mktemp("together")
+    store = Store(folder / "results", folder / "runs")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")  # a process that need not import torch anew
+    both = [
+        context.Process(target=train, args=(rank, port, students[1:], store, folder))
+        for rank in range(2)
+    ]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(240)
+        process.kill()  # where it hangs
+        assert process.exitcode == 0
+    return folder, store
 
 
 def trained_alone(specs, folder):
     alone = Store(folder / "results", folder / "alone")
-    engine.train_all(specs, RuntimeOptions(device="cpu", progress=False), alone)
+    engine.train_all(specs, OPTIONS, alone)
     return alone
 
 
@@ -123,14 +126,15 @@ def test_two_processes_distil_as_one_does(together, students, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_end_where_one_does(together, tmp_path):
-    done, store = together
+    said, store = together
     (spec,) = profiles.page("1_1", "smoke", SETTINGS).plan()
     assert_alike(spec, trained_alone([spec], tmp_path), store)
     # One process speaks and writes.
-    (line,) = done.stdout.rpartition("And by the command line\n")[2].splitlines()
+    (line,) = (said / "0.out").read_text().splitlines()
     assert line.startswith("1 run planned, 1 missing")
-    said = done.stderr.rpartition("And by the command line\n")[2]
-    assert said.count("training 1 missing run") == said.count("[1/1]") == 1
+    told = (said / "0.err").read_text()
+    assert told.count("training 1 missing run") == told.count("[1/1]") == 1
+    assert (said / "1.out").read_text() == (said / "1.err").read_text() == ""
     assert {path.name for path in store.run_dir(spec).iterdir()} == {
         "claim", "gradient-agreement.json", "record.json", "weights.safetensors",
     }  # fmt: skip
