@@ -6,13 +6,12 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from repeats import outcome, wait_until
@@ -32,8 +31,6 @@ from lab1.training.engines import ray as ray_engine
 from lab1.training.engines.ray import Needs, needs
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False, engine="ray")
-
-ROOT = Path(__file__).parents[2]
 
 
 def small(seed, teacher=None):
@@ -148,7 +145,7 @@ def test_a_dead_address_is_told_at_once(store, make_spec):
 
 @needs_ray
 def test_an_address_where_something_else_listens_is_told_in_time(store, make_spec, monkeypatch):
-    monkeypatch.setattr(ray_engine, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(ray_engine, "_CONNECT_SECONDS", 0.5)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -336,46 +333,43 @@ def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(grid, 
 
 
 @needs_ray
-@pytest.mark.slow
-def test_missing_data_and_unshared_runs_are_told_before_anything_is_trained(
-    cluster, store, make_spec, monkeypatch
-):
-    options = replace(OPTIONS, ray_address=cluster.address)
-    monkeypatch.setattr(ray_engine, "_ANSWER_SECONDS", 60)
-    with monkeypatch.context() as patch:
-        # As if the driver had written its mark on a disk of its own.
-        patch.setattr(ray_engine, "write_text", lambda path, text: path.parent.mkdir(parents=True))
-        with pytest.raises(MissingRunsError, match=r"2 of 2 nodes cannot train.*\n.*does not see"):
-            ray_engine.train_all([make_spec()], options, store)
-    assert without_record([make_spec()], store) == [make_spec()]
+def test_missing_data_and_unshared_runs_are_told(store, make_spec, monkeypatch):
+    """With a cluster that answers at once, here."""
+    task = SimpleNamespace(options=lambda **_: task, remote=ray_engine._ready)
+    monkeypatch.setattr("ray.remote", lambda **_: lambda function: task)
+    monkeypatch.setattr(ray_engine, "wait", lambda refs, *_: refs)
+    monkeypatch.setattr(ray_engine, "result", lambda ref: ref)
+    nodes = [{"NodeID": "0" * 56, "NodeManagerAddress": "here"}]
+    options = replace(OPTIONS, data_dir=str(store.runs))
+    ray_engine.ask_nodes(nodes, [make_spec()], options, store)
+    assert [*store.runs.iterdir()] == []
     (store.runs / "cifar10" / "train").mkdir(parents=True)
-    options = replace(options, data_dir=str(store.runs))
-    why = ray_engine._ready([make_spec(dataset="cifar10-jpeg")], options, store.runs)
-    assert str(store.runs / "cifar10") in why
+    told = rf"1 of 1 nodes cannot train:\n  here: {store.runs / 'cifar10'}"
+    with pytest.raises(MissingRunsError, match=told):
+        ray_engine.ask_nodes(nodes, [make_spec(dataset="cifar10-jpeg")], options, store)
+    # As if the driver had written its mark on a disk of its own.
+    monkeypatch.setattr(ray_engine, "write_text", lambda *_: None)
+    with pytest.raises(MissingRunsError, match=f"here: it does not see the driver's {store.runs}"):
+        ray_engine.ask_nodes(nodes, [make_spec()], options, store)
 
 
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
-def test_an_interrupt_saves_what_is_under_way_and_says_how_to_continue(
-    cluster, store, make_spec, tmp_path
-):
-    """From the command line, whose driver is a process of its own."""
-    command = [sys.executable, "-m", "lab1", "run", "1_1", "--profile", "smoke"]
-    command += ["--engine", "ray", "--address", cluster.address, "--device", "cpu"]
-    command += ["-p", "epochs=5000", "-p", "depth=2", "-p", "seeds=0,1,2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LAB1_RUNS": str(store.runs)}
-    driver = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-        cwd=tmp_path,
-    )  # fmt: skip
-    try:
+def test_an_interrupt_saves_what_is_under_way_and_says_how_to_continue(cluster, store, make_spec):
+    specs = [make_spec(seed=seed, epochs=5000) for seed in range(3)]
+    options = replace(OPTIONS, ray_address=cluster.address)
+
+    def interrupt():
         wait_until(lambda: len([*store.runs.glob("*/weights.safetensors")]) == 2)
-        driver.send_signal(signal.SIGINT)
-        _, said = driver.communicate(timeout=60)
-    finally:
-        driver.kill()
-    assert driver.returncode == 130, said
-    assert "0 of 3 runs trained; the same command continues" in said
-    assert "Traceback" not in said
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(
+        interruption.TrainingInterrupted, match="0 of 3 runs trained; the same command continues"
+    ) as caught:
+        ray_engine.train_all(specs, options, store)
+    thread.join()
+    assert caught.value.exit_status == 130
     assert len([*store.runs.glob("*/checkpoint.pt")]) == 2  # the third run waits for a core
