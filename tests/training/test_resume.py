@@ -31,7 +31,7 @@ from lab1.training.trainer import StreamlinedTrainer
 OPTIONS = RuntimeOptions(progress=False, checkpoint_seconds=0)
 
 #: Everything that has a state of its own: momentum, schedules, dropout, augmentation, patience.
-_COMMON = {"batch_size": 32, "validation_size": 3800}
+_COMMON = {"batch_size": 32, "validation_size": 100, "train_size": 200}
 CONFIGS = {
     "adam": TrainingConfig(epochs=3, schedule="cosine", augmentation="crop", **_COMMON),
     "sgd": TrainingConfig(
@@ -42,8 +42,8 @@ CONFIGS = {
         augmentation="crop-flip",
         **_COMMON,
     ),
-    "patience": TrainingConfig(
-        epochs=6, learning_rate=0.02, schedule="one-cycle", patience=1, **_COMMON
+    "patience": TrainingConfig(  # which ends in the third epoch
+        epochs=6, schedule="one-cycle", patience=2, minimum_improvement=0.9, **_COMMON
     ),
 }
 
@@ -168,7 +168,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_moments_it_ends_with_the_same_record(
     make, config, more, stores, monkeypatch, long
 ):
-    planned = 20 if long else 4
+    planned = 20 if long else 3
     config = replace(CONFIGS[config], epochs=2 * planned, **more)
     run = make(replace(config, patience=config.patience and config.epochs))
     expected, store = running.train_run(run, OPTIONS, stores("whole")), stores("killed")
