@@ -1,7 +1,5 @@
 """Files that a training writes: its state, to continue from, and its weights as safetensors."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import time

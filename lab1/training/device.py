@@ -1,7 +1,5 @@
 """Which device a run takes place on, and what it is called."""
 
-from __future__ import annotations
-
 import platform
 import sys
 from collections.abc import Callable, Iterator

@@ -11,8 +11,6 @@ either, results differ from those of a single process.  A record says how many `
 were in its origin.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 from collections.abc import Sequence

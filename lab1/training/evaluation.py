@@ -1,7 +1,5 @@
 """Answers of a network, their scores, and how well its confidence is calibrated."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

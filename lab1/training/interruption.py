@@ -1,7 +1,5 @@
 """Ctrl-C and SIGTERM: the step is finished and saved before the program ends."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The optimisers and the courses of the learning rate that a configuration can name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import nn, optim

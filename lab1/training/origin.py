@@ -1,7 +1,5 @@
 """The origin of a run: commit, sources, versions, device, times, and the processes that made it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform
@@ -130,26 +128,28 @@ class Segments:
         return [*self._earlier, {**self._this, "to": to, "epochs": epochs}]
 
 
-def describe(device: torch.device, loaded: LoadedData) -> dict[str, Any]:
-    """The part of a record's `origin` that the process writes which ends a run."""
+def describe(
+    segments: Sequence[Mapping[str, Any]], loaded: LoadedData, **further: object
+) -> dict[str, Any]:
+    """A record's `origin`, with those of `further` that are not `None`; the last process writes it.
+
+    It `started`, in UTC, to the second, with the first process that is known.  Where the clock was
+    set back meanwhile it also `ended` then: a record that ends before it began would be taken for a
+    damaged one.
+    """
+    last, started = segments[-1], next(each["from"] for each in segments if each["from"])
+    rounding = ("family", "instruction_set")  # which the segments tell
     return {
-        "commit": commit(),
-        "versions": versions(),
-        "device": devices.describe(device),
+        "commit": last["commit"],
+        "versions": last["versions"],
+        "device": {name: value for name, value in last["device"].items() if name not in rounding},
         "data_source": loaded.source,
         "data_fingerprint": loaded.declared.fingerprint,
+        **{name: value for name, value in further.items() if value is not None},
+        "segments": [*segments],
+        "started": started,
+        "ended": max(last["to"], started),
     }
-
-
-def finished(origin: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """`origin` with the segments, and with `started` and `ended`, in UTC, to the second.
-
-    The start is that of the first process that is known.  Where the clock was set back meanwhile,
-    the end is the start: a record that ends before it began would be taken for a damaged one.
-    """
-    started = next(segment["from"] for segment in segments if segment["from"])
-    ended = max(segments[-1]["to"], started)
-    return {**origin, "segments": list(segments), "started": started, "ended": ended}
 
 
 def now() -> datetime:

@@ -1,7 +1,5 @@
 """How far a training has come: the history, and the sums of the epoch under way."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """One run: a specification becomes a record."""
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -103,15 +101,7 @@ def _train_run(
         scores["teacher_agreement"] = trainer.agreement(loaded.test)
     # Without a validation split the test may be the first to meet what the last step has spoilt.
     sound = bool(scores) and math.isfinite(scores["loss"])
-    where = origin.describe(trainer.device, loaded)
-    if (size := distributed.current().size) > 1:
-        where["processes"] = size
-    if options.compile:
-        where["device"]["compiled"] = True
-    if teacher_sha256 is not None:
-        where["teacher_sha256"] = teacher_sha256
-    if pretrained_sha256 is not None:
-        where["pretrained_sha256"] = pretrained_sha256
+    size = distributed.current().size
     record = Record(
         spec=spec,
         history=result.history,
@@ -121,7 +111,13 @@ def _train_run(
         best_epoch=result.best_epoch if sound or not scores else None,
         stopped=result.stopped if sound else "diverged",
         seconds=result.seconds,
-        origin=origin.finished(where, trainer.segments),
+        origin=origin.describe(
+            trainer.segments,
+            loaded,
+            processes=size if size > 1 else None,
+            teacher_sha256=teacher_sha256,
+            pretrained_sha256=pretrained_sha256,
+        ),
         recipe=spec.recipe,
         weights_sha256=None if result.best_epoch is None else digest(model.state_dict()),
     )

@@ -5,8 +5,6 @@ seed therefore see the same split and the same batch order even if one of their 
 numbers while it is initialised.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager

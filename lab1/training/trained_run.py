@@ -1,7 +1,5 @@
 """Trained networks: their weights found and checked, and asked about images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`StreamlinedTrainer`: trains, evaluates and predicts, in the spirit of Hugging Face's."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -292,8 +292,7 @@ def test_what_the_client_is_told_keeps_it_out_of_the_way(make_spec, tmp_path):
         init=lambda **arguments: told.update(arguments), Settings=lambda **settings: settings
     )
     spec = make_spec("ResNet", 8)
-    config = wandb_runs.config_of(spec, spec.recipes)
-    wandb_client.start_run(wandb, spec, config, tmp_path / "runs")
+    wandb_client.start_run(wandb, spec, spec.recipes, tmp_path / "runs")
     assert (told["project"], told["id"]) == ("CNN_Comparison_CIFAR10", spec.key)
     assert told["reinit"] == "create_new"  # not a run that is open here already
     assert told["dir"] == tmp_path / "runs" and told["dir"].is_dir()

@@ -158,7 +158,7 @@ class Surface:
         check(wandb.init, **arguments)
 
 spec = RunSpec(ModelSpec("MLP", 2, 8), "smoke-grey", TrainingConfig(validation_size=500), 0)
-client.start_run(Surface, spec, {"key": spec.key}, runs, mode="offline")
+client.start_run(Surface, spec, spec.recipes, runs, mode="offline")
 check(wandb.Run.log, None, {}, step=1, commit=True)
 check(wandb.Run.finish, None, exit_code=1)
 check(wandb.Run.log_artifact, None, None)

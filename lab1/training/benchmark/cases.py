@@ -1,7 +1,5 @@
 """What is compared: a model, its data and a short training, the same for every contender."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -5,8 +5,6 @@ A contender is a function `(case, data, seed, device)` that prepares everything 
 the case; all else is what the contender's own users would write.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import tempfile

@@ -1,7 +1,5 @@
 """Trains what is compared in turn, round by round, and keeps the seconds."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import platform

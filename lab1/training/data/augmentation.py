@@ -4,8 +4,6 @@ Every function takes and returns uint8 images of shape (count, channels, height,
 from the generator it is given (on the CPU, see `lab1.training.seeds`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Data sets as torch has them, turned into the images and labels that the trainer takes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import suppress
 from numbers import Integral

@@ -7,8 +7,6 @@ ten of each class, for networks that answer in the browser (`lab1/site/draw.js`)
 digits, for networks that train there (`lab1/site/watch.js`).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from pathlib import Path

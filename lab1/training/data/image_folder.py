@@ -1,7 +1,5 @@
 """Images as files: a folder of them, `train/<class>/*` and `test/<class>/*`, or one picture."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import threading

@@ -1,7 +1,5 @@
 """Data sets by name: MNIST, CIFAR-10, folders of images, and built-in patterns."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import socket

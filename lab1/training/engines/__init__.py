@@ -1,7 +1,5 @@
 """What trains a list of runs: this process, several, torchrun's, or a Ray cluster."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

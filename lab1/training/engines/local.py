@@ -1,7 +1,5 @@
 """Runs a list of specs in this process, or with torchrun's others: each becomes a record."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext

@@ -14,8 +14,6 @@ end, put the weights of an earlier epoch in the place of the best ones, or leave
 that nobody reads any more.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import os

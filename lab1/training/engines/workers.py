@@ -1,7 +1,5 @@
 """Runs a list of specs in several processes of this machine, one run a process at a time."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """Models: built from their specification, and counted."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from math import prod
 
@@ -13,22 +11,6 @@ from ...core.families import FAMILIES, Family
 from ...core.spec import ModelSpec
 from .. import seeds
 from . import user_models
-from .cnn import PlainCNN, PlainNet, ResidualCNN, ResNet, SimpleCNN
-from .mlp import MLP, ResidualMLP
-
-__all__ = [
-    "MLP",
-    "PlainCNN",
-    "PlainNet",
-    "ResNet",
-    "ResidualCNN",
-    "ResidualMLP",
-    "SimpleCNN",
-    "build",
-    "class_of",
-    "count_flops",
-    "count_parameters",
-]
 
 
 def class_of(family: Family) -> type[nn.Module]:

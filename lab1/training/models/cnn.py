@@ -1,7 +1,5 @@
 """The convolutional networks: SimpleCNN, ResidualCNN, and He's plain and residual nets by depth."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Sequence
 

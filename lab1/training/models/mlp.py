@@ -1,7 +1,5 @@
 """`MLP` and its residual twin."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any

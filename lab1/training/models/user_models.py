@@ -1,7 +1,5 @@
 """User-defined networks: loaded from the file that declares them, and tried before a training."""
 
-from __future__ import annotations
-
 import os
 import site
 import sys

@@ -4,8 +4,6 @@ A probe needs the weights of the run, published or one's own, never a new traini
 networks it asks, or that it is of the initial weights, `lab1.core.probe_schema.networks` says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any

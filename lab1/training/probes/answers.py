@@ -1,7 +1,5 @@
 """Probes of what a trained model answers to the test images."""
 
-from __future__ import annotations
-
 import base64
 import io
 from typing import Any
@@ -114,19 +112,13 @@ def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict
     offset = best_offset(logits, validation.labels, omitted)
     logits = logits_of(model, loaded.declared, loaded.test.images)
     of_class = loaded.test.labels == omitted
-    found: dict[str, Any] = {
-        "omitted_class": omitted,
-        "offset": offset,
-        "count_of_class": int(of_class.sum()),
-        "errors": {},
-        "errors_of_class": {},
-    }
+    scores: dict[str, dict[str, int]] = {"errors": {}, "errors_of_class": {}}
     for moment, added in (("before", 0.0), ("after", offset)):
-        answers = corrected(logits, omitted, added).argmax(1)
-        wrong = answers != loaded.test.labels
-        found["errors"][moment] = int(wrong.sum())
-        found["errors_of_class"][moment] = int((wrong & of_class).sum())
-    return found
+        wrong = corrected(logits, omitted, added).argmax(1) != loaded.test.labels
+        scores["errors"][moment] = int(wrong.sum())
+        scores["errors_of_class"][moment] = int((wrong & of_class).sum())
+    count = int(of_class.sum())
+    return {"omitted_class": omitted, "offset": offset, "count_of_class": count, **scores}
 
 
 def teacher_agreement(

@@ -1,7 +1,5 @@
 """Probes of what happens inside a network: gradients, responses, rounding, single blocks."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -3,8 +3,6 @@
 It is imported late, kept quiet, and never left to ask questions.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re
@@ -79,7 +77,7 @@ def has_credentials(wandb: Any) -> bool:
 def start_run(
     wandb: Any,
     spec: RunSpec,
-    config: dict[str, Any],
+    recipes: Sequence[int],
     runs: Path,
     *,
     mode: str | None = None,
@@ -87,7 +85,8 @@ def start_run(
     entity: str | None = None,
     finish_seconds: float = FINISH_SECONDS,
 ) -> Any:
-    """A W&B run under the key in `config`; one of that key that exists is written anew."""
+    """A W&B run under the key of the spec; one of that key that exists is written anew."""
+    config = mapping.config_of(spec, recipes)
     # W&B makes its own folder wandb/ there, and would fall back on another place without it.
     runs.mkdir(parents=True, exist_ok=True)
     return wandb.init(
@@ -168,10 +167,9 @@ def push(record: Record, store: Store, project: str | None, entity: str | None) 
     `TrackingError` where W&B is not installed or cannot be reached.
     """
     wandb = _online_client(store)
-    config = mapping.config_of(record.spec, record.recipes)
     try:
         run = start_run(
-            wandb, record.spec, config, store.runs,
+            wandb, record.spec, record.recipes, store.runs,
             mode="online", project=project, entity=entity, finish_seconds=_PUSH_SECONDS,
         )  # fmt: skip
         log_rows(run, mapping.rows(record.history))

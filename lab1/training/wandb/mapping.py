@@ -3,8 +3,6 @@
 Nothing here imports wandb or torch, and nothing reaches the network.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Runs that Weights & Biases kept in a folder, read by its own reader: no service, no account."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -167,11 +167,11 @@ class Tracker(Callback):
         return None
 
     def _start(self, offline: bool) -> Any:
-        config = mapping.config_of(self._spec, self._spec.recipes)
         # WANDB_MODE=disabled is respected even so.
         mode = "offline" if offline and os.environ.get("WANDB_MODE") != "disabled" else None
+        wandb, spec = self._wandb(), self._spec
         return client.start_run(
-            self._wandb(), self._spec, config, self._runs, mode=mode, project=self._project
+            wandb, spec, spec.recipes, self._runs, mode=mode, project=self._project
         )
 
     def _warn(self, error: object) -> None:
