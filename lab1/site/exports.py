@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
+import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,9 @@ from ..reporting import figure as figures
 from ..reporting import networks
 
 _ENDINGS = {"svg": "SVG", "vl.json": "Vega-Lite", "csv": "CSV"}
+
+#: A picture within the HTML of a table.
+_PNG = re.compile(r'src="data:image/png;base64,([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ def export_figures(
     """Writes `<page>-<label>.{svg,vl.json,csv}` for every figure and links them below it.
 
     `label` is the cell's `#| label: fig-…` without its prefix.  These files go to the folder that
-    is `offered`; pictures for dark pages and narrow screens to that of what is only `drawn`.  Files
-    that are equal are left alone.
+    is `offered`; pictures for dark pages and narrow screens, and those within tables, to that of
+    what is only `drawn`.  Files that are equal are left alone.
 
     Returns a changed copy of the notebook, and the files; raises
     `PublishError` for a figure without a label.
@@ -60,6 +66,17 @@ def export_figures(
         downloads = f'<p class="lab1-downloads">{links}</p>\n'
         output["data"]["text/html"] = figures.render(parts, addresses, downloads=downloads)
         files |= written
+
+    def as_file(picture: re.Match[str]) -> str:
+        content = b64decode(picture[1])
+        name = f"{page}-{hashlib.sha256(content).hexdigest()[:16]}.png"
+        write_if_changed(drawn.path / name, content)
+        files.add(drawn.path / name)
+        return f'src="{drawn.address}/{name}" loading="lazy"'
+
+    for data in _outputs(notebook):
+        if not data.keys() & {figures.MIME, networks.MIME} and "text/html" in data:
+            data["text/html"] = _PNG.sub(as_file, data["text/html"])
     return notebook, files
 
 
@@ -86,20 +103,18 @@ def write_pictures(
 def to_take_away(notebook: NotebookNode) -> NotebookNode:
     """The notebook as a reader opens it elsewhere, its pictures within it, in a changed copy."""
     notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            for kind in (figures.MIME, networks.MIME):
-                output.get("data", {}).pop(kind, None)
+    for data in _outputs(notebook):
+        for kind in (figures.MIME, networks.MIME):
+            data.pop(kind, None)
     return notebook
 
 
 def alone(notebook: NotebookNode) -> NotebookNode:
     """The notebook with charts that come alive without a file beside it, in a changed copy."""
     notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if parts := output.get("data", {}).get(figures.MIME):
-                output["data"]["text/html"] = figures.alone(parts)
+    for data in _outputs(notebook):
+        if parts := data.get(figures.MIME):
+            data["text/html"] = figures.alone(parts)
     return notebook
 
 
@@ -110,23 +125,28 @@ def as_raw_blocks(notebook: NotebookNode) -> NotebookNode:
     host to the page.
     """
     notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            data.pop(figures.MIME, None)
-            if "text/html" in data:
-                markup = data.pop("text/html")
-                markup = data.pop(networks.MIME, markup)
-                data["text/markdown"] = f"```{{=html}}\n{markup}\n```\n"
+    for data in _outputs(notebook):
+        data.pop(figures.MIME, None)
+        if "text/html" in data:
+            markup = data.pop("text/html")
+            markup = data.pop(networks.MIME, markup)
+            data["text/markdown"] = f"```{{=html}}\n{markup}\n```\n"
     return notebook
 
 
-def remove_others(folder: Path, kept: set[Path]) -> None:
-    """Takes away exports of figures that are no longer published."""
-    for ending in _ENDINGS:
+def remove_others(folder: Path, kept: set[Path], *further: str) -> None:
+    """Takes away exports of figures that are no longer published, of `further` endings too."""
+    for ending in (*_ENDINGS, *further):
         for path in folder.glob(f"*.{ending}"):
             if path not in kept:
                 path.unlink()
+
+
+def _outputs(notebook: NotebookNode) -> Iterator[Any]:
+    """The data of each output."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            yield output.get("data", {})
 
 
 def _figures(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, Any]]:

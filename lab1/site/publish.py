@@ -71,7 +71,7 @@ def _publish(profile: str, pages: Sequence[Page], root: Path, report: Path) -> l
     frame.write_menu(root, report, in_order)
     frame.write_feed(root, report)
     of_fragments = fragments.write(report, profile, in_order, store, drawn)
-    exports.remove_others(drawn.path, figures | of_fragments)
+    exports.remove_others(drawn.path, figures | of_fragments, "png")
     reference.write(root)
     if profile == REPORT and not failures:
         exports.remove_others(root / "figures", figures)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 #: The most that a page may transfer before its reader turns to a chart, in bytes: on Quarto's site,
 #: which has themes and a search, and on the preview.
-FIRST_VIEW, PREVIEWED = 360_000, 250_000
+FIRST_VIEW, PREVIEWED = 360_000, 200_000
 
 #: The width of a sheet of paper between its margins, in pixels.
 PAPER = 700

@@ -749,6 +749,22 @@ def test_a_figure_is_exported_in_three_forms(tmp_path):
     assert "../figures" not in notebook.cells[1].outputs[0].data["text/html"]
 
 
+def test_a_picture_in_a_table_is_a_file_that_a_page_loads_when_it_is_looked_at(tmp_path):
+    drawn = exports.Folder(tmp_path, "assets/figures")
+    markup = '<td><img src="data:image/png;base64,b25l" alt="One."></td>'
+    shown = [nbformat.v4.new_output("display_data", {"text/html": markup}) for _ in range(2)]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=shown)])
+    changed, (path,) = exports.export_figures(notebook, "page", drawn, drawn)
+    assert path.parent == tmp_path and path.read_bytes() == b"one"
+    address = f'<td><img src="assets/figures/{path.name}" loading="lazy" alt="One."></td>'
+    assert [output.data["text/html"] for output in changed.cells[0].outputs] == [address] * 2
+    assert shown[0].data["text/html"] == markup
+    exports.remove_others(tmp_path, set())
+    assert path.exists()
+    exports.remove_others(tmp_path, set(), "png")
+    assert not path.exists()
+
+
 def test_a_figure_without_a_label_is_refused_by_page_and_cell(tmp_path):
     here = exports.Folder(tmp_path, ".")
     with pytest.raises(PublishError, match=r"page 1_1: .*label: fig-.*\ncharts.nameless"):
