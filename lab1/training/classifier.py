@@ -26,7 +26,7 @@ from .checkpoint import load_into, load_weights, save_weights
 from .data.augmentation import Normalize
 from .data.image_folder import prepare
 from .data.images import check_images
-from .evaluation import device_of, logits_of, normalizer_of
+from .evaluation import logits_of, normalizer_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,11 +50,6 @@ class Classifier:
     model: nn.Module
     dataset: Dataset
     config: TrainingConfig
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the model."""
-        return device_of(self.model)
 
     @property
     def normalize(self) -> Normalize:

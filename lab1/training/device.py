@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ParameterError
+from ..errors import ParameterError, not_allowed
 
 
 def resolve(name: str) -> torch.device:
@@ -26,9 +26,7 @@ def resolve(name: str) -> torch.device:
     if name == "auto":
         return torch.device(present[0])
     if name not in present:
-        raise ParameterError(
-            f"device = {name!r} is not allowed; allowed on this machine: auto, {', '.join(present)}"
-        )
+        raise not_allowed("device", name, ", ".join(["auto", *present]), case="on this machine")
     return torch.device(name)
 
 
@@ -61,10 +59,8 @@ def family(device: torch.device) -> dict[str, str]:
 def check_precision(precision: str, device: torch.device) -> None:
     """Raises `ParameterError` for `bf16` on a GPU without it."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise ParameterError(
-            "precision = 'bf16' is not allowed on this GPU, which has no bfloat16 arithmetic; "
-            "allowed: float32"
-        )
+        case = "on this GPU, which has no bfloat16 arithmetic"
+        raise not_allowed("precision", precision, "float32", case=case)
 
 
 def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:

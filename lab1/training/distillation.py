@@ -152,14 +152,14 @@ class DistillationTrainer(StreamlinedTrainer):
         """The teacher's logits of the current batch, float32 of shape (batch, classes)."""
         if self._group.size > 1:  # each process sees its part of a batch
             return self._forward_teacher(inputs)
-        images = self.train_dataset.images
+        images, of_batch = self.train_dataset.images, self.outputs.of_batch
+        count = len(images)
         if self.augment is None:
-            logits = self.outputs.of_images(len(images), lambda: self._evaluate_teacher(images))
-            return logits[self._indices]
-        begin, epoch = self._progress.steps * self.config.batch_size, self._progress.epoch
-        rows = slice(begin, begin + len(inputs))
-        compute = partial(self._forward_teacher, inputs)
-        return self.outputs.of_batch(epoch, rows, len(images), compute)
+            compute = partial(self._evaluate_teacher, images)
+            return of_batch("images", slice(0, count), count, compute)[self._indices]
+        begin = self._progress.steps * self.config.batch_size
+        rows, name = slice(begin, begin + len(inputs)), f"epoch-{self._progress.epoch:04}"
+        return of_batch(name, rows, count, partial(self._forward_teacher, inputs))
 
     def _evaluate_teacher(self, images: Tensor) -> Tensor:
         """The teacher's logits of uint8 images that are not augmented."""
@@ -196,39 +196,24 @@ class TeacherOutputs:
         self._folder = folder
         self._key = key
         self._device = device
-        self._images: Tensor | None = None
-        self._epoch = 0
-        #: The current epoch as it was found, or else what was computed of it, by its first row.
-        self._found: Tensor | None = None
+        #: Which views are asked about; their logits, if all are known; else parts, by first row.
+        self._name = ""
+        self._whole: Tensor | None = None
         self._parts: dict[int, Tensor] = {}
 
-    def of_images(self, count: int, compute: Callable[[], Tensor]) -> Tensor:
-        """The logits of all `count` training images, computed at most once."""
-        if self._images is None:
-            self._images = self._load("images", count)
-        if self._images is None:
-            self._images = compute()
-            self._save("images", self._images)
-        return self._images
+    def of_batch(self, name: str, rows: slice, count: int, compute: Callable[[], Tensor]) -> Tensor:
+        """The logits of `rows` of the `count` views that are called `name`, as their file is.
 
-    def of_batch(
-        self, epoch: int, rows: slice, count: int, compute: Callable[[], Tensor]
-    ) -> Tensor:
-        """The logits of the batch that is `rows` of an epoch's `count` views.
-
-        An epoch is kept once all of it was computed in one sitting.
+        They are kept once all of them were computed in one sitting.
         """
-        name = f"epoch-{epoch:04}"
-        if epoch != self._epoch:
-            self._epoch, self._parts = epoch, {}
-            self._found = self._load(name, count)
-        if self._found is not None:
-            return self._found[rows]
-        logits = compute()
-        if self._folder is not None:
-            self._parts[rows.start] = logits
-            if sum(map(len, self._parts.values())) == count:
-                self._save(name, torch.cat([self._parts[start] for start in sorted(self._parts)]))
+        if name != self._name:
+            self._name, self._whole, self._parts = name, self._load(name, count), {}
+        if self._whole is not None:
+            return self._whole[rows]
+        logits = self._parts[rows.start] = compute()
+        if sum(map(len, self._parts.values())) == count:
+            self._whole = torch.cat([self._parts[start] for start in sorted(self._parts)])
+            self._save(name, self._whole)
         return logits
 
     def _load(self, name: str, count: int) -> Tensor | None:

@@ -195,7 +195,7 @@ def test_a_size_that_is_no_positive_whole_number_is_refused(kind, name, size):
     with pytest.raises(ParameterError) as caught:
         kind(**{name: size})
     assert str(caught.value) == (
-        f"{kind.__name__}: a size of {size!r} is not allowed; allowed: whole numbers from 1 on"
+        f"{kind.__name__}: a size = {size!r} is not allowed; allowed: a whole number from 1 on"
     )
 
 

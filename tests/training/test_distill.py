@@ -326,22 +326,25 @@ def test_damaged_answers_are_asked_for_anew(asked, tmp_path, augmentation):
 
 
 def test_answers_of_another_key_or_length_are_not_taken(tmp_path):
-    ones = TeacherOutputs(tmp_path, "0" * 16).of_images(6, lambda: torch.ones(6, 3))
-    assert ones.sum() == 18
-    for key, count in (("f" * 16, 6), ("0" * 16, 5)):
-        found = TeacherOutputs(tmp_path, key).of_images(count, lambda n=count: torch.zeros(n, 3))
-        assert found.sum() == 0
+    def answers(key, count, value):
+        logits = torch.full((count, 3), value)
+        outputs = TeacherOutputs(tmp_path, key * 16)
+        return outputs.of_batch("images", slice(0, count), count, logits.clone)
+
+    assert answers("0", 6, 1.0).sum() == 18
+    for key, count in (("f", 6), ("0", 5)):
+        assert answers(key, count, 0.0).sum() == 0
         TeacherOutputs(tmp_path, "0" * 16)._save("images", torch.ones(6, 3))
 
 
 def test_an_epoch_that_began_elsewhere_is_not_kept(tmp_path):
     outputs = TeacherOutputs(tmp_path, "0" * 16)
-    outputs.of_batch(1, slice(4, 6), 6, lambda: torch.ones(2, 3))
-    outputs.of_batch(2, slice(0, 4), 6, lambda: torch.full((4, 3), 2.0))
+    outputs.of_batch("epoch-0001", slice(4, 6), 6, lambda: torch.ones(2, 3))
+    outputs.of_batch("epoch-0002", slice(0, 4), 6, lambda: torch.full((4, 3), 2.0))
     assert list(tmp_path.iterdir()) == []
-    outputs.of_batch(2, slice(4, 6), 6, lambda: torch.full((2, 3), 3.0))
+    outputs.of_batch("epoch-0002", slice(4, 6), 6, lambda: torch.full((2, 3), 3.0))
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-0002.pt"]
-    again = TeacherOutputs(tmp_path, "0" * 16).of_batch(2, slice(4, 6), 6, pytest.fail)
+    again = TeacherOutputs(tmp_path, "0" * 16).of_batch("epoch-0002", slice(4, 6), 6, pytest.fail)
     assert torch.equal(again, torch.full((2, 3), 3.0))
 
 

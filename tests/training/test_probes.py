@@ -172,7 +172,7 @@ def test_a_probe_is_refused_where_a_run_lacks_what_it_is_about(
 ):
     spec = make_spec(**changes)
     model = models.build(spec.model, smoke_grey.declared, 0).eval()
-    with pytest.raises(ParameterError, match=f"probe '{probe}' is not allowed for {spec.title}"):
+    with pytest.raises(ParameterError, match=f"probe = '{probe}' is not allowed for {spec.title}"):
         probes.PROBES[probe](model, spec, smoke_grey)
 
 

@@ -867,7 +867,7 @@ def test_a_device_that_is_not_there_is_refused(make_trainer):
             make_trainer(device=name)
         message = str(caught.value)
         assert message.startswith(
-            f"device = {name!r} is not allowed; allowed on this machine: auto"
+            f"device = {name!r} is not allowed on this machine; allowed: auto"
         )
         assert ", cpu" in message
 

@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
 
 from .. import seeds
 from .augmentation import AUGMENTATIONS
@@ -68,14 +70,10 @@ def _side_by_side(images: Tensor, gap: int) -> Image.Image:
 
     Between two of them are `gap` pixels.
     """
-    _, channels, height, width = images.shape
-    rows = len(images) // _COLUMNS
-    sheet = torch.full((channels, rows * (height + gap) - gap, _COLUMNS * (width + gap) - gap), 127)
-    for index, image in enumerate(images):
-        top, left = (index // _COLUMNS) * (height + gap), (index % _COLUMNS) * (width + gap)
-        sheet[:, top : top + height, left : left + width] = image
-    pixels = sheet.to(torch.uint8).permute(1, 2, 0).numpy()
-    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+    sheet = make_grid(images, _COLUMNS, gap, pad_value=127)[: images.shape[1]]  # grey has three
+    _, height, width = sheet.shape  # with a frame as wide as a gap
+    picture: Image.Image = to_pil_image(sheet[:, gap : height - gap, gap : width - gap])
+    return picture
 
 
 def _small(loaded: LoadedData) -> Image.Image:

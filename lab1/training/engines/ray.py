@@ -36,7 +36,7 @@ from ...core.record import Record
 from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions
-from ...errors import Lab1Error, MissingRunsError, ParameterError
+from ...errors import Lab1Error, MissingRunsError, ParameterError, not_allowed
 from .. import data, interruption, origin
 from ..trained_run import share_weights
 from . import Grid, OnFinished, do_nothing, local
@@ -90,10 +90,8 @@ def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
             "pip install -e '.[train,ray]'"
         )
     if options.device not in ("auto", "cpu", "cuda"):
-        raise ParameterError(
-            f"device = {options.device!r} is not allowed with engine = 'ray'; allowed: auto, cpu, "
-            "cuda (Ray chooses the GPU)"
-        )
+        allowed = "auto, cpu, cuda (Ray chooses the GPU)"
+        raise not_allowed("device", options.device, allowed, case="with engine = 'ray'")
     if options.ray_address not in (None, "auto"):
         check_address(options.ray_address or "")
 
@@ -179,10 +177,8 @@ def _device(asked: str, nodes: Sequence[Mapping[str, Any]]) -> str:
     """One kind of device for the whole grid, since runs of two kinds cannot be compared."""
     present = any(node["Resources"].get("GPU", 0) > 0 for node in nodes)
     if asked == "cuda" and not present:
-        raise ParameterError(
-            "device = 'cuda' is not allowed: no node of the Ray cluster has a GPU; allowed: auto, "
-            "cpu"
-        )
+        case = "where no node of the Ray cluster has a GPU"
+        raise not_allowed("device", asked, "auto, cpu", case=case)
     return "cuda" if present and asked != "cpu" else "cpu"
 
 
@@ -223,10 +219,8 @@ def check_address(address: str) -> None:
     """Bounded in time, where `ray.init` waits minutes for an address that nobody answers."""
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdigit() or int(port) > 65535:
-        raise ParameterError(
-            f"address = {address!r} is not allowed; allowed: auto, or HOST:PORT as "
-            "`ray start --head` prints it"
-        )
+        allowed = "auto, or HOST:PORT as `ray start --head` prints it"
+        raise not_allowed("address", address, allowed)
     try:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
         # Somebody answers; is it Ray?

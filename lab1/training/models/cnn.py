@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ...core.families import SIX_N_PLUS_TWO
 from ...core.layouts import default_blocks
-from ...errors import ParameterError
+from ...errors import not_allowed
 
 
 class SimpleCNN(nn.Module):
@@ -68,10 +68,8 @@ class ResidualCNN(nn.Module):
         _check_sizes("ResidualCNN", channels, depth, num_classes, in_channels)
         blocks = tuple(blocks_per_stage or default_blocks(depth))
         if len(blocks) != depth or min(blocks) < 1:
-            raise ParameterError(
-                f"ResidualCNN: blocks_per_stage = {list(blocks)} is not allowed; allowed: {depth} "
-                "numbers, one for each stage, each 1 or more"
-            )
+            allowed = f"{depth} numbers, one for each stage, each 1 or more"
+            raise not_allowed("blocks_per_stage", list(blocks), allowed, "ResidualCNN")
         widths = [channels * 2**stage for stage in range(depth)]
         self.stem = _convolution(in_channels, channels)
         layers: list[nn.Module] = []
@@ -210,6 +208,4 @@ def _initialise(model: nn.Module) -> None:
 def _check_sizes(name: str, *sizes: int) -> None:
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ParameterError(
-                f"{name}: a size of {size!r} is not allowed; allowed: whole numbers from 1 on"
-            )
+            raise not_allowed("a size", size, "a whole number from 1 on", name)

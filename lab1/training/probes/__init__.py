@@ -13,7 +13,7 @@ from ...core.datasets import DATASETS
 from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions
-from ...errors import ParameterError
+from ...errors import not_allowed
 from .. import data
 from .. import device as devices
 from ..trained_run import initial_model, load_model
@@ -47,7 +47,7 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
     probe that does not exist or that such a run cannot have.
     """
     if probe not in PROBES:
-        raise ParameterError(f"probe {probe!r} is not allowed; allowed: {', '.join(PROBES)}")
+        raise not_allowed("probe", probe, ", ".join(PROBES))
     loaded = data.load_once(spec.dataset, options.data_dir)
     loaded = replace(loaded, declared=weights_file.images_of(spec, store))
     device = devices.resolve(options.device)

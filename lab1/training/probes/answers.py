@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...core.spec import RunSpec
-from ...errors import ParameterError
+from ...errors import not_allowed
 from .. import data
 from ..data.images import LoadedData
 from ..evaluation import expected_calibration_error, fit_temperature, logits_of
@@ -104,10 +104,8 @@ def bias_correction(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict
     omitted = spec.training.omitted_class
     _, validation = data.split(loaded.train, spec.training.validation_size, spec.seed)
     if omitted is None or validation is None:
-        raise ParameterError(
-            f"probe 'bias-correction' is not allowed for {spec.title}; allowed: for a run with an "
-            "omitted_class and a validation split"
-        )
+        allowed = "for a run with an omitted_class and a validation split"
+        raise not_allowed("probe", "bias-correction", allowed, case=f"for {spec.title}")
     logits = logits_of(model, loaded.declared, validation.images)
     offset = best_offset(logits, validation.labels, omitted)
     logits = logits_of(model, loaded.declared, loaded.test.images)
@@ -149,10 +147,8 @@ def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> 
     """
     _, validation = data.split_for(spec.training, loaded.train, spec.seed)
     if validation is None:
-        raise ParameterError(
-            f"probe 'temperature-scaling' is not allowed for {spec.title}; allowed: for a run with "
-            "a validation split"
-        )
+        allowed = "for a run with a validation split"
+        raise not_allowed("probe", "temperature-scaling", allowed, case=f"for {spec.title}")
     chosen_on, told_on = (
         logits_of(model, loaded.declared, images)
         for images in (validation.images, loaded.test.images)

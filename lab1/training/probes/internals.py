@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.spec import RunSpec
-from ...errors import ParameterError
+from ...errors import not_allowed
 from .. import data, models, seeds
 from ..data.augmentation import AUGMENTATIONS
 from ..data.images import ImageSet, LoadedData
@@ -94,10 +94,8 @@ def lesion(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
     `ResNet` lacks.  Raises `ParameterError` for a network that is not made of blocks.
     """
     if not isinstance(model, (ResidualCNN, PlainNet)):
-        raise ParameterError(
-            f"probe 'lesion' is not allowed for {spec.title}; allowed: for a ResidualCNN, "
-            "PlainCNN, ResNet or PlainNet"
-        )
+        allowed = "for a ResidualCNN, PlainCNN, ResNet or PlainNet"
+        raise not_allowed("probe", "lesion", allowed, case=f"for {spec.title}")
     place = "stages" if isinstance(model, ResidualCNN) else "blocks"
     blocks = model.get_submodule(place)
     assert isinstance(blocks, nn.Sequential)
@@ -238,10 +236,8 @@ def int8_weights(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[st
     `ParameterError` for a network that is no plain perceptron.
     """
     if type(model) is not MLP or spec.model.normalization != "none":
-        raise ParameterError(
-            f"probe 'int8-weights' is not allowed for {spec.title}; allowed: for an MLP without "
-            "normalisation"
-        )
+        allowed = "for an MLP without normalisation"
+        raise not_allowed("probe", "int8-weights", allowed, case=f"for {spec.title}")
     errors = {"float32": count_errors(model, loaded.declared, loaded.test)}
     layers = []
     for layer in model.modules():

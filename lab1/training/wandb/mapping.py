@@ -13,7 +13,7 @@ from ...core.fields import hash_key
 from ...core.record import Record, history_fields
 from ...core.spec import RunSpec
 from ...core.training_config import written_recipes
-from ...errors import RecordError, short_repr
+from ...errors import RecordError, not_allowed, short_repr
 
 #: The project of the runs that have a teacher, whatever their family.
 DISTILLATION_PROJECT = "dl-lab1-knowledge-distillation"
@@ -129,9 +129,7 @@ def _series(spec: RunSpec, history: Sequence[Row], epochs: int) -> dict[str, lis
                 )
     planned = spec.training.epochs
     if not 1 <= epochs <= planned:
-        raise RecordError(
-            f"epochs = {short_repr(epochs)} is not allowed; allowed: from 1 to {planned}"
-        )
+        raise not_allowed("epochs", epochs, f"from 1 to {planned}")
     if by_epoch.keys() != set(range(1, epochs + 1)):
         raise RecordError(f"its history has {len(by_epoch)} of {epochs} epochs")
     return {name: [by_epoch[epoch][name] for epoch in range(1, epochs + 1)] for name in names}
@@ -151,13 +149,13 @@ def _number(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name} = {short_repr(value)} is not allowed; allowed: a number")
+        raise not_allowed(name, value, "a number")
     return _whole(name, value) if name in _WHOLE_NUMBERS else float(value)
 
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1 != 0:
-        raise ValueError(f"{name} = {short_repr(value)} is not allowed; allowed: a whole number")
+        raise not_allowed(name, value, "a whole number")
     return int(value)
 
 
