@@ -259,26 +259,13 @@ def test_weights_are_kept_only_where_they_are_asked_for(tiny, store, tmp_path):
 # Several runs
 
 
-def test_runs_are_trained_in_their_order_and_each_is_told_as_it_is_written(
-    fake_runs, store, make_spec
-):
-    specs = [make_spec(seed=seed) for seed in (3, 1, 2)]
-    written = []
-
-    def finished(record):
-        assert store.find(record.spec) == record
-        written.append(record.spec.seed)
-
-    train_all(specs, OPTIONS, store, finished)
-    assert fake_runs == written == [3, 1, 2]
-
-
 def test_an_interrupted_list_goes_on_with_what_is_missing(fake_runs, store, make_spec):
-    """Ctrl-C after the second run."""
-    specs = [make_spec(seed=seed) for seed in range(4)]
+    """Ctrl-C after the second run: each is told as it is written, in the order of the list."""
+    specs = [make_spec(seed=seed) for seed in (3, 1, 2, 0)]
     finished = []
 
     def interrupt(record):
+        assert store.find(record.spec) == record
         finished.append(record)
         if len(finished) == 2:
             raise KeyboardInterrupt
@@ -287,7 +274,7 @@ def test_an_interrupted_list_goes_on_with_what_is_missing(fake_runs, store, make
         train_all(specs, OPTIONS, store, interrupt)
     assert without_record(specs, store) == specs[2:]
     train_all(specs, OPTIONS, store, finished.append)
-    assert fake_runs == [record.spec.seed for record in finished] == [0, 1, 2, 3]
+    assert fake_runs == [record.spec.seed for record in finished] == [3, 1, 2, 0]
     assert without_record(specs, store) == []
 
 
@@ -386,24 +373,21 @@ def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_
 # What is told before
 
 
-def test_missing_data_are_told_before_anything_is_trained(fake_runs, store, make_spec):
-    """As what they are, and not once per run."""
-    specs = [make_spec(seed=0), make_spec(seed=0, dataset="mnist")]
-    with pytest.raises(DataError, match="MNIST is not in "):
-        ensuring.ensure(specs, OPTIONS, store)
-    assert fake_runs == []
-
-
-def test_the_data_folder_is_the_one_of_the_options(fake_runs, make_spec, tmp_path):
-    options = replace(OPTIONS, data_dir=str(tmp_path / "elsewhere"))
-    with pytest.raises(DataError, match="elsewhere"):
-        engine.check([make_spec(dataset="mnist")], options)
-
-
-def test_an_absent_device_is_told_before_anything_is_trained(fake_runs, store, make_spec):
-    specs = [make_spec(seed=seed) for seed in range(2)]
-    with pytest.raises(ParameterError, match="device = 'cuda:99' is not allowed"):
-        ensuring.ensure(specs, replace(OPTIONS, device="cuda:99"), store)
+@pytest.mark.parametrize(
+    ("error", "words", "dataset", "changes"),
+    [
+        (DataError, "MNIST is not in ", "mnist", {}),  # as what it is, and not once per run
+        (DataError, "elsewhere", "mnist", {"data_dir": "elsewhere"}),
+        (ParameterError, "device = 'cuda:99' is not allowed", "smoke-grey", {"device": "cuda:99"}),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_trained(
+    fake_runs, store, make_spec, tmp_path, monkeypatch, error, words, dataset, changes
+):
+    monkeypatch.chdir(tmp_path)
+    specs = [make_spec(seed=0), make_spec(seed=1, dataset=dataset)]
+    with pytest.raises(error, match=words):
+        ensuring.ensure(specs, replace(OPTIONS, **changes), store)
     assert fake_runs == []
 
 
