@@ -123,6 +123,28 @@ def test_a_run_shows_a_bar_and_keeps_its_weights_unless_told_otherwise():
     assert options.progress and options.save_weights and not options.compile
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        *(
+            ({"workers": value}, "workers = .* is not allowed; allowed: auto, or 1 and more")
+            for value in (0, -1, 1.5, "many", "2", None)
+        ),
+        ({"workers": 2, "engine": "ray"}, "not allowed with engine = 'ray'"),
+        ({"engine": "dask"}, "engine = 'dask' is not allowed; allowed: local, ray"),
+        ({"ray_address": "here:6379"}, "'here:6379' is not allowed with engine = 'local'"),
+        *(
+            ({"report_to": value}, "report_to = .* is not allowed; allowed: none, or 'wandb'")
+            for value in ("tensorboard", "", "WANDB", True, ["wandb"])
+        ),
+        ({"wandb_project": "mine"}, "wandb_project = 'mine' is not allowed without"),
+    ],
+)
+def test_an_option_of_a_command_that_cannot_be_is_refused(options, complaint):
+    with pytest.raises(ParameterError, match=complaint):
+        RuntimeOptions(**options)
+
+
 def test_a_schedule_has_more_than_one_step(make_spec):
     """Over a single one it has no course: it trained at 0.001 of 0.1, or not at all."""
     words = "schedule = 'step' is not allowed for a training of one step .*3500 training images"

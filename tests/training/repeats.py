@@ -1,5 +1,7 @@
-"""Models from a seed, whether two trainings were the same, and a wait for one."""
+"""Models from a seed, whether two trainings were the same, processes, and a wait for one."""
 
+import multiprocessing
+import os
 import time
 
 import pytest
@@ -7,6 +9,9 @@ import torch
 
 from lab1.training import run as running
 from lab1.training.checkpoint import Checkpointer
+
+#: Processes that need not import torch anew, where the system can fork.
+FORK = multiprocessing.get_context("fork" if hasattr(os, "fork") else None)
 
 #: Series that say how long and how much it took; all others repeat.
 MEASURED = {"seconds", "peak_memory_bytes"}

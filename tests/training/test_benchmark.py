@@ -76,6 +76,8 @@ def test_thinned_out_images_are_of_every_class():
     assert len(loaded.train) == 200
     assert counts.min() > 5
     assert len(loaded.test) == DATASETS["smoke-grey"].test_size
+    with pytest.raises(DataError, match="needs 5000 training images, there are 4000"):
+        load(replace(smoke(CASES["mlp"]), images=5000), None)
 
 
 @pytest.mark.slow
@@ -132,11 +134,6 @@ def test_contenders_take_turns_in_going_first(tiny, monkeypatch):
     assert [seed for seed, _ in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert result["skipped"] == ["absent"]
     assert benchmarks.summary(result)
-
-
-def test_too_few_images_are_refused():
-    with pytest.raises(DataError, match="needs 5000 training images, there are 4000"):
-        load(replace(smoke(CASES["mlp"]), images=5000), None)
 
 
 def test_the_networks_are_those_that_the_chapters_train():

@@ -186,7 +186,7 @@ def test_missing_files_alone_are_downloaded_into_the_data_root(tiny, tmp_path, m
 
 
 def test_of_two_processes_one_downloads_and_the_other_waits_for_it(tiny, tmp_path, mirrors, capsys):
-    asked = mirrors(one=lambda root: (time.sleep(0.5), write(root)))
+    asked = mirrors(one=lambda root: (time.sleep(0.2), write(root)))
     with ThreadPoolExecutor() as pool:
         loaded = list(pool.map(lambda _: data.load("mnist", str(tmp_path)), range(2)))
     assert [len(each.train) for each in loaded] == [4, 4]

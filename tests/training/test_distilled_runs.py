@@ -73,20 +73,6 @@ def test_a_distilled_run_becomes_a_record(pair, store, watched, smoke_grey):
     assert store.all() == ([*sorted(records, key=lambda r: r.name)], [])
 
 
-def test_a_distilled_run_repeats_itself_with_and_without_a_store(pair, store, monkeypatch):
-    teacher, student = pair(augmentation="shift", dropout_rate=0.2)
-    engine.train_all([teacher], OPTIONS, store)
-    monkeypatch.setenv("LAB1_RUNS", str(store.runs))
-    records = [
-        running.train_run(student, OPTIONS, store),  # asks the teacher
-        running.train_run(student, OPTIONS, store),  # reads what it said
-        running.train_run(student, OPTIONS),  # keeps nothing
-    ]
-    for name in {*HISTORY_FIELDS, *DISTILLATION_FIELDS} - {"seconds", "peak_memory_bytes"}:
-        assert len({tuple(record.history[name]) for record in records}) == 1, name
-    assert len({record.test["loss"] for record in records}) == 1
-
-
 def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, store):
     teacher, student = pair(augmentation="shift")
     engine.train_all([teacher], OPTIONS, store)

@@ -1,7 +1,6 @@
 """Two processes train one run together and end where one process does."""
 
 import contextlib
-import multiprocessing
 import os
 import socket
 import sys
@@ -9,6 +8,7 @@ import sys
 import pytest
 import torch
 import torch.distributed as dist
+from repeats import FORK
 
 from lab1.cli.main import main
 from lab1.core.store import Store
@@ -94,9 +94,8 @@ def together(tmp_path_factory, students):
     store = Store(folder / "results", folder / "runs")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")  # a process that need not import torch anew
     both = [
-        context.Process(target=train, args=(rank, port, students[1:], store, folder))
+        FORK.Process(target=train, args=(rank, port, students[1:], store, folder))
         for rank in range(2)
     ]
     for process in both:

@@ -1,12 +1,11 @@
 """Several processes at once, and disks that fail: nothing twice, nothing lost."""
 
-import multiprocessing
 import re
 import resource
 import signal
 
 import pytest
-from repeats import wait_until
+from repeats import FORK, wait_until
 
 from lab1.core.files import write_bytes
 from lab1.core.store import Store
@@ -15,7 +14,6 @@ from lab1.errors import StorageError
 from lab1.training import engines
 from lab1.training.engines import local as engine
 
-FORK = multiprocessing.get_context("fork")  # a process that need not import torch anew
 OPTIONS = RuntimeOptions(device="cpu", progress=False, threads=1, checkpoint_seconds=0.1)
 
 

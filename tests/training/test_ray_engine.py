@@ -101,13 +101,6 @@ def test_a_run_that_fits_nowhere_is_refused_rather_than_waited_for():
 # What is told before
 
 
-def test_an_unknown_engine_is_told_the_known_ones():
-    with pytest.raises(ParameterError, match="engine = 'dask' is not allowed; allowed: local, ray"):
-        RuntimeOptions(engine="dask")
-    with pytest.raises(ParameterError, match="'here:6379' is not allowed with engine = 'local'"):
-        RuntimeOptions(ray_address="here:6379")
-
-
 def test_without_ray_the_extra_is_named_before_anything_is_trained(store, make_spec, monkeypatch):
     monkeypatch.setattr(
         ray_engine.importlib.util, "find_spec", lambda name: None if name == "ray" else object()

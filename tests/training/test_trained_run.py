@@ -113,6 +113,7 @@ def test_what_cannot_be_loaded_is_told(trained, store, make_record):
         lab1.load_run(record.key, store=store)
 
 
+@pytest.mark.slow
 def test_published_weights_answer_in_a_fresh_clone(monkeypatch):
     """One of each family can be loaded, and says something of an image."""
     store = Store()

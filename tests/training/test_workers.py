@@ -10,18 +10,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from repeats import outcome, wait_until
+from repeats import FORK, outcome, wait_until
 
 from lab1.core.spec import ModelSpec, RunSpec
 from lab1.core.store import Store
 from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
-from lab1.errors import MissingRunsError, ParameterError
+from lab1.errors import MissingRunsError
 from lab1.training import engines
 from lab1.training.engines import local, workers
 from lab1.training.interruption import TrainingInterrupted
 
 TWO = RuntimeOptions(device="cpu", progress=False, workers=2)
-FORK = multiprocessing.get_context("fork")  # a process that need not import torch anew
 
 slow = pytest.mark.slow
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the processes")
@@ -182,14 +181,3 @@ def test_who_asks_for_several_gets_them(monkeypatch):
     assert workers.number(RuntimeOptions(workers="auto", device="cpu")) == 4  # 8 GB
     monkeypatch.setattr(workers.devices, "resolve", lambda _: type("device", (), {"type": "cuda"}))
     assert workers.number(RuntimeOptions(workers="auto")) == 1
-
-
-@pytest.mark.parametrize("value", [0, -1, 1.5, "many", "2", None])
-def test_other_numbers_of_workers_are_refused(value):
-    with pytest.raises(ParameterError, match=r"workers = .* is not allowed; allowed: auto, or 1"):
-        RuntimeOptions(workers=value)
-
-
-def test_a_cluster_decides_for_itself():
-    with pytest.raises(ParameterError, match="not allowed with engine = 'ray'"):
-        RuntimeOptions(workers=2, engine="ray")
