@@ -313,21 +313,23 @@ def shell(monkeypatch):
 
 @pytest.mark.slow
 @every_chapter
-def test_a_reader_runs_every_cell_twice_after_hers(name, shell, smoke_runs, monkeypatch):
-    """In one session: as it is published, then with other runs; nothing is trained."""
+def test_a_reader_runs_every_cell_after_hers(name, shell, smoke_runs, monkeypatch):
+    """In one session, and with other seeds after she has opened it; nothing is trained."""
     monkeypatch.setenv("LAB1_RUNS", str(smoke_runs))
     before = sorted(smoke_runs.iterdir())
     parameters, set_up, *others = [cell.source for cell in code(name)]
-    again = parameters.replace('"report"', '"smoke"').replace("\nseeds = None", "\nseeds = [0]")
+    parameters = parameters.replace('"report"', '"smoke"')
+    again = parameters.replace("\nseeds = None", "\nseeds = [0]")
 
     def run(*cells):
         for cell in cells:
             shell.run_cell(cell, store_history=True).raise_error()
         return shell.user_ns["chapter"].page.parameters.get("seeds")
 
-    seeds = profiles.page(name, "report", {}).parameters.get("seeds")
+    seeds = profiles.page(name, "smoke", {}).parameters.get("seeds")
     assert run(HERS, parameters, set_up) == seeds
-    run(*others, set_up)
+    if name == NAMES[0]:  # what a first run leaves behind, it leaves in every chapter
+        run(*others, set_up)
     assert run(HERS, again, HERS, set_up) == (seeds and (0,))
     run(*others)
     assert sorted(smoke_runs.iterdir()) == before
