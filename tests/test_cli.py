@@ -346,24 +346,22 @@ def test_promote_without_torch_says_what_it_needs(refused, taught, plans, monkey
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_a_student_of_other_weights_is_not_promoted(lab1, refused, taught, plans, published):
+def test_a_student_of_other_weights_or_unknown_sources_is_not_promoted(
+    lab1, refused, taught, plans, published
+):
     _, record = taught
     plans(record.spec)
+    write(replace(record, origin={**record.origin, "commit": "0123456-dirty"}))
+    assert "only a run from committed sources" in refused("promote")
+    assert not list(Store().results.glob("*.safetensors"))  # its teacher's
     if published:
+        write(record)
         lab1("promote")
         (Store().results / f"{record.name}.json").unlink()
     write(replace(record, origin={**record.origin, "teacher_sha256": "0" * 64}))
     complaint = refused("promote")
     assert "learnt from" in complaint and "0" * 64 in complaint
     assert (Store().run_dir(record.spec) / "record.json").exists()
-
-
-def test_a_student_that_cannot_be_promoted_publishes_no_weights(refused, taught, plans):
-    _, record = taught
-    plans(record.spec)
-    write(replace(record, origin={**record.origin, "commit": "0123456-dirty"}))
-    assert "only a run from committed sources" in refused("promote")
-    assert not list(Store().results.glob("*.safetensors"))
 
 
 def test_verify_checks_weights(lab1, taught, plans, monkeypatch):
@@ -430,39 +428,25 @@ def test_verify_lists_claims_that_are_not_carried(lab1, monkeypatch):
     assert (status, err) == (1, "1_1: “It hurts.”: depth needs below\n") and "1 finding\n" in out
 
 
-def test_verify_finds_nothing_in_genuine_records(lab1, genuine):
-    records = (
-        genuine("MLP", 2, 0),
-        genuine("ResidualMLP", 8, 1),
-        genuine(seed=1, stopped="diverged"),
-    )
-    write(*records)
-    assert lab1("verify") == (0, "3 records verified, 0 findings\n", "")
-    # The beginning of a key is enough.
-    assert lab1("verify", records[0].key[:8])[1] == "1 record verified, 0 findings\n"
-
-
 @pytest.mark.parametrize(
     ("tampered", "finding"),
     [
         (lambda r: {"parameters": r.parameters + 1}, "parameters, its model"),
-        (
-            lambda r: {"origin": {**r.origin, "data_fingerprint": "0" * 64}},
-            "another fingerprint than the declared one",
-        ),
+        (lambda r: {"origin": {**r.origin, "data_fingerprint": "0" * 64}},
+         "another fingerprint than the declared one"),
     ],
-)
+)  # fmt: skip
 def test_verify_finds_what_was_tampered_with(lab1, genuine, tampered, finding):
     """Even where the checksum was made to fit, as `write` does."""
     record = genuine()
-    record = replace(record, **tampered(record))
-    write(record, genuine(seed=1))
+    write(record, genuine("ResidualMLP", 8, 1), genuine(seed=1, stopped="diverged"))
+    assert lab1("verify") == (0, "3 records verified, 0 findings\n", "")
+    write(replace(record, **tampered(record)))
     status, out, err = lab1("verify")
-    assert status == 1
-    assert out == "2 records verified, 1 finding\n"
+    assert (status, out) == (1, "3 records verified, 1 finding\n")
     assert err.startswith(record.name) and finding in err
-    # The other record is found in order by itself, this one is not.
-    assert lab1("verify", genuine(seed=1).key)[0] == 0
+    # The other records are found in order by themselves, for which a key's beginning is enough.
+    assert lab1("verify", genuine(seed=1).key[:8])[1] == "1 record verified, 0 findings\n"
     assert lab1("verify", record.key)[0] == 1
 
 

@@ -132,20 +132,15 @@ def test_other_families_and_data_serve_where_there_is_nothing_closer(make_record
     without_a_like = [make_spec(), make_spec("SimpleCNN")]
     assert estimate(without_a_like, [make_record(seconds=4.0)]) == [pytest.approx(4.0), None]
     assert estimate([], [make_record()]) == []
-
-
-def test_runs_on_a_gpu_count_only_where_there_are_no_others(make_record, make_spec):
+    # Runs on a GPU count only where there are no others.
     fast = make_record(seed=1, seconds=0.1)
     on_gpu = replace(fast, origin={**fast.origin, "device": {"kind": "cuda", "name": "a GPU"}})
     assert estimate([make_spec()], [on_gpu]) == [pytest.approx(0.1)]
     assert estimate([make_spec()], [on_gpu, make_record(seconds=4.0)]) == [pytest.approx(4.0)]
-
-
-def test_a_run_that_stopped_early_counts_by_its_epochs(make_record, make_spec):
-    """The record has 3 epochs of the 30 it might have had."""
+    # One that stopped early counts by its epochs: 3 of the 30 it might have had.
     history = make_record().history
-    record = make_record(epochs=30, seconds=3.0, history=history, stopped="early stopping")
-    assert estimate([make_spec(epochs=30)], [record]) == [pytest.approx(30.0)]
+    early = make_record(epochs=30, seconds=3.0, history=history, stopped="early stopping")
+    assert estimate([make_spec(epochs=30)], [early]) == [pytest.approx(30.0)]
 
 
 def test_costs_are_told_on_one_core_by_several_and_on_a_gpu(make_record, make_spec):

@@ -46,9 +46,10 @@ def test_the_curves_are_of_the_training_error_of_each_seed(both):
     assert len({*ends}) == 3 and ">PlainNet 56<" in svg
 
 
-def test_without_a_training_error_there_are_no_curves(experiment):
-    history = frames.history(experiment({("ResNet", 20): [0.8]}, dataset="cifar10-jpeg"))
-    assert str(degradation.error_curves(history)) == degradation.NOT_MEASURED
+def test_without_a_training_error_there_are_no_curves_and_it_is_called_unknown(experiment):
+    records = experiment({("ResNet", 20): [0.8]}, dataset="cifar10-jpeg")
+    assert str(degradation.error_curves(frames.history(records))) == degradation.NOT_MEASURED
+    assert "unknown" in degradation.errors(frames.runs(records)).markup
 
 
 def test_the_test_error_stands_beside_that_of_papers(both):
@@ -91,11 +92,6 @@ def test_the_table_of_errors(both):
     assert plain["Paper's test error"].isna().all()
     groups = set(frames.runs(both)["group"])
     assert all(f'href="#runs-{group}"' in table.markup for group in groups)
-
-
-def test_an_unknown_error_is_called_so(experiment):
-    runs = frames.runs(experiment({("ResNet", 20): [0.8]}, dataset="cifar10-jpeg"))
-    assert "unknown" in degradation.errors(runs).markup
 
 
 def test_the_cosines_are_those_of_the_runs_of_their_row(experiment):
@@ -155,11 +151,8 @@ def test_signals_are_shown_layer_by_layer(layers):
     means = by(degradation.gradient_norms(layers).data, "family", "depth", "state", "layer")
     assert means["PlainNet", 20, "at the start", 3] == pytest.approx(0.3)
     assert means["ResNet", 56, "after training", 1] == pytest.approx(0.4)
-
-
-def test_the_logits_are_no_response(layers):
     table = degradation.responses(layers).data
-    assert set(table["layer"]) == {1, 2} and table["mean"].max() == 1.0
+    assert set(table["layer"]) == {1, 2} and table["mean"].max() == 1.0  # the logits are none
 
 
 def test_cost_is_in_the_units_that_its_panels_name(both):

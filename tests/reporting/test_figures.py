@@ -50,7 +50,7 @@ def figure():
     return make
 
 
-def test_the_parts_of_a_figure(figure):
+def test_the_parts_of_a_figure_and_what_a_notebook_keeps_of_it(figure):
     parts = figure().parts()
     assert parts.keys() == {"spec", "svg", "narrow", "csv", "alt"}
     assert parts["csv"] == "x,y,label\n1,3,Two points.\n2,4,other\n"
@@ -58,14 +58,9 @@ def test_the_parts_of_a_figure(figure):
     assert parts["spec"]["description"] == parts["alt"] == "Two points."
     assert parts["svg"].startswith("<svg")
     json.dumps(parts)  # plain JSON, since a notebook keeps it
-
-
-def test_a_notebook_keeps_html_parts_and_text(figure):
-    made = figure()
-    bundle = made._repr_mimebundle_(include=None, exclude=None)
+    bundle = figure()._repr_mimebundle_(include=None, exclude=None)
     assert bundle.keys() == {"text/html", MIME, "text/plain"}
-    assert bundle[MIME] == made.parts()
-    assert bundle["text/plain"] == "Two points."
+    assert (bundle[MIME], bundle["text/plain"]) == (parts, "Two points.")
 
 
 def test_a_notebook_that_is_not_trusted_shows_the_picture(figure):

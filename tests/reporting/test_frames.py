@@ -166,8 +166,11 @@ def test_another_recipe_makes_another_group(make_record, monkeypatch):
     assert frames.group_of(old) == group
 
 
-def test_one_row_per_epoch_from_one(make_record):
-    frame = frames.history([make_record(seed=0), make_record(seed=1)])
+def test_the_series_stand_beside_their_epoch_and_the_rate_that_the_run_was_given(make_record):
+    """A schedule lowers the rate; the charts must still find the run by the rate it was given."""
+    records = [make_record(seed=seed, learning_rate=0.003) for seed in (0, 1)]
+    records[0].history["learning_rate"][:] = [0.003, 0.0015, 0.0001]
+    frame = frames.history(records)
     assert [*frame.columns] == [
         *("key", "group", "family", "depth", "width", "dataset", "learning_rate", "seed", "change"),
         "epoch",
@@ -175,16 +178,9 @@ def test_one_row_per_epoch_from_one(make_record):
         *EVALUATION_FIELDS,
         *DISTILLATION_FIELDS,
     ]
-    assert [*frame["epoch"]] == [1, 2, 3, 1, 2, 3]
-    assert [*frame["seed"]] == [0, 0, 0, 1, 1, 1]
-
-
-def test_the_series_stand_beside_their_epoch_and_the_rate_that_the_run_was_given(make_record):
-    """A schedule lowers the rate; the charts must still find the run by the rate it was given."""
-    record = make_record(learning_rate=0.003)
-    record.history["learning_rate"][:] = [0.003, 0.0015, 0.0001]
-    frame = frames.history([record])
+    assert [*frame["epoch"]] == [1, 2, 3] * 2 and [*frame["seed"]] == [0] * 3 + [1] * 3
+    first = frame[frame["seed"] == 0]
     for name in set(HISTORY_FIELDS) - {"learning_rate"}:
-        assert [*frame[name]] == record.history[name]
-    assert [*frame["learning_rate"]] == [0.003] * 3
-    assert [*frame["scheduled_learning_rate"]] == [0.003, 0.0015, 0.0001]
+        assert [*first[name]] == records[0].history[name]
+    assert [*first["learning_rate"]] == [0.003] * 3
+    assert [*first["scheduled_learning_rate"]] == [0.003, 0.0015, 0.0001]

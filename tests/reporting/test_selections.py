@@ -175,20 +175,13 @@ SEEDS = [0.90, 0.93, 0.96]
 PLACES = (("MLP", 2), ("MLP", 32))
 
 
-def test_the_base_rate_is_the_one_that_all_depths_share(runs):
+def test_the_base_rate_is_the_one_that_all_depths_share_and_swept_are_those_with_several(runs):
     frame = runs(dict.fromkeys((*PLACES, ("MLP", 32, 0.003), ("MLP", 32, 0.0003)), SEEDS))
+    assert swept_depths(frame) == [32]
     base = base_rate(frame)
     assert set(base["learning_rate"]) == {0.001}
     assert set(base["depth"]) == {2, 32}
     assert len(base) == 6
-
-
-def test_the_swept_depths_are_those_with_several_rates(runs):
-    frame = runs(dict.fromkeys((*PLACES, ("MLP", 8), ("MLP", 8, 0.003)), SEEDS))
-    assert swept_depths(frame) == [8]
-
-
-def test_no_runs_have_no_base_rate(runs):
     assert base_rate(frames.runs([])).empty
 
 

@@ -82,11 +82,8 @@ def test_a_p_value_by_hand():
     """With two degrees of freedom p = 1 - t / sqrt(t^2 + 2): for t = 2 that is 1 - 2 / sqrt(6)."""
     value = Estimate(2.0, T_2, 3)  # a standard error of one
     assert value.p_value == pytest.approx(1 - 2 / math.sqrt(6), rel=1e-6)
-
-
-def test_no_spread_leaves_no_doubt():
-    assert Estimate(0.5, 0.0, 3).p_value == 0
-    assert Estimate(0.0, 0.0, 3).p_value == 1
+    # No spread leaves no doubt.
+    assert (Estimate(0.5, 0.0, 3).p_value, Estimate(0.0, 0.0, 3).p_value) == (0, 1)
     assert math.isnan(Estimate(0.5, math.nan, 2).p_value)
 
 
@@ -126,19 +123,12 @@ def test_a_summary_has_a_row_per_group():
     assert result["high"][0] == pytest.approx(2 + half_width, rel=1e-6)
     # Two seeds: no interval, where a chart or a table would show one.
     assert result.loc[1, ["half_width", "low", "high"]].isna().all()
-
-
-def test_a_summary_keeps_groups_without_any_value():
+    # Groups without any value stay, and of nothing there are the columns.
     frame = pd.DataFrame({"depth": [2, 8], "value": [1.0, math.nan]})
-    result = summarize(frame, ["depth"], "value")
-    assert [*result["depth"]] == [2, 8]
-    assert [*result["n"]] == [1, 0]
-
-
-def test_a_summary_of_nothing_has_its_columns():
-    result = summarize(pd.DataFrame({"depth": [], "value": []}), ["depth"], "value")
-    assert [*result.columns] == ["depth", "mean", "half_width", "low", "high", "n"]
-    assert result.empty
+    unknown = summarize(frame, ["depth"], "value")
+    assert ([*unknown["depth"]], [*unknown["n"]]) == ([2, 8], [1, 0])
+    nothing = summarize(frame[:0], ["depth"], "value")
+    assert [*nothing.columns] == [*unknown.columns] and nothing.empty
 
 
 @pytest.mark.parametrize(
