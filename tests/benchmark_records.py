@@ -72,15 +72,7 @@ def _head(compared):
 
 def _case(name, title, family, depth):
     return {
-        "name": name,
-        "title": title,
-        "family": family,
-        "depth": depth,
-        "dataset": "cifar10-jpeg",
-        "images": 1000,
-        "epochs": 1,
-        "batch_size": 10,
-        "augmentation": "none",
-        "target": None,
+        "name": name, "title": title, "family": family, "depth": depth, "dataset": "cifar10-jpeg",
+        "images": 1000, "epochs": 1, "batch_size": 10, "augmentation": "none", "target": None,
         "flops": 100,
-    }
+    }  # fmt: skip

@@ -66,33 +66,21 @@ def record(spec, commit="0" * 40):
         "calibration_error": abs(0.02 + noise(spec, "calibration", 0.01)),
     }
     versions = {
-        "lab1": "0.1.0",
-        "python": "3.11.0",
-        "torch": f"2.11.0 {HOSTILE}",
-        "torchvision": "0.26.0",
+        "lab1": "0.1.0", "python": "3.11.0", "torch": f"2.11.0 {HOSTILE}", "torchvision": "0.26.0",
         "numpy": "2.0.0",
-    }
+    }  # fmt: skip
     device = {"kind": "cpu", "name": HOSTILE, "threads": 1}
     started = "2026-01-01T12:00:00+00:00"
     segment = {
-        "commit": commit,
-        "sources": hashlib.sha256(b"sources").hexdigest(),
-        "versions": versions,
-        "device": {**device, "family": HOSTILE, "instruction_set": HOSTILE},
-        "from": started,
-        "to": ended,
-        "epochs": [1, config.epochs],
-    }
+        "commit": commit, "sources": hashlib.sha256(b"sources").hexdigest(), "versions": versions,
+        "device": {**device, "family": HOSTILE, "instruction_set": HOSTILE}, "from": started,
+        "to": ended, "epochs": [1, config.epochs],
+    }  # fmt: skip
     origin = {
-        "commit": commit,
-        "versions": versions,
-        "device": device,
-        "data_source": HOSTILE,
-        "data_fingerprint": declared.fingerprint,
-        "segments": [segment],
-        "started": started,
+        "commit": commit, "versions": versions, "device": device, "data_source": HOSTILE,
+        "data_fingerprint": declared.fingerprint, "segments": [segment], "started": started,
         "ended": ended,
-    }
+    }  # fmt: skip
     if spec.teacher is not None:
         score["teacher_agreement"] = accuracy(spec) - 0.03
         origin["teacher_sha256"] = weights_sha256(spec.teacher)
@@ -367,18 +355,11 @@ def int8_weights(made):
 
 
 PROBES = {
-    "confusion": confusion,
-    "hardest": hardest,
-    "softened": softened,
-    "bias-correction": bias_correction,
-    "layers": layers,
-    "gradient-agreement": gradient_agreement,
-    "recomputed-statistics": recomputed_statistics,
-    "int8-weights": int8_weights,
-    "lesion": lesion,
-    "teacher-agreement": teacher_agreement,
-    "temperature-scaling": temperature_scaling,
-}
+    "confusion": confusion, "hardest": hardest, "softened": softened,
+    "bias-correction": bias_correction, "layers": layers, "gradient-agreement": gradient_agreement,
+    "recomputed-statistics": recomputed_statistics, "int8-weights": int8_weights, "lesion": lesion,
+    "teacher-agreement": teacher_agreement, "temperature-scaling": temperature_scaling,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,17 +6,10 @@ from lab1.core.families import FAMILIES
 
 #: A value, not the default, for each field of a model.
 _VALUES = {
-    "width": 16,
-    "channels": 4,
-    "activation": "tanh",
-    "dropout_rate": 0.5,
-    "normalization": "layer",
-    "initialisation": "orthogonal",
-    "residual_factor": "one",
-    "skip_carries": "activated",
-    "layers_per_skip": 2,
-    "blocks_per_stage": (1, 2),
-}
+    "width": 16, "channels": 4, "activation": "tanh", "dropout_rate": 0.5, "normalization": "layer",
+    "initialisation": "orthogonal", "residual_factor": "one", "skip_carries": "activated",
+    "layers_per_skip": 2, "blocks_per_stage": (1, 2),
+}  # fmt: skip
 
 
 def smallest(family):

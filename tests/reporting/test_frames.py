@@ -13,25 +13,12 @@ def test_a_row_has_what_is_known_of_its_run(make_record):
     frame = frames.runs([record, make_record("MLP", 2, 0)])
     assert {"train_loss", "validation_accuracy", "train_accuracy"} < {*frame.columns}
     expected = {
-        "key": record.key,
-        "name": record.name,
-        "group": frames.group_of(record),
-        "family": "ResidualMLP",
-        "depth": 8,
-        "width": 32,
-        "dataset": "mnist",
-        "dataset_title": "MNIST",
-        "learning_rate": 0.003,
-        "seed": 3,
-        "parameters": record.parameters,
-        "flops": record.flops,
-        "epochs": 3,
-        "best_epoch": 3,
-        "stopped": "all epochs",
-        "train_seconds": 3.25,
-        "test_accuracy": 0.912,
-        "test_loss": 0.5,
-    }
+        "key": record.key, "name": record.name, "group": frames.group_of(record),
+        "family": "ResidualMLP", "depth": 8, "width": 32, "dataset": "mnist",
+        "dataset_title": "MNIST", "learning_rate": 0.003, "seed": 3,
+        "parameters": record.parameters, "flops": record.flops, "epochs": 3, "best_epoch": 3,
+        "stopped": "all epochs", "train_seconds": 3.25, "test_accuracy": 0.912, "test_loss": 0.5,
+    }  # fmt: skip
     row = frame.iloc[0]
     assert {name: row[name] for name in expected} == expected
 

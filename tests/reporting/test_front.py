@@ -11,16 +11,10 @@ CELLS = {
 }
 ADDRESSES = dict.fromkeys(("wide", "narrow", "wide-dark", "narrow-dark"), "one.svg")
 CARD = {
-    "text": "Depth **hurts**.",
-    "doubt": "Three seeds.",
-    "number": "−1.20",
-    "unit": "points",
-    "style": "plain",
-    "mark": "<span>✓</span>",
-    "pairs": [-1.0, -1.2, -1.4],
-    "mean": -1.2,
+    "text": "Depth **hurts**.", "doubt": "Three seeds.", "number": "−1.20", "unit": "points",
+    "style": "plain", "mark": "<span>✓</span>", "pairs": [-1.0, -1.2, -1.4], "mean": -1.2,
     "half_width": 0.5,
-}
+}  # fmt: skip
 
 
 def claim(text="So it is.", **about):

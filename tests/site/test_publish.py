@@ -196,22 +196,10 @@ def without_fragments(monkeypatch):
 def test_each_page_is_executed_into_the_report(home, _made):
     assert _made["executed"] == {"1_1": True, "1_2": True}
     assert {path.name for path in (home / "report").glob("*.md")} == {
-        "behind.md",
-        "cards.md",
-        "chart.md",
-        "draw.md",
-        "excerpts.md",
-        "chapters.md",
-        "headline.md",
-        "logged.md",
-        "plain-layer.md",
-        "residual-layer.md",
-        "run-it.md",
-        "runs.md",
-        "toy.md",
-        "try-it.md",
-        "watch.md",
-    }
+        "behind.md", "cards.md", "chart.md", "draw.md", "excerpts.md", "chapters.md", "headline.md",
+        "logged.md", "plain-layer.md", "residual-layer.md", "run-it.md", "runs.md", "toy.md",
+        "try-it.md", "watch.md",
+    }  # fmt: skip
     assert (home / "report" / "logged.md").read_text() == ""  # nobody has logged anything here
     for name in PROFILE:
         page = published_page(home, name)
