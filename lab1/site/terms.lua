@@ -6,7 +6,7 @@ the focus is on the link (`charts.css`):
 
 The meaning is the beginning of the term's definition, up to its first formula or citation. A term
 that the glossary does not have stops the build. A link to the references becomes a citation. No line breaks
-between a number and its sign: "95 %", "n = 3", "93 ± 1".
+between a number and its sign ("95 %", "n = 3", "93 ± 1"), and within an option of a command (`--seeds`).
 ]]
 
 local meanings = {} -- by the glossary's path, then by the term's id
@@ -81,4 +81,13 @@ function Inlines(inlines)
     end
   end
   return inlines
+end
+
+-- A browser breaks lines after any hyphen.
+function Code(code)
+  if FORMAT:match("html") and (" " .. code.text):match("%s%-") then
+    local text = code.text:gsub("&", "&amp;"):gsub("<", "&lt;")
+    local kept = (" " .. text):gsub("(%s)(%-[%w-]+)", '%1<span class="lab1-option">%2</span>')
+    return pandoc.RawInline("html", "<code>" .. kept:sub(2) .. "</code>")
+  end
 end

@@ -151,6 +151,17 @@ def test_no_page_is_wider_than_a_narrow_screen(seen):
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= NARROW
 
 
+@pytest.mark.pages("guide/commands.html")
+@pytest.mark.width(NARROW)
+def test_a_command_breaks_between_its_words_on_a_narrow_screen(seen):
+    options = seen.page.locator("code > .lab1-option")
+    assert options.count() > 20
+    assert options.evaluate_all("all => all.every(each => each.getClientRects().length === 1)")
+    words = seen.page.locator(".lab1-commands td:nth-child(2) code")
+    narrowest = min(word.bounding_box()["width"] for word in words.all())
+    assert narrowest > 40
+
+
 @pytest.mark.pages("report/1_1.html")
 @pytest.mark.preview("report/1_1.html")
 def test_the_keyboard_reaches_the_text_in_two_steps(read, name):

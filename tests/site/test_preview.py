@@ -259,7 +259,7 @@ def test_a_term_carries_its_meaning_and_a_number_keeps_to_its_sign(root):
     links = "".join(
         f"A [{name}](../glossary.qmd#{name}). " for name in ("twin", "skip", "degradation")
     )
-    links += "So 93 ± 1 for 95 % with (*n* = 3), at 5."
+    links += "So 93 ± 1 for 95 % with (*n* = 3), at 5: `a-b --c-d <e>`."
     (root / "report" / "part.ipynb").write_text(chapter("part", links))
     build(root)
     page = (root / "_site" / "report" / "part.html").read_text()
@@ -269,7 +269,8 @@ def test_a_term_carries_its_meaning_and_a_number_keeps_to_its_sign(root):
         "skip": "The addition of an input to an output.",
         "degradation": "Worse on training images.",
     }
-    assert "So 93\xa0±\xa01 for 95\xa0% with (<em>n</em>\xa0=\xa03), at 5." in page
+    assert "So 93\xa0±\xa01 for 95\xa0% with (<em>n</em>\xa0=\xa03), at 5: <code>a-b <span" in page
+    assert '<code>a-b <span class="lab1-option">--c-d</span> &lt;e></code>.' in page
     assert 'id="twin"' in (root / "_site" / "glossary.html").read_text()
 
 
