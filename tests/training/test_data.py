@@ -255,17 +255,25 @@ def test_the_real_mnist_is_as_declared():
 # Sets of images
 
 
-def test_images_and_labels_must_fit():
-    images, labels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
-    assert len(ImageSet(images, labels)) == 3
-    with pytest.raises(ParameterError, match=r"images of torch\.float32 .*allowed: uint8"):
-        ImageSet(images.float(), labels)
-    with pytest.raises(ParameterError, match=r"images of torch\.uint8 and shape \(3, 2, 2\) are"):
-        ImageSet(images[:, 0], labels)
-    with pytest.raises(ParameterError, match=r"labels must be int64 of shape \(3,\).*int32"):
-        ImageSet(images, labels.int())
-    with pytest.raises(ParameterError, match=r"labels must be int64 of shape \(3,\).*\(2,\)"):
-        ImageSet(images, labels[:2])
+IMAGES, LABELS = torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "why"),
+    [
+        (IMAGES.float(), LABELS, r"images of torch\.float32 .*allowed: uint8"),
+        (IMAGES[:, 0], LABELS, r"images of torch\.uint8 and shape \(3, 2, 2\) are"),
+        (IMAGES, LABELS.int(), r"labels must be int64 of shape \(3,\).*int32"),
+        (IMAGES, LABELS[:2], r"labels must be int64 of shape \(3,\).*\(2,\)"),
+        (IMAGES.to_sparse(), LABELS, "^images: a tensor, .* allowed: a dense"),
+        (IMAGES.to("meta"), LABELS, "^images: a tensor, .* allowed: a dense"),
+        (IMAGES, LABELS.to_sparse(), "^labels: a tensor, .* allowed: a dense"),
+        (IMAGES, LABELS.to("meta"), "^labels: a tensor, .* allowed: a dense"),
+    ],
+)
+def test_images_and_labels_are_dense_and_fit(images, labels, why):
+    with pytest.raises(ParameterError, match=why):
+        ImageSet(images, labels)
 
 
 def test_take_keeps_images_and_labels_together():

@@ -17,6 +17,7 @@ from lab1 import __version__
 from lab1.core import weights_file
 from lab1.core.datasets import DATASETS
 from lab1.core.families import FAMILIES
+from lab1.core.files import write_bytes
 from lab1.core.record import HISTORY_FIELDS
 from lab1.core.training_config import RuntimeOptions
 from lab1.errors import DataError, MissingRunsError, ParameterError, RecordError
@@ -448,28 +449,22 @@ def test_the_commit_says_whether_the_sources_differ(asked_anew, monkeypatch, tmp
 
 
 def test_the_digest_of_the_sources_is_of_every_line_and_every_path(monkeypatch, tmp_path):
-    first = tmp_path / "core" / "one.py"
-    first.parent.mkdir()
-    monkeypatch.setattr(origin, "_SOURCES", tmp_path)
-
-    def digest():
+    def digest_of(files):
+        folder = tmp_path / str(len([*tmp_path.iterdir()]))
+        for name, text in files.items():
+            write_bytes(folder / name, text)
+        monkeypatch.setattr(origin, "_SOURCES", folder)
         return origin.sources.__wrapped__()
 
-    first.write_text("x = 1\n")
-    seen = [digest()]
-    (tmp_path / "notes.txt").write_text("no source")
-    assert digest() == seen[0]
-    first.write_text("x = 2\n")
-    seen.append(digest())
-    (tmp_path / "two.py").write_text("")
-    seen.append(digest())
-    first.rename(first.with_name("three.py"))
-    seen.append(digest())
-    assert len(set(seen)) == 4
-    first.with_name("three.py").rename(first)
-    (tmp_path / "two.py").unlink()
-    first.write_text("x = 1\n")
-    assert digest() == seen[0]
+    first = digest_of({"core/one.py": b"x = 1\n"})
+    assert digest_of({"core/one.py": b"x = 1\n", "notes.txt": b"no source"}) == first
+    others = (
+        {"core/one.py": b"x = 2\n"},
+        {"core/three.py": b"x = 1\n"},
+        {"one.py": b"x = 1\n"},
+        {"core/one.py": b"x = 1\n", "two.py": b""},
+    )
+    assert len({first, *map(digest_of, others)}) == 5
 
 
 def test_sources_without_git_come_from_an_unknown_commit(asked_anew, monkeypatch):

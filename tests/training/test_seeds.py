@@ -21,15 +21,6 @@ def test_an_unknown_stream_is_refused():
         generator(0, "shuffle")
 
 
-def test_a_generator_repeats_and_differs_by_stream_and_seed():
-    def draws(seed, stream):
-        return torch.randperm(100, generator=generator(seed, stream)).tolist()
-
-    assert draws(0, "order") == draws(0, "order")
-    assert draws(0, "order") != draws(1, "order")
-    assert draws(0, "order") != draws(0, "split")
-
-
 def test_the_global_stream_does_not_depend_on_what_was_drawn_before():
     def draws():
         with global_stream(3, "dropout"):

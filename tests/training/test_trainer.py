@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 from repeats import repeating, same_weights, weights_of
-from torch import Tensor, nn
+from torch import nn
 
 from lab1.core.record import EVALUATION_FIELDS, HISTORY_FIELDS
 from lab1.core.training_config import TrainingConfig
@@ -531,15 +531,6 @@ def test_a_validation_split_of_another_size_is_told_before_the_first_epoch(make_
     with pytest.raises(ParameterError, match=r"^MLP does not take 1 images"):
         make_trainer(validation=smaller, callbacks=[steps]).train()
     assert steps.told == []
-
-
-@pytest.mark.parametrize("name", ["images", "labels"])
-@pytest.mark.parametrize("change", [Tensor.to_sparse, lambda values: values.to("meta")])
-def test_images_and_labels_are_dense(toy, name, change):
-    whole = toy(4)
-    parts = vars(whole) | {name: change(getattr(whole, name))}
-    with pytest.raises(ParameterError, match=f"^{name}: a tensor, .* allowed: a dense"):
-        ImageSet(**parts)
 
 
 # Divergence
