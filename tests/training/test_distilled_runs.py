@@ -138,17 +138,21 @@ def test_the_students_of_a_teacher_that_failed_fail_too(pair, store, monkeypatch
         engine.train_all([teacher, student], OPTIONS, store)
 
 
-def test_students_wait_for_a_teacher_that_another_process_trains(pair, store, monkeypatch):
+def test_what_another_process_trains_is_waited_for_and_its_students_are_trained_then(
+    pair, store, monkeypatch
+):
     teacher, student = pair()
-    trained, naps = [], []
-    elsewhere = store.claim(teacher)
-    assert elsewhere.__enter__()
+    other, last = (replace(teacher, seed=seed) for seed in (7, 8))
+    trained, naps, finished = [], [], []
+    elsewhere = {spec: store.claim(spec) for spec in (teacher, last)}
+    assert all(claim.__enter__() for claim in elsewhere.values())
 
     def sleep(seconds):
-        naps.append(list(trained))
-        if len(naps) == 2:  # the other process finishes
-            store.write(fabricated_runs.record(teacher))
-            elsewhere.__exit__(None, None, None)
+        naps.append([*trained])
+        finishing = last if student in trained else teacher
+        if len(naps) >= 2 and (claim := elsewhere.pop(finishing, None)):
+            store.write(fabricated_runs.record(finishing))
+            claim.__exit__(None, None, None)
 
     def train(spec, options, store=None):
         trained.append(spec)
@@ -157,10 +161,9 @@ def test_students_wait_for_a_teacher_that_another_process_trains(pair, store, mo
     monkeypatch.setattr(engine.time, "sleep", sleep)
     monkeypatch.setattr(engines, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(running, "train_run", train)
-    other = replace(teacher, seed=7)
-    engine.train_all([teacher, student, other], OPTIONS, store)
-    assert len(naps) >= 2 and all(done == [other] for done in naps)
-    assert trained == [other, student]
+    engine.train_all([teacher, student, other, last], OPTIONS, store, finished.append)
+    assert trained == [record.spec for record in finished] == [other, student]
+    assert naps[:2] == [[other]] * 2 and naps[-1] == trained
 
 
 def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(

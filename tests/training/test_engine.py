@@ -338,30 +338,6 @@ def test_a_damaged_record_is_not_trained_over(fake_runs, store, make_spec, make_
 # Several processes
 
 
-def test_a_run_that_another_process_trains_is_left_to_it_and_waited_for(
-    fake_runs, store, make_spec, make_record, monkeypatch
-):
-    specs = [make_spec(seed=seed) for seed in range(3)]
-    elsewhere = store.claim(specs[0])
-    assert elsewhere.__enter__()
-    naps = []
-
-    def sleep(seconds):
-        naps.append(seconds)
-        if len(naps) == 2:  # the other process finishes
-            store.write(make_record(seed=0))
-            elsewhere.__exit__(None, None, None)
-
-    monkeypatch.setattr(engine.time, "sleep", sleep)
-    monkeypatch.setattr(engines, "POLL_SECONDS", 0.01)
-    finished = []
-    train_all(specs, OPTIONS, store, finished.append)
-    assert fake_runs == [1, 2]
-    assert len(naps) >= 2
-    assert [record.spec.seed for record in finished] == [1, 2]
-    assert without_record(specs, store) == []
-
-
 def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_spec, monkeypatch):
     elsewhere = store.claim(make_spec())
     assert elsewhere.__enter__()

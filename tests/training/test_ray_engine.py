@@ -55,25 +55,24 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra
 
 
 @pytest.mark.parametrize(
-    ("family", "device", "threads", "expected"),
+    ("family", "device", "threads", "largest", "expected"),
     [
-        ("MLP", "cpu", None, Needs(1)),
-        ("ResidualMLP", "cpu", None, Needs(1)),
-        ("ResidualMLP", "cpu", 2, Needs(2)),
-        ("SimpleCNN", "cpu", None, Needs(4)),
-        ("SimpleCNN", "cpu", 7, Needs(7)),
-        ("MLP", "cuda", None, Needs(1, 0.25)),
-        ("SimpleCNN", "cuda", None, Needs(1, 1.0)),
-        ("SimpleCNN", "cuda", 2, Needs(2, 1.0)),
+        ("MLP", "cpu", None, 64, Needs(1)),
+        ("ResidualMLP", "cpu", None, 64, Needs(1)),
+        ("ResidualMLP", "cpu", 2, 64, Needs(2)),
+        ("SimpleCNN", "cpu", None, 64, Needs(4)),
+        ("SimpleCNN", "cpu", None, 2, Needs(2)),  # no more cores than a node has
+        ("SimpleCNN", "cpu", 7, 64, Needs(7)),
+        ("MLP", "cuda", None, 64, Needs(1, 0.25)),
+        ("SimpleCNN", "cuda", None, 64, Needs(1, 1.0)),
+        ("SimpleCNN", "cuda", 2, 64, Needs(2, 1.0)),
     ],
 )
-def test_a_run_asks_for_its_threads_and_its_gpu(make_spec, family, device, threads, expected):
+def test_a_run_asks_for_its_threads_and_its_gpu(
+    make_spec, family, device, threads, largest, expected
+):
     options = RuntimeOptions(device=device, threads=threads, engine="ray")
-    assert needs(make_spec(family), options, largest=64) == expected
-
-
-def test_a_run_asks_for_no_more_cores_than_a_node_has(make_spec):
-    assert needs(make_spec("SimpleCNN"), OPTIONS, largest=2) == Needs(2)
+    assert needs(make_spec(family), options, largest) == expected
 
 
 def node(**resources):
