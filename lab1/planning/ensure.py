@@ -200,7 +200,7 @@ def _train(
     progress = GridProgress(wanted, todo.seconds)
     # It can be handed to another process, which trains the runs.
     measure = partial(_measure, probes=probes, options=options, store=store)
-    engine.train_all(wanted, options, store, progress.finished, measure)
+    engine.train_all(engines.Grid(wanted, progress.finished, measure), options, store)
 
 
 def _measure(

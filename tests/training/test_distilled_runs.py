@@ -75,7 +75,7 @@ def test_a_distilled_run_becomes_a_record(pair, store, watched, smoke_grey):
 
 def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, store):
     teacher, student = pair(augmentation="shift")
-    engine.train_all([teacher], OPTIONS, store)
+    engine.train_all(engine.Grid([teacher]), OPTIONS, store)
 
     def folders(*specs):
         for spec in specs:
@@ -102,7 +102,7 @@ def test_what_decides_the_answers_has_a_folder_of_its_own(pair, make_student, st
 
 def test_an_omitted_class_is_neither_trained_on_nor_selected_by(pair, store, watched, smoke_grey):
     teacher, student = pair(omitted_class=3, seed=2, epochs=1)
-    engine.train_all([teacher, student], OPTIONS, store)
+    engine.train_all(engine.Grid([teacher, student]), OPTIONS, store)
     ((arguments, _),) = watched
     whole = data.split(smoke_grey.train, 3700, 2)
     for part, expected in zip(arguments[2:4], whole, strict=True):
@@ -115,7 +115,7 @@ def test_an_omitted_class_is_neither_trained_on_nor_selected_by(pair, store, wat
 
 def test_without_its_teachers_weights_nothing_is_trained(pair, store):
     teacher, student = pair()
-    engine.train_all([teacher], replace(OPTIONS, save_weights=False), store)
+    engine.train_all(engine.Grid([teacher]), replace(OPTIONS, save_weights=False), store)
     words = re.escape(f"{student.title} learns from them")
     with pytest.raises(MissingRunsError, match=words):
         ensuring.ensure([student], OPTIONS, store)
@@ -135,7 +135,7 @@ def test_the_students_of_a_teacher_that_failed_fail_too(pair, store, monkeypatch
 
     monkeypatch.setattr(running, "train_run", failing)
     with pytest.raises(MissingRunsError, match=r"(?s)2 of 2 runs failed.*unlucky.*are not here"):
-        engine.train_all([teacher, student], OPTIONS, store)
+        engine.train_all(engine.Grid([teacher, student]), OPTIONS, store)
 
 
 def test_what_another_process_trains_is_waited_for_and_its_students_are_trained_then(
@@ -161,7 +161,7 @@ def test_what_another_process_trains_is_waited_for_and_its_students_are_trained_
     monkeypatch.setattr(engine.time, "sleep", sleep)
     monkeypatch.setattr(engines, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(running, "train_run", train)
-    engine.train_all([teacher, student, other, last], OPTIONS, store, finished.append)
+    engine.train_all(engine.Grid([teacher, student, other, last], finished.append), OPTIONS, store)
     assert trained == [record.spec for record in finished] == [other, student]
     assert naps[:2] == [[other]] * 2 and naps[-1] == trained
 
@@ -199,7 +199,7 @@ def test_on_ray_a_student_is_submitted_once_its_teacher_has_finished(
     wanted = {spec: ray_engine.Needs(1) for spec in specs}
     finished = []
     with pytest.raises(MissingRunsError, match="1 of 4 runs failed"):
-        ray_engine._train(engines.Grid(specs), wanted, OPTIONS, store, finished.append)
+        ray_engine._train(engines.Grid(specs, finished.append), wanted, OPTIONS, store)
     assert at_once[0] == [teacher, other]
     assert submitted[-2:] == [student, grandchild]
     assert submitted.count(teacher) == 2  # claimed elsewhere the first time

@@ -109,7 +109,7 @@ def together(tmp_path_factory, students):
 
 def trained_alone(specs, folder):
     alone = Store(folder / "results", folder / "alone")
-    engine.train_all(specs, OPTIONS, alone)
+    engine.train_all(engine.Grid(specs), OPTIONS, alone)
     return alone
 
 

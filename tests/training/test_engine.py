@@ -26,7 +26,7 @@ from lab1.training import data, engines, models, origin
 from lab1.training import run as running
 from lab1.training.checkpoint import digest, load_weights
 from lab1.training.engines import local as engine
-from lab1.training.engines.local import train_all
+from lab1.training.engines.local import Grid, train_all
 from lab1.training.run import train_run
 from lab1.training.trainer import StreamlinedTrainer
 
@@ -236,7 +236,7 @@ def test_a_run_hands_on_what_its_spec_says(tiny, monkeypatch, smoke_grey, valida
 
 def test_a_diverged_run_has_no_test_score(tiny, store):
     spec = tiny(depth=16, width=32, optimizer="sgd", learning_rate=100)
-    train_all([spec], OPTIONS, store)
+    train_all(Grid([spec]), OPTIONS, store)
     record = store.find(spec)
     assert (record.stopped, record.test) == ("diverged", {})
     assert record.history["train_loss"][-1] is None or record.history["gradient_norm"][-1] is None
@@ -272,9 +272,9 @@ def test_an_interrupted_list_goes_on_with_what_is_missing(fake_runs, store, make
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_all(specs, OPTIONS, store, interrupt)
+        train_all(Grid(specs, interrupt), OPTIONS, store)
     assert without_record(specs, store) == specs[2:]
-    train_all(specs, OPTIONS, store, finished.append)
+    train_all(Grid(specs, finished.append), OPTIONS, store)
     assert fake_runs == [record.spec.seed for record in finished] == [3, 1, 2, 0]
     assert without_record(specs, store) == []
 
@@ -287,7 +287,7 @@ def test_an_interrupted_run_leaves_no_record_and_can_be_claimed(tiny, store, mon
 
         patch.setattr(StreamlinedTrainer, "_train_epoch", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train_all([tiny(), tiny(seed=1)], OPTIONS, store)
+            train_all(Grid([tiny(), tiny(seed=1)]), OPTIONS, store)
     assert without_record([tiny(), tiny(seed=1)], store) == [tiny(), tiny(seed=1)]
     with store.claim(tiny()) as mine:
         assert mine
@@ -299,7 +299,7 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
     fake_runs.failing = (1, 3)
     specs = [make_spec(seed=seed) for seed in range(5)]
     with pytest.raises(MissingRunsError) as caught:
-        train_all(specs, OPTIONS, store)
+        train_all(Grid(specs), OPTIONS, store)
     assert fake_runs == [0, 1, 2, 3, 4]
     assert without_record(specs, store) == [specs[1], specs[3]]
     message = str(caught.value)
@@ -309,7 +309,7 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
     # Said at once too, since the others may take hours.
     assert f"failed: {specs[1].title}: ZeroDivisionError" in capsys.readouterr().err
     fake_runs.failing = ()
-    train_all(specs, OPTIONS, store)  # which tries them again
+    train_all(Grid(specs), OPTIONS, store)  # which tries them again
     assert fake_runs == [0, 1, 2, 3, 4, 1, 3]
 
 
@@ -317,20 +317,20 @@ def test_every_failed_run_is_counted(fake_runs, store, make_spec):
     """Also where two runs differ in something that their title does not say."""
     fake_runs.failing = (0,)
     with pytest.raises(MissingRunsError, match="2 of 3 runs failed"):
-        train_all([make_spec(width=8), make_spec(width=9), make_spec(seed=1)], OPTIONS, store)
+        train_all(Grid([make_spec(width=8), make_spec(width=9), make_spec(seed=1)]), OPTIONS, store)
 
 
 def test_a_single_run_that_fails_shows_its_own_error(fake_runs, store, make_spec):
     fake_runs.failing = (0,)
     with pytest.raises(ZeroDivisionError, match="seed 0 is unlucky"):
-        train_all([make_spec()], OPTIONS, store)
+        train_all(Grid([make_spec()]), OPTIONS, store)
 
 
 def test_a_damaged_record_is_not_trained_over(fake_runs, store, make_spec, make_record):
     path = store.write(make_record())
     path.write_text("damaged")
     with pytest.raises(RecordError, match=re.escape(str(path))):
-        train_all([make_spec()], OPTIONS, store)
+        train_all(Grid([make_spec()]), OPTIONS, store)
     assert path.read_text() == "damaged"
     assert fake_runs == []
 
@@ -343,7 +343,7 @@ def test_a_run_whose_other_process_gave_up_is_taken_over(fake_runs, store, make_
     assert elsewhere.__enter__()
     monkeypatch.setattr(engines, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(engine.time, "sleep", lambda seconds: elsewhere.__exit__(None, None, None))
-    train_all([make_spec()], OPTIONS, store)
+    train_all(Grid([make_spec()]), OPTIONS, store)
     assert fake_runs == [0]
 
 

@@ -45,7 +45,7 @@ def test_a_record_has_the_form_of_a_trained_one(planned, tmp_path):
     student = next(spec for spec in students if spec.training.omitted_class is not None)
     store = Store(tmp_path / "results", tmp_path / "runs")
     for spec in (student.teacher, student):
-        engine.train_all([spec], OPTIONS, store)
+        engine.train_all(engine.Grid([spec]), OPTIONS, store)
         trained, fabricated = store.find(spec), fabricated_runs.record(spec)
         assert form(fabricated.to_dict()) == form(trained.to_dict())
         assert (fabricated.parameters, fabricated.flops) == (trained.parameters, trained.flops)

@@ -16,7 +16,7 @@ from declared_fields import PARAMETERS
 from lab1.core.spec import RECIPE, ModelSpec, RunSpec
 from lab1.core.store import Store
 from lab1.core.training_config import DistillationConfig, RuntimeOptions, TrainingConfig
-from lab1.training.engines.local import train_all
+from lab1.training.engines.local import Grid, train_all
 from lab1.training.run import train_run
 from lab1.training.trainer import StreamlinedTrainer
 
@@ -185,7 +185,7 @@ def losses_of_student(course, wrong_classes):
     spec = RunSpec(model, dataset, config, 0, DistillationConfig(teacher, 3.0, 0.7, wrong_classes))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "results", Path(folder) / "runs")
-        train_all([teacher, spec], OPTIONS, store)
+        train_all(Grid([teacher, spec]), OPTIONS, store)
         record = store.find(spec)
     series = ("train_loss", "hard_loss", "soft_loss", "validation_loss")
     return [*(each for name in series for each in record.history[name]), record.test["loss"]]

@@ -25,7 +25,9 @@ def train(specs, store, trained, largest_file):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     engines.POLL_SECONDS = 0.02
     try:
-        engine.train_all(specs, OPTIONS, store, lambda record: trained.send(record.key))
+        engine.train_all(
+            engine.Grid(specs, lambda record: trained.send(record.key)), OPTIONS, store
+        )
         trained.send(None)
     except StorageError as error:
         trained.send(error)
@@ -100,7 +102,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(start, store
     assert not trained
     assert store.find(spec) is None
     assert not list(store.runs.rglob("*.part"))
-    engine.train_all([spec], OPTIONS, store)
+    engine.train_all(engine.Grid([spec]), OPTIONS, store)
     assert store.find(spec).epochs == 2
 
 

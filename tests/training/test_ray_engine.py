@@ -230,7 +230,7 @@ def test_a_node_dies_and_another_continues_its_run(only_long, cluster, store, tm
     killer = threading.Thread(target=kill)
     killer.start()
     finished = []
-    ray_engine.train_all(specs, options, store, finished.append)
+    ray_engine.train_all(ray_engine.Grid(specs, finished.append), options, store)
     killer.join()
     cluster.second = cluster.add_node(**cluster.small)
 
@@ -239,7 +239,7 @@ def test_a_node_dies_and_another_continues_its_run(only_long, cluster, store, tm
     records = {spec: store.find(spec) for spec in specs}
     assert len(store.all()[0]) == len(specs)
     whole = Store(tmp_path / "results", tmp_path / "whole")
-    engine.train_all(specs, replace(OPTIONS, threads=1), whole)
+    engine.train_all(engine.Grid(specs), replace(OPTIONS, threads=1), whole)
     for spec, record in records.items():
         assert outcome(record) == outcome(whole.find(spec))
     # One of the two first runs was begun again after the kill, and still its record holds, to the
@@ -263,7 +263,7 @@ def grid(cluster, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("ray")
     store = Store(folder / "results", folder / "runs")
-    engine.train_all([PUBLISHED], replace(OPTIONS, threads=1), store)
+    engine.train_all(engine.Grid([PUBLISHED]), replace(OPTIONS, threads=1), store)
     record = store.find(PUBLISHED)
     digest = trained_run.load_model(PUBLISHED, DATASETS["smoke-grey"], store, "a test").sha256
     trained_run.publish_weights(PUBLISHED, store, digest)
@@ -320,7 +320,7 @@ def test_students_learn_on_a_cluster_from_new_and_from_published_teachers(grid, 
     assert shared >= {"record.json", "weights.safetensors"}
     assert store.find(NEW).origin["ended"] <= records[1].origin["started"]
     alone = Store(tmp_path / "results", tmp_path / "alone")
-    engine.train_all([PUBLISHED, NEW, *STUDENTS], replace(OPTIONS, threads=1), alone)
+    engine.train_all(engine.Grid([PUBLISHED, NEW, *STUDENTS]), replace(OPTIONS, threads=1), alone)
     assert [outcome(each) for each in records] == [outcome(alone.find(spec)) for spec in STUDENTS]
 
 
@@ -361,7 +361,7 @@ def test_an_interrupt_saves_what_is_under_way_and_says_how_to_continue(cluster, 
     with pytest.raises(
         interruption.TrainingInterrupted, match="0 of 3 runs trained; the same command continues"
     ) as caught:
-        ray_engine.train_all(specs, options, store)
+        ray_engine.train_all(ray_engine.Grid(specs), options, store)
     thread.join()
     assert caught.value.exit_status == 130
     assert len([*store.runs.glob("*/checkpoint.pt")]) == 2  # the third run waits for a core

@@ -58,7 +58,7 @@ TEACHER = spec(replace(CONFIGS["adam"], epochs=1), "ResidualMLP")
 def stores(tmp_path):
     """Makes a store of that name with the trained teacher of the students."""
     first = Store(tmp_path / "results", tmp_path / "teacher")
-    engine.train_all([TEACHER], OPTIONS, first)
+    engine.train_all(engine.Grid([TEACHER]), OPTIONS, first)
 
     def store(name):
         shutil.copytree(first.runs, tmp_path / name)
@@ -145,7 +145,7 @@ def test_a_run_starts_with_its_first_process(store, monkeypatch):
 
 def _train(runs, run):
     torch.set_num_threads(1)
-    engine.train_all([run], OPTIONS, Store(runs.parent / "results", runs))
+    engine.train_all(engine.Grid([run]), OPTIONS, Store(runs.parent / "results", runs))
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

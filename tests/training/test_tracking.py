@@ -43,7 +43,8 @@ from lab1.training.wandb import tracker as tracking
 wandb_client.INIT_SECONDS = wandb_client.FINISH_SECONDS = 2.0
 tracking.CLOSE_SECONDS = 14.0
 options = RuntimeOptions(device="cpu", progress=False, report_to="wandb")
-engine.train_all([RunSpec.from_dict(each) for each in json.loads(sys.argv[1])], options, Store())
+specs = [RunSpec.from_dict(each) for each in json.loads(sys.argv[1])]
+engine.train_all(engine.Grid(specs), options, Store())
 """
 
 OPTIONS = RuntimeOptions(device="cpu", progress=False, report_to="wandb")

@@ -25,7 +25,7 @@ def trained(tmp_path_factory, make_spec):
     spec = make_spec(
         "SimpleCNN", 2, channels=8, dataset="smoke-colour", train_size=500, batch_size=32
     )
-    engine.train_all([spec], OPTIONS, store)
+    engine.train_all(engine.Grid([spec]), OPTIONS, store)
     return store, store.find(spec)
 
 

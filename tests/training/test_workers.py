@@ -57,7 +57,9 @@ def grid(tmp_path_factory):
         contextlib.redirect_stderr(io.StringIO()) as complaints,
         pytest.raises(MissingRunsError) as caught,
     ):
-        workers.train_all(specs, TWO, store, announced.append, partial(note_process, store))
+        workers.train_all(
+            workers.Grid(specs, announced.append, partial(note_process, store)), TWO, store
+        )
     return store, announced, complaints.getvalue(), str(caught.value)
 
 
@@ -67,7 +69,9 @@ def test_two_workers_give_the_numbers_of_one(grid, tmp_path):
     store, announced, *_ = grid
     alone = Store(tmp_path / "results", tmp_path / "runs")
     specs = [TEACHER, STUDENT, *PLAIN]
-    local.train_all(specs, RuntimeOptions(device="cpu", progress=False, threads=1), alone)
+    local.train_all(
+        local.Grid(specs), RuntimeOptions(device="cpu", progress=False, threads=1), alone
+    )
     order = [record.spec for record in announced]
     assert len(order) == len(specs) and set(order) == set(specs)
     assert order.index(TEACHER) < order.index(STUDENT)
@@ -102,7 +106,7 @@ def train(store):
     """Trains two long runs with two workers; ends as the command line does after a signal."""
     workers.multiprocessing.get_context = lambda _: FORK
     try:
-        workers.train_all([spec(seed, epochs=LONG) for seed in range(2)], TWO, store)
+        workers.train_all(workers.Grid([spec(seed, epochs=LONG) for seed in range(2)]), TWO, store)
     except TrainingInterrupted as interrupt:
         assert "interrupted in 2 runs; the same command continues" in str(interrupt)
         sys.exit(interrupt.exit_status)
@@ -165,7 +169,7 @@ def test_a_worker_that_is_killed_costs_its_run_and_no_other(store, monkeypatch):
                 process.kill()
 
     with pytest.raises(MissingRunsError, match=r"1 of 3 runs failed(?s:.*)exit code -9.*--workers"):
-        workers.train_all(specs, TWO, store, kill_the_first)
+        workers.train_all(workers.Grid(specs, kill_the_first), TWO, store)
     assert len(victims) == 2  # one of them idle, in whose place another comes
     assert sum(store.find(each) is not None for each in specs) == 2
 

@@ -23,52 +23,21 @@ def do_nothing(record: Record) -> None:
     """Does nothing with a record."""
 
 
-class Engine(Protocol):
-    """What each of the modules here has."""
-
-    def check(self, specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
-        """Raises what every run would raise, before anything is trained."""
-
-    def train_all(
-        self,
-        specs: Sequence[RunSpec],
-        options: RuntimeOptions,
-        store: Store,
-        on_finished: OnFinished = do_nothing,
-        measure: OnFinished = do_nothing,
-    ) -> None:
-        """Trains the runs, teachers before their students, and writes a record for each.
-
-        `measure` is called with each right after its training, and where it took place if that can
-        be; then `on_finished`, in this process.  A run that fails does not keep the others from
-        being trained; the failures are raised together, as `MissingRunsError`.  Ctrl-C and SIGTERM
-        let every training save its state, and raise `TrainingInterrupted`.
-        """
-
-
-def choose(options: RuntimeOptions) -> Engine:
-    """The engine that the options ask for; in a process of torchrun's, all work on one run."""
-    if options.engine == "ray":
-        from . import ray
-
-        return ray
-    if options.workers != 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
-        from . import workers
-
-        return workers
-    from . import local
-
-    return local
-
-
 class Grid:
     """The runs of a command: those without an outcome, those that wait, and those that failed.
 
     A run waits for its teacher, where that is among them, and for a process of another command
-    that has claimed it.
+    that has claimed it.  `measure` is called with the record of each right after its training, and
+    where it took place if that can be; then `on_finished`, in this process.
     """
 
-    def __init__(self, specs: Sequence[RunSpec]) -> None:
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        on_finished: OnFinished = do_nothing,
+        measure: OnFinished = do_nothing,
+    ) -> None:
+        self.specs, self.on_finished, self.measure = specs, on_finished, measure
         #: The runs without an outcome yet.
         self.open = set(specs)
         self.planned = len(self.open)
@@ -108,3 +77,33 @@ class Grid:
         if self._failures:
             lines = "\n".join(f"  {failure}" for failure in self._failures)
             raise MissingRunsError(f"{len(self._failures)} of {self.planned} runs failed:\n{lines}")
+
+
+class Engine(Protocol):
+    """What each of the modules here has."""
+
+    def check(self, specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
+        """Raises what every run would raise, before anything is trained."""
+
+    def train_all(self, grid: Grid, options: RuntimeOptions, store: Store) -> None:
+        """Trains the runs, teachers before their students, and writes a record for each.
+
+        A run that fails does not keep the others from being trained; the failures are raised
+        together, as `MissingRunsError`.  Ctrl-C and SIGTERM let every training save its state, and
+        raise `TrainingInterrupted`.
+        """
+
+
+def choose(options: RuntimeOptions) -> Engine:
+    """The engine that the options ask for; in a process of torchrun's, all work on one run."""
+    if options.engine == "ray":
+        from . import ray
+
+        return ray
+    if options.workers != 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        from . import workers
+
+        return workers
+    from . import local
+
+    return local

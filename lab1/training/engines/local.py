@@ -12,7 +12,7 @@ from ...core.training_config import RuntimeOptions
 from .. import data, distributed, origin, run
 from .. import device as devices
 from ..wandb import tracker as tracking
-from . import POLL_SECONDS, Grid, OnFinished, do_nothing
+from . import POLL_SECONDS, Grid
 
 
 def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
@@ -27,22 +27,15 @@ def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
     origin.warn_of_unpublishable()
 
 
-def train_all(
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished = do_nothing,
-    measure: OnFinished = do_nothing,
-) -> None:
+def train_all(grid: Grid, options: RuntimeOptions, store: Store) -> None:
     """Trains the runs in their order, teachers before their students, and writes a record for each.
 
     A run that another process is training is left to it and waited for, with those that learn from
     it, so that the same command, started twice, shares the work.  All else is as `Engine` says.
     """
     if (group := distributed.current()).size > 1:
-        _train_together(group, specs, options, store, on_finished, measure)
+        _train_together(group, grid, options, store)
         return
-    grid = Grid(specs)
     while grid.open:
         if (spec := grid.next()) is None:
             time.sleep(POLL_SECONDS / 10)
@@ -59,8 +52,8 @@ def train_all(
                         raise
                     grid.fail(spec, f"{type(error).__name__}: {error}")
                     continue
-                measure(record)
-                on_finished(record)
+                grid.measure(record)
+                grid.on_finished(record)
             grid.finish(spec)
     grid.raise_failures()
 
@@ -74,19 +67,14 @@ def train_claimed(spec: RunSpec, options: RuntimeOptions, store: Store) -> Recor
 
 
 def _train_together(
-    group: distributed.Group,
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished,
-    measure: OnFinished,
+    group: distributed.Group, grid: Grid, options: RuntimeOptions, store: Store
 ) -> None:
     """Trains the runs with all processes that torchrun started, on one run at a time.
 
     The first process claims the run, writes its files and calls `measure` and `on_finished`.  A run
     that fails ends its process, and torchrun the others: they could not tell which step they share.
     """
-    for spec in group.agree(list(specs)):
+    for spec in group.agree(list(grid.specs)):
         mine = False
         while not mine:
             with store.claim(spec) if group.first else nullcontext(True) as mine:
@@ -95,8 +83,8 @@ def _train_together(
                 if mine and not found:
                     if group.first:
                         record = train_claimed(spec, options, store)
-                        measure(record)
-                        on_finished(record)
+                        grid.measure(record)
+                        grid.on_finished(record)
                     else:
                         quiet = replace(options, progress=False, report_to=None)
                         run.train_run(spec, quiet, store)

@@ -39,7 +39,7 @@ from ...core.training_config import RuntimeOptions
 from ...errors import Lab1Error, MissingRunsError, ParameterError, not_allowed
 from .. import data, interruption, origin
 from ..trained_run import share_weights
-from . import Grid, OnFinished, do_nothing, local
+from . import Grid, local
 
 _CONNECT_SECONDS = 20.0
 
@@ -96,13 +96,7 @@ def check(specs: Sequence[RunSpec], options: RuntimeOptions) -> None:
         check_address(options.ray_address or "")
 
 
-def train_all(
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished = do_nothing,
-    measure: OnFinished = do_nothing,
-) -> None:
+def train_all(grid: Grid, options: RuntimeOptions, store: Store) -> None:
     """Trains the runs on a Ray cluster; each leaves its record in the shared folder.
 
     Without an address the cluster that this machine has joined is used, else one is started here,
@@ -110,6 +104,7 @@ def train_all(
     checkpoint.  `MissingRunsError` is also raised, before anything is trained, where a node lacks
     the data or does not see `runs/`.  All else is as `Engine` says.
     """
+    specs = grid.specs
     if not specs:
         return
     store = Store(store.results.absolute(), store.runs.absolute())
@@ -125,20 +120,11 @@ def train_all(
             if source is not None:
                 share_weights(source, store)  # nodes need not see results/
         ask_nodes(_fitting(nodes, set(needed.values())), specs, options, store)
-
-        def finished(record: Record) -> None:
-            measure(record)  # here, where data and shared folder are
-            on_finished(record)
-
-        _train(Grid(specs), needed, options, store, finished)
+        _train(grid, needed, options, store)
 
 
 def _train(
-    grid: Grid,
-    needed: Mapping[RunSpec, Needs],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished,
+    grid: Grid, needed: Mapping[RunSpec, Needs], options: RuntimeOptions, store: Store
 ) -> None:
     """Submits the runs and collects them; on a signal cancels those under way."""
     import ray
@@ -161,7 +147,8 @@ def _train(
             if isinstance(outcome, Record):
                 trained += 1
                 grid.finish(spec)
-                on_finished(outcome)
+                grid.measure(outcome)  # here, where data and shared folder are
+                grid.on_finished(outcome)
             elif number is None and outcome is None:
                 grid.put_back(spec)
             elif number is None:

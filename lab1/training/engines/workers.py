@@ -5,19 +5,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import connection
 from typing import Any, cast
 
-from ...core.record import Record
 from ...core.spec import RunSpec
 from ...core.store import Store
 from ...core.training_config import RuntimeOptions, usable_cores
 from .. import device as devices
 from .. import interruption
-from . import Grid, OnFinished, do_nothing, local
+from . import Grid, OnFinished, local
 
 #: What a process needs at most while it trains a network of the report.
 _MEMORY_PER_WORKER = 2 * 1024**3
@@ -28,25 +27,18 @@ _LOOK_SECONDS = 0.5
 check = local.check
 
 
-def train_all(
-    specs: Sequence[RunSpec],
-    options: RuntimeOptions,
-    store: Store,
-    on_finished: OnFinished = do_nothing,
-    measure: OnFinished = do_nothing,
-) -> None:
+def train_all(grid: Grid, options: RuntimeOptions, store: Store) -> None:
     """Trains as many runs at a time as `options.workers` says, each with one thread unless
     `options.threads` says otherwise; the numbers do not depend on how many.
 
-    `measure` must be fit for another process.  One that is killed costs the run that it was
-    training.  All else is as `Engine` says.
+    The grid's `measure` must be fit for another process.  One that is killed costs the run that it
+    was training.  All else is as `Engine` says.
     """
-    count = min(number(options), len(specs))
+    count = min(number(options), len(grid.specs))
     options = replace(options, threads=options.threads or 1)
     if count == 1:
-        local.train_all(specs, options, store, on_finished, measure)
+        local.train_all(grid, options, store)
         return
-    grid = Grid(specs)
     quiet = replace(options, progress=False)
     workers: list[_Worker] = []
     with interruption.deferred():
@@ -55,12 +47,11 @@ def train_all(
                 # In the place of one that was killed comes another.
                 workers = [w for w in workers if w.spec or w.process.is_alive()]
                 while len(workers) < count:
-                    workers.append(_Worker(quiet, store, measure))
+                    workers.append(_Worker(quiet, store, grid.measure))
                 for worker in workers:
                     if worker.spec is None and (spec := grid.next()) is not None:
                         worker.dispatch(spec)
-                for record in _collect(workers, grid, store):
-                    on_finished(record)
+                _collect(workers, grid, store)
                 if (signal_number := interruption.pending()) is not None:
                     _stop(workers, signal_number)
                     raise interruption.TrainingInterrupted(signal_number, f"{len(grid.open)} runs")
@@ -123,8 +114,8 @@ class _Worker:
         return outcome, reason
 
 
-def _collect(workers: Sequence[_Worker], grid: Grid, store: Store) -> Iterator[Record]:
-    """Waits for a moment; the records of those runs that finished here."""
+def _collect(workers: Sequence[_Worker], grid: Grid, store: Store) -> None:
+    """Waits for a moment, and enters what became of the runs."""
     busy = {worker.connection: worker for worker in workers if worker.spec is not None}
     if not busy:
         time.sleep(_LOOK_SECONDS)
@@ -142,7 +133,7 @@ def _collect(workers: Sequence[_Worker], grid: Grid, store: Store) -> Iterator[R
             grid.finish(spec)
             record = store.find(spec)
             if outcome == "trained" and record is not None:
-                yield record
+                grid.on_finished(record)
 
 
 def _stop(workers: Sequence[_Worker], signal_number: int) -> None:
