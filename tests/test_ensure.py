@@ -46,7 +46,7 @@ def test_a_damaged_record_stops_everything(trained, store, make_record):
 
 
 def test_without_torch_missing_runs_are_refused_with_the_remedy(
-    store, make_record, make_spec, monkeypatch
+    store, make_record, make_spec, make_student, monkeypatch
 ):
     store.write(make_record(seed=0))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -57,8 +57,10 @@ def test_without_torch_missing_runs_are_refused_with_the_remedy(
     assert "2 of 3 runs have no record" in message
     assert specs[1].title in message
     assert "pip install -e '.[train]'" in message
-    # What is there is served all the same.
+    # What is there is served all the same, and a teacher counts as missing, too.
     assert ensure(specs[:1], store=store) == [make_record(seed=0)]
+    with pytest.raises(MissingRunsError, match=r"2 of 2 runs have no record.*seed 1\)"):
+        ensure([make_student(specs[1])], store=store)
 
 
 def test_progress_says_how_many_runs_and_what_came_of_each(trained, store, make_spec, capsys):
@@ -295,7 +297,7 @@ def weights_for(store, spec):
     path.write_bytes(b"weights")
 
 
-def test_teachers_come_first_and_nothing_else_moves(family, make_spec):
+def test_teachers_come_first_and_nothing_else_moves(family, make_spec, monkeypatch):
     teacher, student, grandchild = family
     one, other = make_spec(seed=8), make_spec(seed=9)
     assert teachers_first([one, grandchild, other, student, teacher]) == [
@@ -304,7 +306,8 @@ def test_teachers_come_first_and_nothing_else_moves(family, make_spec):
     assert teachers_first([other, one]) == [other, one]
     # Who is not listed is not added.
     assert teachers_first([grandchild, teacher, one]) == [teacher, grandchild, one]
-    assert teachers_first([]) == []
+    monkeypatch.setattr(chapters, "CHAPTERS", {"made-up": Chapter(lambda: [*reversed(family)])})
+    assert plan("made-up") == [*family]
 
 
 def test_a_teacher_that_was_never_trained_is_added(family, store, make_spec):
@@ -343,12 +346,6 @@ def test_a_trained_teacher_without_weights_is_told(family, store, make_record):
         assert f"python -m lab1 run --again {student.teacher.key}" in str(caught.value)
 
 
-def test_a_plan_has_teachers_first(family, monkeypatch):
-    chapter = Chapter(lambda: [*reversed(family)])
-    monkeypatch.setattr(chapters, "CHAPTERS", {"made-up": chapter})
-    assert plan("made-up") == [*family]
-
-
 def test_ensure_trains_teachers_and_returns_what_was_asked_for(family, trained, store, capsys):
     (record,) = ensure([family[2]], store=store)
     assert record.spec == family[2]
@@ -365,12 +362,6 @@ def test_the_weights_of_a_teacher_are_kept_whatever_the_options_say(
     ensure([make_spec(seed=7)], options, store)
     ensure([family[1]], options, store)
     assert [asked.save_weights for _, asked in trained] == [False, True]
-
-
-def test_without_torch_the_teacher_counts_as_missing_too(family, store, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingRunsError, match=r"2 of 2 runs have no record.*seed 1\)"):
-        ensure([family[1]], store=store)
 
 
 def test_distilled_runs_are_estimated_by_their_like(family, make_record):

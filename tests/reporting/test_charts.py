@@ -70,6 +70,7 @@ def test_a_family_has_its_colour_and_shape_whoever_stands_beside_it(names, marks
 
 def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
     names = list(families.FAMILIES)
+    altair.Config.from_dict(theme.config(), validate=True)
     scales = [look(draw("family", names).to_dict()) for draw in (theme.colour, theme.shape)]
     assert len({tuple(scale[name] for scale in scales) for name in names}) == len(names) > 6
     assert theme.COLOURS.keys() == theme.SHAPES.keys() == set(RECIPE)
@@ -78,10 +79,6 @@ def test_all_families_in_one_chart_are_told_apart_by_colour_and_shape():
     for style in ("plain", "residual"):
         alike = [name for name in names if families.FAMILIES[name].style == style]
         assert len({theme.COLOURS[name] for name in alike}) == 1 < len(alike)
-
-
-def test_the_themes_configuration_is_valid():
-    altair.Config.from_dict(theme.config(), validate=True)
 
 
 def test_lines_of_one_colour_differ_in_dashes_and_thickness():
@@ -97,7 +94,9 @@ def test_lines_of_one_colour_differ_in_dashes_and_thickness():
 
 
 def test_each_line_has_its_name_at_its_end_clear_of_the_others():
-    rows = {row["name"]: row for row in rows_of(draw_chart(BOTH, DEPTH, ACCURACY, text=""))}
+    figure = draw_chart(BOTH, DEPTH, ACCURACY, text="")
+    assert layers(figure)["text"]["mark"]["dx"] > 0  # and of the line
+    rows = {row["name"]: row for row in rows_of(figure)}
     assert rows.keys() == {None, "MLP", "ResidualMLP"}
     ends = [rows[name] for name in ("MLP", "ResidualMLP")]
     assert [(row["depth"], row["family"]) for row in ends] == [(8, "MLP"), (8, "ResidualMLP")]
@@ -166,13 +165,6 @@ def test_every_legend_picks(marks):
     for layer in spec["layer"]:
         tests = str(layer["encoding"]["opacity"])
         assert all(name in tests for name in picks) or layer["mark"]["type"] == "text"
-
-
-def test_the_name_at_the_end_of_a_line_does_not_touch_it():
-    marks = [
-        layer["mark"] for layer in spec_of(draw_chart(BOTH, DEPTH, ACCURACY, text=""))["layer"]
-    ]
-    assert [mark["dx"] > 0 for mark in marks if mark["type"] == "text"] == [True]
 
 
 def test_a_point_leads_to_its_runs():
@@ -346,13 +338,6 @@ def test_the_sweep_shows_validation_accuracy_of_the_swept_depths(experiment):
     assert "MLP 8 from 55.00 % at 0.001 to 65.00 % at 0.003" in figure.alt
     unswept = frames.runs(experiment({("MLP", 2): [0.9] * 3, ("MLP", 8): [0.8] * 3}))
     assert "several learning rates" in comparison.learning_rate_sweep(unswept)
-
-
-@pytest.mark.parametrize("name", sorted(CHARTS.keys() - {"learning_rate_sweep"}))
-def test_no_runs_at_other_rates_are_averaged_in(name, both):
-    """A sweep's runs are as many again; a mean over both would be one of two configurations."""
-    without_sweep = [record for record in both if record.spec.training.learning_rate == 0.001]
-    assert draw(name, both).data.equals(draw(name, without_sweep).data)
 
 
 def test_loss_curves_have_a_mean_per_family_depth_split_and_epoch(both):

@@ -152,23 +152,12 @@ def test_the_choices_named_beside_a_parameter_are_allowed(name):
 
 
 @every_chapter
-def test_cells_are_short_and_contain_no_loop(name):
-    own = parameters_cell(name)
-    for cell in code(name):
-        if "def one_run(" in cell.source or "chapter.findings(" in cell.source:
-            continue  # the one is an experiment, the other a list
-        for node in ast.walk(ast.parse(cell.source)):
-            assert not isinstance(node, (ast.For, ast.While, ast.FunctionDef, ast.ClassDef))
-        if cell != own and not shows_text_alone(cell.source):
-            assert len(lines(cell)) <= 14
-
-
-@every_chapter
-def test_the_code_takes_results_from_the_package_alone(name):
+def test_cells_are_short_without_a_loop_and_take_results_from_the_package_alone(name):
     """Numbers that are typed into code would be shown as if they had been measured."""
     for cell in code(name)[1:]:
         if "def one_run(" in cell.source or "chapter.findings(" in cell.source:
-            continue  # the settings of a run, and of those that are compared
+            continue  # the one is an experiment, the other a list
+        assert shows_text_alone(cell.source) or len(lines(cell)) <= 14
         tree = ast.parse(cell.source)
         of_settings = [
             node
@@ -177,6 +166,7 @@ def test_the_code_takes_results_from_the_package_alone(name):
             for node in ast.walk(call)
         ]
         for node in ast.walk(tree):
+            assert not isinstance(node, (ast.For, ast.While, ast.FunctionDef, ast.ClassDef))
             if isinstance(node, ast.Constant) and node not in of_settings:
                 assert not isinstance(node.value, (int, float)), cell.source
             if isinstance(node, (ast.Import, ast.ImportFrom)):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,21 +28,12 @@ def environment(tmp_path, monkeypatch):
 
 @pytest.fixture
 def commands(monkeypatch):
-    """The commands that would be run, as (command, further arguments).
-
-    ``commands.answer(command)`` is called in place of running one; by default it succeeds.
-    """
-
-    class Commands(list):
-        @staticmethod
-        def answer(command):
-            return subprocess.CompletedProcess(command, 0)
-
-    noted = Commands()
+    """The commands that would be run, with further arguments, and the `status` that they give."""
+    noted = SimpleNamespace(run=[], status=0)
 
     def run(command, **keywords):
-        noted.append((command, keywords))
-        return noted.answer(command)
+        noted.run.append((command, keywords))
+        return subprocess.CompletedProcess(command, noted.status)
 
     monkeypatch.setattr(subprocess, "run", run)
     return noted
@@ -62,7 +54,7 @@ def test_quarto_renders_the_project_with_this_python_and_profile(environment, co
     program = install(os.environ["PATH"])
     path = os.environ["PATH"]
     assert build("smoke") == 0
-    ((command, keywords),) = commands
+    ((command, keywords),) = commands.run
     assert command == [program, "render", str(laboratory)]
     # The pre-render step calls `python -m lab1 publish`, which is to be this one.
     assert keywords["env"]["PATH"].split(os.pathsep) == [str(environment / "bin"), path]
@@ -72,13 +64,13 @@ def test_quarto_renders_the_project_with_this_python_and_profile(environment, co
     # One in this environment, which need not be activated, comes first.
     nearer = install(environment / "bin")
     build("smoke")
-    assert commands[1][0][0] == nearer
+    assert commands.run[1][0][0] == nearer
 
 
 @pytest.mark.parametrize("status", [0, 1, 7])
 def test_quartos_exit_status_is_ours(environment, commands, laboratory, previewed, status):
     install(os.environ["PATH"])
-    commands.answer = lambda command: subprocess.CompletedProcess(command, status)
+    commands.status = status
     assert build("report") == status
     # A failure in Quarto is one to be mended, and no reason for a plainer site.
     assert previewed == []
@@ -106,7 +98,7 @@ def test_without_quarto_there_is_a_preview_and_nothing_is_installed(
 ):
     assert build("smoke") == 0
     assert previewed == [("publish", "smoke"), ("build", laboratory)]
-    assert commands == []
+    assert commands.run == []
     said = capsys.readouterr()
     assert f"2 pages in {laboratory / '_site'}" in said.out
     assert str(laboratory / "_site" / "index.html") in said.out
@@ -120,7 +112,7 @@ def test_a_preview_that_was_asked_for_looks_for_no_quarto_and_explains_nothing(
     install(os.environ["PATH"])
     assert build("smoke", preview=True) == 0
     assert [call[0] for call in previewed] == ["publish", "build"]
-    assert commands == []
+    assert commands.run == []
     assert capsys.readouterr().err == ""
 
 
