@@ -23,16 +23,12 @@ def steps():
     return [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
 
 
-def test_what_the_workflow_runs_exists():
+def test_what_the_workflow_runs_and_names_exists():
     commands = [line for step in steps() for line in step.get("run", "").splitlines()]
     made = {name for line in commands for name in re.findall(r"^make ([\w-]+)", line)}
     assert {"site", "test", "test-long", "pictures"} <= made
     assert made <= set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-
-
-def test_the_files_that_the_workflow_names_are_there_or_built():
-    for step in steps():
-        options = step.get("with", {})
+    for options in (step.get("with", {}) for step in steps()):
         for name in (options.get("path"), options.get("cache-dependency-path")):
             assert name is None or name in BUILT or (ROOT / name).exists(), name
 

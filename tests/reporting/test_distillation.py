@@ -164,13 +164,11 @@ def test_the_summary_has_every_configuration(runs):
     assert (row["Improvement"], row["Pairs"], row["n"]) == (pytest.approx(3), 3, 3)
     assert row["Improvement half-width"] == pytest.approx(2.484, abs=1e-3)
     assert "+3.00 ± 2.48" in table.markup
+    alone = frame.query("Role == 'student alone'")
+    assert alone[["Improvement", "Temperature"]].isna().all(axis=None)
+    assert set(alone["Pairs"]) == {0}
+    assert isinstance(distillation.digits(runs, []), Prose)  # none of which is of digits
     assert all(f'href="#runs-{group}"' in table.markup for group in set(runs["group"]))
-
-
-def test_a_student_alone_has_no_improvement(runs):
-    alone = distillation.summary(runs).frame.query("Role == 'student alone'")
-    assert alone["Improvement"].isna().all() and set(alone["Pairs"]) == {0}
-    assert alone["Temperature"].isna().all()
 
 
 def test_a_class_left_out_is_named(make_record):
@@ -198,10 +196,6 @@ def test_the_errors_on_digits_stand_beside_the_papers(make_record, unseen):
     assert papers == [67, 146, 74, 206, 133, 109, 14]
     assert [*distillation.DIGITS_ERRORS.values()] == papers[:3]
     assert "80.0 ± 7.5" in table.markup
-
-
-def test_without_digits_there_is_no_such_table(runs):
-    assert isinstance(distillation.digits(runs, []), Prose)
 
 
 def test_softened_answers_stand_beside_their_image(make_record):
