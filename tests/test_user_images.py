@@ -87,10 +87,8 @@ def test_a_class_may_be_called_as_things_are(flowers, name):
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (
-            lambda f: [shutil.rmtree(f / part / "rose") for part in datasets.PARTS],
-            "train has images of 1 classes, not of 2 to 1000: daisy",
-        ),
+        (lambda f: [shutil.rmtree(f / part / "rose") for part in datasets.PARTS],
+         "train has images of 1 classes, not of 2 to 1000: daisy"),
         (lambda f: (f / "test" / "rose").rename(f / "test" / "tulip"), "train/rose has images, an"),
         (lambda f: shutil.rmtree(f / "test" / "rose"), "train/rose has images, and test/rose has"),
         (lambda f: shutil.rmtree(f / "test"), "has no folder test/"),
@@ -99,25 +97,17 @@ def test_a_class_may_be_called_as_things_are(flowers, name):
         (lambda f: (f / "train" / "rose" / "a.gif").write_text(""), "a.gif is no image of the end"),
         (lambda f: (f / "train" / "rose" / "more.png").mkdir(), "more.png is no image"),
         (lambda f: (f / "train" / "rose" / "a.png").symlink_to("/nowhere"), "a.png is no image"),
-        (
-            lambda f: [(f / p / "rose").rename(f / p / "<b>rose") for p in datasets.PARTS],
-            "the class '<b>rose' has a sign of",
-        ),
-        *(
-            (
-                lambda f, copy=copy: shutil.copy(f / "train" / "rose" / "0.png", f / copy),
-                f"train/rose/0.png and {copy} are the same image",
-            )
-            for copy in ("test/daisy/9.png", "train/rose/9 (1).png", "train/rose/copy.png")
-        ),
-        (
-            lambda f: (f / "test" / "rose" / os.fsdecode(b"\xff.png")).write_text(""),
-            r"'test/rose/\udcff.png' has a name that is not UTF-8; rename it",
-        ),
+        (lambda f: [(f / p / "rose").rename(f / p / "<b>rose") for p in datasets.PARTS],
+         "the class '<b>rose' has a sign of"),
+        *((lambda f, copy=copy: shutil.copy(f / "train" / "rose" / "0.png", f / copy),
+           f"train/rose/0.png and {copy} are the same image")
+          for copy in ("test/daisy/9.png", "train/rose/9 (1).png")),
+        (lambda f: (f / "test" / "rose" / os.fsdecode(b"\xff.png")).write_text(""),
+         r"'test/rose/\udcff.png' has a name that is not UTF-8; rename it"),
         (lambda f: (f / "train" / "daisy").rename(f / "train" / "__daisy"), "__daisy is hidden"),
         (lambda f: (f / "test" / "rose").rename(f / "test" / ".rose"), ".rose is hidden"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_data_set_is_refused_by_value_and_place(flowers, spoil, complaint):
     spoil(flowers)
     with pytest.raises(ParameterError) as caught:

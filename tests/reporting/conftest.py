@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from distilled import lengthened
 
 from lab1.reporting import frames
 
@@ -30,24 +31,20 @@ def trained(make_record):
         length=None,
         **overrides,
     ):
-        record = make_record(
-            family, depth, seed, accuracy, learning_rate=learning_rate, **overrides
-        )
+        overrides["learning_rate"] = learning_rate
+        record = make_record(family, depth, seed, accuracy, **overrides)
         series = {name: [*values] for name, values in record.history.items()}
-        if validation is not None:
-            series["validation_accuracy"][record.best_epoch - 1] = validation
-        if train_loss is not None:
-            series["train_loss"][-1] = train_loss
-        if fit is not None:
-            series["train_evaluation_accuracy"][-1] = fit
-        best_epoch = record.best_epoch
-        if length is not None:
-            # The last epoch again and again, or the first few.
-            series = {
-                name: [*values, *values[-1:] * length][:length] for name, values in series.items()
-            }
-            best_epoch = min(best_epoch, length)
-        return replace(record, history=series, best_epoch=best_epoch)
+        for name, epoch, value in (
+            ("validation_accuracy", record.best_epoch, validation),
+            ("train_loss", 0, train_loss),
+            ("train_evaluation_accuracy", 0, fit),
+        ):
+            if value is not None:
+                series[name][epoch - 1] = value
+        if length is None:
+            return replace(record, history=series)
+        best_epoch = min(record.best_epoch, length)
+        return lengthened(replace(record, history=series, best_epoch=best_epoch), length)
 
     return make
 
@@ -63,18 +60,12 @@ def experiment(trained):
 
     def make(accuracies, validation=None, train_loss=None, fit=None, **overrides):
         records = []
+        series = {"validation": validation, "train_loss": train_loss, "fit": fit}
         for cell, values in accuracies.items():
             family, depth, *rate = cell
+            given = {name: cells[cell] for name, cells in series.items() if cells and cell in cells}
             for seed, accuracy in enumerate(values):
-                own = {
-                    name: given[cell][seed]
-                    for name, given in (
-                        ("validation", validation),
-                        ("train_loss", train_loss),
-                        ("fit", fit),
-                    )
-                    if given and cell in given
-                }
+                own = {name: of_seeds[seed] for name, of_seeds in given.items()}
                 records.append(trained(family, depth, seed, accuracy, *rate, **own, **overrides))
         return records
 
