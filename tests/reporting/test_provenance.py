@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 
 from distilled import study
+from small_profiles import GRID, write_profile
 
 from lab1 import chapter as chapters
 from lab1.core.store import Store
@@ -92,10 +93,7 @@ def test_the_frame_has_a_row_per_run(records):
 
 def test_a_seed_leads_to_its_run_on_the_site_or_else_to_its_record(laboratory, make_record):
     """One that only its reader has, of a question that the site does not ask, leads nowhere."""
-    (laboratory / "params" / "mine.yml").write_text(
-        'chapters: {"1_1": {dataset: smoke-grey, depth: [2], seeds: [0, 1], width: 16, epochs: 3,'
-        " validation_size: 500}}\n"
-    )
+    write_profile(laboratory, {"1_1": GRID | {"depth": [2], "seeds": [0, 1]}}, "mine")
     store = Store()
     published, own = (make_record(seed=seed) for seed in (0, 1))
     store.write(published)

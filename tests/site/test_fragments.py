@@ -1,6 +1,5 @@
 """The page that says what to type: its commands are those that the command line takes."""
 
-import json
 import re
 import shlex
 import shutil
@@ -10,6 +9,7 @@ import pytest
 from benchmark_records import contenders_record
 from built_site import ROOT
 from declared_fields import PARAMETERS
+from small_profiles import GRID, write_profile
 
 from lab1.cli import main as cli
 from lab1.core import logged_runs
@@ -34,7 +34,7 @@ def test_every_page_with_runs_has_a_section(shipped):
 
 @pytest.mark.slow
 def test_a_profile_without_runs_is_a_site_too(laboratory):
-    (laboratory / "params" / "mine.yml").write_text("chapters: {results: {}}")
+    write_profile(laboratory, {"results": {}}, "mine")
     (page,) = profiles.pages("mine")
     assert page.records(Store()) == []
     report = laboratory / "report"
@@ -55,8 +55,7 @@ def test_the_commands_of_every_page_ask_for_its_runs(laboratory, capsys, profile
         shutil.copy(path, laboratory / "params")
     narrow = {"page": "narrow", "width": 8, "seeds": 4, "further": [{"name": "gelu", "depth": 2}]}
     usual = {"dataset": "mnist", "depth": [2, 8], "seeds": [0], "width": 16}
-    mine = {"chapters": {"1_1": [usual, usual | narrow]}}
-    (laboratory / "params" / "mine.yml").write_text(json.dumps(mine))
+    write_profile(laboratory, {"1_1": [usual, usual | narrow]}, "mine")
     pages = [page for page in profiles.pages(profile) if page.plan()]
     for page in pages:
         text = fragments.run_it([PublishedPage(page, "One", [])], {})
@@ -99,9 +98,7 @@ def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
 
 @pytest.fixture
 def page():
-    parameters = {"dataset": "smoke-grey", "depth": [2], "seeds": [0, 1, 2], "width": 16}
-    parameters |= {"epochs": 3, "validation_size": 500}
-    checked = chapters.check_parameters("1_1", parameters)
+    checked = chapters.check_parameters("1_1", GRID | {"depth": [2]})
     return profiles.Page("1_1", "1_1", "mine", checked)
 
 

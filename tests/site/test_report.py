@@ -1,6 +1,5 @@
 """A reader's question as one HTML file: her runs beside the published ones, and nothing outside."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from built_site import ROOT
+from small_profiles import GRID, write_profile
 
 from lab1.cli.main import main
 from lab1.core.store import Store
@@ -16,8 +16,6 @@ from lab1.site import report
 
 pytest.importorskip("pypandoc", reason="the page needs pandoc")
 
-USUAL = {"dataset": "smoke-grey", "depth": [2, 4], "seeds": [0, 1, 2], "width": 16}
-USUAL |= {"epochs": 3, "validation_size": 500}
 FURTHER = [{"name": "smooth", "activation": "gelu"}, {"name": "slow", "learning_rate": 0.0001}]
 CELLS = [
     'profile = "report"\nwidth = None',
@@ -31,8 +29,7 @@ CELLS = [
 @pytest.fixture
 def asked(laboratory, make_record):
     """A laboratory with the published runs, those of a question, and one of its further runs."""
-    page = {**USUAL, "further": FURTHER}
-    (laboratory / "params" / "report.yml").write_text(json.dumps({"chapters": {"1_1": page}}))
+    write_profile(laboratory, {"1_1": GRID | {"depth": [2, 4], "further": FURTHER}})
     shutil.copy(ROOT / "_quarto.yml", laboratory)
     shutil.copy(ROOT / "glossary.qmd", laboratory)
     shutil.copy(ROOT / "chapters" / "references.bib", laboratory / "chapters")
