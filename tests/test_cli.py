@@ -540,9 +540,6 @@ def test_retraining_is_held_against_the_spread_over_seeds(retrained, genuine, ac
     assert f"{judged} 0.061 (so far apart are 95 % of all pairs of its 3 seeds)" in said
 
 
-# table
-
-
 def test_the_table_in_its_three_forms(lab1, make_record):
     """Of the runs that the profile plans, published or one's own; two seeds have no interval."""
     publish_record(make_record(seed=0, accuracy=0.9))
@@ -578,9 +575,6 @@ def test_the_table_on_distillation_has_the_runs_of_its_chapter_alone(home, lab1,
     assert rows["student with teacher"]["Improvement"] == "10.0"
     performance = lab1("table", "performance", "--format", "csv")[1]
     assert "CNN" not in performance and "MLP" in performance
-
-
-# publish and site
 
 
 def test_publish_and_site_hand_on_what_they_were_told_and_the_status(lab1, monkeypatch):
@@ -747,9 +741,6 @@ def test_help_of_a_chapter_tells_its_own_parameters(lab1, words):
     parameters = lab1("run", *words)[1].partition("parameters of 1_3 that -p can change")[2]
     listed = re.findall(r"^  (\w+): ", parameters, re.M)
     assert listed == sorted(chapters.CHAPTERS["1_3"].parameters)
-
-
-# run --again
 
 
 @pytest.fixture

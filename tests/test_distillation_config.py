@@ -26,9 +26,6 @@ def chain(make_spec, make_student):
     return teacher, student, make_student(student, family="PlainNet", depth=8)
 
 
-# The key
-
-
 def test_the_canonical_form_spells_both_numbers(make_spec, make_student):
     """A run without a teacher has the key that it ever had; another teacher is another key."""
     teacher = make_spec()
@@ -53,9 +50,6 @@ def test_the_recipe_of_the_teacher_is_part_of_the_key(chain, monkeypatch):
     assert student.recipe == RECIPE["MLP"]
 
 
-# Words
-
-
 def test_name_and_title_tell_a_distilled_run(make_spec, make_student, make_record):
     spec = make_student(make_spec(), 2.5, 1)
     assert spec.name == f"MLP-d2-smoke-grey-s0-distilled.{spec.key}"
@@ -66,9 +60,6 @@ def test_name_and_title_tell_a_distilled_run(make_spec, make_student, make_recor
     assert record.name == spec.name
     assert _is_record_name(record.name)
     assert not _is_record_name(f"{record.name}.softened")
-
-
-# Written and read back
 
 
 def test_a_distilled_spec_survives_being_written_out(chain):
@@ -137,9 +128,6 @@ def test_a_record_whose_teacher_was_changed_is_told(make_spec, make_student, mak
         distillation["teacher_key"] = config.hash_key(teacher.canonical(recipes))
     with pytest.raises(RecordError, match=r"teacher's key|is not the key of its spec"):
         Record.from_dict(seal(body))
-
-
-# What is refused
 
 
 @pytest.mark.parametrize(

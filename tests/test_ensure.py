@@ -197,9 +197,6 @@ def test_a_missing_probe_is_measured_once(store, make_record, monkeypatch):
     assert measured == ["answers"]
 
 
-# As a run ends
-
-
 def test_the_probes_of_a_run_are_measured_right_after_it(
     trained, store, monkeypatch, capsys, make_record
 ):

@@ -376,9 +376,6 @@ def test_without_papermill_above_it_a_notebook_is_taken_as_it_is(found, monkeypa
     assert page.parameters["depth"] == (16,)
 
 
-# Papermill itself
-
-
 def write_notebook(path, *further):
     """A chapter that prints what it was asked, with `further` cells behind its parameters."""
     shows = (

@@ -130,9 +130,6 @@ def test_an_unknown_chapter_is_told_the_known_ones():
             ask("9_9")
 
 
-# A teacher and its students
-
-
 def test_the_teacher_comes_first_and_students_come_in_twins():
     teacher, *students = plan("2_2", **STUDY)
     assert (teacher.model.family, teacher.model.depth, teacher.model.channels) == (

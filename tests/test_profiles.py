@@ -205,8 +205,6 @@ def test_a_profile_that_is_no_file_is_refused_by_name(laboratory, make):
         profiles.pages("mine")
 
 
-# Several parameter sets
-
 SETS = """
 chapters:
   "1_1":
@@ -248,9 +246,6 @@ def test_a_page_name_that_makes_no_file_name_is_refused(profile, name):
         profiles.pages(profile(SETS.replace("page: wide", f"page: {name}")))
 
 
-# One page, changed
-
-
 def test_a_page_takes_overrides(profile):
     page = profiles.page("1_1", profile(CHAPTER), {"depth": "4", "learning_rate": "0.1"})
     (one, other) = page.plan()
@@ -268,9 +263,6 @@ def test_a_chapter_that_the_profile_lacks_is_told(profile):
         profiles.page("3_3", "mine", {})
 
 
-# Where a laboratory is
-
-
 def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
     assert files.runs_dir() == tmp_path / "runs"
     assert files.data_dir() == tmp_path / "data"
@@ -279,9 +271,6 @@ def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB1_DATA", "")
     assert files.runs_dir() == laboratory / "runs"
     assert files.data_dir() == laboratory / "data"
-
-
-# What there is of it
 
 
 def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch):
@@ -317,9 +306,6 @@ def test_hidden_sizes_take_the_place_of_depth_and_width(profile):
     for asked, sizes in (({}, (24, 12)), ({"depth": 3}, (16, 16, 16))):
         plan = profiles.page("1_1", listed, asked).plan()
         assert {spec.model.layer_sizes for spec in plan} == {sizes}
-
-
-# What differs from the published runs
 
 
 def test_a_page_says_in_what_it_differs_from_the_published_one():

@@ -80,8 +80,6 @@ def test_version_and_licence_are_said_alike():
     assert citation["license"] == PROJECT["license"]
 
 
-# The licences of what the site ships of others
-
 FONTS = ROOT / "lab1" / "site" / "fonts"
 
 
@@ -101,9 +99,6 @@ def test_the_licences_on_the_page_are_shipped():
     texts = [*FONTS.glob("*.txt"), *(ROOT / "lab1" / "site" / "licenses").iterdir()]
     assert {str(path.relative_to(ROOT)) for path in texts} == linked
     assert {*texts} <= shipped
-
-
-# The addresses
 
 
 def configured(root, text, name="_quarto.yml"):
@@ -132,9 +127,6 @@ def test_what_is_no_address_is_refused_by_value_and_place(tmp_path, value):
     configured(tmp_path, f"website: {{repo-url: {json.dumps(value)}}}")
     with pytest.raises(PublishError, match=r"_quarto.yml: website: repo-url: .*https://"):
         read_addresses(tmp_path)
-
-
-# What is installed
 
 
 def normal(name):

@@ -224,9 +224,6 @@ def test_a_file_too_large_to_be_a_record_is_not_read(tmp_path):
         read_record(path)
 
 
-# Probes
-
-
 @pytest.fixture
 def probed(make_spec, make_student):
     """A run of which every probe can be fabricated, by the probe's name."""

@@ -84,9 +84,6 @@ def test_a_sorted_header_holds_the_same_tensors(written):
     assert weights_file.with_sorted_header(again) == again
 
 
-# Where they are
-
-
 def test_weights_count_once_their_run_has_finished(store, make_record):
     record = make_record()
     own = store.run_dir(record.spec) / "weights.safetensors"

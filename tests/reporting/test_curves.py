@@ -63,8 +63,6 @@ def test_what_cannot_be_drawn_is_told(results, names, complaint):
         lab1.plot(*results, names=names)
 
 
-# Runs that other code logged
-
 GUIDE = (ROOT / "guide" / "wandb.qmd").read_text(encoding="utf-8")
 
 

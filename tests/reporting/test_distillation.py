@@ -150,9 +150,6 @@ def test_charts_are_valid_and_name_their_data_and_without_a_pair_there_is_none(
     assert isinstance(draw(records[:1], []), Prose)
 
 
-# The tables
-
-
 def test_the_summary_has_every_configuration(runs):
     table = distillation.summary(runs)
     frame = table.frame

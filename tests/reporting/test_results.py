@@ -157,9 +157,6 @@ def test_where_there_are_no_runs_a_sentence_says_so():
     assert results_page.stopping(runs) == dict.fromkeys(["patient", "ended", "saved", "allowed"], 0)
 
 
-# The small pictures
-
-
 class Chapter:
     """What the small pictures need of an open chapter."""
 
@@ -180,9 +177,6 @@ def test_a_small_picture_leads_to_its_chart(published):
 
 def test_of_chapters_that_are_not_there_no_picture_is_shown():
     assert "<a " not in results_page.thumbnails("distillation", Chapter(True)).markup
-
-
-# The charts
 
 
 def on(record, name, seconds):
@@ -252,8 +246,6 @@ def test_memory_stands_in_parts_beside_what_a_gpu_measured(experiment):
         "parameters", "gradients", "optimiser state", "activations"
     ]  # fmt: skip
 
-
-# What the script sorts by
 
 SORT = """
 globalThis.window = {};

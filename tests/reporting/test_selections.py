@@ -168,9 +168,6 @@ def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):
         residual.at_size_of(plain)
 
 
-# The shared learning rate
-
-
 SEEDS = [0.90, 0.93, 0.96]
 PLACES = (("MLP", 2), ("MLP", 32))
 

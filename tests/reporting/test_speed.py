@@ -73,9 +73,6 @@ def test_without_a_benchmark_the_page_says_how_to_make_one(show):
     assert "python -m lab1 bench" in str(show({}))
 
 
-# Networks of several depths
-
-
 CELLS = {("SimpleCNN", 2): [0.6], ("SimpleCNN", 4): [0.6], ("PlainCNN", 4): [0.6]} | {
     ("ResidualCNN", 4): [0.7]
 }

@@ -147,9 +147,6 @@ def test_a_half_width_has_the_decimals_of_its_mean(mean, half_width, said):
     assert in_words(Estimate(mean, half_width, 3), ".2g") == said
 
 
-# What n counts
-
-
 def test_a_mean_is_over_seeds_alone(make_record):
     spec = make_record().spec
     runs = table([1.0, 2.0, 3.0]).assign(group="a")

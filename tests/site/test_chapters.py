@@ -104,9 +104,6 @@ def test_text_that_is_read_untypeset_holds_no_syntax_of_quartos(name):
     assert "## References" not in prose(name)  # publishing lists what is cited by links
 
 
-# Parameters
-
-
 @every_chapter
 def test_the_parameters_are_those_that_can_be_set(name):
     """Papermill injects below this cell; what it does not list, no reader can find."""
@@ -146,9 +143,6 @@ def test_the_choices_named_beside_a_parameter_are_allowed(name):
                 assert set(named[:-6]) == SUITABLE[name]
             elif declared and declared[0] in named:
                 assert set(declared) <= set(named)
-
-
-# Code
 
 
 @every_chapter
@@ -266,9 +260,6 @@ def test_results_are_said_in_claims(name):
     assert any("chapter.claim(" in cell.source for cell in code(name))
 
 
-# Run by a reader
-
-
 #: What a reader has in her notebook before its cells: names of parameters and of what they make.
 HERS = """
 import math as activation, pathlib as families
@@ -323,9 +314,6 @@ def test_a_reader_runs_every_cell_after_hers(name, shell, smoke_runs, monkeypatc
     assert run(HERS, again, HERS, set_up) == (seeds and (0,))
     run(*others)
     assert sorted(smoke_runs.iterdir()) == before
-
-
-# Papermill
 
 
 @pytest.mark.slow

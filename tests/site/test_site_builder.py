@@ -47,9 +47,6 @@ def install(folder):
     return str(program)
 
 
-# Building with it
-
-
 def test_quarto_renders_the_project_with_this_python_and_profile(environment, commands, laboratory):
     program = install(os.environ["PATH"])
     path = os.environ["PATH"]
@@ -74,9 +71,6 @@ def test_quartos_exit_status_is_ours(environment, commands, laboratory, previewe
     assert build("report") == status
     # A failure in Quarto is one to be mended, and no reason for a plainer site.
     assert previewed == []
-
-
-# Building without it
 
 
 @pytest.fixture
