@@ -84,13 +84,9 @@ GOLDEN_KEYS = {
 SPEC = RunSpec(ModelSpec("MLP", 4, 16), "smoke-grey", TrainingConfig(validation_size=500), 0)
 
 
-@pytest.fixture
-def first_recipe(monkeypatch):
-    monkeypatch.setattr(config, "RECIPE", dict.fromkeys(RECIPE, 1))
-
-
 @pytest.mark.parametrize("key", GOLDEN_KEYS)
-def test_keys_are_those_of_the_records_there_are(key, first_recipe):
+def test_keys_are_those_of_the_records_there_are(key, monkeypatch):
+    monkeypatch.setattr(config, "RECIPE", dict.fromkeys(RECIPE, 1))
     spec = GOLDEN_KEYS[key]()
     assert config.hash_key(spec.canonical(old_selection=True)) == key
     # A smallest improvement once decided which weights are kept, which no published run rests on.

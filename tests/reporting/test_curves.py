@@ -63,9 +63,6 @@ def test_what_cannot_be_drawn_is_told(results, names, complaint):
         lab1.plot(*results, names=names)
 
 
-GUIDE = (ROOT / "guide" / "wandb.qmd").read_text(encoding="utf-8")
-
-
 @pytest.fixture
 def log():
     """``log("PROJECT/GROUP", id, metric=[[step, value], ...])`` as `wandb pull` leaves it."""
@@ -101,7 +98,8 @@ def test_a_group_is_the_mean_where_the_steps_of_its_runs_agree(log):
 def test_the_guide_leads_from_logged_runs_to_their_chart(log):
     log("CNN_Comparison_CIFAR10/wide", "a", train_loss=[[0, 2], [1, 1]])
     log("MLP_vs_ResidualMLP_Comparison/deep", "b", train_loss=[[0, 2], [1, 1]])
-    (code,) = re.findall(r"```python\n(import lab1\n.*?)```", GUIDE, re.S)
+    guide = (ROOT / "guide" / "wandb.qmd").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import lab1\n.*?)```", guide, re.S)
     last = code.strip().splitlines()[-1]
     exec(code, names := {})
     assert "2 runs" not in eval(last, names).alt and "<svg" in eval(last, names).parts()["svg"]

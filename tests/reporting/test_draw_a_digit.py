@@ -16,12 +16,9 @@ def students():
     return published_students()
 
 
-def data_of(markup):
-    return json.loads(html.unescape(re.search(r'data-drawing="([^"]*)"', markup)[1]))
-
-
 def test_the_field_names_two_twins_and_what_each_logit_is_raised_by(students):
-    data = data_of(draw_a_digit.field(*students, "assets").markup)
+    markup = draw_a_digit.field(*students, "assets").markup
+    data = json.loads(html.unescape(re.search(r'data-drawing="([^"]*)"', markup)[1]))
     records = {record.key: record.spec for record, _ in students[0]}
     alone, taught = (records[each["key"]] for each in data["networks"])
     assert alone.distillation is None and taught.distillation is not None

@@ -15,8 +15,6 @@ from lab1.reporting import frames
 from lab1.reporting.frames import base_rate, swept_depths
 from lab1.reporting.selections import Selection
 
-RATES = (0.001, 0.003)
-
 
 @pytest.fixture
 def selected(runs):
@@ -168,12 +166,9 @@ def test_a_network_of_equal_size_is_read_off_between_two(runs, make_record):
         residual.at_size_of(plain)
 
 
-SEEDS = [0.90, 0.93, 0.96]
-PLACES = (("MLP", 2), ("MLP", 32))
-
-
 def test_the_base_rate_is_the_one_that_all_depths_share_and_swept_are_those_with_several(runs):
-    frame = runs(dict.fromkeys((*PLACES, ("MLP", 32, 0.003), ("MLP", 32, 0.0003)), SEEDS))
+    cells = ("MLP", 2), ("MLP", 32), ("MLP", 32, 0.003), ("MLP", 32, 0.0003)
+    frame = runs(dict.fromkeys(cells, (0.90, 0.93, 0.96)))
     assert swept_depths(frame) == [32]
     base = base_rate(frame)
     assert set(base["learning_rate"]) == {0.001}

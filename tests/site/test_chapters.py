@@ -8,6 +8,7 @@ import nbformat
 import papermill
 import pytest
 from built_site import ROOT
+from declared_fields import PARAMETERS
 from IPython.core.interactiveshell import InteractiveShell
 from shipped_chapters import NAMES, code, read
 from traitlets.config import Config
@@ -33,11 +34,6 @@ every_chapter = pytest.mark.parametrize("name", NAMES)
 
 #: Where numbers are no results: how far a difference may reach, and which runs are looked at.
 _SETTINGS = ("not_shown", "published_run", "select", "at")
-
-#: Those that show runs, and so have parameters beyond the profile.
-every_chapter_of_runs = pytest.mark.parametrize(
-    "name", [name for name in NAMES if chapters.chapter(name).parameters]
-)
 
 
 def prose(name):
@@ -128,11 +124,9 @@ SUITABLE = {
 }
 
 
-@every_chapter_of_runs
+@every_chapter
 def test_the_choices_named_beside_a_parameter_are_allowed(name):
     """A comment such as `# adam, sgd` that went out of date would send a reader into a refusal."""
-    from declared_fields import PARAMETERS
-
     for line in parameters_cell(name).source.splitlines():
         if match := re.match(r"(\w+) = None  # (.*)", line):
             declared = PARAMETERS[match[1]].choices

@@ -42,19 +42,16 @@ def published(name, part, order):
     )
 
 
-def written(tmp_path, pages, settings=SETTINGS):
-    (tmp_path / "_quarto.yml").write_text(settings)
-    write_menu(tmp_path, tmp_path / "report", pages)
-    return yaml.safe_load((tmp_path / "report" / "menu.yml").read_text())["website"]["sidebar"]
-
-
 def test_pages_stand_in_their_parts_and_an_empty_part_is_left_out(tmp_path):
     pages = [
         published("1_1", "One", 1),
         published("2_2", "Two", 2),
         published("1_3-narrow", "One", 3.5),
     ]
-    assert written(tmp_path, pages)["contents"] == [
+    (tmp_path / "_quarto.yml").write_text(SETTINGS)
+    write_menu(tmp_path, tmp_path / "report", pages)
+    menu = yaml.safe_load((tmp_path / "report" / "menu.yml").read_text())["website"]["sidebar"]
+    assert menu["contents"] == [
         {"href": "index.qmd", "text": "Overview"},
         {"section": "Two", "contents": [{"href": "report/2_2.ipynb", "text": "On 2_2"}]},
         {

@@ -45,9 +45,8 @@ LABELS = {
 CHAPTERS = tuple(LABELS)
 REPORT = [f"report/{name}.html" for name in CHAPTERS]
 
-#: Those that have runs of their own, and among them those on perceptrons.
+#: Those that have runs of their own.
 OF_RUNS = REPORT[:5]
-ON_MLP = REPORT[:2]
 
 
 def test_the_reference_loads_and_links_to_what_is_there(site):
@@ -198,7 +197,7 @@ def test_the_pages_are_of_the_profile(site):
     """The charts that are published are those of another one, and are not offered here."""
     for name in REPORT:
         assert "../figures/" not in site.text(name)
-    for name in ON_MLP:
+    for name in REPORT[:2]:
         assert "built-in grey patterns" in site.text(name)
     for name in ("1_3", "2_2", "depth"):
         assert "built-in colour patterns" in site.text(f"report/{name}.html")
