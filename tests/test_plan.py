@@ -11,21 +11,21 @@ from lab1.errors import ParameterError
 from lab1.planning import chapters, profiles
 from lab1.planning.chapters import CHAPTERS, plan
 
-CNN = {
-    "dataset": "smoke-colour", "depth": [2, 3], "seeds": [0, 1], "channels": 8,
-    "validation_size": 500,
-}  # fmt: skip
-DEEP = {
-    "dataset": "smoke-colour", "depth": [8, 14], "seeds": [0, 1], "train_evaluation_size": 100,
-    "validation_size": 500,
-}  # fmt: skip
 STUDY = {
     "dataset": "smoke-colour", "seeds": [0, 1], "student_channels": 8, "student_depth": 2,
     "teacher_channels": 16, "teacher_depth": 3, "teacher_epochs": 5, "teacher_seed": 7,
     "temperature": 4, "alpha": 0.9, "epochs": 2, "learning_rate": 0.1, "validation_size": 500,
 }  # fmt: skip
 #: Parameters of each chapter.
-VALUES = {"1_1": GRID, "1_2": GRID, "1_3": CNN, "depth": DEEP, "2_2": STUDY}
+VALUES = {
+    "1_1": GRID,
+    "1_2": GRID,
+    "1_3": {"dataset": "smoke-colour", "depth": [2, 3], "seeds": [0, 1], "channels": 8,
+            "validation_size": 500},
+    "depth": {"dataset": "smoke-colour", "depth": [8, 14], "seeds": [0, 1],
+              "train_evaluation_size": 100, "validation_size": 500},
+    "2_2": STUDY,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

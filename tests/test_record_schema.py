@@ -196,34 +196,6 @@ def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_
     assert outcomes["read"] > 5 and outcomes["refused"] > 75
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
-        b'{"schema": 1, "spec": ' + b"[" * 900 + b"]" * 900 + b"}",
-        b'{"schema": ' + b"9" * 5000 + b"}",
-        b'{"schema": Infinity}',
-        b"\xef\xbb\xbf{}",
-        "{}".encode("utf-16"),
-    ],
-    ids=["lists", "objects", "deep", "digits", "infinity", "mark", "utf-16"],
-)
-def test_what_is_no_plain_json_is_refused_by_name(tmp_path, content):
-    path = tmp_path / "record.json"
-    path.write_bytes(content)
-    with pytest.raises(RecordError, match=f"^{re.escape(str(path))}: "):
-        read_record(path)
-
-
-def test_a_file_too_large_to_be_a_record_is_not_read(tmp_path):
-    path = tmp_path / "record.json"
-    with path.open("wb") as stream:
-        stream.truncate(10**12)  # no more than a size where the file system allows it
-    with pytest.raises(RecordError, match="1,000,000,000,000 bytes; allowed: up to 64,000,000"):
-        read_record(path)
-
-
 @pytest.fixture
 def probed(make_spec, make_student):
     """A run of which every probe can be fabricated, by the probe's name."""

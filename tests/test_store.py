@@ -118,10 +118,14 @@ def edited(old, new):
     ("damage", "complaint"),
     [
         *((lambda text, end=end: text[:end], "not readable as a run") for end in (0, 1, 100, -2)),
-        (lambda text: "\xff\xfe\0garbage", "not readable as a run record"),
+        *((lambda text, new=new: new, "not readable as a run record") for new in (
+            "\xff\xfe\0garbage", "\xef\xbb\xbf{}", "[" * 100_000, '{"a":' * 100_000,
+            f'{{"schema": {"9" * 5000}}}', '{"schema": Infinity}',
+        )),
         *((lambda text, new=new: new, "no JSON object") for new in ("[]", "null", '"text"', "3")),
         *((lambda text, new=new: new, "not a run record") for new in ("{}", '{"schema": 1}')),
-        (lambda text: '{"schema": 1, "spec": null}', "the checksum does not fit"),
+        *((lambda _, spec=spec: f'{{"schema": 1, "spec": {spec}}}', "the checksum does not fit")
+          for spec in ("null", "[" * 900 + "]" * 900)),
         (edited('"accuracy": 0.9', '"accuracy": 0.95'), "the checksum does not fit"),
         (edited('"seed": 0', '"seed": 1'), "the checksum does not fit"),
         (edited('"best_epoch": 3', '"best_epoch": NaN'), "NaN is no number in JSON"),
@@ -130,12 +134,20 @@ def edited(old, new):
         (edited('"checksum": "', '"checksum": "0'), "the checksum does not fit"),
         (edited('"checksum"', '"check"'), "the checksum does not fit"),
     ],
-)
+)  # fmt: skip
 def test_a_damaged_record_is_told(store, make_record, damage, complaint):
     path = store.write(make_record(accuracy=0.9))
     path.write_text(damage(path.read_text()), encoding="latin-1")
     with damaged(path, complaint):
         store.find(make_record().spec)
+
+
+def test_a_file_too_large_to_be_a_record_is_not_read(tmp_path):
+    path = tmp_path / "record.json"
+    with path.open("wb") as stream:
+        stream.truncate(10**12)  # no more than a size where the file system allows it
+    with damaged(path, "has 1,000,000,000,000 bytes; allowed: up to 64,000,000"):
+        read_record(path)
 
 
 def rewritten(path, change):
@@ -405,12 +417,7 @@ def test_promote_takes_mixed_sources_only_when_told(store, make_record, segmente
         store.promote(mixed)
     store.promote(mixed, mixed_sources=True)
     assert store.is_published(mixed)
-
-
-def test_promote_goes_by_the_sources_and_not_by_the_commit_of_each_process(
-    store, make_record, segmented
-):
-    """A commit between two processes may have changed a text; uncommitted sources stay out."""
+    # A commit between two processes may have changed a text; uncommitted sources stay out.
     dirty, committed = (segmented(make_record(), commit=c) for c in ("f" * 40 + "-dirty", "f" * 40))
     with pytest.raises(RecordError, match=r"f-dirty.*committed sources"):
         store.promote(dirty, mixed_sources=True)

@@ -93,13 +93,6 @@ def counts():
     return {"counts": rows}
 
 
-@pytest.fixture
-def images():
-    png = base64.b64encode(b"no picture").decode()
-    image = {"index": 17, "label": 3, "predicted": 5, "p_label": 0.001, "p_predicted": 0.98}
-    return {"images": [{**image, "png": png}]}
-
-
 def test_the_confusion_has_classes_as_rows(record, counts):
     figure = cnns.confusion(record, counts)
     table = figure.data.set_index(["true", "predicted"])
@@ -119,13 +112,15 @@ def test_the_hardest_class_stands_on_top(record, counts):
     assert bar["encoding"]["color"] == {"value": COLOURS["ResidualCNN"]}
 
 
-def test_the_hardest_images_say_what_they_are(record, images):
-    table = cnns.hardest(record, images)
+def test_the_hardest_images_say_what_they_are(record):
+    png = base64.b64encode(b"no picture").decode()
+    image = {"index": 17, "label": 3, "predicted": 5, "p_label": 0.001, "p_predicted": 0.98}
+    table = cnns.hardest(record, {"images": [{**image, "png": png}]})
     assert table.frame.iloc[0]["class"] == "cat"
     assert "cat → dog" in table.markup
     assert "98%" in table.markup
     assert 'alt="test image 17: cat, taken for dog"' in table.markup
-    assert f"data:image/png;base64,{images['images'][0]['png']}" in table.markup
+    assert f"data:image/png;base64,{png}" in table.markup
 
 
 def test_classes_without_names_are_called_by_their_number(make_record, counts):

@@ -114,9 +114,5 @@ def test_values_that_change_nothing_are_told(records):
     (runs, _) = records.values()
     said = comparison.compare_values({"momentum 0.8": runs, "momentum 0.9": runs})
     assert said == "The runs of momentum 0.8 and momentum 0.9 are the same."
-
-
-def test_one_value_of_each_needs_no_such_table(records):
-    (runs, _) = records.values()
     assert comparison.compare_values({"": runs}) == ""
     assert comparison.compare_values({"width 16": [], "width 32": []}) == ""

@@ -96,12 +96,6 @@ def test_every_parameter_is_there_with_its_meaning_range_and_value(shipped):
     assert (rows["activation"], rows["patience"], rows["dropout_rate"]) == ("relu", "none", "0.0")
 
 
-@pytest.fixture
-def page():
-    checked = chapters.check_parameters("1_1", GRID | {"depth": [2]})
-    return profiles.Page("1_1", "1_1", "mine", checked)
-
-
 @pytest.mark.parametrize(
     ("seconds", "cost"),
     [
@@ -110,7 +104,9 @@ def page():
         ((), "None of its 3 runs has a record, so what they cost is not known."),
     ],
 )
-def test_the_cost_is_that_of_the_records(page, make_record, seconds, cost):
+def test_the_cost_is_that_of_the_records(make_record, seconds, cost):
+    parameters = chapters.check_parameters("1_1", GRID | {"depth": [2]})
+    page = profiles.Page("1_1", "1_1", "mine", parameters)
     records = [make_record(seed=seed, seconds=each) for seed, each in enumerate(seconds)]
     other = make_record(depth=8, seconds=10_000)  # shown there, asked for elsewhere
     said = fragments.cost(PublishedPage(page, "One", [*records, other]))
