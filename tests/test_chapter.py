@@ -38,13 +38,6 @@ def test_the_best_run_is_chosen_on_validation_at_its_best_epoch(chapter):
     assert opened.best.spec.seed == 0
 
 
-def test_where_every_run_diverged_there_is_no_best_one_and_no_layers(chapter):
-    opened = chapter(0.8, name="depth", stopped="diverged", best_epoch=None)
-    for ask in (lambda: opened.best, lambda: opened.layers):
-        with pytest.raises(MissingRunsError, match="chapter depth: every run diverged"):
-            ask()
-
-
 def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record, monkeypatch):
     opened = chapter(0.8, name="depth")
     opened.records.append(make_record(seed=1, stopped="diverged"))
@@ -59,6 +52,10 @@ def test_layers_are_those_of_the_runs_that_did_not_diverge(chapter, make_record,
     monkeypatch.setattr(opened, "probe", measure)
     assert set(opened.layers["seed"]) == {0} and len(opened.layers) == 2
     assert asked == [(0, "layers")]
+    opened = chapter(0.8, name="depth", stopped="diverged", best_epoch=None)
+    for ask in (lambda: opened.best, lambda: opened.layers):
+        with pytest.raises(MissingRunsError, match="chapter depth: every run diverged"):
+            ask()
 
 
 @pytest.mark.usefixtures("laboratory")

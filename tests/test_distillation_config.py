@@ -39,15 +39,12 @@ def test_the_canonical_form_spells_both_numbers(make_spec, make_student):
 
 
 def test_the_recipe_of_the_teacher_is_part_of_the_key(chain, monkeypatch):
-    teacher, student, grandchild = chain
-    before = [each.key for each in chain]
+    before = {spec.key for spec in chain}
     monkeypatch.setattr(config, "RECIPE", {**RECIPE, "ResidualMLP": RECIPE["ResidualMLP"] + 1})
     # Keys are cached, so equal specs are made anew.
-    teacher, student, grandchild = (RunSpec.from_dict(each.to_dict()) for each in chain)
-    assert [teacher, student, grandchild] == [*chain]
-    after = [teacher.key, student.key, grandchild.key]
-    assert all(new != old for new, old in zip(after, before, strict=True))
-    assert student.recipe == RECIPE["MLP"]
+    again = [RunSpec.from_dict(spec.to_dict()) for spec in chain]
+    assert again == [*chain] and not {spec.key for spec in again} & before
+    assert again[1].recipe == RECIPE["MLP"]
 
 
 def test_name_and_title_tell_a_distilled_run(make_spec, make_student, make_record):

@@ -200,18 +200,15 @@ def test_any_value_comes_back_as_declared_or_is_refused_in_a_line(name, value):
     assert all(part is None or type(part) is kind for part in parts)
 
 
-def test_a_number_that_python_does_not_write_out_is_refused():
-    for name in ("depth", "seed", "learning_rate"):
-        with pytest.raises(ParameterError, match=f"{name} = a number of thousands of digits is"):
-            declared_fields.check(name, 10**5000)
-
-
 def test_a_large_value_is_named_in_few_words():
     nested = [[[0] * 100] * 100] * 100
     for value in ("x" * 10**6, nested, {"a": nested}, ["x" * 10**6] * 1000):
         with pytest.raises(ParameterError) as refusal:
             declared_fields.check("seed", value)
         assert len(str(refusal.value)) < 2000
+    for name in ("depth", "seed", "learning_rate"):  # which Python does not write out
+        with pytest.raises(ParameterError, match=f"{name} = a number of thousands of digits is"):
+            declared_fields.check(name, 10**5000)
 
 
 @pytest.mark.parametrize("seeds", [range(10**6), ",".join(["1"] * 100_001)])

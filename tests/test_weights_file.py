@@ -84,36 +84,25 @@ def test_a_sorted_header_holds_the_same_tensors(written):
     assert weights_file.with_sorted_header(again) == again
 
 
-def test_weights_count_once_their_run_has_finished(store, make_record):
+def test_weights_count_once_their_run_has_finished_and_until_it_is_trained_again(
+    store, make_record
+):
     record = make_record()
-    own = store.run_dir(record.spec) / "weights.safetensors"
+    old, own = (store.run_dir(record.spec) / f"weights.{end}" for end in ("pt", "safetensors"))
     own.parent.mkdir(parents=True)
     own.write_bytes(b"weights of some epoch")
     assert weights_file.find(record.spec, store) is None
     store.write(record)
+    old.write_bytes(b"of an earlier version")
     assert weights_file.find(record.spec, store) == own
+    own.unlink()
+    assert weights_file.find(record.spec, store) == old
     public = weights_file.published(record.spec, store)
     assert public == store.results / f"{record.name}.safetensors"
     store.promote(record)
     public.write_bytes(encoded())
     assert weights_file.find(record.spec, store) == public
-
-
-def test_weights_of_an_earlier_version_are_found(store, make_record):
-    record = make_record()
-    store.write(record)
-    old = store.run_dir(record.spec) / "weights.pt"
-    old.write_bytes(b"weights")
-    assert weights_file.find(record.spec, store) == old
-    weights_file.in_runs(record.spec, store).write_bytes(b"newer")
-    assert weights_file.find(record.spec, store) == weights_file.in_runs(record.spec, store)
-
-
-def test_published_weights_of_a_run_that_was_trained_again_do_not_count(store, make_record):
-    record = make_record()
-    store.write(record)
-    store.promote(record)
-    weights_file.published(record.spec, store).write_bytes(encoded())
+    old.unlink()
     store.write(make_record(accuracy=0.5))
     assert weights_file.find(record.spec, store) is None
 
