@@ -207,31 +207,21 @@ def test_a_profile_without_chapters_has_no_dead_link(root):
     assert "Chapters" not in page
 
 
-def test_a_link_to_a_chapter_that_the_site_leaves_out_is_its_text(root):
+def test_pages_stand_in_order_with_sections_of_files_and_no_link_to_what_is_left_out(root):
     index = root / "index.qmd"
     (root / "chapters" / "left-out.ipynb").write_text("{}")
     index.write_text(f"{index.read_text()}\nSee [the other](report/left-out.ipynb#a), or not.\n")
-    front, *_ = build(root)
-    assert "See the other, or not." in front.read_text()
-
-
-def test_the_pages_of_a_folder_come_in_the_order_of_their_front_matter(root):
-    for name, order in (("a", 2), ("b", 1.5)):
-        text = chapter(f"{name}\norder: {order}", "Text.")
-        (root / "report" / f"{name}.ipynb").write_text(text)
-    build(root)
-    page = (root / "_site" / "index.html").read_text()
-    places = [page.index(f'href="report/{name}.html"') for name in ("one", "b", "a")]
-    assert places == sorted(places)
-
-
-def test_a_fragment_may_be_a_section_of_a_file(root):
     changes = "# All\n\nBefore.\n\n## Claims\n\nThese.\n\n### More\n\nThose.\n\n## Next\n\nAfter.\n"
     (root / "report" / "changes.md").write_text(changes)
-    text = '::: {.fragment file="report/changes.md" section="Claims"}\n:::'
-    (root / "report" / "part.ipynb").write_text(chapter("part", text))
-    build(root)
-    page = (root / "_site" / "report" / "part.html").read_text()
+    section = '::: {.fragment file="report/changes.md" section="Claims"}\n:::'
+    for name, order, text in (("a", 2, section), ("b", 1.5, "Text.")):
+        notebook = chapter(f"{name}\norder: {order}", text)
+        (root / "report" / f"{name}.ipynb").write_text(notebook)
+    front = build(root)[0].read_text()
+    assert "See the other, or not." in front
+    places = [front.index(f'href="report/{name}.html"') for name in ("one", "b", "a")]
+    assert places == sorted(places)
+    page = (root / "_site" / "report" / "a.html").read_text()
     assert "These." in page and "Those." in page
     assert "Before." not in page and "After." not in page
 

@@ -280,7 +280,6 @@ def demote(home):
 
 #: What is changed, and the pages that it makes stale; a residual run is read by the second alone.
 CHANGES = {
-    "nothing": (lambda home, patch: None, []),
     "code": (lambda home, patch: edit_cell(home, "1_1", '"Accuracy."', '"Another."'), ["1_1"]),
     "a parameter": (
         lambda home, patch: write_profile(home, {"1_1": {**GRID, "seeds": [0, 1]}, "1_2": GRID}),
