@@ -156,7 +156,7 @@ def test_no_page_is_wider_than_a_narrow_screen(seen):
 def test_a_command_breaks_between_its_words_on_a_narrow_screen(seen):
     options = seen.page.locator("code > .lab1-option")
     assert options.count() > 20
-    assert options.evaluate_all("all => all.every(each => each.getClientRects().length === 1)")
+    assert options.evaluate_all("all => all.every(each => each.getClientRects().length <= 1)")
     words = seen.page.locator(".lab1-commands td:nth-child(2) code")
     narrowest = min(word.bounding_box()["width"] for word in words.all())
     assert narrowest > 40
