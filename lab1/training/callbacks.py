@@ -105,7 +105,9 @@ class BestEpoch(Callback):
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
             if self.path is not None:
                 save_weights(self.path, self.weights)
-        if value is None or self._is_improvement(value):
+        gain = math.inf if value is None else self._gain(value, self.improved_to)
+        # From 0.50 to 0.55 is a gain of 0.05, although floating point makes it a trace more.
+        if gain > self.minimum_improvement and not math.isclose(gain, self.minimum_improvement):
             self.improved_to, self.epochs_without = value, 0
             return
         self.epochs_without += 1
@@ -129,11 +131,6 @@ class BestEpoch(Callback):
         if over is None or math.isnan(over):
             return math.inf
         return over - value if self.mode == "min" else value - over
-
-    def _is_improvement(self, value: float) -> bool:
-        gain, smallest = self._gain(value, self.improved_to), self.minimum_improvement
-        # From 0.50 to 0.55 is a gain of 0.05, although floating point makes it a trace more.
-        return gain > smallest and not math.isclose(gain, smallest)
 
 
 class ProgressBar(Callback):

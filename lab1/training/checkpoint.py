@@ -109,10 +109,11 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
     That is `digest`, whichever way the tensors lie in memory.
     """
-    return weights_file.digest(
-        (name, KINDS[tensor.dtype], list(tensor.shape), _bytes(tensor))
-        for name, tensor in weights.items()
-    )
+    parts = []
+    for name, tensor in weights.items():
+        content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        parts.append((name, KINDS[tensor.dtype], list(tensor.shape), content))
+    return weights_file.digest(parts)
 
 
 def save_weights(
@@ -187,10 +188,6 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], path: Path, title
             why = f"{name} has values that are no finite numbers"
             raise weights_file.refusal(path, f"{misfit}: {why}")
     model.load_state_dict(weights)
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def _safetensors(path: Path) -> Any:

@@ -147,19 +147,19 @@ def _trainer_of(
         return StreamlinedTrainer, None
     taught = spec.distillation
     declared, purpose = DATASETS[taught.teacher.dataset], "its students learn from them"
-    teacher = load_model(taught.teacher, declared, store or Store(), purpose)
+    teacher, sha256 = load_model(taught.teacher, declared, store or Store(), purpose)
     device = devices.resolve(options.device)
-    key = outputs_key(spec, teacher.sha256, loaded.declared.fingerprint, device)
+    key = outputs_key(spec, sha256, loaded.declared.fingerprint, device)
     folder = store.run_dir(taught.teacher) / f"outputs-{key}" if store else None
     make_trainer = partial(
         DistillationTrainer,
-        teacher=teacher.model,
+        teacher=teacher,
         temperature=taught.temperature,
         alpha=taught.alpha,
         wrong_classes=taught.wrong_classes,
         outputs=TeacherOutputs(folder, key, device),
     )
-    return make_trainer, teacher.sha256
+    return make_trainer, sha256
 
 
 def checkpointer(folder: Path, spec: RunSpec, options: RuntimeOptions) -> Checkpointer:

@@ -57,22 +57,17 @@ def load_run(key: str, device: str = "cpu", store: Store | None = None) -> Train
             f"run {key!r} cannot be loaded: its record is of {record.recipe_change}"
         )
     declared = weights_file.images_of(record.spec, store)
-    trained = load_model(record.spec, declared, store, "load_run needs them")
-    model = trained.model.to(devices.resolve(device)).eval()
+    model, _ = load_model(record.spec, declared, store, "load_run needs them")
+    model.to(devices.resolve(device)).eval()
     return TrainedRun(model, declared, record.spec.training, record)
 
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """A model with the weights of its best epoch, on the CPU, and the digest of these weights."""
+def load_model(
+    spec: RunSpec, declared: Dataset, store: Store, purpose: str
+) -> tuple[nn.Module, str]:
+    """The trained model of a run, on the CPU, and the digest of its weights.
 
-    model: nn.Module
-    sha256: str
-
-
-def load_model(spec: RunSpec, declared: Dataset, store: Store, purpose: str) -> TrainedModel:
-    """The trained model of a run: with the published weights where there are any, else one's own.
-
+    They are those of the best epoch: the published ones where there are any, else one's own.
     `declared` is the run's data set; `purpose` says, in an error, what the weights are for.
     Raises `MissingRunsError` where there are no weights of a finished run or
     where it diverged, and `WeightsError`, naming the file, where they are
@@ -81,7 +76,7 @@ def load_model(spec: RunSpec, declared: Dataset, store: Store, purpose: str) -> 
     path, weights = _found(spec, store, purpose)
     model = models.build(spec.model, declared, spec.seed)
     load_into(model, weights, path, spec.title)
-    return TrainedModel(model, digest(weights))
+    return model, digest(weights)
 
 
 def initial_model(spec: RunSpec, declared: Dataset, store: Store) -> tuple[nn.Module, str | None]:

@@ -417,8 +417,7 @@ class StreamlinedTrainer:
             images = batch.images
             if self.augment is not None:
                 images = self.augment(images, self._augmentation)
-            labels = batch.labels
-            images, labels = self._group.part(images, labels)
+            images, labels = self._group.part(images, batch.labels)
             yield self.normalize(images), labels
 
     def _save_if_due(self) -> None:

@@ -127,8 +127,8 @@ def test_in_small_it_equals_a_training_to_the_bit(name, monkeypatch, store):
             record = fabricated_runs.record(taught.teacher)
             store.write(replace(record, weights_sha256=digest(weights)))
             save_weights(weights_file.in_runs(taught.teacher, store), weights)
-            teacher = trained_run.load_model(taught.teacher, whole.declared, store, "it teaches")
-            monkeypatch.setattr(trained_run, "load_run", lambda _: teacher)
+            model, _ = trained_run.load_model(taught.teacher, whole.declared, store, "it teaches")
+            monkeypatch.setattr(trained_run, "load_run", lambda _: SimpleNamespace(model=model))
         pixels = {"input_size": prod(whole.declared.image_shape)}
         for network in (mlp.MLP, mlp.ResidualMLP):
             fitting = lambda network=network, **sizes: network(**sizes | pixels)  # noqa: E731

@@ -445,12 +445,12 @@ def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec
     store = Store()
     record = train_run(spec, OPTIONS, store)
     store.write(record)
-    model = trained_run.load_model(spec, loaded.declared, store, "a test").model.eval()
+    model = trained_run.load_model(spec, loaded.declared, store, "a test")[0].eval()
     sound = internals.recomputed_statistics(model, spec, loaded)
     assert sound["count"] == 200
     accuracy = record.history["train_evaluation_accuracy"][record.best_epoch - 1]
     assert sound["error"] == pytest.approx(1 - accuracy)
-    model = trained_run.load_model(spec, loaded.declared, store, "a test").model.eval()
+    model = trained_run.load_model(spec, loaded.declared, store, "a test")[0].eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean += 100
@@ -490,7 +490,7 @@ def centre_tap(layer):
 
 def needless(block):
     """Makes a block give what is kept without it: its branch gives zero, or all of its input."""
-    if hasattr(block, "relu1") or getattr(block, "shortcut", True) is False:  # a plain one
+    if hasattr(block, "relu1"):  # a plain one
         for convolution, normalisation in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
             centre_tap(convolution)
             normalisation.running_mean.zero_()

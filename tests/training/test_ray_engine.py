@@ -265,7 +265,7 @@ def grid(cluster, tmp_path_factory):
     store = Store(folder / "results", folder / "runs")
     engine.train_all(engine.Grid([PUBLISHED]), replace(OPTIONS, threads=1), store)
     record = store.find(PUBLISHED)
-    digest = trained_run.load_model(PUBLISHED, DATASETS["smoke-grey"], store, "a test").sha256
+    digest = trained_run.load_model(PUBLISHED, DATASETS["smoke-grey"], store, "a test")[1]
     trained_run.publish_weights(PUBLISHED, store, digest)
     shutil.move(store.run_dir(PUBLISHED) / "record.json", store.results / f"{record.name}.json")
     shutil.rmtree(store.run_dir(PUBLISHED))

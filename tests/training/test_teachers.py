@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import safetensors
@@ -35,7 +36,8 @@ def run(store, make_record):
 
 
 def load(spec, store):
-    return trained_run.load_model(spec, DATASETS[spec.dataset], store, PURPOSE)
+    model, sha256 = trained_run.load_model(spec, DATASETS[spec.dataset], store, PURPOSE)
+    return SimpleNamespace(model=model, sha256=sha256)
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from ...core import benchmarks
 from ...core.training_config import usable_cores
 from .. import device as devices
 from .. import models, origin
-from ..data.images import LoadedData
 from ..evaluation import count_errors
 from .cases import Case, load
 from .contenders import Contender, contenders
@@ -110,8 +109,15 @@ def _measure(
         first = index * len(pairs) // rounds
         for case, name in pairs[first:] + pairs[:first]:
             say(f"{case.title}, {present[name].title}: round {index + 1} of {rounds}")
-            measured = _train(case, data, present[name], index, device, scored)
-            results[case.name][name].append(measured)
+            torch.manual_seed(index)
+            model, train = present[name].prepare(case, data, index, device)
+            result = {"seconds": timed(train, device)}
+            if scored:
+                errors = count_errors(model.to(device).eval(), data.declared, data.test)
+                result["accuracy"] = 1 - errors / len(data.test)
+            results[case.name][name].append(result)
+            del model, train
+            gc.collect()
     return [
         {
             "name": case.name,
@@ -131,25 +137,6 @@ def _measure(
         }
         for case in cases
     ]
-
-
-def _train(
-    case: Case,
-    data: LoadedData,
-    contender: Contender,
-    seed: int,
-    device: torch.device,
-    scored: bool,
-) -> dict[str, float]:
-    """One short training: its seconds and, where `scored`, the accuracy on the test set."""
-    torch.manual_seed(seed)
-    model, train = contender.prepare(case, data, seed, device)
-    result = {"seconds": timed(train, device)}
-    if scored:
-        errors = count_errors(model.to(device).eval(), data.declared, data.test)
-        result["accuracy"] = 1 - errors / len(data.test)
-    gc.collect()
-    return result
 
 
 def timed(train: Callable[[], object], device: torch.device) -> float:

@@ -125,7 +125,7 @@ class PlainNet(nn.Module):
     """
 
     #: Whether a block adds its input to its output: all that sets the twins apart.
-    shortcut = False
+    skips = False
 
     def __init__(self, depth: int = 20, num_classes: int = 10, in_channels: int = 3) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class PlainNet(nn.Module):
         inputs = 16
         for width in (16, 32, 64):
             for _ in range((depth - 2) // 6):
-                blocks.append(PaddedBlock(inputs, width, self.shortcut))
+                blocks.append(padded_block(inputs, width, self.skips))
                 inputs = width
         self.blocks = nn.Sequential(*blocks)
         self.output = nn.Linear(64, num_classes)
@@ -156,40 +156,35 @@ class ResNet(PlainNet):
     have the same parameters, and with the same seed the same initial weights.
     """
 
-    shortcut = True
+    skips = True
 
 
-class PaddedBlock(nn.Module):
-    """Two 3 × 3 convolutions, with or without the parameter-free shortcut of option A.
+def padded_block(inputs: int, outputs: int, skips: bool) -> nn.Module:
+    """A `BasicBlock` with a parameter-free skip connection, or its layers alone.
 
-    Where the width grows, the first convolution has stride 2, and the shortcut takes every second
-    pixel and pads the new feature maps with zeros (He et al. 2016, section 3.3).
+    Where the width grows, the first convolution has stride 2.
+    """
+    from torchvision.models.resnet import BasicBlock
+
+    padding, stride = (None, 1) if inputs == outputs else (PaddedShortcut(outputs), 2)
+    block = BasicBlock(inputs, outputs, stride, padding)
+    return block if skips else _without_skip(block)
+
+
+class PaddedShortcut(nn.Module):
+    """Every second pixel of the input, with feature maps of zeros around its own: `maps` in all.
+
+    He et al. (2016), section 3.3, option A.
     """
 
-    def __init__(self, inputs: int, outputs: int, shortcut: bool) -> None:
+    def __init__(self, maps: int) -> None:
         super().__init__()
-        self.stride = 1 if inputs == outputs else 2
-        self.shortcut = shortcut
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, self.stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.maps = maps
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Feature maps of shape (batch, outputs, height / stride, width / stride)."""
-        hidden = functional.relu(self.bn1(self.conv1(inputs)), inplace=True)
-        outputs: Tensor = self.bn2(self.conv2(hidden))
-        if self.shortcut:
-            if self.stride == 2:
-                inputs = padded_shortcut(inputs, outputs.shape[1])
-            outputs = outputs + inputs
-        return functional.relu(outputs, inplace=True)
-
-
-def padded_shortcut(inputs: Tensor, maps: int) -> Tensor:
-    """Every second pixel of `inputs`, with feature maps of zeros around theirs: `maps` in all."""
-    padding = (maps - inputs.shape[1]) // 2
-    return functional.pad(inputs[:, :, ::2, ::2], (0, 0, 0, 0, padding, padding))
+        """Feature maps of shape (batch, maps, height / 2, width / 2)."""
+        padding = (self.maps - inputs.shape[1]) // 2
+        return functional.pad(inputs[:, :, ::2, ::2], (0, 0, 0, 0, padding, padding))
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:

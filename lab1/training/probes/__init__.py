@@ -54,7 +54,7 @@ def measure(spec: RunSpec, probe: str, options: RuntimeOptions, store: Store) ->
     devices.exact_float32(device)
     purpose = f"the probe {probe!r} is measured on them"
     networks = {
-        name: load_model(each, DATASETS[each.dataset], store, purpose).model
+        name: load_model(each, DATASETS[each.dataset], store, purpose)[0]
         for name, each in probe_schema.networks(probe, spec).items()
     }
     if "model" not in networks:

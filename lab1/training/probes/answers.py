@@ -5,14 +5,13 @@ import io
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from ...core.spec import RunSpec
 from ...errors import not_allowed
 from .. import data
 from ..data.images import LoadedData
-from ..evaluation import expected_calibration_error, fit_temperature, logits_of
+from ..evaluation import fit_temperature, logits_of, score
 
 #: How many images `hardest` keeps.
 _HARDEST = 24
@@ -154,19 +153,20 @@ def temperature_scaling(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> 
         for images in (validation.images, loaded.test.images)
     )
     temperature = fit_temperature(chosen_on, validation.labels)
-    labels = loaded.test.labels
-    scores: dict[str, dict[str, float]] = {"loss": {}, "calibration_error": {}}
-    for moment, logits in (("before", told_on), ("after", told_on / temperature)):
-        scores["loss"][moment] = float(nn.functional.cross_entropy(logits, labels))
-        scores["calibration_error"][moment] = expected_calibration_error(logits, labels)
+    before, after = (
+        score(logits, loaded.test.labels, {}) for logits in (told_on, told_on / temperature)
+    )
+    names = ("loss", "calibration_error")
+    scores = {name: {"before": before[name], "after": after[name]} for name in names}
     return {"temperature": temperature, **scores}
 
 
 def _png(image: Tensor) -> str:
     """A uint8 image of shape (channels, height, width) as a PNG in base64."""
-    array = image.permute(1, 2, 0).numpy()
+    from torchvision.transforms.functional import to_pil_image  # which takes a second
+
     stream = io.BytesIO()
-    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(stream, "PNG")
+    to_pil_image(image).save(stream, "PNG")
     return base64.b64encode(stream.getvalue()).decode()
 
 

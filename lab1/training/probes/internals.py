@@ -15,8 +15,8 @@ from .. import data, models, seeds
 from ..data.augmentation import AUGMENTATIONS
 from ..data.images import ImageSet, LoadedData
 from ..distillation import distillation_loss, permute_wrong_classes
-from ..evaluation import BATCH, count_errors, device_of, laid_out, normalizer_of
-from ..models.cnn import PlainNet, ResidualCNN, padded_shortcut
+from ..evaluation import BATCH, count_errors, device_of, laid_out, normalizer_of, score
+from ..models.cnn import PaddedShortcut, PlainNet, ResidualCNN
 from ..models.mlp import MLP
 
 #: On how many training images a probe measures, unless the run says how many.
@@ -112,11 +112,8 @@ def lesion(model: nn.Module, spec: RunSpec, loaded: LoadedData) -> dict[str, Any
         whole.append(model.output(hidden.mean((2, 3))))
 
     def scores(parts: list[Tensor]) -> dict[str, float]:
-        logits, labels = torch.cat(parts).cpu(), loaded.test.labels
-        return {
-            "accuracy": float((logits.argmax(1) == labels).double().mean()),
-            "loss": float(nn.functional.cross_entropy(logits, labels)),
-        }
+        scored = score(torch.cat(parts).cpu(), loaded.test.labels, {})
+        return {"accuracy": scored["accuracy"], "loss": scored["loss"]}
 
     return {
         "whole": scores(whole),
@@ -132,11 +129,11 @@ def _rest(block: nn.Module) -> tuple[str, Callable[[Tensor], Tensor]]:
     first = block.get_submodule("conv1")
     assert isinstance(first, nn.Conv2d)
     projection = getattr(block, "downsample", None)  # of torchvision's `BasicBlock`
-    if isinstance(projection, nn.Module):
+    if isinstance(projection, nn.Sequential):
         return "projection", projection
     if first.in_channels == first.out_channels:
         return "identity", nn.Identity()
-    return "padded", partial(padded_shortcut, maps=first.out_channels)
+    return "padded", PaddedShortcut(first.out_channels)
 
 
 def gradient_agreement(
