@@ -112,10 +112,8 @@ class DistillationTrainer(StreamlinedTrainer):
         self.temperature = declared["temperature"].check(temperature, where)
         self.alpha = declared["alpha"].check(alpha, where)
         self.outputs = outputs or TeacherOutputs()
-        permuted = declared["wrong_classes"].check(wrong_classes, where)
-        self._permutation = (
-            seeds.generator(self.seed, "permutation") if permuted == "permuted" else None
-        )
+        permuted = declared["wrong_classes"].check(wrong_classes, where) == "permuted"
+        self._permutation = seeds.generator(self.seed, "permutation") if permuted else None
 
     def compute_loss(self, logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
         """The combined loss of one batch, a scalar; see `distillation_loss`."""

@@ -204,11 +204,8 @@ class StreamlinedTrainer:
 
     def __setattr__(self, name: str, value: object) -> None:
         # What a callback sets to end the training, under a name of its own, would do nothing.
-        if (
-            self.__dict__.get("_calls_back")
-            and not name.startswith("_")
-            and not hasattr(self, name)
-        ):
+        is_known = name.startswith("_") or hasattr(self, name)
+        if not is_known and self.__dict__.get("_calls_back"):
             raise AttributeError(
                 f"{type(self).__name__} has no attribute {name!r} that a callback can set; "
                 "stop_reason, a text, ends the training after the epoch"
@@ -262,12 +259,8 @@ class StreamlinedTrainer:
                 self._train_epoch()
                 self._end_epoch()
             self._notify("on_train_end")
-        return TrainingResult(
-            history=progress.history,
-            best_epoch=self.best.epoch,
-            stopped=self.stop_reason or "all epochs",
-            seconds=progress.elapsed(),
-        )
+        stopped = self.stop_reason or "all epochs"
+        return TrainingResult(progress.history, self.best.epoch, stopped, progress.elapsed())
 
     def evaluate(self, dataset: Data | None = None) -> dict[str, float]:
         """Scores the model: `loss`, `accuracy`, `errors`, `count`, `calibration_error`
@@ -379,9 +372,7 @@ class StreamlinedTrainer:
         progress = self._progress
         metrics: dict[str, float | None] = {
             **progress.means(len(self.train_dataset)),
-            "validation_loss": None,
-            "validation_accuracy": None,
-            **dict.fromkeys(self.compute_metrics),
+            **dict.fromkeys(("validation_loss", "validation_accuracy", *self.compute_metrics)),
         }
         try:
             if self.eval_dataset is not None:

@@ -249,16 +249,13 @@ _OTHERS: Mapping[str, Contender] = {
 
 def contenders(device: torch.device) -> dict[str, Contender]:
     """Ours in each precision that the device has, and the others."""
+    if device.type == "cuda":  # bfloat16 arithmetic, rather than its imitation
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bf16 = device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16")
     ours = {
         name: Contender(f"lab1, {precision}", partial(streamlined, precision=precision))
         for name, precision in benchmarks.OURS.items()
-        if precision == "float32" or has_bf16(device)
+        if precision == "float32" or has_bf16
     }
     return {**ours, **_OTHERS}
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device has bfloat16 arithmetic, rather than imitates it."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -105,8 +105,6 @@ def train_all(grid: Grid, options: RuntimeOptions, store: Store) -> None:
     the data or does not see `runs/`.  All else is as `Engine` says.
     """
     specs = grid.specs
-    if not specs:
-        return
     store = Store(store.results.absolute(), store.runs.absolute())
     if options.data_dir is not None:
         options = replace(options, data_dir=str(Path(options.data_dir).expanduser().absolute()))

@@ -131,9 +131,8 @@ def _module(family: Family) -> ModuleType:
         raise ParameterError(f"{file} has changed since it was read; start the command again")
     name = f"lab1_own_{family.name}"
     spec = util.spec_from_file_location(name, file)
-    assert spec is not None
+    assert spec is not None and spec.loader is not None
     loader = spec.loader
-    assert loader is not None
     module = util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
     covered = {file.parent / module for module in families.sources(file)}
@@ -163,9 +162,6 @@ def _read_again(family: Family) -> ModuleType:
             if getattr(module, "__file__", None) in helpers:
                 del sys.modules[name]
         return _module.__wrapped__(family)
-
-
-# Files that a network reads
 
 
 #: What was opened or connected to since `_only_covered_files` began; `None` outside it.

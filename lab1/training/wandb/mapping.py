@@ -25,7 +25,6 @@ _WHOLE_NUMBERS = ("peak_memory_bytes", "errors", "count")
 
 Row = Mapping[str, Any]
 
-
 #: What a value of another kind raises, wherever it stands.
 UNFIT = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
@@ -67,11 +66,10 @@ def config_of(spec: RunSpec, recipes: Sequence[int]) -> dict[str, Any]:
 
 def rows(history: Mapping[str, Sequence[float | None]]) -> list[dict[str, Any]]:
     """One row per epoch, with its number as `epoch`; what is not finite is left out."""
-    epochs = len(history["train_loss"])
     return [
         {"epoch": index + 1}
         | {name: series[index] for name, series in history.items() if _is_finite(series[index])}
-        for index in range(epochs)
+        for index in range(len(history["train_loss"]))
     ]
 
 
@@ -94,15 +92,14 @@ def record_of(
     try:
         spec = RunSpec.from_dict(config["spec"])
         recipe, *further = written_recipes(config["spec"])
+        best = outcome.get("best_epoch")
         record = Record(
             spec=spec,
             history=_series(spec, history, _whole("epochs", outcome["epochs"])),
             test=_test(outcome),
             parameters=_whole("parameters", outcome["parameters"]),
             flops=_whole("flops", outcome["flops"]),
-            best_epoch=(
-                _whole("best_epoch", outcome["best_epoch"]) if "best_epoch" in outcome else None
-            ),
+            best_epoch=None if best is None else _whole("best_epoch", best),
             stopped=outcome["stopped"],
             seconds=outcome["total_seconds"],
             origin={**config["origin"], "pulled_from": source},
