@@ -69,12 +69,9 @@ def test_a_further_page_that_leaves_out_what_the_first_sets_is_refused(profile):
         profiles.pages(profile(f'chapters: {{"1_1": {sets}}}'))
 
 
-def test_what_is_published_has_three_seeds_at_least():
+def test_what_is_published_has_three_seeds_at_least_and_smoke_needs_no_download():
     for page in profiles.pages("report"):
         assert len(page.parameters.get("seeds", (0, 1, 2))) >= 3, page.name
-
-
-def test_the_smoke_profile_needs_no_download():
     for page in profiles.pages("smoke"):
         assert not any(DATASETS[spec.dataset].files for spec in page.plan())
 

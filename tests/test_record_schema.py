@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from lab1.core.record import read_record
 from lab1.core.record_rules import seal
-from lab1.core.store import Store
 from lab1.errors import Lab1Error, RecordError
 from lab1.reporting import frames, results_page
 from lab1.reporting.runs_page import RunsPage
@@ -198,10 +197,11 @@ def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_
 
 @pytest.fixture
 def probed(make_spec, make_student):
-    """A run of which every probe can be fabricated, by the probe's name."""
+    """Fabricates a run, and what one of its probes found, by the probe's name."""
+    pytest.importorskip("torch", reason="the fabricated probes have the layers of real networks")
     teacher = make_spec("MLP", 2, validation_size=500)
     digits = {"omitted_class": 3, "train_evaluation_size": 500}
-    return {
+    specs = {
         "bias-correction": make_student(teacher, **digits),
         "teacher-agreement": make_student(teacher),
         "lesion": make_spec("ResidualCNN", 2),
@@ -211,14 +211,15 @@ def probed(make_spec, make_student):
             ("layers", "gradient-agreement", "int8-weights", "temperature-scaling"), make_spec()
         ),
     }
+    return lambda name: (
+        specs[name], fabricated_runs.PROBES[name](fabricated_runs.record(specs[name]))
+    )  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("probe", fabricated_runs.PROBES)
-def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed, probe):
-    pytest.importorskip("torch", reason="the fabricated probes have the layers of real networks")
-    spec, store = probed[probe], Store(tmp_path / "results", tmp_path / "runs")
-    content = fabricated_runs.PROBES[probe](fabricated_runs.record(spec))
+def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(store, probed, probe):
+    spec, content = probed(probe)
     path = store.write_probe(spec, probe, content)
     assert store.find_probe(spec, probe) == content
     body, outcomes = json.loads(path.read_text()), Counter()
@@ -260,10 +261,8 @@ def test_whatever_stands_anywhere_in_a_probe_is_read_or_refused(tmp_path, probed
         ("temperature-scaling", lambda c: c.update(temperature=0), "content.temperature = 0"),
     ],
 )
-def test_what_a_probe_cannot_have_found_is_named(tmp_path, probed, probe, change, complaint):
-    pytest.importorskip("torch", reason="the fabricated probes have the layers of real networks")
-    spec, store = probed[probe], Store(tmp_path / "results", tmp_path / "runs")
-    content = fabricated_runs.PROBES[probe](fabricated_runs.record(spec))
+def test_what_a_probe_cannot_have_found_is_named(store, probed, probe, change, complaint):
+    spec, content = probed(probe)
     change(content)
     path = store.write_probe(spec, probe, content)
     with pytest.raises(RecordError, match=f"^{re.escape(str(path))}: .*{re.escape(complaint)}"):
