@@ -109,17 +109,13 @@ def test_other_weights_than_a_student_learnt_from_are_not_published(run, store):
     assert not store.results.exists()
 
 
-def test_missing_weights_are_told(store, make_spec):
-    with pytest.raises(
-        MissingRunsError, match=r"weights\.safetensors: the weights of MLP, 2 layers.*a test"
-    ):
+def test_missing_weights_are_told(store, make_spec, run):
+    told = r"weights\.safetensors: the weights of MLP, 2 layers.* are not here.*a test"
+    with pytest.raises(MissingRunsError, match=told):
         load(make_spec(), store)
-
-
-def test_weights_of_a_training_under_way_are_not_taken(run, store):
     spec = run()
-    (store.run_dir(spec) / "record.json").unlink()
-    with pytest.raises(MissingRunsError, match="are not here"):
+    (store.run_dir(spec) / "record.json").unlink()  # as those of a training under way
+    with pytest.raises(MissingRunsError, match=told):
         load(spec, store)
 
 
