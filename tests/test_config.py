@@ -294,15 +294,12 @@ def test_a_spec_survives_being_written_out(make):
     assert json.dumps(written) == text  # which reading leaves as it was
 
 
-def test_everything_is_spelled_out_in_a_record():
+def test_everything_is_spelled_out_in_a_record_and_what_an_old_one_lacks_has_its_default():
     written = SPEC.to_dict()
     assert set(written) == {"model", "dataset", "training", "seed", "distillation", "recipe"}
     assert set(written["training"]) == {each.name for each in fields(TrainingConfig)}
     assert set(written["model"]) == {each.name for each in fields(ModelSpec)}
     assert written["recipe"] == SPEC.recipe
-
-
-def test_fields_that_an_old_record_lacks_take_their_default():
     written = SPEC.to_dict()
     del written["training"]["minimum_improvement"]
     del written["training"]["augmentation"]

@@ -59,12 +59,15 @@ def test_a_change_is_said_as_one_would_say_it(make_spec, change, reference, word
     assert [*changes.values()] == [words]
 
 
-def test_a_teacher_and_its_settings_are_said():
+def test_a_teacher_its_settings_and_who_chose_them_are_said():
     further = replace(TAUGHT.distillation, teacher=replace(PLAIN, seed=1), wrong_classes="permuted")
     specs = [PLAIN, TAUGHT, replace(PLAIN, distillation=further), replace(PLAIN, seed=5)]
     assert differences.labels(specs) == [
         "", "teacher of seed 0", "teacher of seed 1, wrong classes permuted", "",
     ]  # fmt: skip
+    specs = [replace(TAUGHT, role=role) for role in ("chose", "fresh")]
+    assert differences.labels(specs) == ["seeds that chose this setting", "fresh seeds"]
+    assert "fresh" not in specs[1].title
 
 
 def test_a_label_says_what_the_columns_beside_it_do_not():
@@ -77,9 +80,3 @@ def test_a_label_says_what_the_columns_beside_it_do_not():
     assert differences.labels([PLAIN, deep, longer], ("depth",)) == [
         "4 layers", "8 layers, 20 epochs", "8 layers, 40 epochs",
     ]  # fmt: skip
-
-
-def test_the_seeds_that_chose_a_setting_are_told_from_fresh_ones():
-    specs = [replace(TAUGHT, role=role) for role in ("chose", "fresh")]
-    assert differences.labels(specs) == ["seeds that chose this setting", "fresh seeds"]
-    assert "fresh" not in specs[1].title

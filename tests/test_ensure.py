@@ -76,13 +76,10 @@ def test_progress_says_how_many_runs_and_what_came_of_each(trained, store, make_
     assert "left" not in lines[1]  # nothing is left after the last
 
 
-def test_progress_tells_a_diverged_run(store, make_record, capsys):
+def test_progress_tells_a_diverged_run_and_the_whole_time(make_record, make_spec, capsys):
     record = make_record(stopped="diverged")
     cost.GridProgress([record.spec], [None]).finished(record)
     assert "no test score, diverged after 3 epochs" in capsys.readouterr().err
-
-
-def test_progress_tells_the_whole_time_from_records_alike(store, make_record, make_spec, capsys):
     specs = [make_spec(seed=1), make_spec(depth=5)]
     cost.GridProgress(specs, estimate(specs, [make_record(seconds=20.0)]))
     assert capsys.readouterr().err == "training 2 missing runs, about 59 s on one core\n"
@@ -307,11 +304,14 @@ def test_teachers_come_first_and_nothing_else_moves(family, make_spec, monkeypat
     assert plan("made-up") == [*family]
 
 
-def test_a_teacher_that_was_never_trained_is_added(family, store, make_spec):
+def test_a_teacher_whose_training_has_not_ended_is_added(family, store, make_spec):
     teacher, student, grandchild = family
     one = make_spec(seed=8)
     assert with_teachers([one, grandchild], store) == [one, teacher, student, grandchild]
     assert with_teachers([grandchild, teacher], store) == [teacher, student, grandchild]
+    teacher, student, _ = family
+    weights_for(store, teacher)  # of its best epoch so far
+    assert with_teachers([student], store) == [teacher, student]
 
 
 def test_a_trained_teacher_is_not_added(family, store, make_record):
@@ -324,12 +324,6 @@ def test_a_trained_teacher_is_not_added(family, store, make_record):
     store.write(taught)
     weights_for(store, taught.spec)
     assert with_teachers([family[2]], store) == [family[2]]
-
-
-def test_a_teacher_in_the_midst_of_its_training_is_waited_for(family, store):
-    teacher, student, _ = family
-    weights_for(store, teacher)  # of its best epoch so far
-    assert with_teachers([student], store) == [teacher, student]
 
 
 def test_a_trained_teacher_without_weights_is_told(family, store, make_record):

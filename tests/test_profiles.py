@@ -270,7 +270,7 @@ def test_folders_follow_the_environment(laboratory, tmp_path, monkeypatch):
     assert files.data_dir() == laboratory / "data"
 
 
-def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch):
+def test_records_are_read_none_is_trained_and_a_lack_is_told(profile, make_record, monkeypatch):
     monkeypatch.setattr(ensuring, "_train", None)
     both = CHAPTER + CHAPTER.split("chapters:")[1].replace("1_1", "1_2") + "  results: {}\n"
     name = profile(both)
@@ -285,9 +285,6 @@ def test_records_are_read_and_none_is_trained(profile, make_record, monkeypatch)
     assert results.plan() == [] and results.records() == records
     on = profiles.shown_on(name)
     assert [on[record.key] for record in records] == [("1_1", "1_2"), ("1_2",)]
-
-
-def test_a_profile_without_runs_of_its_own_is_told_so(profile):
     with pytest.raises(MissingRunsError, match=r"'mine' has a record yet; no page plans one"):
         profiles.trained(profile("chapters: {results: {}, speed: {}}"))
 

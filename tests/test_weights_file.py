@@ -35,13 +35,10 @@ def written(tmp_path):
     return write
 
 
-def test_the_digest_is_of_names_types_shapes_and_bytes():
+def test_a_whole_file_is_read_whose_digest_is_of_names_types_shapes_and_bytes(written):
     text = b'["a", "I64", []]\n' + TENSORS[1][3] + b'["b", "F32", [2]]\n' + TENSORS[0][3]
     assert weights_file.digest(TENSORS) == hashlib.sha256(text).hexdigest()
     assert weights_file.digest(TENSORS[::-1]) == weights_file.digest(TENSORS)
-
-
-def test_a_whole_file_is_read(written):
     file = weights_file.read(written(encoded()))
     assert (file.run, file.sha256) == ("0" * 16, weights_file.digest(TENSORS))
     assert file.content == encoded()

@@ -54,16 +54,13 @@ def test_it_is_unknown_where_it_was_not_measured_or_proves_nothing(make_record, 
     assert frame["train_error"].isna().all()
 
 
-def test_cost_is_that_of_an_epoch_and_the_most_memory(make_record):
+def test_cost_is_that_of_an_epoch_and_the_most_memory_or_unknown(make_record):
     record = make_record()
     record.history["seconds"][:] = [9.0, 2.0, 1.0]
     record.history["peak_memory_bytes"][:] = [10, 30, 20]
     row = frames.runs([record]).iloc[0]
     assert (row["epoch_seconds"], row["peak_memory_bytes"]) == (2.0, 30)
-
-
-def test_what_no_epoch_measured_is_unknown(make_record):
-    """As in a run of a system that tells no memory, or in one that diverged at once."""
+    # Unknown where no epoch measured it: on some systems, and where a run diverged at once.
     record = make_record(stopped="diverged", best_epoch=None)
     record.history["seconds"][:] = record.history["peak_memory_bytes"][:] = [None] * 3
     unknown = ["epoch_seconds", "peak_memory_bytes", "validation_accuracy", "train_accuracy"]

@@ -114,12 +114,13 @@ def test_times_are_in_the_precision_of_the_runs_where_a_benchmark_has_it(runs, t
     assert [*by_benchmark["both"]] == ["float32"] and [*by_benchmark["bf16"]] == ["bf16"]
 
 
-def test_the_chart_has_medians_and_extremes(runs, timed):
+def test_the_chart_has_medians_and_extremes_or_says_that_there_is_no_benchmark(runs, timed):
     figure = speed.time_by_depth(speed.times(runs, {"cpu": timed}))
     row = figure.data.set_index(["family", "depth"]).loc[("ResidualCNN", 4)]
     assert row[["median", "smallest", "largest", "rounds"]].tolist() == [3, 3, 6, 3]
     assert "CIFAR-10 by depth" in figure.alt and "ResidualCNN 4: 3 ms (AMD EPYC, " in figure.alt
     assert figure.chart.to_dict(validate=True)["title"] == "CIFAR-10"
+    assert "No benchmark" in speed.time_by_depth(speed.times(runs, {}))
 
 
 def test_times_of_one_machine_are_compared_by_round(runs, timed):
@@ -131,7 +132,3 @@ def test_times_of_one_machine_are_compared_by_round(runs, timed):
     assert compared.clause == "residual CNN − simple CNN, 4 stages, time of a training image: " + (
         "+1.33\u00a0ms"
     )
-
-
-def test_without_a_benchmark_a_clause_says_so(runs):
-    assert "No benchmark" in speed.time_by_depth(speed.times(runs, {}))

@@ -76,8 +76,9 @@ def test_what_an_escape_stands_for_is_read_as_such(left):
     assert left(r'p::before{content:"\f12c"}' + ".card{color:red}" * 3) == rest
 
 
-def test_without_quartos_folder_nothing_is_done(tmp_path):
+def test_a_site_without_quartos_folder_and_search_stays_as_it_is(tmp_path):
     assert prune_css(tmp_path) == 0
+    assert rank_chapters_first(tmp_path) == 0 and not [*tmp_path.iterdir()]
 
 
 #: As Quarto writes it: an entry for each section of each page.
@@ -102,7 +103,3 @@ def test_chapters_come_first_and_names_of_modules_weigh_no_more_than_text(tmp_pa
     # An index that Quarto has not written anew is not made longer once more.
     assert rank_chapters_first(tmp_path) == 4
     assert json.loads((tmp_path / "search.json").read_text(encoding="utf-8")) == found
-
-
-def test_a_site_without_a_search_stays_as_it_is(tmp_path):
-    assert rank_chapters_first(tmp_path) == 0 and not [*tmp_path.iterdir()]
