@@ -313,15 +313,14 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
     assert fake_runs == [0, 1, 2, 3, 4, 1, 3]
 
 
-def test_every_failed_run_is_counted(fake_runs, store, make_spec):
-    """Also where two runs differ in something that their title does not say."""
+def test_every_failed_run_is_counted_and_a_single_one_shows_its_own_error(
+    fake_runs, store, make_spec
+):
     fake_runs.failing = (0,)
+    # Two of them differ in something that their title does not say.
+    specs = [make_spec(width=8), make_spec(width=9), make_spec(seed=1)]
     with pytest.raises(MissingRunsError, match="2 of 3 runs failed"):
-        train_all(Grid([make_spec(width=8), make_spec(width=9), make_spec(seed=1)]), OPTIONS, store)
-
-
-def test_a_single_run_that_fails_shows_its_own_error(fake_runs, store, make_spec):
-    fake_runs.failing = (0,)
+        train_all(Grid(specs), OPTIONS, store)
     with pytest.raises(ZeroDivisionError, match="seed 0 is unlucky"):
         train_all(Grid([make_spec()]), OPTIONS, store)
 

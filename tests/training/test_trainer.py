@@ -234,13 +234,6 @@ def test_scores_are_those_by_hand(make_trainer, toy):
     }
 
 
-def test_there_must_be_something_to_score(make_trainer, toy):
-    with pytest.raises(ParameterError, match="no validation split; name a dataset"):
-        make_trainer(configured(validation_size=0), validation=None).evaluate()
-    with pytest.raises(ParameterError, match="evaluate: dataset is empty"):
-        make_trainer().evaluate(toy(0))
-
-
 def test_a_network_that_keeps_a_tensor_is_scored_before_it_is_trained(make_trainer, toy):
     class Keeping(nn.Module):
         def __init__(self):
@@ -527,6 +520,10 @@ def test_an_argument_of_another_kind_is_told(make_trainer, argument, allowed):
 
 def test_what_a_trained_model_is_asked_is_checked(make_trainer, toy):
     trainer, asked = make_trainer(), toy(30)
+    with pytest.raises(ParameterError, match="evaluate: dataset is empty"):
+        trainer.evaluate(toy(0))
+    with pytest.raises(ParameterError, match="no validation split; name a dataset"):
+        make_trainer(configured(validation_size=0), validation=None).evaluate()
     with pytest.raises(ParameterError, match="labels from 5 to 7 are not allowed"):
         trainer.evaluate(ImageSet(asked.images, asked.labels + 5))
     with pytest.raises(ParameterError, match="example 0: it is of Tensor; allowed: a pair"):
