@@ -1,7 +1,5 @@
 """The errors that a user can cause, and that are therefore shown without a traceback."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import reprlib

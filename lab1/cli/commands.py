@@ -1,7 +1,5 @@
 """What each command of `python -m lab1` does; each returns the exit status."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """The command line: `python -m lab1 COMMAND`; `python -m lab1 --help` lists them."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

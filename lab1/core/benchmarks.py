@@ -5,8 +5,6 @@ A record has cases, which are a network and its data, and contenders, which trai
 under each contender.  The published records lie in `results/benchmarks/`.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence

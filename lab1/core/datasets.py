@@ -10,8 +10,6 @@ keys of its runs.  What is declared by that name is kept in `runs/own-images/`, 
 charts are read where the images are not at hand; training reads these, and finds a changed one.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Text of records, benchmarks and data, made safe for a page: escaped in this one place."""
 
-from __future__ import annotations
-
 import html
 import re
 

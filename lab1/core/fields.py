@@ -5,8 +5,6 @@ A field's type says all: `epochs: Annotated[int, Field("passes over the data", g
 table and the JSON schema of `params/*.yml`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -3,8 +3,6 @@
 They have no specification, so they are drawn, and no claim is made of them.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

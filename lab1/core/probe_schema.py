@@ -1,7 +1,5 @@
 """The networks that each probe asks, and what its record may hold (standard library only)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any

@@ -4,8 +4,6 @@ A rule is called with the place of a value (`history.train_loss[2]`) and the val
 `RecordError`, which names both and what is allowed.  Standard library only.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -6,8 +6,6 @@ except by `Store.promote`.  A probe is something measured on a trained model aft
 lies beside the record as `<run>.<probe>.json` or `runs/<run>/<probe>.json`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -6,8 +6,6 @@ a default are required, and `**training` stands for the fields of
 controls are the same function of other values (`lab1.planning.chapters.plan_page`).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated, Any
 

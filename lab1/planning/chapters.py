@@ -3,8 +3,6 @@
 A plan, and with it every key, is made without torch and without the data.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence

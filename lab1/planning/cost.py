@@ -1,7 +1,5 @@
 """Estimates how long a grid takes, and prints a line for each run that finished."""
 
-from __future__ import annotations
-
 import math
 import os
 import sys

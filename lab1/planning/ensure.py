@@ -3,8 +3,6 @@
 Only then is the training half imported.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence

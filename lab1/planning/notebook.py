@@ -10,8 +10,6 @@ child of the papermill that executes it, so the options can be had from that pro
 here as `python -m lab1 run -p` and `params/*.yml` are read.
 """
 
-from __future__ import annotations
-
 import ast
 import base64
 import re

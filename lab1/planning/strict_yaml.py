@@ -7,8 +7,6 @@ A key stands once, and what is absurdly large, deep or full of references is ref
 Anchors, references and `<<` are as in version 1.1; what has a tag is refused.
 """
 
-from __future__ import annotations
-
 import codecs
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks records beyond what reading them checks, and can train one again."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@
 `lab1.training.probes`, through `OpenChapter.probe`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

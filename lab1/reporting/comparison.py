@@ -4,8 +4,6 @@ Each function takes a frame and gives a `Figure`.  Means are over seeds and carr
 interval where there are three or more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

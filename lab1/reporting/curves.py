@@ -1,7 +1,5 @@
 """Curves: means over the seeds of a page's runs, single trainings and logged runs (`lab1.plot`)."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from statistics import fmean

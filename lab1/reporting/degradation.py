@@ -4,8 +4,6 @@ A network degrades where more layers make it worse on its own training images, s
 mode (He et al. 2016, section 1).  Errors are in percent.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from typing import Any

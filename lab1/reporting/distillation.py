@@ -3,8 +3,6 @@
 Means are over seeds and carry their 95 % interval where there are three or more.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

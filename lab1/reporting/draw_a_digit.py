@@ -4,8 +4,6 @@ The networks answer in the reader's browser, by `lab1/site/draw.js`, from their 
 bits (the probe `int8-weights`).  The page loads these when the reader first draws.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterable, Mapping

@@ -5,8 +5,6 @@ parts of the figure under `MIME`.  From these publishing writes the pictures as 
 in which `lab1/site/charts.js` replaces them by a live chart when a reader turns to it.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import html

@@ -1,7 +1,5 @@
 """Records as tables: one row per run, or one row per run and epoch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace

@@ -1,7 +1,5 @@
 """The parts of the site's front page: its headline, chart, two layers, and a card a chapter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any

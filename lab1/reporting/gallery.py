@@ -3,8 +3,6 @@
 The pictures lie in `figures/`, drawn by `make gallery`; a data set without one shows nothing.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections.abc import Mapping

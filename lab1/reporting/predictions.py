@@ -1,7 +1,5 @@
 """A chart's means as a reader may predict them, from the first of each line on."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

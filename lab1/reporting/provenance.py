@@ -1,7 +1,5 @@
 """The configurations and runs behind a page's numbers, each with its record."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

@@ -4,8 +4,6 @@ Every number of the site leads here.  `lab1/site/runs.js` filters the rows and d
 ticks; the page opens with the picture of some.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence

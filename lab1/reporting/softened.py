@@ -1,7 +1,5 @@
 """A teacher's answers, softened by a temperature: a chart whose temperature turns, and a table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

@@ -5,8 +5,6 @@ benchmarks come by name, as `OpenChapter.benchmarks` and `depth_benchmarks` give
 of the runs themselves do not compare: they are of different days, beside other work.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tables of a page: their columns, said once, and the table of a page's settings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace

@@ -1,7 +1,5 @@
 """Colours, shapes, dashes and fonts of all charts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

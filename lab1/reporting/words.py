@@ -1,7 +1,5 @@
 """The names of families, depths and data in prose, axes and headings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Builds the site: with Quarto where it is installed, as a preview with pandoc where it is not."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -8,8 +8,6 @@ It is a cache: any fault of it is a miss, said in one line.  What it gives back 
 digest that was kept beside it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The figures of an executed chapter as files: SVG, Vega-Lite and the CSV behind each."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Writes what publishing computes for the pages outside `chapters/`, and the site's scripts."""
 
-from __future__ import annotations
-
 import ast
 import shlex
 import textwrap

@@ -1,7 +1,5 @@
 """Frames the pages: their menu, the head and foot of each, and the addresses of the site."""
 
-from __future__ import annotations
-
 import copy
 import html
 import json

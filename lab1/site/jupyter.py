@@ -4,8 +4,6 @@
 one that was changed is left alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 from pathlib import Path

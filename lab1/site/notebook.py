@@ -4,8 +4,6 @@ A chapter cites as `[He et al. (2016)](#ref-he2016deep)`, which reads well in an
 page the link leads to the entry of that name in `references.bib`.
 """
 
-from __future__ import annotations
-
 import copy
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ two thousand icons, and the rules of dashboards, slides and listings, for light 
 before the first page stands.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

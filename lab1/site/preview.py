@@ -4,8 +4,6 @@ It reads what Quarto reads: `_quarto.yml`, the pages and their fragments. Of Qua
 knows the part that these pages use (`quarto.lua`). What it cannot resolve stops the build.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import os

@@ -4,8 +4,6 @@
 in `report/`.
 """
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ What it covers stands in `_quarto.yml`, under `quartodoc`.  The sources are read
 imported, so that the training half is documented where torch is not installed.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import sys

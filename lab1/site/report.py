@@ -1,7 +1,5 @@
 """Typesets a chapter that answers a reader's question as one HTML file, which needs no other."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """The page "Try it": networks that train in the page, beside what the chapters measured."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Sequence
