@@ -259,9 +259,6 @@ def test_a_reading_that_the_notebook_shows_otherwise_is_told(ask_papermill, caps
     assert capsys.readouterr().out == ""
 
 
-# The cell that papermill adds
-
-
 @pytest.mark.parametrize(
     "cells",
     [

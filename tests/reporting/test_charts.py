@@ -52,9 +52,6 @@ def look(encoding):
     return dict(zip(encoding["scale"]["domain"], encoding["scale"]["range"], strict=True))
 
 
-# The forms
-
-
 @pytest.mark.parametrize("names", [["MLP"], ["ResidualMLP"], ["MLP", "ResidualMLP"]])
 @pytest.mark.parametrize("marks", ["lines", "curves"])
 def test_a_family_has_its_colour_and_shape_whoever_stands_beside_it(names, marks):
@@ -223,9 +220,6 @@ def test_a_bar_may_have_its_value_behind_it():
     assert [row["field"] for row in encodings(figure, "bar")["tooltip"]] == [
         "class", "share", "images",
     ]  # fmt: skip
-
-
-# The charts of accuracy and loss
 
 
 @pytest.fixture

@@ -49,9 +49,6 @@ def say(text, *conditions, published=True, **keywords):
     return claim(text, conditions, published=published, **keywords)
 
 
-# What a comparison shows
-
-
 def test_a_comparison_is_that_of_a_paired_t_test_corrected_with_the_others(experiment):
     records = experiment({**WORSE, ("MLP", 8): around(-0.001)})
     base = Selection(frames.runs(records)).at(family="MLP")
@@ -123,9 +120,6 @@ def test_what_cannot_be_judged_says_why(experiment, change, reason):
     assert comparison.reason == reason
     assert comparison.unjudged().holds == (bool(reason) and comparison.is_pair)
     assert (comparison.value.sign == 0) == bool(reason)
-
-
-# What a sentence may say
 
 
 def test_a_sentence_stands_where_its_conditions_hold(page):
@@ -311,9 +305,6 @@ def test_names_that_are_wrong_are_told(page):
         difference.in_("test_acuracy")
     with pytest.raises(ClaimError, match="depth is no comparison; write"):
         Findings.of({"depth": difference})
-
-
-# The table, and what a page adds
 
 
 def test_the_table_has_all_comparisons_by_their_arms(page):

@@ -50,22 +50,12 @@ def test_missing_values_are_left_out_and_not_counted(missing):
     assert math.isnan(estimate([1, missing, 2]).half_width)
 
 
-@pytest.mark.parametrize(
-    ("mean", "half_width", "sign"),
-    [
-        (1.0, 0.5, 1),
-        (-1.0, 0.5, -1),
-        (1.0, 1.5, 0),
-        (-1.0, 1.5, 0),
-        (1.0, 1.0, 0),  # an interval that ends at zero does not exclude it
-        (-1.0, 1.0, 0),
-        (0.0, 0.0, 0),
-        (1.0, math.nan, 0),
-        (-1.0, math.nan, 0),
-    ],
-)
-def test_the_sign_says_whether_the_interval_excludes_zero(mean, half_width, sign):
-    assert Estimate(mean, half_width, 5).sign == sign
+# An interval that ends at zero does not exclude it.
+@pytest.mark.parametrize(("half_width", "sign"), [(0.5, 1), (1.5, 0), (1.0, 0), (math.nan, 0)])
+def test_the_sign_says_whether_the_interval_excludes_zero(half_width, sign):
+    assert Estimate(1.0, half_width, 5).sign == sign
+    assert Estimate(-1.0, half_width, 5).sign == -sign
+    assert Estimate(0.0, 0.0, 5).sign == 0
 
 
 @pytest.mark.parametrize(("count", "quantile"), [(3, T_2), (5, T_4)])

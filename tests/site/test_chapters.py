@@ -68,9 +68,6 @@ def test_the_chapters_are_those_that_can_be_planned():
     assert set(chapters.CHAPTERS) == set(NAMES)
 
 
-# The form of a notebook
-
-
 @every_chapter
 def test_a_chapter_is_a_notebook_without_outputs_author_or_version(name):
     """Colab writes its author's name beside a cell, of text too; a version changes by who saves."""
@@ -163,9 +160,6 @@ def test_cells_are_short_without_a_loop_and_take_results_from_the_package_alone(
                 assert not module.startswith("lab1.training")
 
 
-# Figures, tables and references
-
-
 @every_chapter
 def test_a_cell_shows_one_chart_or_table_with_a_label_and_a_caption(name):
     for cell in code(name):
@@ -225,9 +219,6 @@ def test_links_lead_to_chapters_that_exist_and_nothing_is_loaded_from_elsewhere(
             continue
         assert page in {f"{each}.ipynb" for each in NAMES}
         assert not section or section in targets(page.removesuffix(".ipynb"))
-
-
-# Results
 
 
 @every_chapter

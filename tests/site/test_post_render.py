@@ -30,26 +30,18 @@ def left(tmp_path):
 @pytest.mark.parametrize(
     "rule",
     [
-        "p{color:red}",
-        ":root{--a:1}p{color:var(--a)}",
-        ":root{--wide:1}",  # the script reads it
-        "p{b{color:red}}",
-        ".note b>i::before{content:'.card{'}",
-        "p.note.first:hover{color:red}",
-        "#top{color:red}",
-        ".shown{color:red}",
-        ".tip-left{color:red}",  # the script puts it together
+        "p{color:red}", ":root{--a:1}p{color:var(--a)}", "p{b{color:red}}", "#top{color:red}",
+        ".note b>i::before{content:'.card{'}", "p.note.first:hover{color:red}",
+        # The script reads the first and the second, and puts the third together.
+        ":root{--wide:1}", ".shown{color:red}", ".tip-left{color:red}",
         "body:not(.docked):not(.floating .card) p{color:red}",  # what is excluded need not be there
-        "p:is(.note,.card){color:red}",
-        'a[href$=".card"]{color:red}',
-        r".sm\:note{color:red}",
+        "p:is(.note,.card){color:red}", 'a[href$=".card"]{color:red}', r".sm\:note{color:red}",
         "@media (max-width:9px){.note{color:red}}",
         "@supports (display:grid){@media print{.note{color:red}}}",
-        "@font-face{font-family:A;src:url(a.woff)}",
-        "@keyframes card{to{opacity:0}}",
+        "@font-face{font-family:A;src:url(a.woff)}", "@keyframes card{to{opacity:0}}",
         '@charset "UTF-8";',
     ],
-)
+)  # fmt: skip
 def test_a_rule_that_can_apply_stays_as_it_is(left, rule):
     assert left(rule) == rule
 
