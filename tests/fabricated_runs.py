@@ -197,7 +197,7 @@ def weighted_layers(spec):
     }
 
 
-def png(shape, shade):
+def png(shape, shade, bits=8):
     """A picture of one shade as a PNG in base64; ``shape`` is (channels, height, width)."""
     channels, height, width = shape
 
@@ -205,8 +205,8 @@ def png(shape, shade):
         checked = kind + content
         return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    rows = (b"\0" + bytes([shade]) * width * channels) * height
+    header = struct.pack(">IIBBBBB", width, height, bits, 0 if channels == 1 else 2, 0, 0, 0)
+    rows = (b"\0" + bytes([shade]) * (width * channels * bits // 8)) * height
     content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return base64.b64encode(b"\x89PNG\r\n\x1a\n" + content).decode()
 

@@ -1,15 +1,15 @@
 """A reader's own images: which folders are a data set, and what becomes of its runs."""
 
+import base64
 import json
 import os
 import re
 import shutil
-import struct
 import unicodedata
-import zlib
 from dataclasses import replace
 
 import declared_fields
+import fabricated_runs
 import numpy as np
 import pytest
 from image_folders import make_folder
@@ -192,18 +192,6 @@ def test_the_images_are_brought_to_their_size_and_kept(flowers):
     assert (data.load(declared(flowers).name).test.images[3] == 200).all()
 
 
-def png_of_16_bits():
-    """A picture of one pixel, in colours of 16 bits."""
-
-    def chunk(kind, content):
-        checksum = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
-    body = chunk(b"IDAT", zlib.compress(b"\0" + bytes(6)))
-    return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
-
-
 def test_a_screenshot_that_hides_nothing_is_an_image(flowers):
     data = pytest.importorskip("lab1.training.data")
     opaque = Image.new("RGBA", (9, 9), (10, 20, 30, 255))
@@ -218,7 +206,7 @@ def test_a_screenshot_that_hides_nothing_is_an_image(flowers):
         (Image.new("RGBA", (9, 9)), "of mode RGBA, transparent; allowed: grey or colour of 8 bits"),
         (Image.new("LA", (9, 9)), "of mode LA, transparent"),
         (Image.new("I;16", (9, 9)), "of mode I;16"),
-        (png_of_16_bits(), "of mode RGB, of 16 bits"),
+        (base64.b64decode(fabricated_runs.png((3, 1, 1), 0, bits=16)), "of mode RGB, of 16 bits"),
         (b"", "it is empty; allowed: PNG and JPEG"),
         (b"\x89PNG\r\n", "it is neither"),
         (b"<!DOCTYPE html>", "it is HTML"),
