@@ -12,6 +12,6 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-def run(python, *commands, then=""):
-    """What they print on both streams; `then` is code that runs at the end."""
-    return python(_CODE + then, json.dumps(commands))
+def run(python, *commands):
+    """What they print on both streams."""
+    return python(_CODE, json.dumps(commands))

@@ -258,6 +258,8 @@ def test_promote_says_where_git_does_not_track_a_users_network(
     file.write_text("# a network")
     monkeypatch.setitem(FAMILIES, "MLP", replace(FAMILIES["MLP"], file=file))
     subprocess.run(["git", "init", "-q", file.parent], check=True)
+    write(make_record("MLP", 2, 0))
+    assert f"network MLP is declared in {file}, which others do not" in lab1("promote")[2]
     note = f"note: git does not track {file}, which made some of the records\n"
     for depth, expected in ((2, note), (8, "")):
         write(make_record("MLP", depth, 0))

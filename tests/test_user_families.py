@@ -228,16 +228,6 @@ def test_a_last_batch_of_one_image_is_tried(tmp_path, monkeypatch):
 RUN = ["run", "1_2", "--profile", "smoke", "--workers", "1"]
 SMALL = ["depth=1,2", "epochs=1", "further=none", "families=MLP,NormalisedMLP",
          "validation_size=12", "batch_size=16"]  # fmt: skip
-PROMOTE = """
-from dataclasses import replace
-from lab1.core.store import Store
-from lab1.errors import RecordError
-record = next(each for each in Store().all()[0] if each.spec.model.family == "NormalisedMLP")
-try:
-    Store().check_promotable(replace(record, spec=replace(record.spec, dataset="smoke-grey")))
-except RecordError as error:
-    print(error)
-"""
 
 
 @pytest.mark.slow
@@ -280,13 +270,12 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     again[again.index(SMALL[3])] = "families=MLP"
     reported = [*RUN, "-p", "families=NormalisedMLP", "-p", "seeds=9", "--report-to", "wandb"]
     said = one_process.run(
-        python, [*by_folder, "--dry-run"], again, reported, ["promote", "--profile", "smoke"],
-        then=PROMOTE,
-    )  # fmt: skip
+        python, [*by_folder, "--dry-run"], again, reported, ["promote", "--profile", "smoke"]
+    )
     assert " 0 missing" in said  # what papermill trained, the command line finds
     assert "engine = 'ray' is not allowed for flowers-32-" in said
     assert "report_to = 'wandb' is not allowed for NormalisedMLP" in said
-    assert "0 records promoted" in said and "NormalisedMLP is declared in" in said
+    assert "0 records promoted" in said
     of_ones_own = (
         "Not part of lab1, but its user's own: the normalised MLP (mine.py) and the images flowers "
     )
