@@ -9,7 +9,6 @@ import sys
 from collections import namedtuple
 
 import nbformat
-import one_process
 import pytest
 from built_site import ROOT
 from image_folders import make_folder
@@ -230,6 +229,21 @@ SMALL = ["depth=1,2", "epochs=1", "further=none", "families=MLP,NormalisedMLP",
          "validation_size=12", "batch_size=16"]  # fmt: skip
 
 
+COMMANDS = """
+import json, sys
+from lab1.cli.main import main
+
+sys.stderr = sys.stdout
+for command in json.loads(sys.argv[1]):
+    print("exit status", main(command), flush=True)
+"""
+
+
+def run(python, *commands):
+    """What commands print, one after the other in one fresh process, whose imports are slow."""
+    return python(COMMANDS, json.dumps(commands))
+
+
 @pytest.mark.slow
 def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python):
     """On images of one's own; then: published, broken, changed, forgotten, and images gone."""
@@ -269,7 +283,7 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     again = [*by_name, "-p", "seeds=9", "--engine", "ray"]
     again[again.index(SMALL[3])] = "families=MLP"
     reported = [*RUN, "-p", "families=NormalisedMLP", "-p", "seeds=9", "--report-to", "wandb"]
-    said = one_process.run(
+    said = run(
         python, [*by_folder, "--dry-run"], again, reported, ["promote", "--profile", "smoke"]
     )
     assert " 0 missing" in said  # what papermill trained, the command line finds
@@ -283,7 +297,7 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
 
     trained = sorted(tmp_path.glob("runs/*/record.json"))
     written(tmp_path, GUIDE.replace("return self.layers(images)", "return [1]"))
-    said = one_process.run(python, [*by_folder, "--dry-run"], by_folder, ["status"])
+    said = run(python, [*by_folder, "--dry-run"], by_folder, ["status"])
     assert re.search(r"[1-9]\d* missing", said)
     assert "gives list for 2 images" in said and "exit status 2" in said
     assert trained == sorted(tmp_path.glob("runs/*/record.json"))
@@ -292,7 +306,7 @@ def test_the_guides_network_is_one_of_the_chapters(tmp_path, monkeypatch, python
     # Where the folder has gone, its records are still there.
     shutil.rmtree(tmp_path / "flowers")
     by_name[by_name.index(SMALL[3])] = "families=MLP"
-    said = one_process.run(python, ["status"], ["verify"], [*by_name, "--dry-run"])
+    said = run(python, ["status"], ["verify"], [*by_name, "--dry-run"])
     assert " 0 missing" in said  # and of networks one line, and no fault
     assert said.count("which LAB1_FAMILIES does not name") == 2 and " 0 findings" in said
     assert "6 records of networks of one's own are passed over" in said

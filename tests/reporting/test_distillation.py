@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -210,3 +211,46 @@ def test_softened_answers_stand_beside_their_image(make_record):
     # The likeliest first, and no more than can be read.
     answer = table.markup.split("<td>")[-1]
     assert answer.index("airplane") < answer.index("automobile") and answer.count("lab1-bar") == 4
+
+
+LOGITS = [[4.0, 2.0, 1.0, *[0.0] * 7], [0.5, 3.0, *[0.25] * 8]]
+
+
+def softmax(logits, temperature):
+    weights = [math.exp(each / temperature) for each in logits]
+    return [weight / sum(weights) for weight in weights]
+
+
+@pytest.fixture
+def turned(make_record):
+    record = make_record("ResidualCNN", 2, dataset="smoke-colour")
+    temperatures, picture = [1, 4, 16], {"index": 7, "png": "AAAA"}
+    images = [
+        {**picture, "label": label, "probabilities": [softmax(logits, t) for t in temperatures]}
+        for label, logits in enumerate(LOGITS)
+    ]
+    probe = {"temperatures": temperatures, "images": images, "confident": images[:1]}
+    return softened.turned(record, probe, 4)
+
+
+def test_the_chart_to_turn_has_the_answers_at_one_and_one_image_per_row(turned):
+    assert len(turned.data) == 30
+    own = turned.data[turned.data["image"] == turned.data["image"].iloc[0]]
+    assert own["probability"].tolist() == pytest.approx(softmax(LOGITS[0], 1))
+
+
+def test_its_temperature_and_image_are_the_readers(turned):
+    spec = turned.parts()["spec"]
+    bound = {each["name"]: each for each in spec["params"] if "bind" in each}
+    assert bound["T"]["value"] == 4
+    assert bound["T"]["bind"]["input"] == "range"
+    assert (bound["T"]["bind"]["min"], bound["T"]["bind"]["max"]) == (1, 20)
+    assert bound["picture"]["bind"]["options"] == ["0, hesitant", "1, hesitant", "0, sure"]
+
+
+def test_without_scripts_it_says_the_softmax_over_the_temperature(turned):
+    """p^(1/T), normalised, is the softmax of the logits over T: so is the drawn picture."""
+    at_one, at_four = softmax(LOGITS[0], 1), softmax(LOGITS[0], 4)
+    assert f"0 {at_one[0]:.1%} and {at_four[0]:.1%}" in turned.alt
+    assert f"{at_four[0]:.1%}" in turned.parts()["svg"]
+    assert f"{at_four[1]:.1%}" in turned.parts()["svg"]
