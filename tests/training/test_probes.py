@@ -345,7 +345,13 @@ def test_the_layers_of_a_run_with_an_omitted_class_are_measured_without_it(make_
 
 
 @pytest.mark.parametrize(
-    "model", [{}, {"family": "PlainNet", "depth": 8, "dataset": "smoke-colour"}]
+    "model",
+    [
+        {},
+        pytest.param(
+            {"family": "PlainNet", "depth": 8, "dataset": "smoke-colour"}, marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_gradients_agree_where_rounding_does_not_matter(make_spec, store, model):
     """Measured on the initial weights, so that no trained ones are needed."""
@@ -436,6 +442,7 @@ def test_a_students_first_gradient_needs_the_weights_of_its_teacher_alone(
         probes.measure(untrained, "gradient-agreement", OPTIONS, kept)
 
 
+@pytest.mark.slow
 def test_fresh_statistics_mend_a_training_error_that_stale_ones_caused(make_spec):
     loaded = data.load_once("smoke-colour")
     spec = make_spec(

@@ -440,6 +440,10 @@ def test_what_cannot_be_trained_is_told_before_it_is(make_trainer, toy):
     for wrong in ({"train": shifted(1)}, {"validation": shifted(-1)}):
         with pytest.raises(ParameterError, match=r"labels from .* allowed: from 0 to 2"):
             make_trainer(**wrong).train()
+    steps, smaller = Telling(), ImageSet(toy(30).images[:, :, :3], toy(30).labels)
+    with pytest.raises(ParameterError, match=r"^MLP does not take 1 images"):
+        make_trainer(validation=smaller, callbacks=[steps]).train()
+    assert steps.told == []
     for empty, name in (({"validation": toy(0)}, "eval"), ({"train": toy(0)}, "train")):
         with pytest.raises(ParameterError, match=f"{name}_dataset is empty"):
             make_trainer(**empty)
@@ -532,14 +536,6 @@ def test_what_a_trained_model_is_asked_is_checked(make_trainer, toy):
         trainer.predict(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
     with pytest.raises(ParameterError, match="images, example 0: it is of str; allowed: a pair"):
         trainer.predict("images")
-
-
-def test_a_validation_split_of_another_size_is_told_before_the_first_epoch(make_trainer, toy):
-    steps, smaller = Telling(), toy(30)
-    smaller = ImageSet(smaller.images[:, :, :3], smaller.labels)
-    with pytest.raises(ParameterError, match=r"^MLP does not take 1 images"):
-        make_trainer(validation=smaller, callbacks=[steps]).train()
-    assert steps.told == []
 
 
 # Divergence
