@@ -7,6 +7,7 @@ training anything.
 import importlib.util
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,10 @@ from lab1.core.store import Store
 from lab1.core.training_config import DistillationConfig, TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Python keeps the bytecode of modules, as it does by default, whatever the tests' own shell says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _MODEL_FIELDS = {each.name for each in fields(ModelSpec)}
 _TRAINING_FIELDS = {each.name for each in fields(TrainingConfig)}
@@ -63,7 +68,6 @@ LONGEST = (
     "tests/training/test_golden.py",
     "tests/site/test_chapters.py",
     "tests/training/test_ray_engine.py",
-    "tests/browser/test_accessibility.py",
     "tests/browser/",
     "tests/test_user_",
     "tests/training/test_resume.py",
@@ -83,14 +87,20 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Shares the tests among the processes of ``pytest -n``, a file's together.
+    """Shares the tests among the processes of ``pytest -n``, a file's together, or a page's.
 
-    So each has what the fixtures of its module have made, and a notebook its kernel.
+    So each has what the fixtures of its module have made, a notebook its kernel, and a page is
+    loaded once for all that look at it.
     """
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            page = re.match(r"tests/browser/.*\[((?:quarto|preview)-[\w/-]+\.html)", nodeid)
+            return page[1] if page else super()._split_scope(nodeid)
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def test_bf16_is_used_only_where_the_first_gradient_survives_it(published):
         assert min(agreements[arm]) >= LEAST_AGREEMENT, f"{title}: {agreements[arm]}"
 
 
+@pytest.mark.slow
 def test_what_can_be_measured_on_the_published_runs_is_published(published):
     """So that the site, which is built without torch, finds what a page asks for."""
     for page in profiles.pages("report"):

@@ -171,6 +171,7 @@ def sources(ask_papermill, write, monkeypatch, tmp_path, capsys):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_value_means_the_same_from_all_sources(name, sources):
     """Or is refused by name, with what is allowed, from all sources."""

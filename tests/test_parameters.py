@@ -185,6 +185,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(BOUNDED, max_examples=300)
 @given(name=st.sampled_from(sorted(PARAMETERS)), value=VALUES)
 def test_any_value_comes_back_as_declared_or_is_refused_in_a_line(name, value):

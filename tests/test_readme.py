@@ -43,6 +43,7 @@ def test_make_targets_exist():
     assert named <= targets
 
 
+@pytest.mark.slow
 def test_lab1_commands_parse():
     lines = [c for c in commands() if c.startswith("python -m lab1 ")]
     assert len(lines) > 8

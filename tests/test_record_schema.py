@@ -169,6 +169,7 @@ def put(body, place, value):
     return changed
 
 
+@pytest.mark.slow
 def test_whatever_stands_anywhere_in_a_record_is_read_or_refused(tmp_path, make_record, segmented):
     """Never with another error; what is read can be written again, and every report takes it."""
     path, outcomes = tmp_path / "record.json", Counter()

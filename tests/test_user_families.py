@@ -149,7 +149,11 @@ def test_a_network_that_cannot_be_trained_is_told_before_any_is(
     assert complaint in str(caught.value) and str(tmp_path / "mine.py") in str(caught.value)
 
 
-def test_a_network_may_import_from_its_folder_and_its_key_covers_that(tmp_path, monkeypatch):
+@pytest.mark.parametrize("writes_bytecode", [False, True])
+def test_a_network_may_import_from_its_folder_and_its_key_covers_that(
+    tmp_path, monkeypatch, writes_bytecode
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", not writes_bytecode)
     text = GUIDE.replace(
         "from torch import nn", "from torch import nn\nfrom parts.sizes import SIZE"
     )

@@ -5,7 +5,7 @@ Quarto's own scripts stand within its pages, and such a policy forbids them.
 
 import pytest
 import serving
-from reader import CHARTED, Reader
+from reader import KINDS, Reader
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_the_policy_is_in_force(chromium, strict):
         assert len(reader.complaints) == 2
 
 
-@pytest.mark.parametrize("name", [*CHARTED, "runs.html", "try-it.html"])
+@pytest.mark.parametrize("name", [*KINDS, "report/1_2.html", "report/2_2.html"])
 def test_under_a_strict_policy_a_page_is_whole(chromium, strict, name):
     """Its charts come alive, its theme can be changed, and nothing complains."""
     with Reader(chromium, strict) as reader:

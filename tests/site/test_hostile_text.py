@@ -57,6 +57,7 @@ def page_of(make_record, text):
     return pypandoc.convert_text("\n\n".join(parts), "html", format="markdown")
 
 
+@pytest.mark.slow
 def test_a_hostile_text_makes_nothing_that_a_plain_one_does_not(make_record):
     plain, hostile = (Elements(page_of(make_record, text)) for text in ("x", HOSTILE))
     assert [(tag, sorted(own)) for tag, own in hostile.all] == [

@@ -673,6 +673,7 @@ def test_the_digest_of_another_profiles_page_has_what_is_published(laboratory, s
     assert profiles.published("1_1") == []
 
 
+@pytest.mark.slow
 def test_the_digest_of_a_page_that_shows_benchmarks_is_also_theirs(store, monkeypatch):
     published = {}
     monkeypatch.setattr(execution.benchmarks, "published", lambda: published)

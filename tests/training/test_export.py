@@ -80,6 +80,7 @@ def test_the_guides_teacher_answers_outside_as_here(tmp_path, monkeypatch, capsy
     assert (program(images) - logits).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_a_torch_program_gives_the_networks_logits(make_classifier, tmp_path):
     classifier = make_classifier("ResidualCNN")
     images, logits = images_and_logits(classifier)

@@ -58,6 +58,7 @@ def published(name):
     return Store().of_key(re.search(r"`(\w+)`", link)[1])
 
 
+@pytest.mark.slow
 @every_chapter
 def test_what_it_builds_has_the_key_of_a_published_run(name, monkeypatch):
     """Everything but the data: settings and seed, and the network to its last weight."""

@@ -506,6 +506,7 @@ def needless(block):
         nn.init.zeros_(block.bn2.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "size", "kept"),
     [

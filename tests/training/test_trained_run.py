@@ -29,6 +29,7 @@ def trained(tmp_path_factory, make_spec):
     return store, store.find(spec)
 
 
+@pytest.mark.slow
 def test_it_answers_as_it_did_when_it_was_scored(trained):
     store, record = trained
     run = lab1.load_run(record.key[:8], store=store)

@@ -680,6 +680,7 @@ def test_a_metric_takes_no_name_that_the_trainer_writes(make_trainer, name):
         make_trainer(kind=observing)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_leaves_weights_that_fit_the_plain_one(
     make_trainer, small_mlp, toy, tmp_path
 ):

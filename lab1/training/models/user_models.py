@@ -170,8 +170,9 @@ _opened: list[str] | None = None
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if _opened is not None and event in ("open", "socket.connect"):
-        target, mode = (arguments[0], arguments[1]) if event == "open" else (arguments[1], "r")
-        if not isinstance(target, int) and not (isinstance(mode, str) and set(mode) & set("wax")):
+        target, _, flags = arguments if event == "open" else (arguments[1], "", 0)
+        # What is written is not read: the bytecode of a module, say.
+        if not isinstance(target, int) and not flags & (os.O_WRONLY | os.O_TRUNC | os.O_EXCL):
             _opened.append(str(target))
 
 
