@@ -69,6 +69,7 @@ class Reader:
             "reduced_motion": "reduce",
         }
         self.complaints, self.foreign, self.received = [], [], {}
+        self._asked = 0
 
     def __enter__(self):
         self._context = self._browser.new_context(**self._view)
@@ -80,6 +81,9 @@ class Reader:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("requestfailed", lambda r: self.complaints.append(f"{r.url}: {r.failure}"))
         self.page.on("response", self._note)
+        self.page.on("request", lambda _: self._count(+1))
+        self.page.on("requestfinished", lambda _: self._count(-1))
+        self.page.on("requestfailed", lambda _: self._count(-1))
         return self
 
     def __exit__(self, *_):
@@ -93,8 +97,17 @@ class Reader:
         if response.url.startswith(self.address):
             self.received[response.url] = response
 
+    def _count(self, change):
+        self._asked += change
+
     def open(self, name):
-        self.page.goto(f"{self.address}/{name}", wait_until="networkidle")
+        """Opens a page; waits until its scripts are idle and what they asked for is there."""
+        self.page.goto(f"{self.address}/{name}")
+        while self._view["java_script_enabled"]:
+            # Playwright's `networkidle` is half a second without requests, for each page.
+            self.page.evaluate("new Promise(done => requestIdleCallback(() => setTimeout(done)))")
+            if self._asked == 0:
+                break
 
     def see_all(self):
         """Points at every chart until all are live."""
