@@ -162,6 +162,19 @@ def test_a_command_breaks_between_its_words_on_a_narrow_screen(seen):
     assert narrowest > 40
 
 
+def test_what_scrolls_sideways_is_reached_by_the_keyboard(read):
+    """Also what begins to when the window is made narrow."""
+    page = read("reference/training.html").page
+    page.set_viewport_size({"width": NARROW, "height": 900})
+    page.wait_for_function(
+        """() => {
+            const scrolls = (pre) => pre.scrollWidth > pre.clientWidth;
+            const wide = [...document.querySelectorAll("main pre")].filter(scrolls);
+            return wide.length > 2 && wide.every((pre) => pre.tabIndex === 0);
+        }"""
+    )
+
+
 @pytest.mark.pages("report/1_1.html")
 @pytest.mark.preview("report/1_1.html")
 def test_the_keyboard_reaches_the_text_in_two_steps(read, name):
