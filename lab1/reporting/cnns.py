@@ -176,14 +176,14 @@ def hardest(record: Record, probe: Mapping[str, Any]) -> Table:
         for image in probe["images"]
     ]
     cells = [_card(image["png"], row) for image, row in zip(probe["images"], rows, strict=True)]
-    markup = f'<div class="lab1-images" role="list">\n{"".join(cells)}</div>'
+    markup = f'<div class="lab1-images">\n{"".join(cells)}</div>'
     return Table(pd.DataFrame(rows), markup)
 
 
 def _card(png: str, row: Mapping[str, Any]) -> str:
     said = f"{row['class']}, taken for {row['taken for']}"
     return (
-        f'<figure role="listitem"><img src="data:image/png;base64,{for_html(png)}" '
+        f'<figure><img src="data:image/png;base64,{for_html(png)}" '
         f'alt="test image {row["index"]}: {for_html(said)}">'
         f"<figcaption>{for_html(row['class'])} → {for_html(row['taken for'])}"
         f"<br>{row['probability of the answer']:.0%}</figcaption></figure>\n"

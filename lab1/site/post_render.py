@@ -2,7 +2,7 @@
 
 `python -m lab1.site.post_render` is the site's `post-render` step; without it every reader is sent
 two thousand icons, and the rules of dashboards, slides and listings, for light and for dark pages,
-before the first page stands.
+before the first page stands, and no page stands before a dozen scripts have run.
 """
 
 import json
@@ -24,6 +24,9 @@ _RULE = re.compile(r'\.bi-([\w-]+)::before\s*\{\s*content:\s*"\\([0-9a-f]+)";?\s
 
 #: Where Quarto writes what its search looks through: an entry for each section of each page.
 _INDEX = "search.json"
+
+#: A script of Quarto's that keeps a page from being shown until it has run.
+_BLOCKING = re.compile(r'<script (src="[^"]*\bsite_libs/[^"]+"></script>)')
 
 #: Words in a text that is as long as the longest sections of chapters.
 _LONG = 2000
@@ -92,6 +95,20 @@ def prune_css(site: Path) -> int:
             path.write_text(pruned, encoding="utf-8")
             fewer += len(text) - len(pruned)
     return fewer
+
+
+def defer_scripts(site: Path) -> int:
+    """Has Quarto's scripts run once a page stands, in their order; how many did not.
+
+    What the pages' own scripts do with them waits for the page too (`DOMContentLoaded`).
+    """
+    deferred = 0
+    for path, text in _texts(site, ".html"):
+        changed, count = _BLOCKING.subn(r"<script defer \1", text)
+        if count:
+            path.write_text(changed, encoding="utf-8")
+            deferred += count
+    return deferred
 
 
 def rank_chapters_first(site: Path) -> int:
@@ -184,4 +201,5 @@ if __name__ == "__main__":
     output = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
     subset_icon_font(output)
     prune_css(output)
+    defer_scripts(output)
     rank_chapters_first(output)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lab1.site.post_render import prune_css, rank_chapters_first
+from lab1.site.post_render import defer_scripts, prune_css, rank_chapters_first
 
 PAGE = '<body class="floating"><p class="note first sm:note" id="top">A <b>word</b>.</p></body>'
 SCRIPT = "element.classList.add('shown'); tip.className = `tip-${side}`; f('--wide')"
@@ -95,3 +95,14 @@ def test_chapters_come_first_and_names_of_modules_weigh_no_more_than_text(tmp_pa
     # An index that Quarto has not written anew is not made longer once more.
     assert rank_chapters_first(tmp_path) == 4
     assert json.loads((tmp_path / "search.json").read_text(encoding="utf-8")) == found
+
+
+def test_the_scripts_of_quarto_wait_until_the_page_stands(tmp_path):
+    kept = (
+        '<script src="site_libs/quarto.js" type="module"></script>'
+        '<script>run()</script><script src="report/assets/charts.js" defer=""></script>'
+    )
+    page = tmp_path / "index.html"
+    page.write_text(f'<script src="../site_libs/nav/nav.js"></script>{kept}')
+    assert [defer_scripts(tmp_path), defer_scripts(tmp_path)] == [1, 0]
+    assert page.read_text() == f'<script defer src="../site_libs/nav/nav.js"></script>{kept}'
