@@ -32,7 +32,7 @@ test-long: site $(VENV)/.installed-lab ## crash tests at length, the browser on 
 	python -m pytest --long -m long tests
 	python -m pytest -q tests/browser --project .
 
-fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in some two minutes
+fast: $(VENV)/.installed-all ## the tests that take no training and no rendering, in some 75 seconds
 	python -m pytest -q -n 2 -m "not slow" tests
 
 browser: $(VENV)/.installed-all ## the tests in a browser alone, on what `make site` has built
