@@ -2,7 +2,7 @@
 
 `python -m lab1.site.post_render` is the site's `post-render` step; without it every reader is sent
 two thousand icons, and the rules of dashboards, slides and listings, for light and for dark pages,
-before the first page stands, and no page stands before a dozen scripts have run.
+before the first page stands, and no page stands before ten scripts have run.
 """
 
 import json
