@@ -387,11 +387,15 @@ def linked(
 ) -> pd.DataFrame:
     """The table with a column `runs`: the address of the runs of a point that is one configuration.
 
-    `by` are the columns that tie a row to its runs, which stand on the same page or on the
-    `runs_page`; a row of none has an empty address.
+    `by` are the columns that tie a row to its runs.  On the `runs_page` these alone are picked; on
+    the same page their configuration has a row.  A row of none has an empty address.
     """
-    groups = {labels: part.iloc[0] for labels, part in runs.groupby([*by])["group"]}
-    keys = (groups.get(row, "") for row in table[[*by]].itertuples(index=False, name=None))
+    addresses = {
+        labels: f"{runs_page}#runs={','.join(part['key'])}"
+        if runs_page
+        else f"#runs-{part['group'].iloc[0]}"
+        for labels, part in runs.groupby([*by])
+    }
     # Vega follows null as if it were an address, and an empty one not.
-    links = [f"{runs_page}#runs-{group}" if group else "" for group in keys]
-    return table.assign(runs=links)
+    rows = table[[*by]].itertuples(index=False, name=None)
+    return table.assign(runs=[addresses.get(row, "") for row in rows])

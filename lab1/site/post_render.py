@@ -94,7 +94,8 @@ def prune_css(site: Path) -> int:
         if len(pruned) < len(text):
             path.write_text(pruned, encoding="utf-8")
             fewer += len(text) - len(pruned)
-    return fewer
+    # What only these rules read is read by none now.
+    return fewer and fewer + prune_css(site)
 
 
 def defer_scripts(site: Path) -> int:
@@ -109,6 +110,14 @@ def defer_scripts(site: Path) -> int:
             path.write_text(changed, encoding="utf-8")
             deferred += count
     return deferred
+
+
+def drop_sitemap_without_address(site: Path) -> None:
+    """Takes away a sitemap that cannot name where the site is published, and what leads to it."""
+    robots = site / "robots.txt"
+    if robots.exists() and "Sitemap: /" in robots.read_text(encoding="utf-8"):
+        robots.unlink()
+        (site / "sitemap.xml").unlink(missing_ok=True)
 
 
 def rank_chapters_first(site: Path) -> int:
@@ -202,4 +211,5 @@ if __name__ == "__main__":
     subset_icon_font(output)
     prune_css(output)
     defer_scripts(output)
+    drop_sitemap_without_address(output)
     rank_chapters_first(output)

@@ -46,6 +46,7 @@
         ${text(x(values.length - 1) + 10, y(values.at(-1)) + 4, name, "start")}`;
     };
     const draw = () => {
+      if (mode === "plain") return;
       wide = Math.max(280, panel.clientWidth);
       const asking = mode === "asking";
       const curves = series.map(({ name, style, values, halves }, row) => {

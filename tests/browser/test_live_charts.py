@@ -195,7 +195,7 @@ def test_a_tap_on_a_mark_shows_what_it_says_and_never_leads_away(chromium, addre
             page.mouse.click(x, y)
             tip.wait_for()
         assert page.url == f"{address}/{name}"
-        assert all("#runs-" in link for link in links)
+        assert all(re.search("#runs[-=]", link) for link in links)
         assert links or name != "report/1_3.html"
         assert reader.complaints == []
 

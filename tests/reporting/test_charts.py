@@ -166,10 +166,12 @@ def test_every_legend_picks(marks):
 
 def test_a_point_leads_to_its_runs():
     runs = pandas.DataFrame(
-        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": ["one", "two", "two"]}
+        {"family": ["MLP"] * 3, "depth": [2, 8, 8], "group": [*"abb"], "key": [*"123"]}
     )
+    rows = linked(BOTH, runs, ["family", "depth"])
+    assert [*rows["runs"]] == ["#runs-a", "#runs-b", "", ""]
     rows = linked(BOTH, runs, ["family", "depth"], "runs.html")
-    assert [*rows["runs"]] == ["runs.html#runs-one", "runs.html#runs-two", "", ""]
+    assert [*rows["runs"]] == ["runs.html#runs=1", "runs.html#runs=2,3", "", ""]
     for marks in ("lines", "points"):
         figure = draw_chart(rows, DEPTH, ACCURACY, marks=marks, text="")
         assert encodings(figure, "point")["href"]["field"] == "runs"

@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from lab1.site.post_render import defer_scripts, prune_css, rank_chapters_first
+from lab1.site.post_render import (
+    defer_scripts,
+    drop_sitemap_without_address,
+    prune_css,
+    rank_chapters_first,
+)
 
 PAGE = '<body class="floating"><p class="note first sm:note" id="top">A <b>word</b>.</p></body>'
 SCRIPT = "element.classList.add('shown'); tip.className = `tip-${side}`; f('--wide')"
@@ -56,6 +61,7 @@ def test_a_rule_that_can_apply_stays_as_it_is(left, rule):
         ("@media print{.card{color:red}}b{color:red}", "b{color:red}"),
         (":root{--a:url(a;b);--c:1}p{width:var(--c)}", ":root{--c:1}p{width:var(--c)}"),
         ("p{--a:1}", ""),
+        (":root{--a:1}.card{width:var(--a)}b{color:red}", "b{color:red}"),
         ("@media print{.card{color:red}.note{color:red}}", "@media print{.note{color:red}}"),
     ],
 )
@@ -106,3 +112,11 @@ def test_the_scripts_of_quarto_wait_until_the_page_stands(tmp_path):
     page.write_text(f'<script src="../site_libs/nav/nav.js"></script>{kept}')
     assert [defer_scripts(tmp_path), defer_scripts(tmp_path)] == [1, 0]
     assert page.read_text() == f'<script defer src="../site_libs/nav/nav.js"></script>{kept}'
+
+
+@pytest.mark.parametrize(("address", "stay"), [("", False), ("https://example.org", True)])
+def test_a_sitemap_names_the_address_of_the_site_or_is_not_there(tmp_path, address, stay):
+    (tmp_path / "robots.txt").write_text(f"Sitemap: {address}/sitemap.xml\n")
+    (tmp_path / "sitemap.xml").write_text(f"<loc>{address}/index.html</loc>")
+    drop_sitemap_without_address(tmp_path)
+    assert [(tmp_path / name).exists() for name in ("robots.txt", "sitemap.xml")] == [stay] * 2
