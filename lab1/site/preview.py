@@ -208,7 +208,10 @@ def typeset(
         "fail-if-warnings": True,
         # A fragment may hold whatever a page may, so it comes first.
         "filters": [
-            *(str(_ASSETS / f"{name}.lua") for name in ("fragment", "terms", "quarto", "formulas")),
+            *(
+                f"{_ASSETS / name}.lua"
+                for name in ("fragment", "terms", "quarto", "formulas", "anchors")
+            ),
             "citeproc",
         ],
         "metadata": {"bibliography": str(root / settings["bibliography"]), "link-citations": True},

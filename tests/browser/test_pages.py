@@ -1,5 +1,6 @@
 """Every page of the site in a browser: it loads, its links lead somewhere, it is whole."""
 
+import json
 import re
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -250,6 +251,43 @@ def test_a_page_does_not_jump_as_it_loads(read, name):
         })"""
     )
     assert moved < 0.1
+
+
+#: Words come and go at the end of a page's text, as they do when a chart tells something.
+LATER = """() => {
+    const words = document.querySelector("main").appendChild(document.createElement("p"));
+    words.textContent = "later";
+    words.getBoundingClientRect();
+    words.remove();
+    document.body.getBoundingClientRect();
+}"""
+
+
+@pytest.mark.pages("index.html", "report/2_2.html", "try-it.html")
+@pytest.mark.preview("report/2_2.html")
+def test_what_comes_later_has_few_elements_styled_anew(chromium, read, name):
+    """A selector such as `main:has(…) > *` would have each of thousands matched again."""
+    page = read(name).page
+    chromium.start_tracing(page=page, categories=["devtools.timeline"])
+    page.evaluate(LATER)
+    events = json.loads(chromium.stop_tracing())["traceEvents"]
+    styled = [each["args"] for each in events if each["name"] == "UpdateLayoutTree"]
+    assert 0 < max(args.get("elementCount", 0) for args in styled) < 20
+
+
+@pytest.mark.pages("report/1_2.html")
+@pytest.mark.preview("report/1_2.html")
+def test_a_heading_leads_to_its_section(read, name):
+    page = read(name).page
+    heading = page.get_by_role("heading", name="The question").first
+    link = heading.get_by_role("link")
+    assert link.evaluate("link => getComputedStyle(link).opacity") == "0"
+    heading.hover()
+    assert link.evaluate("link => getComputedStyle(link).opacity") == "1"
+    link.click()
+    assert page.url.endswith("#the-question")
+    assert abs(page.locator("#the-question").bounding_box()["y"]) < 100
+    assert page.locator("nav a a, nav .lab1-anchor").count() == 0  # the contents have the words alone
 
 
 @pytest.mark.preview("index.html")
