@@ -287,7 +287,8 @@ def test_a_heading_leads_to_its_section(read, name):
     link.click()
     assert page.url.endswith("#the-question")
     assert abs(page.locator("#the-question").bounding_box()["y"]) < 100
-    assert page.locator("nav a a, nav .lab1-anchor").count() == 0  # the contents have the words alone
+    # The contents of the page have the heading's words alone.
+    assert page.locator("nav a a, nav .lab1-anchor").count() == 0
 
 
 @pytest.mark.preview("index.html")
