@@ -14,7 +14,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from . import theme, words
+from . import tables, theme, words
 from .axes import Axis, Panels
 from .figure import Figure
 from .theme import COLOURS
@@ -387,14 +387,11 @@ def linked(
 ) -> pd.DataFrame:
     """The table with a column `runs`: the address of the runs of a point that is one configuration.
 
-    `by` are the columns that tie a row to its runs.  On the `runs_page` these alone are picked; on
-    the same page their configuration has a row.  A row of none has an empty address.
+    `by` are the columns that tie a row to its runs, which stand on the same page or on the
+    `runs_page`; a row of none has an empty address.
     """
     addresses = {
-        labels: f"{runs_page}#runs={','.join(part['key'])}"
-        if runs_page
-        else f"#runs-{part['group'].iloc[0]}"
-        for labels, part in runs.groupby([*by])
+        labels: tables.runs_address(part, runs_page) for labels, part in runs.groupby([*by])
     }
     # Vega follows null as if it were an address, and an empty one not.
     rows = table[[*by]].itertuples(index=False, name=None)

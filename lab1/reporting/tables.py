@@ -159,16 +159,22 @@ def words_for(form: str = ".2f", spread: str = "", empty: str = "") -> Callable[
     return lambda value: in_words(value, form, spread).replace("-", MINUS) if value.n else empty
 
 
-def count_of_runs(runs_page: str = "", of: Callable[[pd.DataFrame], int] = len) -> Column:
-    """`n`, which leads to the runs behind the row: on the page of all runs to these alone.
+def runs_address(runs: pd.DataFrame, runs_page: str = "") -> str:
+    """Where these runs of one configuration stand: on the page of all runs these alone.
 
-    On the same page it leads to their configuration, which may have more, and names their seeds.
+    On the same page it is that of their configuration, which may have more.
     """
+    if runs_page:
+        return f"{runs_page}#runs={','.join(runs['key'])}"
+    return f"#runs-{runs['group'].iloc[0]}"
+
+
+def count_of_runs(runs_page: str = "", of: Callable[[pd.DataFrame], int] = len) -> Column:
+    """`n`, which leads to the runs behind the row (`runs_address`), and names their seeds."""
 
     def show(part: pd.DataFrame) -> str:
         seeds = ", ".join(map(str, part["seed"]))
-        runs = f"={','.join(part['key'])}" if runs_page else f"-{part['group'].iloc[0]}"
-        return f'<a href="{runs_page}#runs{runs}" title="seeds {seeds}">{of(part)}</a>'
+        return f'<a href="{runs_address(part, runs_page)}" title="seeds {seeds}">{of(part)}</a>'
 
     return Column("n", lambda part: part, show, name="")
 
