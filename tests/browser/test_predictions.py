@@ -44,7 +44,9 @@ def test_what_would_tell_is_hidden_until_the_truth_is_shown(read, name):
     truth = f"{line['values'][last]:.1f} {asked['unit']}, {gap:.1f} points more than you expected."
     assert told(page).endswith(truth) and told(page).startswith(f"{line['name']}, ")
     assert page.locator(".lab1-truth").count() == len(asked["series"])
-    assert len(reader.received) == received and reader.complaints == []
+    # The browser asks for the page's icon when it likes.
+    later = [url for url in [*reader.received][received:] if not url.endswith("/favicon.svg")]
+    assert later == [] and reader.complaints == []
 
 
 @pytest.mark.parametrize("touch", [False, True], ids=["mouse", "finger"])
